@@ -1,0 +1,78 @@
+package flows
+
+// Reason is a short stable code that says why a connection is, or is not,
+// offloaded. It is shown to operators, used in metrics, and safe to match on. A
+// slash separates a family from the case: "path-unsupported/vlan".
+type Reason string
+
+// Reasons to offload.
+const (
+	Elephant    Reason = "elephant"     // bytes, rate and age passed the thresholds
+	MarkOffload Reason = "mark-offload" // the conntrack mark asks for it
+)
+
+// Reasons from the conntrack entry.
+const (
+	NotEstablished Reason = "not-established" // handshake not complete
+	OneWay         Reason = "one-way"         // no reply was seen
+	NotAssured     Reason = "not-assured"     // replies, but not yet both ways in earnest
+	Closing        Reason = "closing"         // FIN or RST was seen; final for this connection
+	Related        Reason = "related"         // child of another connection (FTP data, ...)
+	Helper         Reason = "helper"          // an application-layer helper reads it
+	SeqAdjusted    Reason = "seq-adjusted"    // sequence numbers differ on the two sides
+	Invalid        Reason = "invalid"         // the entry is dying, unconfirmed or malformed
+	Midstream      Reason = "midstream"       // picked up without its handshake
+	Blocked        Reason = "ct-blocked"      // carries the blocked mark or label of the CMS
+	Protocol       Reason = "protocol"        // of a protocol that is never offloaded (ICMP, ...)
+	KernelOffload  Reason = "kernel-offload"  // the kernel's own flowtable has it
+	NoCounters     Reason = "no-counters"     // created while nf_conntrack_acct was off
+	Gone           Reason = "gone"            // the entry does not exist any more
+)
+
+// Reasons from policy and load.
+const (
+	Mouse         Reason = "mouse"            // below the elephant thresholds
+	MarkNever     Reason = "mark-never"       // the conntrack mark forbids it
+	TableFull     Reason = "table-full"       // the believed capacity is used by more valuable sessions
+	RateLimited   Reason = "rate-limited"     // waits for the insertion budget
+	Displaced     Reason = "displaced"        // left for a more valuable session
+	Idle          Reason = "idle"             // the eswitch saw no packet for the idle time
+	NoHits        Reason = "no-hits"          // conntrack grows while the rules see nothing
+	Cooldown      Reason = "cooldown"         // was pulled back a moment ago
+	Tombstone     Reason = "tombstone"        // was denied; a fresh handshake is needed
+	OVSHWOffload  Reason = "ovs-hw-offload"   // OVS itself owns the table
+	TooManyFollow Reason = "too-many"         // the bound on followed connections is reached
+	Stopping      Reason = "stopping"         // the agent is going down
+	InstallFailed Reason = "install-failed"   // the eswitch refused a rule
+	RelaxFailed   Reason = "relax-failed"     // the TCP window checks could not be relaxed
+	KeepFailed    Reason = "keepalive-failed" // the conntrack entry could not be kept alive
+)
+
+// Reasons from ports and paths.
+const (
+	PathUnknown   Reason = "path-unknown"    // no packet or FDB entry tells the ports and MACs
+	PathAmbiguous Reason = "path-ambiguous"  // more than one answer fits
+	PathChanged   Reason = "path-changed"    // OVS would do something else now
+	ZoneUnknown   Reason = "zone-unknown"    // the same tuple stands in zones that no port explains
+	PortOff       Reason = "port-off"        // external_ids:flowshunt=off
+	PortUnchosen  Reason = "port-unselected" // not among --ports
+	PortDown      Reason = "port-down"       // no carrier or administratively down
+	PortGone      Reason = "port-gone"       // the port was deleted or replaced
+	PortQoS       Reason = "port-qos"        // policing or QoS, which a rule would bypass
+	PortMirrored  Reason = "port-mirrored"   // a mirror, sFlow, NetFlow or IPFIX looks at it
+)
+
+// Reasons why a path cannot be carried by a rule.
+const (
+	UnsupportedNAT      Reason = "path-unsupported/nat"
+	UnsupportedVLAN     Reason = "path-unsupported/vlan"
+	UnsupportedRouted   Reason = "path-unsupported/routed"
+	UnsupportedInternal Reason = "path-unsupported/internal"
+	UnsupportedPatch    Reason = "path-unsupported/patch"
+	UnsupportedTunnel   Reason = "path-unsupported/tunnel"
+	UnsupportedPortType Reason = "path-unsupported/port-type"
+	UnsupportedDatapath Reason = "path-unsupported/datapath"
+	UnsupportedBond     Reason = "path-unsupported/bond"
+	UnsupportedHairpin  Reason = "path-unsupported/hairpin"
+	UnsupportedBridges  Reason = "path-unsupported/bridges"
+)

@@ -1,0 +1,35 @@
+package flows
+
+import "fmt"
+
+// SessionID names a session for the life of the agent and in the cookie of its
+// rules. Zero means "none".
+type SessionID uint64
+
+// String returns 16 hexadecimal digits.
+func (id SessionID) String() string { return fmt.Sprintf("%016x", uint64(id)) }
+
+// Rule is what one tc filter must match and do: packets of one direction of one
+// connection, from one port to another. That SYN, FIN and RST and fragments do
+// not match is true of every rule and therefore not part of it.
+type Rule struct {
+	Dir            Dir
+	In, Out        int32 // ifindex
+	SrcMAC, DstMAC MAC
+	Tuple          Tuple // as the packets arrive on In
+}
+
+// Session is the desired state of one offloaded connection in the eswitch: all
+// of its rules or none.
+type Session struct {
+	ID    SessionID
+	Rules []Rule
+}
+
+// SessionCounters are what the eswitch counted for one session, by Dir.
+// Bytes count as the eswitch counts them (tc: with the Ethernet header in
+// software, without it on some NICs).
+type SessionCounters struct {
+	ID    SessionID
+	Count [2]Counters
+}
