@@ -38,10 +38,11 @@ const (
 	Displaced     Reason = "displaced"        // left for a more valuable session
 	Idle          Reason = "idle"             // the eswitch saw no packet for the idle time
 	NoHits        Reason = "no-hits"          // conntrack grows while the rules see nothing
-	Cooldown      Reason = "cooldown"         // was pulled back a moment ago
+	RulesGone     Reason = "rules-vanished"   // somebody else deleted a rule of it
 	Tombstone     Reason = "tombstone"        // was denied; a fresh handshake is needed
 	OVSHWOffload  Reason = "ovs-hw-offload"   // OVS itself owns the table
 	TooManyFollow Reason = "too-many"         // the bound on followed connections is reached
+	ModeSwitched  Reason = "mode-switched"    // the agent changed between observe and enforce
 	Stopping      Reason = "stopping"         // the agent is going down
 	InstallFailed Reason = "install-failed"   // the eswitch refused a rule
 	RelaxFailed   Reason = "relax-failed"     // the TCP window checks could not be relaxed

@@ -1,0 +1,18 @@
+// Package engine is the decision core: it follows connections, decides which of
+// them are offloaded, and orders what must be done, in that order.
+//
+// It is a deterministic state machine. Step takes the time and what happened,
+// and returns what shall be done; it has no goroutine, no clock, no I/O and no
+// log. The same engine therefore runs in the agent and under a simulation that
+// checks the promises of docs/architecture.md after every step.
+//
+// The life of a session:
+//
+//	Resolving -> Relaxing -> Installing -> Verifying -> Offloaded -> Removing
+//	     |           |           \------------\------------/             |
+//	     +-> Observed (mode observe)                                     |
+//	     +-----------+---> dropped <-------------------------------------+
+//
+// Relaxing is for TCP only. A removal is accepted in every state and always
+// wins: results of earlier effects carry an older Op and are ignored.
+package engine

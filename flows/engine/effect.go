@@ -1,0 +1,76 @@
+package engine
+
+import "github.com/flowshunt/flowshunt/flows"
+
+// Effect is something to be done. Each is answered by exactly one event that
+// repeats Session and Op. Effects of one session are carried out in the order
+// they were returned, except that a Remove may overtake, and then cancels, an
+// Install that was not begun yet.
+type Effect interface{ effect() }
+
+// Resolve asks for the ports and MAC addresses of both directions; answered by PathResolved.
+type Resolve struct {
+	Session flows.SessionID
+	Op      uint64
+	Entry   flows.EntryKey
+}
+
+// Relax changes the TCP window checks of all entries of a session; answered by Relaxed.
+type Relax struct {
+	Session flows.SessionID
+	Op      uint64
+	Entries []flows.EntryKey
+	Step    RelaxStep
+}
+
+// RelaxStep is a step of the order in which conntrack's TCP checks are relaxed.
+type RelaxStep uint8
+
+const (
+	// SetLiberal keeps out-of-window packets from being invalid. It comes before
+	// the rules.
+	SetLiberal RelaxStep = iota
+	// ClearMaxAck makes a RST acceptable although conntrack missed the ACKs before
+	// it. It comes after the rules, and again after every packet that conntrack saw,
+	// because each ACK sets the flag again.
+	ClearMaxAck
+)
+
+// Install asks for the rules of both directions; answered by Installed.
+type Install struct {
+	Session flows.SessionID
+	Op      uint64
+	Tuples  [2]flows.Tuple // by Dir, as packets arrive
+	Paths   flows.Paths
+}
+
+// Remove asks for the end of all rules of a session, whether or not they are
+// there; answered by Removed.
+type Remove struct {
+	Session flows.SessionID
+	Op      uint64
+}
+
+// Read asks for the present state of conntrack entries; answered by SessionRead.
+type Read struct {
+	Session flows.SessionID
+	Op      uint64
+	Entries []flows.EntryKey
+}
+
+// KeepAlive asks that the entries do not expire within Timeout seconds. It must
+// never create an entry, shorten a timeout, or touch one that is closing; answered
+// by SessionRead.
+type KeepAlive struct {
+	Session flows.SessionID
+	Op      uint64
+	Entries []flows.EntryKey
+	Timeout uint32
+}
+
+func (Resolve) effect()   {}
+func (Relax) effect()     {}
+func (Install) effect()   {}
+func (Remove) effect()    {}
+func (Read) effect()      {}
+func (KeepAlive) effect() {}

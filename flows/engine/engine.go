@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// Engine is the decision core. It is not safe for concurrent use.
+type Engine struct {
+	cfg     Config
+	now     flows.Instant
+	effects []Effect
+
+	entries    table
+	sessions   map[flows.SessionID]*session
+	nextID     flows.SessionID
+	tombstones tombstones
+
+	ports  map[flows.PortID]flows.Reason // every port that exists, with why it is refused
+	onPort map[flows.PortID][]*session   // sessions by port; dead ones are skipped
+
+	waiting  []*entry   // want to be offloaded, in no order
+	ready    []*session // nothing but the installation is left to do
+	polls    []poll     // sessions with rules, by the time of their next read
+	retries  []*session // removals that failed
+	inserts  bucket
+	reads    bucket
+	displace flows.Instant // next time a displacement is considered
+
+	forced   flows.Reason // why observe is forced, if it is
+	stopping bool
+	counts   Counts
+}
+
+// New returns an engine that follows nothing yet. cfg must be valid.
+func New(cfg Config) *Engine {
+	return &Engine{
+		cfg:        cfg,
+		entries:    table{heads: make(map[flows.Tuple]*entry)},
+		sessions:   make(map[flows.SessionID]*session),
+		nextID:     max(cfg.FirstSession, 1),
+		tombstones: tombstones{expires: make(map[flows.Tuple]flows.Instant)},
+		ports:      make(map[flows.PortID]flows.Reason),
+		onPort:     make(map[flows.PortID][]*session),
+		inserts:    newBucket(cfg.InsertRate, time.Second),
+		reads:      newBucket(cfg.ReadBudget, time.Second),
+		counts:     newCounts(),
+	}
+}
+
+// Step takes what happened up to now and returns what shall be done. now must
+// never go back. It wants to be called at least every 50 ms, with or without
+// events, so that timers are on time. The effects are the caller's to keep.
+func (g *Engine) Step(now flows.Instant, events []Event) []Effect {
+	g.now = max(g.now, now)
+	g.inserts.refill(g.now)
+	g.reads.refill(g.now)
+	g.effects = nil
+	for _, ev := range events {
+		g.handle(ev)
+	}
+	g.installReady()
+	g.retryRemovals()
+	g.poll()
+	g.admit()
+	return g.effects
+}
+
+func (g *Engine) handle(ev Event) {
+	switch ev := ev.(type) {
+	case EntriesRead:
+		for i := range ev.Entries {
+			g.entryRead(ev.At, &ev.Entries[i])
+		}
+	case EntriesGone:
+		for _, key := range ev.Keys {
+			g.entryGone(key)
+		}
+	case DumpDone:
+		g.dumpDone(ev)
+	case Lost:
+		g.readAllSoon()
+	case Hint:
+		g.hint(ev.Tuple)
+	case Sighted:
+		g.sighted(ev.Tuple)
+	case PathResolved:
+		g.pathResolved(ev)
+	case Relaxed:
+		g.relaxed(ev)
+	case Installed:
+		g.installed(ev)
+	case Removed:
+		g.removed(ev)
+	case SessionRead:
+		g.sessionRead(ev)
+	case Counted:
+		g.counted(ev.Sessions)
+	case RulesVanished:
+		g.rulesVanished(ev.Sessions)
+	case PortsChanged:
+		g.portsChanged(ev.Ports)
+	case ModeChanged:
+		g.modeChanged(ev)
+	case Stop:
+		g.stop()
+	}
+}
+
+func (g *Engine) emit(e Effect) { g.effects = append(g.effects, e) }
+
+// modeChanged drops what the old mode has made; connections that are still worth
+// it come back by the new mode's way.
+func (g *Engine) modeChanged(ev ModeChanged) {
+	if g.cfg.Enforce == ev.Enforce && g.forced == ev.Reason {
+		return
+	}
+	g.cfg.Enforce, g.forced = ev.Enforce, ev.Reason
+	cause := ev.Reason
+	if cause == "" {
+		cause = flows.ModeSwitched
+	}
+	for _, s := range g.sessionsInOrder() {
+		g.remove(s, cause)
+	}
+}
+
+func (g *Engine) stop() {
+	g.stopping = true
+	for _, s := range g.sessionsInOrder() {
+		g.remove(s, flows.Stopping)
+	}
+}

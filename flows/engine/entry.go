@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// entry is one followed conntrack entry.
+type entry struct {
+	key     flows.EntryKey
+	next    *entry   // the next entry with the same addresses and ports
+	session *session // the session it belongs to, or nil
+
+	first, seen flows.Instant // when it was first, and last, read
+	sampled     flows.Instant // when bytes were last taken as a sample of the rate
+	bytes       uint64
+	sampleBytes uint64
+	packets     [2]uint64
+	rate        float64 // bytes per second; negative until two samples exist
+	mark        uint32
+
+	verdict flows.Verdict
+	reason  flows.Reason
+	detail  string
+	since   flows.Instant // of reason
+
+	notBefore   flows.Instant // no new attempt until then
+	fails       uint8         // attempts in a row that failed
+	asked       bool          // wanted because of its mark, not its size
+	established bool          // its handshake was seen: not picked up in mid-stream
+	closed      bool          // FIN or RST was seen; final
+	denied      bool          // was revoked; final for this entry
+	queued      bool          // stands in Engine.waiting
+}
+
+// sampleEvery is the least time over which a rate is measured.
+const sampleEvery = 50 * time.Millisecond
+
+// measure takes the counters of a read. Counters never fall while an entry lives.
+func (e *entry) measure(at flows.Instant, rec *flows.Entry) {
+	e.bytes = max(e.bytes, rec.Bytes())
+	for d := range e.packets {
+		e.packets[d] = max(e.packets[d], rec.Count[d].Packets)
+	}
+	gap := at.Sub(e.sampled)
+	if gap < sampleEvery {
+		return
+	}
+	rate := float64(e.bytes-e.sampleBytes) / gap.Seconds()
+	if e.rate >= 0 {
+		rate = (e.rate + rate) / 2
+	}
+	e.rate, e.sampled, e.sampleBytes = rate, at, e.bytes
+}
+
+// isElephant tells whether the entry passes the thresholds.
+func (e *entry) isElephant(t Elephant) bool {
+	return e.rate >= t.Rate && e.bytes >= t.Bytes && e.seen.Sub(e.first) >= t.Age
+}
+
+// value orders entries and sessions that compete for the table: what was asked
+// for by mark goes before what is merely fast.
+type value struct {
+	asked bool
+	rate  float64
+}
+
+func (v value) less(w value) bool {
+	if v.asked != w.asked {
+		return w.asked
+	}
+	return v.rate < w.rate
+}
+
+func (e *entry) value() value { return value{e.asked, e.rate} }
+
+// wanted returns why an entry whose verdict is offload got it.
+func (e *entry) wanted() flows.Reason {
+	if e.asked {
+		return flows.MarkOffload
+	}
+	return flows.Elephant
+}

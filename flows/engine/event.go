@@ -1,0 +1,122 @@
+package engine
+
+import "github.com/flowshunt/flowshunt/flows"
+
+// Event is something that happened outside. The engine keeps no reference to an
+// event's slices after Step returned.
+type Event interface{ event() }
+
+// EntriesRead carries conntrack entries as they were at or after At: from a
+// dump, or from a NEW event. Entries followed already by a later read are
+// ignored, so late deliveries do no harm.
+type EntriesRead struct {
+	At      flows.Instant // before the read was begun
+	Entries []flows.Entry
+}
+
+// EntriesGone names entries that were destroyed.
+type EntriesGone struct{ Keys []flows.EntryKey }
+
+// DumpDone says that a dump begun at Began has ended. Complete means that it saw
+// every entry that existed all the time; only then is an unseen entry forgotten.
+type DumpDone struct {
+	Began    flows.Instant
+	Complete bool
+}
+
+// Lost says that events were dropped on the way: what is offloaded is read again.
+type Lost struct{}
+
+// Hint says that a FIN or RST of this tuple, in either direction, was seen on a
+// port. It may be forged and is only a reason to read conntrack at once.
+type Hint struct{ Tuple flows.Tuple }
+
+// Sighted says that new evidence about the path of this tuple exists.
+type Sighted struct{ Tuple flows.Tuple }
+
+// PathResolved answers Resolve. Reason is empty on success.
+type PathResolved struct {
+	Session flows.SessionID
+	Op      uint64
+	Paths   flows.Paths
+	// Zones are the zones of the two ports, where they have some. Empty means that
+	// no port tells its zone; then the connection must stand in one zone only.
+	Zones  []flows.Zone
+	Reason flows.Reason
+	Detail string
+}
+
+// Relaxed answers Relax.
+type Relaxed struct {
+	Session flows.SessionID
+	Op      uint64
+	Err     error
+}
+
+// Installed answers Install. Reason is empty when all rules are in; else none is.
+type Installed struct {
+	Session flows.SessionID
+	Op      uint64
+	Reason  flows.Reason
+	Detail  string
+}
+
+// Removed answers Remove. With an Err, rules may still be there.
+type Removed struct {
+	Session flows.SessionID
+	Op      uint64
+	Err     error
+}
+
+// SessionRead answers Read and KeepAlive: the state of a session's conntrack
+// entries at or after At. Err says that reading, or keeping alive, failed.
+type SessionRead struct {
+	Session flows.SessionID
+	Op      uint64
+	At      flows.Instant
+	Found   []flows.Entry
+	Missing []flows.EntryKey
+	Err     error
+}
+
+// Counted carries the eswitch's counters, which only grow while a session lives.
+type Counted struct{ Sessions []flows.SessionCounters }
+
+// RulesVanished names sessions that lost a rule without our doing.
+type RulesVanished struct{ Sessions []flows.SessionID }
+
+// PortState is a port with the reason why nothing may be offloaded on it, or none.
+type PortState struct {
+	ID     flows.PortID
+	Reason flows.Reason
+}
+
+// PortsChanged carries the state of all ports. A port that is not listed is gone.
+type PortsChanged struct{ Ports []PortState }
+
+// ModeChanged switches between enforce and observe; Reason says why observe is
+// forced (ovs-hw-offload), if it is.
+type ModeChanged struct {
+	Enforce bool
+	Reason  flows.Reason
+}
+
+// Stop begins the end: nothing is admitted any more, every session is removed.
+type Stop struct{}
+
+func (EntriesRead) event()   {}
+func (EntriesGone) event()   {}
+func (DumpDone) event()      {}
+func (Lost) event()          {}
+func (Hint) event()          {}
+func (Sighted) event()       {}
+func (PathResolved) event()  {}
+func (Relaxed) event()       {}
+func (Installed) event()     {}
+func (Removed) event()       {}
+func (SessionRead) event()   {}
+func (Counted) event()       {}
+func (RulesVanished) event() {}
+func (PortsChanged) event()  {}
+func (ModeChanged) event()   {}
+func (Stop) event()          {}

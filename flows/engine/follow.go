@@ -1,0 +1,185 @@
+package engine
+
+import "github.com/flowshunt/flowshunt/flows"
+
+// entryRead takes the state of one entry as it was at or after at.
+func (g *Engine) entryRead(at flows.Instant, rec *flows.Entry) {
+	e := g.entries.get(rec.Key)
+	if e == nil {
+		if e = g.follow(at, rec); e == nil {
+			return
+		}
+	} else if at < e.seen {
+		return
+	}
+	e.measure(at, rec)
+	e.seen, e.mark = at, rec.Mark
+	why := g.eligible(e, rec)
+	if e.session != nil {
+		g.sessionEntryRead(e.session, e, rec, why)
+		return
+	}
+	g.judge(e, why)
+}
+
+// eligible adds to Config.Eligible what only the history of an entry tells.
+func (g *Engine) eligible(e *entry, rec *flows.Entry) flows.Reason {
+	why := g.cfg.Eligible(rec)
+	if why == flows.Closing {
+		e.closed = true
+	}
+	switch {
+	case e.closed:
+		return flows.Closing
+	case why == flows.Midstream && e.established:
+		return "" // the liberal flag is our own
+	case why == flows.Blocked:
+		e.denied = true
+	case why == "":
+		e.established = true
+	}
+	if e.denied && why == "" {
+		return flows.Tombstone
+	}
+	return why
+}
+
+// follow begins to follow an entry, or returns nil where the bound is reached.
+func (g *Engine) follow(at flows.Instant, rec *flows.Entry) *entry {
+	if g.entries.size >= g.cfg.MaxFollow {
+		g.counts.Unfollowed++
+		return nil
+	}
+	e := &entry{
+		key: rec.Key, first: at, seen: at, since: at,
+		sampled: at, bytes: rec.Bytes(), sampleBytes: rec.Bytes(), rate: -1,
+		reason: flows.Mouse,
+	}
+	for other := g.entries.group(rec.Key.Tuple); other != nil; other = other.next {
+		g.appearedBeside(other)
+	}
+	g.entries.add(e)
+	g.counts.Followed[e.reason]++
+	return e
+}
+
+// appearedBeside ends a session whose zones were assumed to be all when another
+// entry with its tuple shows up: they may be one connection or two tenants'.
+func (g *Engine) appearedBeside(e *entry) {
+	if s := e.session; s != nil && !s.zoned && s.state > Resolving {
+		g.remove(s, flows.ZoneUnknown)
+	}
+}
+
+// judge decides on an entry that has no session.
+func (g *Engine) judge(e *entry, why flows.Reason) {
+	switch {
+	case why != "":
+		g.refuse(e, why, "")
+	case g.tombstoned(e):
+		g.refuse(e, flows.Tombstone, "")
+	case g.cfg.Mark.Offload.Matches(e.mark):
+		g.want(e, true)
+	case e.isElephant(g.cfg.Elephant):
+		g.want(e, false)
+	default:
+		g.refuse(e, flows.Mouse, "")
+	}
+}
+
+// want puts an entry on the waiting list, unless an attempt failed a moment ago;
+// then the reason of that stays.
+func (g *Engine) want(e *entry, asked bool) {
+	e.verdict, e.asked = flows.Offload, asked
+	if g.stopping {
+		g.setReason(e, flows.Stopping, "")
+		return
+	}
+	if g.now < e.notBefore || e.queued {
+		return
+	}
+	e.queued = true
+	g.waiting = append(g.waiting, e)
+	g.setReason(e, e.wanted(), "")
+}
+
+// refuse leaves an entry in the slow path for the reason given.
+func (g *Engine) refuse(e *entry, reason flows.Reason, detail string) {
+	e.verdict = flows.Inspect
+	if reason == flows.Mouse && g.now < e.notBefore {
+		return // why it was pulled back tells more
+	}
+	g.setReason(e, reason, detail)
+}
+
+func (g *Engine) setReason(e *entry, reason flows.Reason, detail string) {
+	e.detail = detail
+	if e.reason == reason {
+		return
+	}
+	g.counts.Followed[e.reason]--
+	g.counts.Followed[reason]++
+	e.reason, e.since = reason, g.now
+}
+
+// entryGone ends everything about an entry that the kernel destroyed.
+func (g *Engine) entryGone(key flows.EntryKey) {
+	e := g.entries.get(key)
+	if e == nil {
+		return
+	}
+	if e.session != nil {
+		g.remove(e.session, flows.Gone)
+	}
+	if e.denied {
+		g.tombstones.bury(e.key.Tuple, g.now)
+	}
+	g.forget(e)
+}
+
+// forget stops following e. Its session, if it still has one, keeps the key until
+// the rules are gone.
+func (g *Engine) forget(e *entry) {
+	e.closed = true // should it still be on the waiting list
+	g.entries.remove(e)
+	g.counts.Followed[e.reason]--
+}
+
+// dumpDone forgets what a complete dump did not show. An entry with a session is
+// asked for by name first, since a hash table that is resized can hide entries.
+func (g *Engine) dumpDone(ev DumpDone) {
+	g.counts.Dumps++
+	if !ev.Complete {
+		return
+	}
+	for head := range g.entries.all() {
+		if head.seen >= ev.Began {
+			continue
+		}
+		if head.session != nil {
+			g.readSoon(head.session)
+			continue
+		}
+		g.entryGone(head.key)
+	}
+}
+
+// hint reads the sessions of a tuple at once: a FIN or RST may have passed.
+func (g *Engine) hint(tuple flows.Tuple) {
+	for e := g.entries.group(tuple); e != nil; e = e.next {
+		if e.session != nil && e.session.state.hasRules() {
+			g.counts.Hints++
+			g.readNow(e.session)
+		}
+	}
+}
+
+// sighted lets connections that waited for evidence try again.
+func (g *Engine) sighted(tuple flows.Tuple) {
+	for e := g.entries.group(tuple); e != nil; e = e.next {
+		if e.session == nil && e.verdict == flows.Offload && e.reason == flows.PathUnknown {
+			e.notBefore, e.fails = 0, 0
+			g.want(e, e.asked)
+		}
+	}
+}

@@ -1,0 +1,294 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// happen makes something of what can happen happen.
+func (w *world) happen() {
+	if len(w.conns) < 60 && w.chance(0.2) {
+		w.connect(w.newTuple())
+	}
+	if len(w.conns) == 0 {
+		return
+	}
+	c := w.conns[w.rng.IntN(len(w.conns))]
+	switch w.rng.IntN(60) {
+	case 0:
+		w.finish(c, flows.TCPFinWait)
+	case 1:
+		w.finish(c, flows.TCPClose)
+	case 2:
+		c.ended = true // silently: it will time out
+	case 3:
+		w.mark(c, 0x10) // asked for
+	case 4:
+		w.mark(c, 0x20) // never
+	case 5, 6:
+		w.mark(c, 0x1) // denied by the CMS
+	case 7:
+		w.destroy(c)
+	case 8:
+		w.resurrect(c)
+	case 9:
+		w.connect(c.tuple) // another tenant, or the port used again
+	case 10:
+		c.pps = [2]int{w.rng.IntN(400), w.rng.IntN(400)}
+	case 11:
+		w.events = append(w.events, Hint{c.tuple.Reverse()}) // perhaps forged
+	case 12:
+		w.events = append(w.events, Sighted{c.tuple})
+	case 13:
+		if w.chance(0.2) {
+			w.breakPort()
+		}
+	case 14:
+		w.repairPorts()
+	case 17:
+		w.reopen(c)
+	case 15:
+		if w.faults {
+			w.events = append(w.events, Lost{})
+		}
+	case 16:
+		if w.faults && w.chance(0.1) {
+			w.vanish()
+		}
+	}
+}
+
+func (w *world) connect(tuple flows.Tuple) {
+	// Half of the ports tell their zones, as with OVN; the others share a few.
+	const half = portsNum / 2
+	side := half * w.rng.IntN(2)
+	a := w.rng.IntN(half)
+	b := side + (a+1+w.rng.IntN(half-1))%half
+	a += side
+	c := &conn{
+		tuple: tuple, ports: [2]flows.PortID{flows.PortID(a + 1), flows.PortID(b + 1)},
+		pps: [2]int{w.rng.IntN(400), w.rng.IntN(400)}, wrongPath: w.chance(0.05),
+	}
+	c.zones, c.zoned = []flows.Zone{flows.Zone(100 + a), flows.Zone(100 + b)}, true
+	if side == 0 {
+		c.zones, c.zoned = []flows.Zone{flows.Zone(10 + w.rng.IntN(2))}, false
+	}
+	for _, other := range w.conns {
+		if orientationless(other.tuple) == orientationless(tuple) && (sharesZone(other, c) || sharesPort(other, c)) {
+			return // the kernel, or the port, would take it for the same connection
+		}
+	}
+	for _, zone := range c.zones {
+		w.addEntry(c, zone, tuple, [2]uint8{0x23, 0x23})
+	}
+	w.conns = append(w.conns, c)
+}
+
+// gone reports whether no entry is left of a connection.
+func (c *conn) gone(w *world) bool {
+	for _, key := range c.keys {
+		if w.entries[key] != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func sharesZone(a, b *conn) bool {
+	for _, x := range a.zones {
+		for _, y := range b.zones {
+			if x == y {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func sharesPort(a, b *conn) bool {
+	for _, p := range a.ports {
+		if p == b.ports[0] || p == b.ports[1] {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) addEntry(c *conn, zone flows.Zone, tuple flows.Tuple, flags [2]uint8) {
+	w.nextCT++
+	k := &kernelEntry{conn: c, expires: w.now.Add(w.timeout(c))}
+	k.Key = flows.EntryKey{ID: w.nextCT, Zone: zone, Tuple: tuple}
+	k.Reply = tuple.Reverse()
+	k.Status = flows.StatusConfirmed | flows.StatusSeenReply | flows.StatusAssured
+	k.HasCount = true
+	if tuple.Proto == flows.TCP {
+		k.TCP = flows.TCPInfo{State: flows.TCPEstablished, Flags: flags}
+		k.maxAck = true
+	}
+	w.entries[k.Key] = k
+	c.keys = append(c.keys, k.Key)
+	w.events = append(w.events, EntriesRead{At: w.now, Entries: []flows.Entry{k.report(w.now)}})
+}
+
+func (w *world) timeout(c *conn) time.Duration {
+	return time.Duration(w.cfg.Timeouts.Of(c.tuple.Proto)) * time.Second
+}
+
+// bad remembers since when entries must not be offloaded.
+func (w *world) bad(k *kernelEntry) {
+	if k.badSince == 0 {
+		k.badSince = w.now
+	}
+}
+
+func (w *world) finish(c *conn, state flows.TCPState) {
+	if c.tuple.Proto != flows.TCP {
+		return
+	}
+	c.ended = true
+	for _, key := range c.keys {
+		if k := w.entries[key]; k != nil {
+			k.TCP.State, k.finished = state, true
+			k.expires = min(k.expires, w.now.Add(10*time.Second))
+			w.bad(k)
+		}
+	}
+	if w.chance(0.5) {
+		w.events = append(w.events, Hint{c.tuple})
+	}
+}
+
+// reopen is somebody setting the state of a connection whose end was seen.
+func (w *world) reopen(c *conn) {
+	for _, key := range c.keys {
+		if k := w.entries[key]; k != nil && w.seen.closed[key] {
+			k.TCP.State = flows.TCPEstablished
+			k.expires = w.now.Add(w.timeout(c))
+			c.ended = false
+		}
+	}
+}
+
+func (w *world) mark(c *conn, mark uint32) {
+	k := w.entries[c.keys[w.rng.IntN(len(c.keys))]]
+	if k == nil {
+		return
+	}
+	k.Mark = k.Mark&1 | mark // the CMS never clears its bit
+	if k.Mark&0x21 != 0 {
+		w.bad(k)
+	} else if !k.finished {
+		k.badSince = 0
+	}
+}
+
+func (w *world) destroy(c *conn) {
+	for _, key := range c.keys {
+		w.kill(key)
+	}
+	c.ended = true
+}
+
+func (w *world) kill(key flows.EntryKey) {
+	if w.entries[key] == nil {
+		return
+	}
+	delete(w.entries, key)
+	if !w.faults || w.chance(0.7) {
+		w.events = append(w.events, EntriesGone{[]flows.EntryKey{key}})
+	}
+}
+
+// resurrect is what deleting a denied entry leads to: the receiver's next packet
+// makes a new one, picked up in mid-stream, with the orientation turned.
+func (w *world) resurrect(c *conn) {
+	if len(c.keys) != 1 || w.entries[c.keys[0]] == nil {
+		return
+	}
+	w.kill(c.keys[0])
+	turned := &conn{
+		tuple: c.tuple.Reverse(), ports: [2]flows.PortID{c.ports[1], c.ports[0]},
+		zones: c.zones, zoned: c.zoned, pps: c.pps,
+	}
+	c.ended = true
+	w.addEntry(turned, c.zones[0], turned.tuple, [2]uint8{0x2a, 0x2a})
+	w.conns = append(w.conns, turned)
+}
+
+func (w *world) breakPort() {
+	id := flows.PortID(1 + w.rng.IntN(portsNum))
+	w.ports[id] = flows.PortDown
+	w.reportPorts()
+}
+
+func (w *world) repairPorts() {
+	for id := range w.ports {
+		w.ports[id] = ""
+	}
+	w.reportPorts()
+}
+
+// vanish is somebody else deleting rules.
+func (w *world) vanish() {
+	for _, s := range w.engine.sessionsInOrder() {
+		if _, ok := w.rules[s.id]; ok {
+			delete(w.rules, s.id)
+			w.events = append(w.events, RulesVanished{[]flows.SessionID{s.id}})
+			return
+		}
+	}
+}
+
+// traffic moves packets: past conntrack where rules are, else through it.
+func (w *world) traffic() {
+	shunted := make(map[*conn]*hardware)
+	for _, h := range w.rules {
+		if h.conn != nil && !h.conn.wrongPath {
+			shunted[h.conn] = h
+		}
+	}
+	for _, c := range w.conns {
+		if c.ended {
+			continue
+		}
+		for d, pps := range c.pps {
+			n := uint64(float64(pps) * turn.Seconds() * (1 + w.rng.Float64()))
+			if n > 0 {
+				w.packets(c, shunted[c], d, n)
+			}
+		}
+	}
+}
+
+func (w *world) packets(c *conn, h *hardware, d int, n uint64) {
+	for _, key := range c.keys {
+		k := w.entries[key]
+		if k == nil {
+			continue
+		}
+		if h != nil {
+			k.hwHitAt = w.now
+			continue
+		}
+		k.Count[d].Packets += n
+		k.Count[d].Bytes += n * 1400
+		k.expires = w.now.Add(w.timeout(c))
+		k.maxAck = c.tuple.Proto == flows.TCP
+	}
+	if h != nil {
+		h.count[d].Packets += n
+		h.count[d].Bytes += n * 1414
+	}
+}
+
+func (w *world) expire() {
+	for _, k := range w.entriesInOrder() {
+		if k.expires <= w.now {
+			w.seen.expired(w, k)
+			w.kill(k.Key)
+		}
+	}
+	w.conns = slices.DeleteFunc(w.conns, func(c *conn) bool { return c.gone(w) })
+}

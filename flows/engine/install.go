@@ -1,0 +1,205 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+func (g *Engine) pathResolved(ev PathResolved) {
+	s := g.awaited(ev.Session, ev.Op, Resolving)
+	if s == nil {
+		return
+	}
+	reason, detail := ev.Reason, ev.Detail
+	if reason == "" {
+		reason, detail = g.usePath(s, ev.Paths, ev.Zones)
+	}
+	switch {
+	case reason != "":
+		g.giveUp(s, reason, detail)
+	case !g.cfg.Enforce:
+		g.enter(s, Observed)
+	case s.isTCP():
+		g.enter(s, Relaxing)
+		g.emit(Relax{Session: s.id, Op: s.op, Entries: s.keys(), Step: SetLiberal})
+	default:
+		g.ready = append(g.ready, s)
+	}
+}
+
+// usePath binds a session to its ports and zones, or says why that cannot be.
+func (g *Engine) usePath(s *session, paths flows.Paths, zones []flows.Zone) (flows.Reason, string) {
+	for _, p := range paths {
+		for _, id := range [...]flows.PortID{p.In, p.Out} {
+			if reason, exists := g.ports[id]; !exists {
+				return flows.PortGone, ""
+			} else if reason != "" {
+				return reason, ""
+			}
+		}
+	}
+	if reason, detail := g.join(s, zones); reason != "" {
+		return reason, detail
+	}
+	s.paths = paths
+	g.onPort[paths[flows.Orig].In] = appendLive(g.onPort[paths[flows.Orig].In], s)
+	g.onPort[paths[flows.Reply].In] = appendLive(g.onPort[paths[flows.Reply].In], s)
+	return "", ""
+}
+
+// join adds to a session the entries that the same connection has in the other
+// zones of its ports. Each must be there and eligible; and where no port tells its
+// zone, there must be no entry in another zone at all.
+func (g *Engine) join(s *session, zones []flows.Zone) (flows.Reason, string) {
+	e := s.primary()
+	if len(zones) == 0 {
+		for other := g.entries.group(e.key.Tuple); other != nil; other = other.next {
+			if other != e && !other.closed {
+				return flows.ZoneUnknown, fmt.Sprintf("also in zone %d, and no port tells whose that is", other.key.Zone)
+			}
+		}
+		return "", ""
+	}
+	s.zoned = true
+	found := false
+	for i, zone := range zones {
+		if zone == e.key.Zone {
+			found = true
+			continue
+		}
+		if i > 0 && zones[i-1] == zone {
+			continue
+		}
+		reason, detail := g.joinZone(s, zone)
+		if reason != "" {
+			return reason, detail
+		}
+	}
+	if !found {
+		return flows.ZoneUnknown, fmt.Sprintf("zone %d belongs to neither port", e.key.Zone)
+	}
+	return "", ""
+}
+
+func (g *Engine) joinZone(s *session, zone flows.Zone) (flows.Reason, string) {
+	for other := g.entries.group(s.tuple()); other != nil; other = other.next {
+		if other.key.Zone != zone || other.closed {
+			continue
+		}
+		switch {
+		case other.key.Tuple != s.tuple():
+			return flows.ZoneUnknown, fmt.Sprintf("opposite orientation in zone %d", zone)
+		case other.session != nil:
+			return flows.ZoneUnknown, fmt.Sprintf("another session uses zone %d", zone)
+		case !other.established || other.denied || !permits(other.reason):
+			return other.reason, inZone(zone)
+		}
+		other.session = s
+		s.entries = append(s.entries, other)
+		return "", ""
+	}
+	return flows.ZoneUnknown, fmt.Sprintf("no entry in zone %d", zone)
+}
+
+func inZone(zone flows.Zone) string { return fmt.Sprintf("in zone %d", zone) }
+
+// permits reports whether a reason leaves an entry eligible: it is about its size
+// or about an attempt, not about the entry.
+func permits(r flows.Reason) bool {
+	return r == flows.Elephant || r == flows.MarkOffload || r == flows.Mouse || retryable(r)
+}
+
+func (g *Engine) relaxed(ev Relaxed) {
+	if s := g.awaited(ev.Session, ev.Op, Relaxing); s != nil {
+		if ev.Err != nil {
+			g.giveUp(s, flows.RelaxFailed, ev.Err.Error())
+			return
+		}
+		g.ready = append(g.ready, s)
+		return
+	}
+	if s := g.awaited(ev.Session, ev.Op, Offloaded); s != nil && ev.Err != nil {
+		s.primary().detail = ev.Err.Error()
+		g.remove(s, flows.RelaxFailed)
+	}
+}
+
+// installReady orders installations after everything else that a step was told, so
+// that nothing is installed that the same step has reason to remove.
+func (g *Engine) installReady() {
+	for _, s := range g.ready {
+		switch {
+		case s.dead:
+		case g.tombstoned(s.primary()):
+			g.remove(s, flows.Tombstone)
+		default:
+			g.install(s)
+		}
+	}
+	g.ready = g.ready[:0]
+}
+
+func (g *Engine) install(s *session) {
+	g.enter(s, Installing)
+	g.polls = append(g.polls, poll{s, g.now})
+	t := s.tuple()
+	g.emit(Install{
+		Session: s.id, Op: s.op, Paths: s.paths,
+		Tuples: [2]flows.Tuple{flows.Orig: t, flows.Reply: t.Reverse()},
+	})
+}
+
+// installed goes on to read the entries again: what changed between the decision
+// and the installation is seen by that.
+func (g *Engine) installed(ev Installed) {
+	s := g.awaited(ev.Session, ev.Op, Installing)
+	if s == nil {
+		return
+	}
+	if ev.Reason != "" {
+		g.counts.InstallsFailed++
+		s.primary().detail = ev.Detail
+		g.remove(s, ev.Reason)
+		return
+	}
+	g.counts.Installs++
+	s.installedAt, s.hwSampled, s.keptAt = g.now, g.now, g.now
+	for d := range s.hitAt {
+		s.hitAt[d] = g.now
+	}
+	g.enter(s, Verifying)
+	g.readNow(s)
+}
+
+// verified completes a session whose entries were found eligible after the
+// installation.
+func (g *Engine) verified(s *session) {
+	g.enter(s, Offloaded)
+	for _, e := range s.entries {
+		g.setReason(e, s.reason, "")
+	}
+	for d := range s.ctAtHit {
+		s.ctAtHit[d] = s.slowPackets(flows.Dir(d))
+	}
+	g.clearMaxAck(s)
+}
+
+// clearMaxAck repeats the last step of the relaxation for what conntrack has seen
+// up to now.
+func (g *Engine) clearMaxAck(s *session) {
+	s.ctPackets = s.slowPackets(flows.Orig) + s.slowPackets(flows.Reply)
+	if s.isTCP() {
+		g.emit(Relax{Session: s.id, Op: s.op, Entries: s.keys(), Step: ClearMaxAck})
+	}
+}
+
+// slowPackets returns the packets of a direction that conntrack has seen, in the
+// zone that saw most.
+func (s *session) slowPackets(d flows.Dir) uint64 {
+	var n uint64
+	for _, e := range s.entries {
+		n = max(n, e.packets[d])
+	}
+	return n
+}

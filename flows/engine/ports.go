@@ -1,0 +1,50 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// portsChanged pulls the sessions of ports that are refused or gone.
+func (g *Engine) portsChanged(ports []PortState) {
+	known := make(map[flows.PortID]flows.Reason, len(ports))
+	for _, p := range ports {
+		known[p.ID] = p.Reason
+	}
+	g.ports = known
+	ids := make([]flows.PortID, 0, len(g.onPort))
+	for id := range g.onPort {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		reason, exists := known[id]
+		if !exists {
+			reason = flows.PortGone
+		}
+		if reason == "" {
+			continue
+		}
+		for _, s := range g.onPort[id] {
+			if !s.dead {
+				g.remove(s, reason)
+			}
+		}
+		if !exists {
+			delete(g.onPort, id)
+		}
+	}
+}
+
+// appendLive appends s to a list of sessions and drops dead ones when they are the
+// larger part of a list that would have to grow.
+func appendLive(list []*session, s *session) []*session {
+	if len(list) == cap(list) && len(list) > 16 {
+		live := slices.DeleteFunc(slices.Clone(list), func(s *session) bool { return s.dead })
+		if len(live) < len(list)/2 {
+			list = live
+		}
+	}
+	return append(list, s)
+}

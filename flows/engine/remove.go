@@ -1,0 +1,158 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// remove ends a session for the cause given, in whatever state it is.
+func (g *Engine) remove(s *session, cause flows.Reason) {
+	if isDenial(cause) {
+		s.denied = true
+		for _, e := range s.entries {
+			e.denied = true
+		}
+	}
+	if s.state == Removing {
+		return
+	}
+	s.cause = cause
+	if !s.state.hasRules() {
+		g.release(s)
+		return
+	}
+	g.counts.Removals[cause]++
+	g.enter(s, Removing)
+	g.emit(Remove{Session: s.id, Op: s.op})
+}
+
+// isDenial reports whether a cause revokes a permission, rather than asking for
+// another look.
+func isDenial(cause flows.Reason) bool { return cause == flows.Blocked }
+
+// giveUp ends an attempt that has installed nothing.
+func (g *Engine) giveUp(s *session, reason flows.Reason, detail string) {
+	s.primary().detail = detail
+	g.remove(s, reason)
+}
+
+func (g *Engine) removed(ev Removed) {
+	s := g.awaited(ev.Session, ev.Op, Removing)
+	if s == nil {
+		return
+	}
+	if ev.Err != nil {
+		g.counts.RemovalsFailed++
+		s.primary().detail = ev.Err.Error()
+		s.retryAt = g.now.Add(backoff(100*time.Millisecond, s.retries, 5*time.Second))
+		s.retries++
+		g.retries = append(g.retries, s)
+		return
+	}
+	if s.isTCP() && !s.denied && s.cause != flows.Closing && s.cause != flows.Gone {
+		// A packet of the slow path may have set MAXACK_SET since it was last cleared,
+		// with a value that the bypass has made old.
+		g.emit(Relax{Session: s.id, Op: s.op, Entries: s.keys(), Step: ClearMaxAck})
+	}
+	g.release(s)
+}
+
+// retryRemovals orders failed removals again; rules may not outlive a decision.
+func (g *Engine) retryRemovals() {
+	g.retries = slices.DeleteFunc(g.retries, func(s *session) bool {
+		if g.now < s.retryAt {
+			return false
+		}
+		g.enter(s, Removing)
+		g.emit(Remove{Session: s.id, Op: s.op})
+		return true
+	})
+}
+
+// release gives the entries of a session that has no rules back to judgement.
+func (g *Engine) release(s *session) {
+	s.dead = true
+	delete(g.sessions, s.id)
+	proven := s.installedAt > 0 && g.now.Sub(s.installedAt) > time.Minute
+	for _, e := range s.entries {
+		if proven {
+			e.fails = 0
+		}
+		e.session = nil
+		e.rate, e.sampled, e.sampleBytes = -1, g.now, e.bytes
+		if g.entries.get(e.key) != e {
+			continue // destroyed meanwhile
+		}
+		e.notBefore = g.now.Add(cooldown(s.cause, e.fails))
+		e.fails = min(e.fails+1, 16)
+		e.verdict = flows.Inspect
+		if retryable(s.cause) {
+			e.verdict = flows.Offload
+		}
+		g.setReason(e, s.cause, e.detail)
+	}
+}
+
+// retryable reports whether a cause is about an attempt, a port or the table, so
+// that the connection itself may still be offloaded.
+func retryable(cause flows.Reason) bool {
+	switch cause {
+	case "", flows.Elephant, flows.MarkOffload, flows.Mouse, flows.Tombstone, flows.Gone, flows.Stopping:
+		return false
+	}
+	for i := range checks {
+		if checks[i].reason == cause {
+			return false
+		}
+	}
+	return true
+}
+
+// cooldown returns how long an entry waits after its session left for a cause, the
+// longer the more often in a row it failed.
+func cooldown(cause flows.Reason, fails uint8) time.Duration {
+	switch cause {
+	case flows.Mouse:
+		return 0 // its rate is measured anew anyway
+	case flows.PathUnknown, flows.PathAmbiguous, flows.PathChanged, flows.ZoneUnknown:
+		return backoff(time.Second, fails, 30*time.Second)
+	case flows.UnsupportedVLAN, flows.UnsupportedRouted, flows.UnsupportedInternal, flows.UnsupportedPatch,
+		flows.UnsupportedTunnel, flows.UnsupportedPortType, flows.UnsupportedDatapath, flows.UnsupportedBond,
+		flows.UnsupportedHairpin, flows.UnsupportedBridges:
+		return backoff(5*time.Second, fails, time.Minute)
+	case flows.NoHits, flows.InstallFailed, flows.RelaxFailed, flows.KeepFailed:
+		return backoff(5*time.Second, fails, 5*time.Minute)
+	}
+	return time.Second
+}
+
+// backoff returns base doubled n times, at most limit.
+func backoff(base time.Duration, n uint8, limit time.Duration) time.Duration {
+	return min(base<<min(n, 16), limit)
+}
+
+// rulesVanished takes out what is left of sessions whose rules somebody else deleted.
+func (g *Engine) rulesVanished(ids []flows.SessionID) {
+	for _, id := range ids {
+		if s := g.sessions[id]; s != nil && s.state >= Verifying {
+			g.remove(s, flows.RulesGone)
+		}
+	}
+}
+
+// sessionsInOrder returns all sessions by id.
+func (g *Engine) sessionsInOrder() []*session {
+	list := make([]*session, 0, len(g.sessions))
+	for _, s := range g.sessions {
+		list = append(list, s)
+	}
+	slices.SortFunc(list, func(a, b *session) int {
+		if a.id < b.id {
+			return -1
+		}
+		return 1
+	})
+	return list
+}

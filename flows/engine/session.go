@@ -1,0 +1,84 @@
+package engine
+
+import "github.com/flowshunt/flowshunt/flows"
+
+// State is where a session stands; see the package comment.
+type State uint8
+
+// The states of a session.
+const (
+	Resolving State = iota
+	Observed
+	Relaxing
+	Installing
+	Verifying
+	Offloaded
+	Removing
+)
+
+var stateNames = [...]string{"resolving", "observed", "relaxing", "installing", "verifying", "offloaded", "removing"}
+
+// String returns the lower-case name.
+func (s State) String() string { return stateNames[s] }
+
+// hasRules reports whether rules of a session in this state may exist.
+func (s State) hasRules() bool { return s >= Installing }
+
+// session is a connection that is, or is about to be, offloaded.
+type session struct {
+	id      flows.SessionID
+	op      uint64 // of the effect that is awaited; results with another are stale
+	state   State
+	since   flows.Instant // of state
+	entries []*entry      // one for each zone; the first is the one that was judged
+	zoned   bool          // zones were told by ports, not assumed
+	paths   flows.Paths
+	reason  flows.Reason // why it is offloaded
+	cause   flows.Reason // why it leaves, once it does
+	denied  bool         // it leaves because it was revoked
+	dead    bool         // left; lists skip it
+
+	installedAt flows.Instant
+	hw          [2]flows.Counters // by Dir, as counted by the eswitch
+	hwSampled   flows.Instant
+	hwBytes     uint64
+	rate        float64
+	slowSince   flows.Instant    // since when the rate is below the leave rate; 0: it is not
+	hitAt       [2]flows.Instant // by Dir, when the eswitch's counter last grew
+	ctAtHit     [2]uint64        // conntrack's packets at that time
+	keptAt      flows.Instant    // hits up to here are accounted for by a keepalive
+	ctPackets   uint64           // conntrack's packets when MAXACK_SET was last cleared
+	reading     bool             // a Read or KeepAlive is on its way
+	readAgain   bool             // a hint came meanwhile
+	retryAt     flows.Instant    // next attempt of a failed removal
+	retries     uint8
+}
+
+func (s *session) primary() *entry { return s.entries[0] }
+
+func (s *session) tuple() flows.Tuple { return s.entries[0].key.Tuple }
+
+func (s *session) isTCP() bool { return s.tuple().Proto == flows.TCP }
+
+func (s *session) keys() []flows.EntryKey {
+	keys := make([]flows.EntryKey, len(s.entries))
+	for i, e := range s.entries {
+		keys[i] = e.key
+	}
+	return keys
+}
+
+func (s *session) value() value { return value{s.reason == flows.MarkOffload, s.rate} }
+
+// readSince reports whether all entries were read at or after an instant.
+func (s *session) readSince(at flows.Instant) bool {
+	for _, e := range s.entries {
+		if e.seen < at {
+			return false
+		}
+	}
+	return true
+}
+
+// lastHit returns when a packet of either direction was last seen in the eswitch.
+func (s *session) lastHit() flows.Instant { return max(s.hitAt[0], s.hitAt[1]) }

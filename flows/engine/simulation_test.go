@@ -1,0 +1,78 @@
+package engine
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+	"time"
+)
+
+var (
+	seed  = flag.Uint64("seed", 0, "seed of the simulation; 0 takes the time")
+	steps = flag.Int("steps", 100_000, "steps of the simulation")
+)
+
+func simulationConfig() Config {
+	cfg := DefaultConfig()
+	cfg.Enforce = true
+	cfg.Elephant = Elephant{Bytes: 10_000, Rate: 20_000, LeaveRate: 5_000, LeaveAfter: 5 * time.Second}
+	cfg.Mark = Mark{Offload: MaskedMark{0x10, 0x10}, Never: MaskedMark{0x20, 0x20}, Blocked: MaskedMark{0x1, 0x1}}
+	cfg.Timeouts = Timeouts{TCP: 20, UDP: 6, GRE: 6, Generic: 6}
+	cfg.Capacity = 15
+	cfg.InsertRate = 3
+	cfg.IdleAfter = 20 * time.Second
+	cfg.ReadInterval = 2 * time.Second
+	return cfg
+}
+
+// TestSimulation runs the engine in a world of random events, slow executors and
+// faults, and checks the promises after every step.
+func TestSimulation(t *testing.T) {
+	first := *seed
+	if first == 0 {
+		first = uint64(time.Now().UnixNano())
+	}
+	const worlds = 10
+	for i := range uint64(worlds) {
+		t.Run(fmt.Sprintf("seed=%d", first+i), func(t *testing.T) {
+			t.Parallel()
+			simulate(t, newWorld(first+i, simulationConfig(), i%2 == 1), *steps/worlds)
+		})
+	}
+}
+
+func simulate(t *testing.T, w *world, steps int) {
+	t.Helper()
+	for n := range steps {
+		if n == steps-2000 {
+			w.events = append(w.events, Stop{})
+		}
+		w.step()
+		w.seen.check(w)
+		if len(w.seen.broken) > 0 {
+			t.Fatalf("step %d: %s", n, w.seen.broken)
+		}
+	}
+	if len(w.rules) > 0 || len(w.engine.sessions) > 0 {
+		t.Fatalf("promise 5: after Stop %d rules and %d sessions are left", len(w.rules), len(w.engine.sessions))
+	}
+	c := w.engine.Counts()
+	t.Logf("%d installs, %d failed, removals %v, %d keepalives, followed %v", c.Installs, c.InstallsFailed, c.Removals, c.KeepAlives, c.Followed)
+	if c.Installs < uint64(steps/200) || c.KeepAlives == 0 {
+		t.Fatalf("the world was too quiet to show anything: %+v", c)
+	}
+}
+
+// TestStepIsDeterministic runs the same world twice.
+func TestStepIsDeterministic(t *testing.T) {
+	var logs [2]string
+	for i := range logs {
+		w := newWorld(7, simulationConfig(), true)
+		for range 3000 {
+			logs[i] += fmt.Sprintf("%v\n", w.step())
+		}
+	}
+	if logs[0] != logs[1] {
+		t.Fatal("the same events at the same times led to different effects")
+	}
+}

@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// View is what the engine knows of one followed entry, or of one session with all
+// its entries. It is a copy.
+type View struct {
+	Session flows.SessionID // 0: it has none
+	State   State           // of the session
+	Key     flows.EntryKey
+	Zones   []flows.Zone
+	Verdict flows.Verdict
+	Reason  flows.Reason
+	Detail  string
+
+	First   flows.Instant // when it was first seen
+	Since   flows.Instant // since when Reason, or State, is so
+	RetryAt flows.Instant // no new attempt before; 0 or past: at once
+
+	Rate      float64           // bytes per second, by whoever sees its packets
+	SlowBytes uint64            // both directions, counted by conntrack
+	Slow      [2]uint64         // packets by Dir, counted by conntrack
+	Hardware  [2]flows.Counters // by Dir, counted by the eswitch
+	Paths     flows.Paths       // zero until resolved
+}
+
+// Sessions returns all sessions by id.
+func (g *Engine) Sessions() []View {
+	list := make([]View, 0, len(g.sessions))
+	for _, s := range g.sessionsInOrder() {
+		list = append(list, g.view(s.primary()))
+	}
+	return list
+}
+
+// Followed returns all followed entries, sorted by tuple and zone.
+func (g *Engine) Followed() []View {
+	list := make([]View, 0, g.entries.size)
+	for e := range g.entries.all() {
+		list = append(list, g.view(e))
+	}
+	slices.SortFunc(list, func(a, b View) int {
+		return cmp.Or(a.Key.Tuple.Src.Compare(b.Key.Tuple.Src), a.Key.Tuple.Dst.Compare(b.Key.Tuple.Dst),
+			cmp.Compare(a.Key.Tuple.SrcPort, b.Key.Tuple.SrcPort), cmp.Compare(a.Key.Tuple.DstPort, b.Key.Tuple.DstPort),
+			cmp.Compare(a.Key.Tuple.Proto, b.Key.Tuple.Proto), cmp.Compare(a.Key.Zone, b.Key.Zone), cmp.Compare(a.Key.ID, b.Key.ID))
+	})
+	return list
+}
+
+// Used returns how many sessions there are, by state.
+func (g *Engine) Used() map[State]int {
+	used := make(map[State]int)
+	for _, s := range g.sessions {
+		used[s.state]++
+	}
+	return used
+}
+
+// OnPorts returns how many sessions each port takes part in.
+func (g *Engine) OnPorts() map[flows.PortID]int {
+	n := make(map[flows.PortID]int)
+	for _, s := range g.sessions {
+		if s.state > Resolving {
+			n[s.paths[flows.Orig].In]++
+			n[s.paths[flows.Reply].In]++
+		}
+	}
+	return n
+}
+
+func (g *Engine) view(e *entry) View {
+	v := View{
+		Key: e.key, Zones: []flows.Zone{e.key.Zone}, Verdict: e.verdict, Reason: e.reason, Detail: e.detail,
+		First: e.first, Since: e.since, RetryAt: e.notBefore,
+		Rate: max(e.rate, 0), SlowBytes: e.bytes, Slow: e.packets,
+	}
+	s := e.session
+	if s == nil {
+		return v
+	}
+	v.Session, v.State, v.Since = s.id, s.state, s.since
+	v.Reason, v.Rate, v.Hardware, v.Paths = s.reason, s.rate, s.hw, s.paths
+	if s.state == Removing {
+		v.Reason = s.cause
+	}
+	v.Zones = v.Zones[:0]
+	for _, e := range s.entries {
+		v.Zones = append(v.Zones, e.key.Zone)
+	}
+	return v
+}

@@ -1,0 +1,314 @@
+package engine
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// world is everything outside the engine: connections with traffic, conntrack,
+// an eswitch, ports, and executors that take their time and sometimes fail.
+type world struct {
+	rng    *rand.Rand
+	now    flows.Instant
+	cfg    Config
+	engine *Engine
+
+	conns   []*conn
+	entries map[flows.EntryKey]*kernelEntry
+	rules   map[flows.SessionID]*hardware
+	ports   map[flows.PortID]flows.Reason
+	nextCT  uint32
+
+	jobs   []*job // what executors have been asked to do, in order
+	events []Event
+	faults bool // executors fail at times, events are lost
+	seen   *ledger
+
+	dumpAt    flows.Instant
+	dumping   *flows.Instant
+	countAt   flows.Instant
+	stopped   bool
+	nextTuple uint16
+}
+
+// conn is a connection between two ports, in one zone or two.
+type conn struct {
+	tuple     flows.Tuple
+	ports     [2]flows.PortID // sender, receiver of the original direction
+	zones     []flows.Zone
+	zoned     bool // the ports tell their zones
+	pps       [2]int
+	keys      []flows.EntryKey
+	ended     bool
+	wrongPath bool // the resolver is wrong about it: rules would see nothing
+}
+
+type kernelEntry struct {
+	flows.Entry
+	conn     *conn
+	expires  flows.Instant
+	finished bool // FIN or RST was seen, whatever the state says now
+	liberal  bool
+	maxAck   bool
+	hwHitAt  flows.Instant // when the eswitch last forwarded a packet of it
+	badSince flows.Instant // since when it must not be offloaded; 0: it may
+}
+
+type hardware struct {
+	conn  *conn
+	keys  []flows.EntryKey
+	count [2]flows.Counters
+	since flows.Instant
+}
+
+type job struct {
+	at     flows.Instant
+	effect Effect
+	cancel bool
+}
+
+// The longest time an executor takes, and how often the world turns.
+const (
+	slowest  = 200 * time.Millisecond
+	turn     = 20 * time.Millisecond
+	portsNum = 12
+)
+
+func newWorld(seed uint64, cfg Config, faults bool) *world {
+	w := &world{
+		rng: rand.New(rand.NewPCG(seed, 1)), cfg: cfg, engine: New(cfg), faults: faults,
+		entries: make(map[flows.EntryKey]*kernelEntry), rules: make(map[flows.SessionID]*hardware),
+		ports: make(map[flows.PortID]flows.Reason), seen: newLedger(), now: 1,
+	}
+	for i := range portsNum {
+		w.ports[flows.PortID(i+1)] = ""
+	}
+	w.reportPorts()
+	return w
+}
+
+func (w *world) chance(p float64) bool { return w.rng.Float64() < p }
+
+// step lets one turn of time pass, and returns the effects that were ordered.
+func (w *world) step() []Effect {
+	w.now = w.now.Add(turn)
+	w.happen()
+	w.traffic()
+	w.expire()
+	w.execute()
+	w.watch()
+	events := w.events
+	w.events = nil
+	w.seen.deliver(w, events)
+	effects := w.engine.Step(w.now, events)
+	w.seen.order(w, effects)
+	for _, e := range effects {
+		w.enqueue(e)
+	}
+	return effects
+}
+
+// enqueue keeps the contract of Effect: order within a session, except that a
+// Remove overtakes and cancels an Install that was not begun.
+func (w *world) enqueue(e Effect) {
+	due := w.now.Add(time.Duration(w.rng.Int64N(int64(slowest))))
+	id, _ := target(e)
+	_, removing := e.(Remove)
+	for _, j := range w.jobs {
+		if other, _ := target(j.effect); other != id {
+			continue
+		}
+		if _, installing := j.effect.(Install); installing && removing {
+			j.cancel = true
+			continue
+		}
+		due = max(due, j.at)
+	}
+	w.jobs = append(w.jobs, &job{at: due, effect: e})
+}
+
+func target(e Effect) (flows.SessionID, uint64) {
+	switch e := e.(type) {
+	case Resolve:
+		return e.Session, e.Op
+	case Relax:
+		return e.Session, e.Op
+	case Install:
+		return e.Session, e.Op
+	case Remove:
+		return e.Session, e.Op
+	case Read:
+		return e.Session, e.Op
+	case KeepAlive:
+		return e.Session, e.Op
+	}
+	panic("unknown effect")
+}
+
+func (w *world) execute() {
+	slices.SortStableFunc(w.jobs, func(a, b *job) int { return int(a.at - b.at) })
+	for len(w.jobs) > 0 && w.jobs[0].at <= w.now {
+		j := w.jobs[0]
+		w.jobs = w.jobs[1:]
+		w.run(j)
+	}
+}
+
+func (w *world) run(j *job) {
+	fails := w.faults && w.chance(0.02)
+	switch e := j.effect.(type) {
+	case Resolve:
+		w.events = append(w.events, w.resolve(e, fails))
+	case Relax:
+		w.events = append(w.events, Relaxed{e.Session, e.Op, w.relax(e, fails)})
+	case Install:
+		ev := Installed{Session: e.Session, Op: e.Op}
+		if fails || j.cancel {
+			ev.Reason = flows.InstallFailed
+		} else {
+			w.install(e)
+		}
+		w.events = append(w.events, ev)
+	case Remove:
+		ev := Removed{Session: e.Session, Op: e.Op}
+		if fails {
+			ev.Err = errors.New("EBUSY")
+		} else {
+			delete(w.rules, e.Session)
+		}
+		w.events = append(w.events, ev)
+	case Read:
+		w.events = append(w.events, w.read(e.Session, e.Op, e.Entries, 0))
+	case KeepAlive:
+		w.events = append(w.events, w.read(e.Session, e.Op, e.Entries, e.Timeout))
+	}
+}
+
+func (w *world) resolve(e Resolve, fails bool) PathResolved {
+	ev := PathResolved{Session: e.Session, Op: e.Op}
+	k := w.entries[e.Entry]
+	if k == nil || fails {
+		ev.Reason = flows.PathUnknown
+		return ev
+	}
+	c := k.conn
+	ev.Paths = flows.Paths{{In: c.ports[0], Out: c.ports[1]}, {In: c.ports[1], Out: c.ports[0]}}
+	if c.zoned {
+		ev.Zones = c.zones
+	}
+	return ev
+}
+
+func (w *world) relax(e Relax, fails bool) error {
+	for _, key := range e.Entries {
+		k := w.entries[key]
+		if k == nil || fails {
+			return errors.New("ENOENT")
+		}
+		k.liberal = true
+		if e.Step == ClearMaxAck {
+			k.maxAck = false
+		}
+	}
+	return nil
+}
+
+func (w *world) install(e Install) {
+	h := &hardware{since: w.now}
+	for _, c := range w.conns {
+		if c.tuple == e.Tuples[flows.Orig] && c.ports[0] == e.Paths[0].In && !c.gone(w) {
+			h.conn = c
+		}
+	}
+	if h.conn != nil {
+		h.keys = h.conn.keys
+	}
+	w.rules[e.Session] = h
+}
+
+func (w *world) read(id flows.SessionID, op uint64, keys []flows.EntryKey, timeout uint32) SessionRead {
+	ev := SessionRead{Session: id, Op: op, At: w.now}
+	for _, key := range keys {
+		k := w.entries[key]
+		if k == nil {
+			ev.Missing = append(ev.Missing, key)
+			continue
+		}
+		if timeout > 0 && !k.TCP.State.Closing() {
+			k.expires = max(k.expires, w.now.Add(time.Duration(timeout)*time.Second))
+		}
+		ev.Found = append(ev.Found, k.report(w.now))
+	}
+	return ev
+}
+
+func (k *kernelEntry) report(now flows.Instant) flows.Entry {
+	rec := k.Entry
+	rec.Timeout = uint32(max(0, k.expires.Sub(now)/time.Second))
+	return rec
+}
+
+func (w *world) reportPorts() {
+	ev := PortsChanged{}
+	for i := range portsNum {
+		id := flows.PortID(i + 1)
+		ev.Ports = append(ev.Ports, PortState{id, w.ports[id]})
+	}
+	w.events = append(w.events, ev)
+}
+
+// watch delivers what the watchers would: dumps that take time, and counters.
+func (w *world) watch() {
+	if w.dumping != nil && w.now.Sub(*w.dumping) > 100*time.Millisecond {
+		began := *w.dumping
+		w.dumping = nil
+		w.events = append(w.events, DumpDone{Began: began, Complete: !w.faults || !w.chance(0.1)})
+	}
+	if w.now >= w.dumpAt {
+		w.dumpAt = w.now.Add(time.Second)
+		began := w.now
+		w.dumping = &began
+		ev := EntriesRead{At: w.now}
+		for _, k := range w.entriesInOrder() {
+			if k.Status.Has(flows.StatusSeenReply) {
+				ev.Entries = append(ev.Entries, k.report(w.now))
+			}
+		}
+		w.events = append(w.events, ev)
+	}
+	if w.now >= w.countAt {
+		w.countAt = w.now.Add(200 * time.Millisecond)
+		ev := Counted{}
+		for id, h := range w.rules {
+			ev.Sessions = append(ev.Sessions, flows.SessionCounters{ID: id, Count: h.count})
+		}
+		slices.SortFunc(ev.Sessions, func(a, b flows.SessionCounters) int { return int(a.ID) - int(b.ID) })
+		w.events = append(w.events, ev)
+	}
+}
+
+func (w *world) entriesInOrder() []*kernelEntry {
+	list := make([]*kernelEntry, 0, len(w.entries))
+	for _, k := range w.entries {
+		list = append(list, k)
+	}
+	slices.SortFunc(list, func(a, b *kernelEntry) int { return int(a.Key.ID) - int(b.Key.ID) })
+	return list
+}
+
+func (w *world) newTuple() flows.Tuple {
+	w.nextTuple++
+	proto := flows.TCP
+	if w.chance(0.3) {
+		proto = flows.UDP
+	}
+	return flows.Tuple{
+		Src: netip.AddrFrom4([4]byte{10, 0, 0, 1}), Dst: netip.AddrFrom4([4]byte{10, 0, 0, 2}),
+		SrcPort: w.nextTuple, DstPort: 5201, Proto: proto,
+	}
+}
