@@ -60,7 +60,7 @@ type Read struct {
 
 // KeepAlive asks that the entries do not expire within Timeout seconds. It must
 // never create an entry, shorten a timeout, or touch one that is closing; answered
-// by SessionRead.
+// by SessionRead with the entries as they are after that.
 type KeepAlive struct {
 	Session flows.SessionID
 	Op      uint64

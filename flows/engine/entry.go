@@ -13,6 +13,7 @@ type entry struct {
 	session *session // the session it belongs to, or nil
 
 	first, seen flows.Instant // when it was first, and last, read
+	expires     flows.Instant // when the kernel will drop it, as far as is known
 	sampled     flows.Instant // when bytes were last taken as a sample of the rate
 	bytes       uint64
 	sampleBytes uint64

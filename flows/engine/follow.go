@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/flowshunt/flowshunt/flows"
+import (
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
 
 // entryRead takes the state of one entry as it was at or after at.
 func (g *Engine) entryRead(at flows.Instant, rec *flows.Entry) {
@@ -14,9 +18,10 @@ func (g *Engine) entryRead(at flows.Instant, rec *flows.Entry) {
 	}
 	e.measure(at, rec)
 	e.seen, e.mark = at, rec.Mark
+	e.expires = at.Add(time.Duration(rec.Timeout) * time.Second)
 	why := g.eligible(e, rec)
 	if e.session != nil {
-		g.sessionEntryRead(e.session, e, rec, why)
+		g.sessionEntryRead(e.session, e, why)
 		return
 	}
 	g.judge(e, why)

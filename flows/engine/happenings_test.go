@@ -125,7 +125,7 @@ func (w *world) addEntry(c *conn, zone flows.Zone, tuple flows.Tuple, flags [2]u
 	k.HasCount = true
 	if tuple.Proto == flows.TCP {
 		k.TCP = flows.TCPInfo{State: flows.TCPEstablished, Flags: flags}
-		k.maxAck = true
+		k.maxAck = w.now
 	}
 	w.entries[k.Key] = k
 	c.keys = append(c.keys, k.Key)
@@ -270,12 +270,17 @@ func (w *world) packets(c *conn, h *hardware, d int, n uint64) {
 		}
 		if h != nil {
 			k.hwHitAt = w.now
-			continue
+			if !w.chance(0.002) {
+				continue
+			}
+			n = 1 // a fragment, say, takes the slow path
 		}
 		k.Count[d].Packets += n
 		k.Count[d].Bytes += n * 1400
 		k.expires = w.now.Add(w.timeout(c))
-		k.maxAck = c.tuple.Proto == flows.TCP
+		if c.tuple.Proto == flows.TCP && k.maxAck == 0 {
+			k.maxAck = w.now
+		}
 	}
 	if h != nil {
 		h.count[d].Packets += n

@@ -188,10 +188,20 @@ func (g *Engine) verified(s *session) {
 // clearMaxAck repeats the last step of the relaxation for what conntrack has seen
 // up to now.
 func (g *Engine) clearMaxAck(s *session) {
-	s.ctPackets = s.slowPackets(flows.Orig) + s.slowPackets(flows.Reply)
+	s.ctPackets = s.slowTotal()
 	if s.isTCP() {
 		g.emit(Relax{Session: s.id, Op: s.op, Entries: s.keys(), Step: ClearMaxAck})
 	}
+}
+
+// slowTotal returns the packets that conntrack has seen, summed over zones, so that
+// it grows whichever of them saw one.
+func (s *session) slowTotal() uint64 {
+	var n uint64
+	for _, e := range s.entries {
+		n += e.packets[flows.Orig] + e.packets[flows.Reply]
+	}
+	return n
 }
 
 // slowPackets returns the packets of a direction that conntrack has seen, in the

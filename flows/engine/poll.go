@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"time"
+
 	"github.com/flowshunt/flowshunt/flows"
 )
 
@@ -88,7 +90,7 @@ func (g *Engine) sessionRead(ev SessionRead) {
 }
 
 // sessionEntryRead judges one entry of a session anew.
-func (g *Engine) sessionEntryRead(s *session, e *entry, rec *flows.Entry, why flows.Reason) {
+func (g *Engine) sessionEntryRead(s *session, e *entry, why flows.Reason) {
 	if s.state == Removing {
 		if e.denied {
 			s.denied = true
@@ -114,11 +116,11 @@ func (g *Engine) sessionEntryRead(s *session, e *entry, rec *flows.Entry, why fl
 		return
 	}
 	g.checkHits(s)
-	if s.state == Offloaded && s.slowPackets(flows.Orig)+s.slowPackets(flows.Reply) > s.ctPackets {
+	if s.state == Offloaded && s.slowTotal() > s.ctPackets {
 		g.clearMaxAck(s)
 	}
 	if s.state == Offloaded {
-		g.keepAlive(s, rec)
+		g.keepAlive(s)
 	}
 }
 
@@ -136,17 +138,23 @@ func (g *Engine) observe(s *session, e *entry) {
 	}
 }
 
-// keepAlive asks for a refresh when hits were counted since the last one and the
+// keepAlive asks for a refresh when hits were counted since the last one and an
 // entry has used up half of its life.
-func (g *Engine) keepAlive(s *session, rec *flows.Entry) {
-	timeout := g.cfg.Timeouts.Of(rec.Key.Tuple.Proto)
-	if !g.cfg.KeepAlive || rec.Timeout > timeout/2 || s.lastHit() <= s.keptAt {
+func (g *Engine) keepAlive(s *session) {
+	if !g.cfg.KeepAlive || s.lastHit() <= s.keptAt {
 		return
 	}
-	s.keptAt = s.lastHit()
-	s.reading = true
-	g.counts.KeepAlives++
-	g.emit(KeepAlive{Session: s.id, Op: s.op, Entries: s.keys(), Timeout: timeout})
+	timeout := g.cfg.Timeouts.Of(s.tuple().Proto)
+	half := time.Duration(timeout) * time.Second / 2
+	for _, e := range s.entries {
+		if e.expires.Sub(g.now) <= half {
+			s.keptAt = s.lastHit()
+			s.reading = true
+			g.counts.KeepAlives++
+			g.emit(KeepAlive{Session: s.id, Op: s.op, Entries: s.keys(), Timeout: timeout})
+			return
+		}
+	}
 }
 
 // slowGrowth is how many packets conntrack may see in a direction without a hit
@@ -191,6 +199,9 @@ func (g *Engine) counted(all []flows.SessionCounters) {
 		g.countSession(s, all[i].Count)
 		if s.state == Offloaded {
 			g.checkIdle(s)
+		}
+		if s.state == Offloaded {
+			g.keepAlive(s)
 		}
 	}
 }

@@ -127,6 +127,7 @@ func (l *ledger) expired(w *world, k *kernelEntry) {
 func (l *ledger) check(w *world) {
 	l.checkAllowed(w)
 	l.checkUseful(w)
+	l.checkRelaxed(w)
 	l.checkOwned(w)
 	l.checkBudgets(w)
 	l.checkReasons(w)
@@ -214,6 +215,24 @@ func (l *ledger) checkUseful(w *world) {
 		}
 		if age := w.now.Sub(h.since); age > w.cfg.NoHitsAfter+w.reaction()+2*time.Second {
 			l.fail(4, "session %v has no hits for %v", id, age)
+		}
+	}
+}
+
+// checkRelaxed is the part of promise 6 about TCP's window checks.
+func (l *ledger) checkRelaxed(w *world) {
+	for id, h := range w.rules {
+		if h.conn == nil || h.conn.wrongPath || h.conn.tuple.Proto != flows.TCP || w.now.Sub(h.since) < w.reaction() {
+			continue
+		}
+		for _, key := range h.keys {
+			k := w.entries[key]
+			if k == nil {
+				continue
+			}
+			if !k.liberal || k.maxAck > 0 && w.now.Sub(k.maxAck) > w.reaction() {
+				l.fail(6, "session %v: %v would refuse a RST: liberal %v, MAXACK_SET for %v", id, key, k.liberal, w.now.Sub(k.maxAck))
+			}
 		}
 	}
 }

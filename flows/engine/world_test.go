@@ -54,7 +54,7 @@ type kernelEntry struct {
 	expires  flows.Instant
 	finished bool // FIN or RST was seen, whatever the state says now
 	liberal  bool
-	maxAck   bool
+	maxAck   flows.Instant // since when MAXACK_SET is set; 0: it is not
 	hwHitAt  flows.Instant // when the eswitch last forwarded a packet of it
 	badSince flows.Instant // since when it must not be offloaded; 0: it may
 }
@@ -212,7 +212,7 @@ func (w *world) relax(e Relax, fails bool) error {
 		}
 		k.liberal = true
 		if e.Step == ClearMaxAck {
-			k.maxAck = false
+			k.maxAck = 0
 		}
 	}
 	return nil
@@ -270,7 +270,7 @@ func (w *world) watch() {
 		w.events = append(w.events, DumpDone{Began: began, Complete: !w.faults || !w.chance(0.1)})
 	}
 	if w.now >= w.dumpAt {
-		w.dumpAt = w.now.Add(time.Second)
+		w.dumpAt = w.now.Add(2500 * time.Millisecond)
 		began := w.now
 		w.dumping = &began
 		ev := EntriesRead{At: w.now}
