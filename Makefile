@@ -29,7 +29,7 @@ setup: ## install the Debian packages that all of this needs
 .PHONY: build
 build: ## build the commands into bin/
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	test ! -d cmd || CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 .PHONY: unit
 unit: ## test every package but e2e with the race detector

@@ -19,7 +19,7 @@ const module = "github.com/flowshunt/flowshunt"
 var table = [][]string{
 	{"flows"},
 	{"flows/engine"},
-	{"pkg/conntrack", "pkg/tc", "pkg/openflow"},
+	{"pkg/conntrack", "pkg/tc", "pkg/openflow", "pkg/tap"},
 	{"pkg/eswitch"},
 	{"pkg/path", "pkg/inspect"},
 	{"pkg/secgroup", "pkg/policy"},
