@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -48,7 +47,7 @@ func (w *World) StartAgent(flags ...string) *Agent {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	cmd := w.command(context.Background(), append([]string{Binary(t, "flowshuntd")}, flags...))
+	cmd := w.contained(append([]string{Binary(t, "flowshuntd")}, flags...))
 	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path)
 	p, err := startProcess(cmd)
 	if err != nil {

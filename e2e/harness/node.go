@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -115,7 +114,7 @@ func uptimeReached() error {
 
 func (n *Node) daemon(name string, args ...string) (*Process, error) {
 	args = append([]string{name, "--pidfile", "--log-file=" + n.log(name), "-vconsole:off"}, args...)
-	return startProcess(n.command(context.Background(), args))
+	return startProcess(n.contained(args))
 }
 
 func (n *Node) log(daemon string) string { return filepath.Join(n.Dir, daemon+".log") }

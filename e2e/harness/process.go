@@ -30,7 +30,7 @@ type Process struct {
 }
 
 // startProcess starts a command in a process group of its own, so that Stop
-// gets its children too. `ip netns exec` replaces itself: the pid is the command's.
+// gets its children too.
 func startProcess(cmd *exec.Cmd) (*Process, error) {
 	p := &Process{cmd: cmd, done: make(chan struct{})}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -1,8 +1,8 @@
 package harness
 
 import (
+	"fmt"
 	"net/netip"
-	"strconv"
 	"strings"
 )
 
@@ -38,14 +38,13 @@ func (w *World) AddVM(bridge, name string, cfg VMConfig) *VM {
 	n := byte(len(w.vms) + 1)
 	vm := &VM{
 		Namespace: ns, Name: name, Rep: "rep-" + name,
-		MAC: "fa:16:3e:00:00:" + hex(n),
+		MAC: fmt.Sprintf("fa:16:3e:00:00:%02x", n),
 		IP4: netip.AddrFrom4([4]byte{10, 0, 0, n}),
 		IP6: netip.AddrFrom16([16]byte{0: 0xfd, 15: n}),
 	}
 	w.vms = append(w.vms, vm)
-	w.Run(t, "ip", "link", "add", vm.Rep, "type", "veth", "peer", "name", "eth0", "address", vm.MAC, "netns", ns.Name)
-	w.Run(t, "ip", "link", "set", vm.Rep, "up")
-	vm.Sh(t, "ip addr add "+vm.IP4.String()+"/24 dev eth0; ip addr add "+vm.IP6.String()+"/64 dev eth0 nodad; ip link set eth0 up")
+	w.Feed(t, fmt.Sprintf("link add %s type veth peer name eth0 address %s netns %s\nlink set %[1]s up\n", vm.Rep, vm.MAC, ns.Name), "ip", "-batch", "-")
+	vm.Feed(t, fmt.Sprintf("addr add %s/24 dev eth0\naddr add %s/64 dev eth0 nodad\nlink set eth0 up\n", vm.IP4, vm.IP6), "ip", "-batch", "-")
 	if cfg.NoOffload {
 		vm.Run(t, "ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
 	}
@@ -72,9 +71,4 @@ func (vm *VM) Addr(v6 bool) netip.Addr {
 		return vm.IP6
 	}
 	return vm.IP4
-}
-
-func hex(b byte) string {
-	s := strconv.FormatUint(uint64(b), 16)
-	return strings.Repeat("0", 2-len(s)) + s
 }

@@ -45,8 +45,7 @@ func (w *World) Bridge(name string) {
 // Flows replaces a bridge's OpenFlow flows.
 func (w *World) Flows(bridge string, flows ...string) {
 	w.T.Helper()
-	replace := "printf '%s\\n' " + "'" + strings.Join(flows, "' '") + "'" + " | ovs-ofctl --bundle replace-flows " + bridge + " -"
-	w.Sh(w.T, replace)
+	w.Feed(w.T, strings.Join(flows, "\n")+"\n", "ovs-ofctl", "--bundle", "replace-flows", bridge, "-")
 }
 
 // Vsctl runs ovs-vsctl.
