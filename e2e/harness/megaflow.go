@@ -2,6 +2,7 @@ package harness
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -22,20 +23,21 @@ func (n *Node) Megaflows(contains ...string) ([]Megaflow, error) {
 	if err != nil {
 		return nil, err
 	}
+	flows := parseMegaflows(out)
+	return slices.DeleteFunc(flows, func(f Megaflow) bool {
+		return slices.ContainsFunc(contains, func(c string) bool { return !strings.Contains(f.Match, c) })
+	}), nil
+}
+
+func parseMegaflows(text string) []Megaflow {
 	var flows []Megaflow
-next:
-	for _, m := range megaflowLine.FindAllStringSubmatch(out, -1) {
-		for _, c := range contains {
-			if !strings.Contains(m[1], c) {
-				continue next
-			}
-		}
+	for _, m := range megaflowLine.FindAllStringSubmatch(text, -1) {
 		f := Megaflow{Match: m[1], Actions: m[4]}
 		f.Packets, _ = strconv.ParseUint(m[2], 10, 64)
 		f.Bytes, _ = strconv.ParseUint(m[3], 10, 64)
 		flows = append(flows, f)
 	}
-	return flows, nil
+	return flows
 }
 
 // SlowPathPackets is what the datapath counted of packets that enter at a VM's
