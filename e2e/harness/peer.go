@@ -1,0 +1,120 @@
+package harness
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Peer is one end of connections, played by e2e/traffic. Connections are
+// numbered from 1 in the order in which they came up.
+type Peer struct {
+	*Process
+	t testing.TB
+}
+
+// Event is a line that a traffic program wrote; see package traffic.
+type Event struct {
+	Conn     int    `json:"conn"`
+	Event    string `json:"event"`
+	Local    string `json:"local"`
+	Remote   string `json:"remote"`
+	Sent     int64  `json:"sent"`
+	SentCRC  uint32 `json:"sent_crc"`
+	Received int64  `json:"received"`
+	RecvCRC  uint32 `json:"recv_crc"`
+	Error    string `json:"error"`
+}
+
+// Listen starts a peer that accepts connections of network "tcp" or "udp".
+// With echo it returns what it gets.
+func (vm *VM) Listen(t testing.TB, network string, port uint16, echo bool) *Peer {
+	t.Helper()
+	args := []string{trafficBinary(t), "listen"}
+	if echo {
+		args = append(args, "-echo")
+	}
+	p := &Peer{vm.Start(t, append(args, network, fmt.Sprintf("[::]:%d", port))...), t}
+	p.WaitOutput(t, 20*time.Second, `"listening"`)
+	return p
+}
+
+// Dial starts a peer with count connections to an address, from source port
+// sport on (0: any). It returns when all are up.
+func (vm *VM) Dial(t testing.TB, network string, to netip.AddrPort, sport uint16, count int) *Peer {
+	t.Helper()
+	p := &Peer{vm.Start(t, trafficBinary(t), "dial", "-sport", fmt.Sprint(sport), "-n", fmt.Sprint(count), network, to.String()), t}
+	for i := range count {
+		p.Event(20*time.Second, i+1, "open")
+	}
+	return p
+}
+
+// Do gives a connection an order, e.g. Do(1, "send 1000000"): see package traffic.
+func (p *Peer) Do(conn int, order string) {
+	p.t.Helper()
+	if _, err := fmt.Fprintf(p.Stdin, "%d %s\n", conn, order); err != nil {
+		p.t.Fatalf("%s: %v; its output:\n%s", p, err, p.Output())
+	}
+}
+
+// Report asks a connection for its counters.
+func (p *Peer) Report(conn int) Event {
+	p.t.Helper()
+	before := len(p.events(conn, "report"))
+	p.Do(conn, "report")
+	var last Event
+	Within(p.t, 10*time.Second, "a report", func() error {
+		all := p.events(conn, "report")
+		if len(all) == before {
+			return fmt.Errorf("none from connection %d", conn)
+		}
+		last = all[len(all)-1]
+		return nil
+	})
+	return last
+}
+
+// Event waits for the first event of a kind on a connection.
+func (p *Peer) Event(limit time.Duration, conn int, kind string) Event {
+	p.t.Helper()
+	var got Event
+	Within(p.t, limit, fmt.Sprintf("connection %d: %s", conn, kind), func() error {
+		all := p.events(conn, kind)
+		if len(all) == 0 {
+			return fmt.Errorf("its output:\n%s", tail(p.Output()))
+		}
+		got = all[0]
+		return nil
+	})
+	return got
+}
+
+func (p *Peer) events(conn int, kind string) []Event {
+	var found []Event
+	for line := range strings.Lines(p.Output()) {
+		var e Event
+		if json.Unmarshal([]byte(line), &e) == nil && e.Conn == conn && e.Event == kind {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// trafficBinary is $FLOWSHUNT_TRAFFIC, or where hack/e2e builds it.
+func trafficBinary(t testing.TB) string {
+	t.Helper()
+	path := os.Getenv("FLOWSHUNT_TRAFFIC")
+	if path == "" {
+		path, _ = filepath.Abs("../build/traffic")
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%v (go build -o build/ ./e2e/traffic; or set FLOWSHUNT_TRAFFIC)", err)
+	}
+	return path
+}

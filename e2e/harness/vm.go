@@ -1,0 +1,74 @@
+package harness
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// VM is a virtual machine as OVS sees it: a namespace whose eth0 is the other
+// end of a port on a bridge. The port's end plays the representor.
+type VM struct {
+	*Namespace        // its own name carries a prefix; see VM.Name
+	Name       string // as the test calls it
+	Rep        string // name of the port on the bridge
+	MAC        string
+	IP4, IP6   netip.Addr
+}
+
+// VMConfig says what a virtual machine is like. The zero value is usual.
+type VMConfig struct {
+	IfaceID string // external_ids:iface-id of the port; empty: none
+	// ExternalIDs of the port on top, as key=value.
+	ExternalIDs []string
+	// NoOffload turns segmentation offloads of eth0 off, so that packets have
+	// the size they would have on a wire.
+	NoOffload bool
+}
+
+// AddVM adds a virtual machine to a bridge. Its number, from 1 up by order of
+// addition, makes its addresses: 10.0.0.N/24, fd00::N/64, fa:16:3e:00:00:NN.
+func (w *World) AddVM(bridge, name string, cfg VMConfig) *VM {
+	t := w.T
+	t.Helper()
+	ns, err := addNamespace(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := byte(len(w.vms) + 1)
+	vm := &VM{
+		Namespace: ns, Name: name, Rep: "rep-" + name,
+		MAC: fmt.Sprintf("fa:16:3e:00:00:%02x", n),
+		IP4: netip.AddrFrom4([4]byte{10, 0, 0, n}),
+		IP6: netip.AddrFrom16([16]byte{0: 0xfd, 15: n}),
+	}
+	w.vms = append(w.vms, vm)
+	w.Feed(t, fmt.Sprintf("link add %s type veth peer name eth0 address %s netns %s\nlink set %[1]s up\n", vm.Rep, vm.MAC, ns.Name), "ip", "-batch", "-")
+	vm.Feed(t, fmt.Sprintf("addr add %s/24 dev eth0\naddr add %s/64 dev eth0 nodad\nlink set eth0 up\n", vm.IP4, vm.IP6), "ip", "-batch", "-")
+	if cfg.NoOffload {
+		vm.Run(t, "ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+	}
+	args := []string{"add-port", bridge, vm.Rep, "--", "set", "interface", vm.Rep, `external_ids:attached-mac="` + vm.MAC + `"`}
+	if cfg.IfaceID != "" {
+		args = append(args, "external_ids:iface-id="+cfg.IfaceID)
+	}
+	for _, id := range cfg.ExternalIDs {
+		args = append(args, "external_ids:"+id)
+	}
+	w.Vsctl(args...)
+	return vm
+}
+
+// OFPort is the OpenFlow number of the VM's port.
+func (w *World) OFPort(vm *VM) string {
+	w.T.Helper()
+	return strings.TrimSpace(w.Vsctl("get", "interface", vm.Rep, "ofport"))
+}
+
+// Addr is the VM's address of the family that fits like.
+func (vm *VM) Addr(v6 bool) netip.Addr {
+	if v6 {
+		return vm.IP6
+	}
+	return vm.IP4
+}
