@@ -18,7 +18,8 @@ type fault struct {
 	stall  bool // then forward nothing, in either direction, and keep both open
 	garble byte // then XOR each byte with this
 
-	drip time.Duration // forward single bytes, one per drip
+	drip  time.Duration // forward a chunk, wait so long, and so on
+	chunk int           // bytes
 }
 
 // proxy stands between an inventory and a server.
@@ -32,6 +33,7 @@ type proxy struct {
 	fault fault
 	conns map[net.Conn]bool
 	count int // connections so far
+	sent  int // bytes from clients so far
 	wg    sync.WaitGroup
 }
 
@@ -76,6 +78,12 @@ func (p *proxy) accepted() int {
 	return p.count
 }
 
+func (p *proxy) requested() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sent
+}
+
 func (p *proxy) accept() {
 	for {
 		client, err := p.listen.Accept()
@@ -116,6 +124,9 @@ func (p *proxy) join(client, server net.Conn, f fault) {
 			if err != nil {
 				return
 			}
+			p.mu.Lock()
+			p.sent += n
+			p.mu.Unlock()
 			if ctx.Err() != nil {
 				continue // swallowed
 			}
@@ -134,7 +145,7 @@ func (p *proxy) join(client, server net.Conn, f fault) {
 func (f fault) forward(client, server net.Conn, stalled func()) {
 	buf := make([]byte, 64<<10)
 	if f.drip > 0 {
-		buf = buf[:1]
+		buf = buf[:f.chunk]
 	}
 	left := f.after
 	for {
