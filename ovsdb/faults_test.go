@@ -211,6 +211,14 @@ func TestSlowServerIsNotStalled(t *testing.T) {
 	}
 }
 
+// An echo reply that is queued behind a slow reading does not count as missing.
+func TestSlowReadingDelaysEchoes(t *testing.T) {
+	_, p := withPorts(t)
+	p.set(fault{drip: 600 * time.Millisecond, chunk: 4 << 10})
+	inv := run(t, Config{Endpoint: p.endpoint(), Inactivity: 1500 * time.Millisecond})
+	await(t, inv, "ports, piece by piece", has("p2"))
+}
+
 func TestEndlessTrickleIsAStall(t *testing.T) {
 	_, p := withPorts(t)
 	p.set(fault{drip: 10 * time.Millisecond, chunk: 1})

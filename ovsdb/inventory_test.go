@@ -1,6 +1,8 @@
 package ovsdb
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -87,6 +89,8 @@ func TestMirrorsBondsAndSamplers(t *testing.T) {
 	}
 	s.vsctl("--id=@b", "get", "Bridge", "br0", "--", "create", "Flow_Sample_Collector_Set", "id=1", "bridge=@b")
 	await(t, inv, "sample actions", func(s *Snapshot) bool { p, _ := s.PortByName("in"); return p.Sampling == (Sampling{FlowSample: true}) })
+	s.vsctl("--all", "destroy", "Flow_Sample_Collector_Set")
+	await(t, inv, "no sampler", func(s *Snapshot) bool { p, _ := s.PortByName("in"); return !p.Sampling.Active() })
 }
 
 func TestMalformedRowsAreListed(t *testing.T) {
@@ -145,7 +149,7 @@ func TestPortIDs(t *testing.T) {
 	step("the first ifindex", true, ifindex(7), "set", "Interface", "p", "ifindex=7")
 	step("type", true, func(p *Port) bool { return p.Type == "internal" }, "set", "Interface", "p", "type=internal")
 	step("datapath", true, func(p *Port) bool { return p.DatapathType == "netdev" }, "set", "Bridge", "br0", "datapath_type=netdev")
-	uuid := s.vsctl("get", "Port", "p", "_uuid")
+	uuid := s.vsctl("set", "Bridge", "br1", "datapath_type=netdev", "--", "get", "Port", "p", "_uuid")
 	step("bridge", true, func(p *Port) bool { return p.Bridge == "br1" }, "remove", "Bridge", "br0", "ports", uuid, "--", "add", "Bridge", "br1", "ports", uuid)
 	step("new row", true, func(p *Port) bool { return p.Bridge == "br0" }, "del-port", "p", "--", "add-port", "br0", "p", "--", "set", "Interface", "p", "ifindex=7")
 }
@@ -194,6 +198,49 @@ func TestUnchangedContentMakesNoRevision(t *testing.T) {
 	after := await(t, inv, "the tag", func(s *Snapshot) bool { p, _ := s.PortByName("br0"); return p.VLAN.Tag == 1 })
 	if after.Revision != before.Revision+1 {
 		t.Errorf("revision %d -> %d, want one step", before.Revision, after.Revision)
+	}
+}
+
+func TestRemovedRowsAreForgotten(t *testing.T) {
+	r := newReplica()
+	put := map[string]json.RawMessage{"name": json.RawMessage(`"x"`)}
+	for name := range monitored {
+		one := tableUpdates{name: {"u": {New: put}, "v": {New: put}}}
+		if err := r.apply(one); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.apply(tableUpdates{name: {"u": {}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, n := range map[string]int{"Open_vSwitch": len(r.switches.rows), "Bridge": len(r.bridges.rows), "Port": len(r.ports.rows),
+		"Interface": len(r.interfaces.rows), "Mirror": len(r.mirrors.rows), "QoS": len(r.qos.rows), "Flow_Sample_Collector_Set": len(r.samplers.rows)} {
+		if n != 1 {
+			t.Errorf("%s: %d rows, want 1", name, n)
+		}
+	}
+}
+
+func TestEndOfRunClosesTheConnection(t *testing.T) {
+	s := newServer(t)
+	p := newProxy(t, s)
+	inv, err := New(Config{Endpoint: p.endpoint()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- inv.Run(ctx) }()
+	await(t, inv, "connection", connected)
+	cancel()
+	if err := <-ended; err != context.Canceled {
+		t.Errorf("Run: %v", err)
+	}
+	if got := inv.Snapshot(); got.Connected {
+		t.Error("still connected after the end")
+	}
+	if !eventually(func() bool { return p.open() == 0 }) {
+		t.Error("the connection is still open")
 	}
 }
 

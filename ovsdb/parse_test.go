@@ -24,6 +24,19 @@ func TestParseEndpoint(t *testing.T) {
 	}
 }
 
+func TestParseOVNZone(t *testing.T) {
+	for text, want := range map[string]flows.Zone{"1": 1, "7": 7, "65535": 65535} {
+		if got, err := parseOVNZone(text); got != want || err != nil {
+			t.Errorf("%q: %d, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "0", "65536", "-1", "+1", "0x7", "7 ", "1_0", "seven", strings.Repeat("9", 10000)} {
+		if got, err := parseOVNZone(text); got != 0 || err == nil || len(err.Error()) > 100 {
+			t.Errorf("%.20q: %d, %v", text, got, err)
+		}
+	}
+}
+
 func TestLocalVLAN(t *testing.T) {
 	tag := func(n int) *int { return &n }
 	for name, test := range map[string]struct {

@@ -78,6 +78,12 @@ func (p *proxy) accepted() int {
 	return p.count
 }
 
+func (p *proxy) open() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns)
+}
+
 func (p *proxy) requested() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
