@@ -34,6 +34,35 @@ func filled(b *testing.B, n int) *replica {
 	return r
 }
 
+// BenchmarkChange1000Ports is one transaction after the other on a real server
+// that serves 1,000 ports, each waited for until a snapshot shows it.
+func BenchmarkChange1000Ports(b *testing.B) {
+	s := newServer(b)
+	inv := follow(b, "unix:"+s.socket)
+	args := []string{"init", "--", "add-br", "br0"}
+	for i := range 1000 {
+		args = append(args, "--", "add-port", "br0", fmt.Sprintf("p%04d", i))
+	}
+	s.vsctl(args...)
+	await(b, inv, "the ports", has("p0999"))
+	conn, err := Endpoint{"unix", s.socket}.dial(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := newWire(conn, patience)
+	defer w.close()
+	n := int32(0)
+	for b.Loop() {
+		n++
+		var result []any
+		if err := w.call(b.Context(), "transact", []any{database, map[string]any{"op": "update", "table": "Interface",
+			"where": []any{[]any{"name", "==", "p0500"}}, "row": map[string]any{"ifindex": n}}}, &result); err != nil {
+			b.Fatal(err)
+		}
+		await(b, inv, "the change", func(s *Snapshot) bool { p, _ := s.PortByName("p0500"); return p.Ifindex == n })
+	}
+}
+
 func BenchmarkRead1000Ports(b *testing.B) {
 	data := content(1000)
 	b.SetBytes(int64(len(data)))

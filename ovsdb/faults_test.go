@@ -67,6 +67,7 @@ func TestReconnectKeepsContentAndIDs(t *testing.T) {
 // Every length at which a connection can be cut, stalled or garbled ends in the
 // same place: nothing wrong is published, and the next connection reads all.
 func TestFaultsAtEveryStage(t *testing.T) {
+	t.Parallel()
 	s, p := withPorts(t)
 	reference := await(t, follow(t, "unix:"+s.socket), "ports", has("p2"))
 	_ = s
@@ -103,6 +104,7 @@ func samePortFacts(t *testing.T, want, got *Snapshot) {
 }
 
 func TestUpdateCutInTheMiddle(t *testing.T) {
+	t.Parallel()
 	s, p := withPorts(t)
 	inv := follow(t, p.endpoint())
 	before := await(t, inv, "ports", has("p2"))
@@ -153,6 +155,7 @@ func (c *countingConn) Read(b []byte) (int, error) {
 }
 
 func TestStalledServerIsFound(t *testing.T) {
+	t.Parallel()
 	const inactivity = 500 * time.Millisecond
 	for name, stop := range map[string]func(*server, *proxy) (resume func()){
 		"proxy swallows everything": func(s *server, p *proxy) func() {
@@ -184,6 +187,7 @@ func TestStalledServerIsFound(t *testing.T) {
 }
 
 func TestQuietServerIsNotStalled(t *testing.T) {
+	t.Parallel()
 	s, p := withPorts(t)
 	inv := run(t, Config{Endpoint: p.endpoint(), Inactivity: 1500 * time.Millisecond})
 	await(t, inv, "ports", has("p2"))
@@ -202,6 +206,7 @@ func TestQuietServerIsNotStalled(t *testing.T) {
 // A reading that takes several times the inactivity time is none as long as
 // bytes come in.
 func TestSlowServerIsNotStalled(t *testing.T) {
+	t.Parallel()
 	_, p := withPorts(t)
 	p.set(fault{drip: 30 * time.Millisecond, chunk: 256})
 	inv := run(t, Config{Endpoint: p.endpoint(), Inactivity: time.Second})
@@ -213,6 +218,7 @@ func TestSlowServerIsNotStalled(t *testing.T) {
 
 // An echo reply that is queued behind a slow reading does not count as missing.
 func TestSlowReadingDelaysEchoes(t *testing.T) {
+	t.Parallel()
 	_, p := withPorts(t)
 	p.set(fault{drip: 600 * time.Millisecond, chunk: 4 << 10})
 	inv := run(t, Config{Endpoint: p.endpoint(), Inactivity: 1500 * time.Millisecond})
@@ -220,6 +226,7 @@ func TestSlowReadingDelaysEchoes(t *testing.T) {
 }
 
 func TestEndlessTrickleIsAStall(t *testing.T) {
+	t.Parallel()
 	_, p := withPorts(t)
 	p.set(fault{drip: 10 * time.Millisecond, chunk: 1})
 	inv := run(t, Config{Endpoint: p.endpoint(), Inactivity: 100 * time.Millisecond})
@@ -276,6 +283,7 @@ func TestServerRestart(t *testing.T) {
 }
 
 func TestManyConnections(t *testing.T) {
+	t.Parallel()
 	_, p := withPorts(t)
 	inv := follow(t, p.endpoint())
 	before := await(t, inv, "ports", has("p2"))

@@ -155,6 +155,7 @@ func TestPortIDs(t *testing.T) {
 }
 
 func TestThousandPortsQuickly(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	inv := follow(t, "unix:"+s.socket)
 	s.vsctl("init", "--", "add-br", "br0")

@@ -67,8 +67,17 @@ const (
 	WishOff
 )
 
-// String returns "on", "off" or, without a wish, "".
-func (w Wish) String() string { return [...]string{"", "on", "off"}[w%3] }
+// String returns "on", "off" or, without a wish, "none".
+func (w Wish) String() string {
+	switch w {
+	case WishOn:
+		return "on"
+	case WishOff:
+		return "off"
+	default:
+		return "none"
+	}
+}
 
 // VLAN is how a Port row treats VLANs (ovs-vswitchd.conf.db(5), "VLAN
 // Configuration").
