@@ -1,0 +1,110 @@
+package ovsdb
+
+import (
+	"strings"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/ovsdb/vswitchd"
+)
+
+// Bridge is one row of table Bridge.
+type Bridge struct {
+	Name         string
+	DatapathType string // "system" (the kernel; also where the row says nothing), "netdev", ...
+	DatapathID   string // 16 hexadecimal digits, empty before OVS created it
+	ExternalIDs  map[string]string
+
+	// Zones are the conntrack zones that ovn-controller keeps in external_ids as
+	// ct-zone-NAME, by NAME: a logical port, or a router's uuid with _dnat or _snat.
+	Zones    map[string]flows.Zone
+	Sampling Sampling
+	Mirrors  int // mirrors of the bridge
+
+	Problems []string // what could not be understood; those fields are not set
+}
+
+// ovnZonePrefix is how ovn-controller names zones in Bridge.external_ids.
+const ovnZonePrefix = "ct-zone-"
+
+func newBridge(uuid string, row *vswitchd.Bridge, r *replica) Bridge {
+	b := Bridge{
+		Name:         row.Name,
+		DatapathType: orSystem(row.DatapathType),
+		DatapathID:   deref(row.DatapathID),
+		ExternalIDs:  row.ExternalIDs,
+		Sampling:     samplingOf(uuid, row, r),
+		Mirrors:      len(row.Mirrors),
+	}
+	b.Zones, b.Problems = zonesOf(row)
+	return b
+}
+
+func zonesOf(row *vswitchd.Bridge) (map[string]flows.Zone, []string) {
+	zones := map[string]flows.Zone{}
+	var found problems
+	for key, value := range row.ExternalIDs {
+		name, isZone := strings.CutPrefix(key, ovnZonePrefix)
+		if !isZone {
+			continue
+		}
+		zone, err := parseOVNZone(value)
+		if err != nil {
+			found.add("Bridge %.64q external_ids:%.100s: %v", row.Name, key, err)
+			continue
+		}
+		zones[name] = zone
+	}
+	return zones, found.sorted()
+}
+
+func samplingOf(uuid string, row *vswitchd.Bridge, r *replica) Sampling {
+	s := Sampling{SFlow: row.Sflow != nil, NetFlow: row.Netflow != nil, IPFIX: row.IPFIX != nil}
+	for _, set := range r.samplers.rows {
+		s.FlowSample = s.FlowSample || set.Bridge == uuid
+	}
+	return s
+}
+
+// mirroringOf returns the part that each Port row has in the bridge's mirrors,
+// by the row's uuid, and the part that all of them have.
+func mirroringOf(row *vswitchd.Bridge, r *replica) (byPort map[string]Mirroring, all bool) {
+	byPort = map[string]Mirroring{}
+	note := func(uuid string, set func(*Mirroring)) {
+		m := byPort[uuid]
+		set(&m)
+		byPort[uuid] = m
+	}
+	for _, uuid := range row.Mirrors {
+		mirror, ok := r.mirrors.rows[uuid]
+		if !ok {
+			continue
+		}
+		all = all || mirror.SelectAll
+		for _, port := range mirror.SelectSrcPort {
+			note(port, func(m *Mirroring) { m.In = true })
+		}
+		for _, port := range mirror.SelectDstPort {
+			note(port, func(m *Mirroring) { m.Out = true })
+		}
+		if mirror.OutputPort != nil {
+			note(*mirror.OutputPort, func(m *Mirroring) { m.Target = true })
+		}
+	}
+	return byPort, all
+}
+
+// orSystem names the type that an empty column stands for, of bridges as of
+// interfaces.
+func orSystem(kind string) string {
+	if kind == "" {
+		return "system"
+	}
+	return kind
+}
+
+func deref[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
