@@ -30,9 +30,10 @@ func (c *Conn) Dump(ctx context.Context, filter Filter, f func(e *flows.Entry) e
 	c.req.end(start)
 
 	walk := walk{port: c.port, seq: c.seq, filter: &filter, entry: &c.entry, f: f}
+	each := walk.message // bound once, not for every datagram
 	err = c.wire.send(c.req.b)
 	for done := false; err == nil && !done; {
-		done, err = c.receive(walk.message)
+		done, err = c.receive(each)
 	}
 	if err != nil && !walk.done {
 		// The kernel has not finished, and would answer into the next request.
