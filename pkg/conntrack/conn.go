@@ -44,7 +44,7 @@ const (
 // caller that must not wait for a dump a Conn of its own. Functions handed to
 // an operation must not use the Conn.
 type Conn struct {
-	open    func(port uint32) (*socket, error)
+	open    func(port uint32) (wire, error)
 	port    uint32
 	closing closingTimeouts
 
@@ -68,24 +68,29 @@ func Dial(cfg Config) (*Conn, error) {
 	if size == 0 {
 		size = connBuffer
 	}
-	c := &Conn{buf: make([]byte, datagram), seq: uint32(time.Now().UnixNano())}
-	c.open = func(port uint32) (s *socket, err error) {
+	open := func(port uint32) (s *socket, err error) {
 		err = inNetNS(cfg.NetNS, func() error {
 			s, err = openSocket(port, size)
 			return err
 		})
 		return s, err
 	}
-	s, err := c.open(0)
+	s, err := open(0)
 	if err != nil {
 		return nil, err
 	}
+	c := &Conn{
+		open:  func(port uint32) (wire, error) { return open(port) },
+		port:  s.port,
+		wire:  s,
+		seq:   uint32(time.Now().UnixNano()),
+		buf:   make([]byte, datagram),
+		slots: make([]slot, max(1, min(maxBatch, s.size/answerSize))),
+	}
 	if err := inNetNS(cfg.NetNS, c.closing.read); err != nil {
-		s.close()
+		_ = s.close()
 		return nil, err
 	}
-	c.wire, c.port = s, s.port
-	c.slots = make([]slot, max(1, min(maxBatch, s.size/answerSize)))
 	return c, nil
 }
 

@@ -92,8 +92,19 @@ func decodeAttr(a *attrs, e *flows.Entry) {
 	case ctaSeqAdjOrig, ctaSeqAdjReply:
 		e.HasSeqAdj = true
 	case ctaSynproxy:
-		e.HasSynPrx = true
+		e.HasSynPrx = decodeSynproxy(a)
 	}
+}
+
+// decodeSynproxy reports whether any parameter is set. The attribute alone says
+// nothing: entries made over ctnetlink have it without any SYN proxy.
+func decodeSynproxy(a *attrs) (active bool) {
+	in := a.nested()
+	for in.next() {
+		active = active || in.uint32() != 0
+	}
+	a.adopt(&in)
+	return active
 }
 
 func decodeCounters(a *attrs, c *flows.Counters) {
