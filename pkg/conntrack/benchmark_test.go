@@ -1,0 +1,208 @@
+package conntrack
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// row is one line of the benchmark report: ratio > 1 means ours is better.
+type row struct {
+	Name     string  `json:"name"`
+	Unit     string  `json:"unit"`
+	Ours     float64 `json:"ours"`
+	Peer     float64 `json:"peer"`
+	PeerName string  `json:"peer_name"`
+	Ratio    float64 `json:"ratio"`
+}
+
+// report appends rows to the JSON array in the file named by
+// FLOWSHUNT_BENCH_JSON.
+func report(b *testing.B, rows ...row) {
+	b.Helper()
+	file := os.Getenv("FLOWSHUNT_BENCH_JSON")
+	if file == "" {
+		return
+	}
+	var all []row
+	if old, err := os.ReadFile(file); err == nil && len(old) > 0 {
+		if err := json.Unmarshal(old, &all); err != nil {
+			b.Fatalf("%s: %v", file, err)
+		}
+	}
+	text, err := json.MarshalIndent(append(all, rows...), "", "  ")
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// entryCount is the table size to measure with: FLOWSHUNT_BENCH_ENTRIES, else
+// 500,000, or 20,000 with -short.
+func entryCount(b *testing.B) int {
+	b.Helper()
+	if s := os.Getenv("FLOWSHUNT_BENCH_ENTRIES"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			b.Fatalf("FLOWSHUNT_BENCH_ENTRIES: %v", err)
+		}
+		return n
+	}
+	if testing.Short() {
+		return 20_000
+	}
+	return 500_000
+}
+
+// fillTable enters a namespace with n established entries. The limit of the
+// table is the host's: it is raised while the benchmark runs.
+func fillTable(b *testing.B, n int) (netns int) {
+	b.Helper()
+	if os.Geteuid() != 0 {
+		b.Skip("needs root")
+	}
+	raiseMax(b, n+n/4)
+	netns = enterNetNS(b)
+	create(b, netns, n, established)
+	return netns
+}
+
+// raiseMax raises nf_conntrack_max in the initial namespace, where alone it can
+// be set, and puts it back at the end.
+func raiseMax(b *testing.B, n int) {
+	b.Helper()
+	const name = "nf_conntrack_max"
+	old, err := readSysctl(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if uint64(n) <= old {
+		return
+	}
+	home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		defer unix.Close(home)
+		err := inNetNS(home, func() error { // this thread is elsewhere by now
+			return os.WriteFile(sysctlDir+name, []byte(strconv.FormatUint(old, 10)), 0o644)
+		})
+		if err != nil {
+			b.Errorf("put back %s = %d: %v", name, old, err)
+		}
+	})
+	setSysctl(b, name, n)
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+// BenchmarkDump500k compares a dump with that of conntrack(8), by turns.
+func BenchmarkDump500k(b *testing.B) {
+	n := entryCount(b)
+	netns := fillTable(b, n)
+	c := dial(b, Config{NetNS: netns})
+	tool, err := exec.LookPath("conntrack")
+	if err != nil {
+		b.Skip("needs conntrack(8)")
+	}
+	dump := func() time.Duration {
+		start, seen := time.Now(), 0
+		err := c.Dump(context.Background(), Filter{}, func(*flows.Entry) error { seen++; return nil })
+		if err != nil || seen != n {
+			b.Fatalf("dump: %d of %d entries, error %v", seen, n, err)
+		}
+		return time.Since(start)
+	}
+	peer := func() time.Duration {
+		start := time.Now()
+		if err := exec.Command(tool, "-L").Run(); err != nil { // inherits this thread's namespace
+			b.Fatal(err)
+		}
+		return time.Since(start)
+	}
+	dump() // grow the buffers
+	allocs := testing.AllocsPerRun(1, func() { dump() })
+
+	var ours, theirs []time.Duration
+	for range 3 {
+		theirs, ours = append(theirs, peer()), append(ours, dump())
+	}
+	for b.Loop() {
+		ours = append(ours, dump())
+	}
+	us, them := median(ours), median(theirs)
+	ratio := them.Seconds() / us.Seconds()
+	b.ReportMetric(float64(n)/us.Seconds(), "entries/s")
+	b.ReportMetric(allocs/float64(n), "allocs/entry")
+	b.ReportMetric(ratio, "x-conntrack-L")
+	b.Logf("%d entries: %v, conntrack -L %v, %.0f allocations", n, us, them, allocs)
+	report(b, row{"conntrack-dump-500k", "s", us.Seconds(), them.Seconds(), "conntrack -L", ratio})
+}
+
+// BenchmarkKeyed measures reads and refreshes by key.
+func BenchmarkKeyed(b *testing.B) {
+	n := 20_000
+	netns := fillTable(b, n)
+	c := dial(b, Config{NetNS: netns})
+	ctx := context.Background()
+	var keys []flows.EntryKey
+	if err := c.Dump(ctx, Filter{}, func(e *flows.Entry) error { keys = append(keys, e.Key); return nil }); err != nil {
+		b.Fatal(err)
+	}
+	check := func(i int, _ *flows.Entry, err error) {
+		if err != nil {
+			b.Fatalf("%s: %v", keys[i].Tuple, err)
+		}
+	}
+	rate := func(b *testing.B) { b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "entries/s") }
+
+	b.Run("get", func(b *testing.B) {
+		for b.Loop() {
+			if err := c.Get(ctx, keys, check); err != nil {
+				b.Fatal(err)
+			}
+		}
+		rate(b)
+	})
+	wanted := uint32(10_000)
+	b.Run("refresh", func(b *testing.B) {
+		for b.Loop() {
+			wanted += 100 // so that each run writes
+			refreshes := make([]Refresh, n)
+			for i := range refreshes {
+				refreshes[i] = Refresh{Key: keys[i], Timeout: wanted}
+			}
+			if err := c.Refresh(ctx, refreshes, check); err != nil {
+				b.Fatal(err)
+			}
+		}
+		rate(b)
+	})
+	b.Run("update", func(b *testing.B) {
+		updates := make([]Update, n)
+		for i := range updates {
+			updates[i] = Update{Key: keys[i], TCP: ClearMaxAck}
+		}
+		for b.Loop() {
+			if err := c.Update(ctx, updates, check); err != nil {
+				b.Fatal(err)
+			}
+		}
+		rate(b)
+	})
+}
