@@ -1,0 +1,218 @@
+package tc
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestDecodeTolerates reads a filter with unknown attributes and actions.
+func TestDecodeTolerates(t *testing.T) {
+	f := corpus["tcp4"]
+	b := f.appendID(f.appendTCMsg(nil))
+	b = appendU32(b, 99, 1)
+	b, opts := openNest(b, attrOptions)
+	b = f.Match.appendKeys(b)
+	b = appendBE16(b, 23, 100) // VLAN id
+	b, acts := openNest(b, flowerAct)
+	b, pedit := openNest(b, 1)
+	b = appendString(b, actKind, "pedit")
+	b = appendBytes(b, actOptions|nested, []byte{1, 2, 3})
+	closeNest(b, pedit)
+	closeNest(b, acts)
+	closeNest(b, opts)
+
+	var got Filter
+	if err := got.decode(b, nlmsgHeaderLen); err != nil {
+		t.Fatal(err)
+	}
+	if !got.Partial {
+		t.Error("a filter with a VLAN match is not marked as partial")
+	}
+	if len(got.Actions) != 1 || got.Actions[0].Kind != "pedit" || !got.Actions[0].Partial {
+		t.Errorf("actions %+v, want one partial pedit", got.Actions)
+	}
+	if got.Match.SrcPort != f.Match.SrcPort {
+		t.Errorf("source port %v, want %v", got.Match.SrcPort, f.Match.SrcPort)
+	}
+}
+
+// TestDecodeForeignKind reads a filter of another classifier, whose options have
+// another meaning.
+func TestDecodeForeignKind(t *testing.T) {
+	f := Filter{Link: 3, Parent: Ingress, Pref: 1, Protocol: ProtocolAll, Kind: "matchall", Handle: 1}
+	b := appendBytes(f.appendID(f.appendTCMsg(nil)), attrOptions, []byte{1, 2, 3, 4, 5})
+	var got Filter
+	if err := got.decode(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	f.Partial = true
+	if diff := cmp.Diff(f, got, compare); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestDecodeStats reads counters as the kernel writes them, with the 64-bit
+// number of packets behind the basic struct that it belongs to.
+func TestDecodeStats(t *testing.T) {
+	basic := func(b []byte, typ uint16, bytes uint64, packets uint32) []byte {
+		b = native.AppendUint64(appendHeader(b, typ, 16), bytes)
+		return append(native.AppendUint32(b, packets), 0, 0, 0, 0)
+	}
+	pkt64 := func(b []byte, n uint64) []byte { return native.AppendUint64(appendHeader(b, statsPkt64, 8), n) }
+
+	b := appendString(nil, actKind, KindMirred)
+	b, stats := openNest(b, actStats)
+	b = pkt64(basic(b, statsBasic, 1<<40, 5), 1<<32+5)
+	b = basic(b, statsBasicHW, 1<<39, 7)
+	closeNest(b, stats)
+	b, opts := openNest(b, actOptions)
+	b = native.AppendUint64(appendHeader(b, optTM, 32), 1000)
+	b = append(native.AppendUint64(b, 250), make([]byte, 16)...)
+	closeNest(b, opts)
+
+	var err error
+	var a Action
+	a.decode(attrs{b: b, err: &err})
+	want := Stats{Total: Counters{1<<32 + 5, 1 << 40}, Hardware: Counters{7, 1 << 39}}
+	if err != nil || a.Stats != want {
+		t.Errorf("%+v, %v, want %+v", a.Stats, err, want)
+	}
+	if a.Age != 10*time.Second || a.Idle != 2500*time.Millisecond {
+		t.Errorf("age %v, idle %v", a.Age, a.Idle)
+	}
+}
+
+func TestDecodeErrorsHaveOffsets(t *testing.T) {
+	msg := readCapture(t, "testdata/tcp4.hex")
+	for name, tt := range map[string]struct {
+		change func([]byte) []byte
+		offset int
+	}{
+		"short":         {func(b []byte) []byte { return b[:30] }, 16},
+		"long kind":     {func(b []byte) []byte { b[36] = 0xff; b[37] = 0xff; return b }, 36},
+		"empty":         {func(b []byte) []byte { b[36] = 3; return b }, 36},
+		"short address": {func(b []byte) []byte { b[52] = 6; return b }, 56},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := tt.change(append([]byte(nil), msg...))
+			var f Filter
+			err := f.decode(b[nlmsgHeaderLen:], nlmsgHeaderLen)
+			var de *DecodeError
+			if !errors.As(err, &de) || de.Offset != tt.offset {
+				t.Errorf("got %v, want an error at byte %d", err, tt.offset)
+			}
+		})
+	}
+}
+
+func TestEncodeRefuses(t *testing.T) {
+	v6 := netip.MustParseAddr("::1")
+	for name, f := range map[string]Filter{
+		"kind":      {Kind: "u32"},
+		"ports":     {Kind: KindFlower, Match: Match{IPProto: 50, DstPort: ExactPort(1)}},
+		"flags":     {Kind: KindFlower, Match: Match{IPProto: 17, TCPFlags: Match16{0, 7}}},
+		"family":    {Kind: KindFlower, Protocol: ProtocolIPv4, Match: Match{Src: ExactAddr(v6)}},
+		"no mask":   {Kind: KindFlower, Protocol: ProtocolIPv6, Match: Match{Src: AddrMatch{Value: v6}}},
+		"mapped":    {Kind: KindFlower, Protocol: ProtocolIPv6, Match: Match{Src: ExactAddr(netip.MustParseAddr("::ffff:1.2.3.4"))}},
+		"action":    {Kind: KindFlower, Actions: []Action{{Kind: "pedit"}}},
+		"too many":  {Kind: KindFlower, Actions: make([]Action, MaxActions+1)},
+		"no action": {Kind: KindFlower, Actions: make([]Action, 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b Batch
+			if err := b.AddFilter(&ref7, 0); err != nil {
+				t.Fatal(err)
+			}
+			before := len(b.buf)
+			if err := b.AddFilter(&f, 0); !errors.Is(err, ErrInvalid) {
+				t.Errorf("got %v, want ErrInvalid", err)
+			}
+			if b.Len() != 1 || len(b.buf) != before {
+				t.Error("a refused request left something in the batch")
+			}
+		})
+	}
+}
+
+// FuzzDecode checks that no input makes the decoder panic or allocate without
+// bound, and that what it understands in full survives a round trip.
+func FuzzDecode(f *testing.F) {
+	for name := range corpus {
+		f.Add(readCapture(f, "testdata/"+name+".hex")[nlmsgHeaderLen:])
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var first, second Filter
+		if first.decode(b, 0) != nil || first.Partial {
+			return
+		}
+		for i := range first.Actions {
+			a := &first.Actions[i]
+			if a.Partial {
+				return
+			}
+			a.Stats, a.InHWCount, a.Age, a.Idle = Stats{}, 0, 0, 0
+		}
+		first.InHWCount = 0
+		again, err := first.append(nil)
+		if err != nil {
+			return // what no request can say, like an address without its mask
+		}
+		if err := second.decode(again, 0); err != nil {
+			t.Fatalf("our own encoding of %+v is malformed: %v", first, err)
+		}
+		third, err := second.append(nil)
+		if err != nil || string(again) != string(third) {
+			t.Fatalf("round trip of %+v gave %+v, %v", first, second, err)
+		}
+	})
+}
+
+// FuzzMessage checks that no datagram makes the framing panic.
+func FuzzMessage(f *testing.F) {
+	for name := range corpus {
+		f.Add(readCapture(f, "testdata/"+name+".hex"))
+	}
+	f.Add(append([]byte{36, 0, 0, 0, 2, 0, 0, 3}, make([]byte, 28)...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for len(b) > 0 {
+			m, rest, err := cutMessage(b)
+			if err != nil {
+				return
+			}
+			for _, op := range []string{"add filter", "get ingress qdisc"} {
+				_ = new(Result).take(m, op)
+			}
+			if len(rest) >= len(b) {
+				t.Fatal("no progress")
+			}
+			b = rest
+		}
+	})
+}
+
+func BenchmarkEncode(b *testing.B) {
+	f := corpus["tcp4"]
+	var batch Batch
+	b.ReportAllocs()
+	for b.Loop() {
+		batch.Reset()
+		if err := batch.AddFilter(&f, Exclusive); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	msg := readCapture(b, "testdata/tcp4.hex")[nlmsgHeaderLen:]
+	var f Filter
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := f.decode(msg, 0); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
