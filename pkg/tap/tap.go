@@ -21,7 +21,6 @@ type tap struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
-	dead    atomic.Bool // the device was deleted
 
 	seen, ignored, dropped atomic.Uint64
 }
@@ -72,7 +71,7 @@ func (t *tap) countOverruns() {
 	_ = t.raw.Control(func(fd uintptr) { t.dropped.Add(overruns(int(fd))) })
 }
 
-// read reports packets until the tap is closed or its device is deleted. The
+// read reports packets until the tap is closed. The
 // rate limit lets the kernel's buffer overflow rather than have one flooded port
 // eat a processor.
 func (t *tap) read(cfg *Config) {
@@ -88,30 +87,23 @@ func (t *tap) read(cfg *Config) {
 			return // closed
 		}
 		if err != nil {
-			if t.failed(err) {
-				return
-			}
-			continue
+			// Most likely ENETDOWN, once; when the device comes up again so do packets.
+			n = 1
+		} else {
+			t.report(cfg, b, n)
 		}
-		t.report(cfg, b, n)
 		if t.limiter.WaitN(t.ctx, n) != nil {
 			return
 		}
 	}
 }
 
-// failed decides whether a receive error ends the tap. A device that goes down
-// reports ENETDOWN once and is heard again when it comes up.
-func (t *tap) failed(err error) bool {
-	if errors.Is(err, unix.EINTR) {
-		return false
-	}
+// dead reports whether the device was deleted. It is asked, not noticed: the
+// kernel reports only that the device went down, which comes before.
+func (t *tap) dead() bool {
 	gone := true
 	_ = t.raw.Control(func(fd uintptr) { gone = deviceGone(int(fd)) })
-	if gone {
-		t.dead.Store(true)
-	}
-	return gone || t.limiter.WaitN(t.ctx, 1) != nil
+	return gone
 }
 
 func (t *tap) report(cfg *Config, b *batch, n int) {

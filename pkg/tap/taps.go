@@ -91,7 +91,7 @@ func (t *Taps) Set(ports []Port) error {
 
 func (t *Taps) set(p Port) error {
 	if tap, ok := t.taps[p.ID]; ok {
-		if tap.want.Sample == p.Sample || tap.dead.Load() {
+		if tap.want.Sample == p.Sample || tap.dead() {
 			return nil
 		}
 		return tap.setSample(p.Sample)
@@ -123,7 +123,7 @@ func (t *Taps) Stats() Stats {
 	for _, tap := range t.taps {
 		tap.countOverruns()
 		s.add(tap)
-		if !tap.dead.Load() {
+		if !tap.dead() {
 			s.Ports++
 		}
 	}
