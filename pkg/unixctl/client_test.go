@@ -184,11 +184,17 @@ func TestPermission(t *testing.T) {
 		t.Skip("missing: root, to act as somebody else")
 	}
 	c := serve(t, say(`{"id":1,"result":""}`))
-	runtime.LockOSThread() // never unlocked: the thread ends with its identity
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETFSUID, 65534, 0, 0); errno != 0 {
-		t.Fatal(errno)
-	}
-	if _, err := c.Call(t.Context(), "m"); !errors.Is(err, ErrPermission) {
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with its identity
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETFSUID, 65534, 0, 0); errno != 0 {
+			result <- errno
+			return
+		}
+		_, err := c.Call(t.Context(), "m")
+		result <- err
+	}()
+	if err := <-result; !errors.Is(err, ErrPermission) {
 		t.Errorf("%v", err)
 	}
 }
