@@ -1,0 +1,153 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func watch(t *testing.T) *Watcher {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("missing: root, for a network namespace")
+	}
+	runtime.LockOSThread() // never unlocked: the thread ends with its namespace
+	ns, err := netns.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ns.Close() })
+	addVeth(t, 0)
+	w, err := New(func(err error) { t.Log("resync:", err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- w.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+func addVeth(t *testing.T, index int) {
+	t.Helper()
+	pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "port", Index: index}, PeerName: "far"}
+	if err := netlink.LinkAdd(pair); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func device(t *testing.T, name string) netlink.Link {
+	t.Helper()
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// wait returns when the device at index is as wanted.
+func wait(t *testing.T, w *Watcher, what string, index int, ok func(State, bool) bool) State {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	for {
+		s, exists := w.Snapshot()[int32(index)]
+		if ok(s, exists) {
+			return s
+		}
+		select {
+		case <-w.Changed():
+		case <-deadline:
+			t.Fatalf("%s: not within 10 s, is %+v, %t", what, s, exists)
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWatcher(t *testing.T) {
+	w := watch(t)
+	port, far := device(t, "port"), device(t, "far")
+	index := port.Attrs().Index
+	first := wait(t, w, "listed", index, func(s State, ok bool) bool { return ok && s.Name == "port" && !s.Up() })
+
+	must(t, netlink.LinkSetUp(port))
+	wait(t, w, "no carrier", index, func(s State, _ bool) bool { return s.Admin && !s.Carrier })
+	must(t, netlink.LinkSetUp(far))
+	wait(t, w, "up", index, func(s State, _ bool) bool { return s.Up() })
+	must(t, netlink.LinkSetDown(far))
+	wait(t, w, "carrier lost", index, func(s State, _ bool) bool { return s.Admin && !s.Carrier })
+	must(t, netlink.LinkSetUp(far))
+	must(t, netlink.LinkSetDown(port))
+	wait(t, w, "down", index, func(s State, _ bool) bool { return !s.Admin })
+	must(t, netlink.LinkSetName(port, "renamed"))
+	last := wait(t, w, "renamed", index, func(s State, _ bool) bool { return s.Name == "renamed" })
+	if last.Life != first.Life {
+		t.Errorf("life changed from %d to %d", first.Life, last.Life)
+	}
+
+	must(t, netlink.LinkDel(port))
+	addVeth(t, index) // at once, so that the absence may never be looked at
+	wait(t, w, "another device", index, func(s State, ok bool) bool { return ok && s.Name == "port" && s.Life != first.Life })
+	must(t, netlink.LinkDel(device(t, "port")))
+	wait(t, w, "deleted", index, func(_ State, ok bool) bool { return !ok })
+}
+
+func TestLeavingABridgeIsNotDeletion(t *testing.T) {
+	tab := table{states: make(map[int32]State)}
+	dev := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: 5, Name: "port", RawFlags: unix.IFF_UP | unix.IFF_LOWER_UP}}
+	update := func(typ uint16, family uint8) bool {
+		u := netlink.LinkUpdate{Header: unix.NlMsghdr{Type: typ}, Link: dev}
+		u.IfInfomsg = nl.IfInfomsg{IfInfomsg: unix.IfInfomsg{Index: 5, Family: family}}
+		return tab.apply(u)
+	}
+	if !update(unix.RTM_NEWLINK, unix.AF_UNSPEC) || update(unix.RTM_NEWLINK, unix.AF_UNSPEC) {
+		t.Error("a change is what differs")
+	}
+	if update(unix.RTM_DELLINK, unix.AF_BRIDGE) || !tab.snapshot()[5].Up() {
+		t.Error("leaving a bridge taken for deletion")
+	}
+	if !update(unix.RTM_DELLINK, unix.AF_UNSPEC) || len(tab.snapshot()) != 0 {
+		t.Error("deletion not noticed")
+	}
+}
+
+// A resync finds what notifications did not tell.
+func TestReplace(t *testing.T) {
+	tab := table{states: make(map[int32]State)}
+	dev := func(index int, flags uint32) netlink.Link {
+		return &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: index, RawFlags: flags}}
+	}
+	tab.replace([]netlink.Link{dev(1, 0), dev(2, 0)})
+	if tab.replace([]netlink.Link{dev(1, 0), dev(2, 0)}) {
+		t.Error("the same list is no change")
+	}
+	if !tab.replace([]netlink.Link{dev(2, unix.IFF_UP)}) {
+		t.Error("a different list is a change")
+	}
+	got := tab.snapshot()
+	if _, gone := got[1]; gone || !got[2].Admin || got[2].Life != 2 {
+		t.Errorf("%+v", got)
+	}
+}

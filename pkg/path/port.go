@@ -1,0 +1,101 @@
+package path
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// Port is what a resolver must know of one OVS port, flattened from its rows in
+// Bridge, Port and Interface and from the state of its network device. It is
+// comparable: a port that differs is worth a look at its sessions.
+type Port struct {
+	ID       flows.PortID
+	Name     string
+	Bridge   string
+	Datapath string // of the bridge; "" is "system", the kernel's
+	Type     string // of the Interface; "" is "system", a network device
+	Ofport   uint32 // OpenFlow port number; 0 while OVS has not given one
+	Ifindex  int32  // 0 when there is no network device
+
+	AttachedMAC flows.MAC  // external_ids:attached-mac; zero when it is not set
+	Tag         uint16     // access VLAN; 0 is none
+	Trunk       bool       // carries tagged packets: trunks are set, or vlan_mode is not access
+	Zone        flows.Zone // conntrack zone; valid with HasZone
+	HasZone     bool
+
+	Bond     bool // its Port has several Interfaces
+	Up       bool // administratively up and with carrier
+	Optout   bool // external_ids:flowshunt=off
+	QoS      bool // policing or QoS
+	Mirrored bool // a mirror selects it, or sFlow, NetFlow or IPFIX is on
+}
+
+// Ports is an immutable set of ports.
+type Ports struct {
+	byID   map[flows.PortID]*Port
+	byNum  map[numKey]*Port
+	owners map[stationKey][]*Port
+}
+
+type numKey struct {
+	bridge string
+	ofport uint32
+}
+
+// stationKey names a station in one layer 2 network of a bridge.
+type stationKey struct {
+	bridge string
+	vlan   uint16
+	mac    flows.MAC
+}
+
+// NewPorts returns the set of ports, which it copies.
+func NewPorts(ports []Port) *Ports {
+	s := &Ports{
+		byID:   make(map[flows.PortID]*Port, len(ports)),
+		byNum:  make(map[numKey]*Port, len(ports)),
+		owners: make(map[stationKey][]*Port),
+	}
+	for _, p := range slices.Clone(ports) {
+		s.byID[p.ID] = &p
+		if p.Ofport != 0 {
+			s.byNum[numKey{p.Bridge, p.Ofport}] = &p
+		}
+		if !p.AttachedMAC.IsZero() {
+			key := stationKey{p.Bridge, p.Tag, p.AttachedMAC}
+			s.owners[key] = append(s.owners[key], &p)
+		}
+	}
+	return s
+}
+
+// Get returns the port with an id.
+func (s *Ports) Get(id flows.PortID) (Port, bool) {
+	p := s.byID[id]
+	if p == nil {
+		return Port{}, false
+	}
+	return *p, true
+}
+
+// All returns the ports in the order of their ids.
+func (s *Ports) All() []Port {
+	all := make([]Port, 0, len(s.byID))
+	for _, id := range slices.Sorted(maps.Keys(s.byID)) {
+		all = append(all, *s.byID[id])
+	}
+	return all
+}
+
+// owner returns a port other than p that mac belongs to by attached-mac, in the
+// network that packets with this VLAN are in at p.
+func (s *Ports) owner(p *Port, vlan uint16, mac flows.MAC) *Port {
+	for _, o := range s.owners[stationKey{p.Bridge, vlan, mac}] {
+		if o.ID != p.ID {
+			return o
+		}
+	}
+	return nil
+}

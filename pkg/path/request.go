@@ -1,0 +1,41 @@
+package path
+
+import (
+	"fmt"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// Request asks for the path of one conntrack entry.
+type Request struct {
+	Key   flows.EntryKey
+	Reply flows.Tuple // as the entry has it
+}
+
+// Answer is a path, and the conntrack zones that the connection stands in.
+type Answer struct {
+	Paths flows.Paths
+	Zones []flows.Zone // ascending
+}
+
+// Refusal is the error of a resolver that has no path to answer.
+type Refusal struct {
+	Reason flows.Reason
+	Detail string // for a person
+
+	missing bool // a packet that was not seen yet could change it
+}
+
+// Error returns the text.
+func (r *Refusal) Error() string { return fmt.Sprintf("%s: %s", r.Reason, r.Detail) }
+
+func refuse(reason flows.Reason, format string, args ...any) *Refusal {
+	return &Refusal{Reason: reason, Detail: fmt.Sprintf(format, args...)}
+}
+
+// missing refuses for want of packets.
+func missing(reason flows.Reason, format string, args ...any) *Refusal {
+	r := refuse(reason, format, args...)
+	r.missing = true
+	return r
+}

@@ -1,0 +1,93 @@
+package path
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/tap"
+)
+
+// How much is remembered by default, and for how long it counts. A sighting
+// takes about 200 bytes with its part of the index, so 131,072 take 26 MB; a
+// claim takes about 120.
+const (
+	DefaultMaxSightings = 1 << 17
+	maxClaims           = 1 << 15
+	maxEach             = 4 // sets of MACs of one tuple at one port
+
+	sightingAge = time.Minute
+	claimAge    = 10 * time.Minute // beyond OVS's default mac-aging of 5 minutes
+)
+
+// Sightings remembers with which MACs packets of each tuple entered which
+// ports, and which ports sent from which MAC. Two different answers for one
+// tuple are both kept: that is the ambiguity. It is bounded, and a port that
+// floods it loses its own sightings first. Methods may be called concurrently.
+type Sightings struct {
+	tuples *store[flows.Tuple, header]
+	macs   *store[flows.MAC, tap.VLAN]
+}
+
+// header is what a tuple's packets had before IP.
+type header struct {
+	src, dst flows.MAC
+	vlan     tap.VLAN
+}
+
+// Observation is one way in which packets of a tuple entered.
+type Observation struct {
+	Port           flows.PortID
+	SrcMAC, DstMAC flows.MAC
+	VLAN           tap.VLAN
+	Last           flows.Instant
+}
+
+// NewSightings returns an empty memory for max sightings; 0 means
+// DefaultMaxSightings.
+func NewSightings(max int) *Sightings {
+	return &Sightings{
+		tuples: newStore[flows.Tuple, header](cmp.Or(max, DefaultMaxSightings), maxEach),
+		macs:   newStore[flows.MAC, tap.VLAN](maxClaims, maxEach),
+	}
+}
+
+// Add remembers a packet.
+func (s *Sightings) Add(t tap.Sighting) {
+	s.tuples.add(t.Tuple, t.Port, header{t.SrcMAC, t.DstMAC, t.VLAN}, t.At)
+	s.macs.add(t.SrcMAC, t.Port, t.VLAN, t.At)
+}
+
+// Seen returns how packets of a tuple entered during the last minute, in the
+// order of ports and MACs.
+func (s *Sightings) Seen(tuple flows.Tuple, now flows.Instant) []Observation {
+	var buffer [8]found[header]
+	items := s.tuples.lookup(buffer[:0], tuple, now.Add(-sightingAge))
+	seen := make([]Observation, 0, len(items))
+	for _, i := range items {
+		seen = append(seen, Observation{i.port, i.value.src, i.value.dst, i.value.vlan, i.last})
+	}
+	slices.SortFunc(seen, func(a, b Observation) int {
+		return cmp.Or(cmp.Compare(a.Port, b.Port), slices.Compare(a.SrcMAC[:], b.SrcMAC[:]),
+			slices.Compare(a.DstMAC[:], b.DstMAC[:]), cmp.Compare(a.VLAN, b.VLAN))
+	})
+	return seen
+}
+
+// claims calls yield for each port that sent from mac during the last minutes.
+func (s *Sightings) claims(mac flows.MAC, now flows.Instant, yield func(flows.PortID, tap.VLAN)) {
+	var buffer [8]found[tap.VLAN]
+	for _, c := range s.macs.lookup(buffer[:0], mac, now.Add(-claimAge)) {
+		yield(c.port, c.value)
+	}
+}
+
+// Retain forgets the sightings of all ports but those that keep names.
+func (s *Sightings) Retain(keep func(flows.PortID) bool) {
+	s.tuples.retain(keep)
+	s.macs.retain(keep)
+}
+
+// Len returns the number of sightings that are remembered, old ones included.
+func (s *Sightings) Len() int { return s.tuples.len() }

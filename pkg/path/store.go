@@ -1,0 +1,196 @@
+package path
+
+import (
+	"sync"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// store remembers which values each key had at which ports and when last. It is
+// bounded in a way that nobody can push out what others said: when it is full,
+// the oldest item of the port with the most items goes; and one port keeps only
+// a few values of one key. Methods may be called concurrently.
+type store[K, V comparable] struct {
+	max     int // items
+	maxEach int // values of one key at one port
+
+	mu    sync.Mutex
+	items []item[K, V]
+	free  []int32
+	keys  map[K]int32 // first item of the key
+	ports map[flows.PortID]*portList
+}
+
+type item[K, V comparable] struct {
+	key          K
+	value        V
+	port         flows.PortID
+	last         flows.Instant
+	same         int32 // next item of the key
+	newer, older int32 // neighbours in the list of the port
+}
+
+// portList holds the items of one port in the order of their age.
+type portList struct {
+	newest, oldest int32
+	count          int
+}
+
+// none is no item.
+const none = -1
+
+// found is one item as lookups report it.
+type found[V comparable] struct {
+	port  flows.PortID
+	value V
+	last  flows.Instant
+}
+
+func newStore[K, V comparable](max, maxEach int) *store[K, V] {
+	return &store[K, V]{max: max, maxEach: maxEach,
+		keys: make(map[K]int32), ports: make(map[flows.PortID]*portList)}
+}
+
+// add remembers that key had value at port at a time.
+func (s *store[K, V]) add(key K, port flows.PortID, value V, at flows.Instant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	each, oldest := 0, int32(none)
+	for i := s.first(key); i != none; i = s.items[i].same {
+		it := &s.items[i]
+		if it.port != port {
+			continue
+		}
+		if it.value == value {
+			it.last = max(it.last, at)
+			s.unlink(i)
+			s.link(i)
+			return
+		}
+		each++
+		if oldest == none || it.last < s.items[oldest].last {
+			oldest = i
+		}
+	}
+	if each >= s.maxEach {
+		s.remove(oldest)
+	} else if len(s.items)-len(s.free) >= s.max {
+		s.evict()
+	}
+	s.insert(item[K, V]{key: key, value: value, port: port, last: at})
+}
+
+// lookup appends the items of key that are not older than since.
+func (s *store[K, V]) lookup(into []found[V], key K, since flows.Instant) []found[V] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := s.first(key); i != none; i = s.items[i].same {
+		if it := &s.items[i]; it.last >= since {
+			into = append(into, found[V]{it.port, it.value, it.last})
+		}
+	}
+	return into
+}
+
+// retain forgets the items of all ports but those that keep names.
+func (s *store[K, V]) retain(keep func(flows.PortID) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, list := range s.ports {
+		if keep(id) {
+			continue
+		}
+		for i := list.oldest; i != none; i = list.oldest {
+			s.remove(i)
+		}
+		delete(s.ports, id)
+	}
+}
+
+func (s *store[K, V]) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.items) - len(s.free)
+}
+
+func (s *store[K, V]) first(key K) int32 {
+	if i, ok := s.keys[key]; ok {
+		return i
+	}
+	return none
+}
+
+func (s *store[K, V]) insert(it item[K, V]) {
+	it.same = s.first(it.key)
+	var i int32
+	if n := len(s.free); n > 0 {
+		i, s.free = s.free[n-1], s.free[:n-1]
+		s.items[i] = it
+	} else {
+		i = int32(len(s.items))
+		s.items = append(s.items, it)
+	}
+	s.keys[it.key] = i
+	s.link(i)
+}
+
+func (s *store[K, V]) evict() {
+	var fullest *portList
+	for _, list := range s.ports {
+		if fullest == nil || list.count > fullest.count {
+			fullest = list
+		}
+	}
+	s.remove(fullest.oldest)
+}
+
+func (s *store[K, V]) remove(i int32) {
+	s.unlink(i)
+	key, same := s.items[i].key, s.items[i].same
+	if first := s.keys[key]; first != i {
+		for s.items[first].same != i {
+			first = s.items[first].same
+		}
+		s.items[first].same = same
+	} else if same != none {
+		s.keys[key] = same
+	} else {
+		delete(s.keys, key)
+	}
+	s.items[i] = item[K, V]{}
+	s.free = append(s.free, i)
+}
+
+// link makes item i the newest of its port.
+func (s *store[K, V]) link(i int32) {
+	it := &s.items[i]
+	list := s.ports[it.port]
+	if list == nil {
+		list = &portList{newest: none, oldest: none}
+		s.ports[it.port] = list
+	}
+	it.newer, it.older = none, list.newest
+	if list.newest != none {
+		s.items[list.newest].newer = i
+	} else {
+		list.oldest = i
+	}
+	list.newest = i
+	list.count++
+}
+
+func (s *store[K, V]) unlink(i int32) {
+	it := &s.items[i]
+	list := s.ports[it.port]
+	if it.newer != none {
+		s.items[it.newer].older = it.older
+	} else {
+		list.newest = it.older
+	}
+	if it.older != none {
+		s.items[it.older].newer = it.newer
+	} else {
+		list.oldest = it.newer
+	}
+	list.count--
+}

@@ -1,0 +1,72 @@
+package path
+
+import (
+	"testing"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+func TestUsable(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Port)
+		want   flows.Reason
+	}{
+		{"good", func(*Port) {}, ""},
+		{"spelled out", func(p *Port) { p.Type, p.Datapath = "system", "system" }, ""},
+		{"internal", func(p *Port) { p.Type = "internal" }, flows.UnsupportedInternal},
+		{"patch", func(p *Port) { p.Type = "patch" }, flows.UnsupportedPatch},
+		{"vxlan", func(p *Port) { p.Type = "vxlan" }, flows.UnsupportedTunnel},
+		{"geneve", func(p *Port) { p.Type = "geneve" }, flows.UnsupportedTunnel},
+		{"gre", func(p *Port) { p.Type = "gre" }, flows.UnsupportedTunnel},
+		{"dpdk", func(p *Port) { p.Type = "dpdk" }, flows.UnsupportedPortType},
+		{"dpdkvhostuserclient", func(p *Port) { p.Type = "dpdkvhostuserclient" }, flows.UnsupportedPortType},
+		{"unheard of", func(p *Port) { p.Type = "warp" }, flows.UnsupportedPortType},
+		{"userspace datapath", func(p *Port) { p.Datapath = "netdev" }, flows.UnsupportedDatapath},
+		{"bond", func(p *Port) { p.Bond = true }, flows.UnsupportedBond},
+		{"off", func(p *Port) { p.Optout = true }, flows.PortOff},
+		{"not selected", func(p *Port) { p.Name = "eth1" }, flows.PortUnchosen},
+		{"no device", func(p *Port) { p.Ifindex = 0 }, flows.PortGone},
+		{"no OpenFlow port", func(p *Port) { p.Ofport = 0 }, flows.PortGone},
+		{"no id", func(p *Port) { p.ID = 0 }, flows.PortGone},
+		{"down", func(p *Port) { p.Up = false }, flows.PortDown},
+		{"policing", func(p *Port) { p.QoS = true }, flows.PortQoS},
+		{"mirrored", func(p *Port) { p.Mirrored = true }, flows.PortMirrored},
+		{"internal and down", func(p *Port) { p.Type, p.Up = "internal", false }, flows.UnsupportedInternal},
+	}
+	selected, err := ParseSelection("uplink, vf*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range tests {
+		p := Port{ID: 1, Name: "vf3", Bridge: "br0", Ofport: 1, Ifindex: 1, Up: true}
+		test.change(&p)
+		if got := Usable(p, selected); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+func TestSelection(t *testing.T) {
+	for _, test := range []struct {
+		list, name string
+		want       bool
+	}{
+		{"", "vf0", false}, {"all", "vf0", true}, {"*", "vf0", true}, {"vf0", "vf0", true}, {"vf0", "vf01", false},
+		{"a,vf?", "vf9", true}, {"a,vf?", "vf10", false}, {"vf[0-3]", "vf4", false}, {" ,", "", false},
+	} {
+		s, err := ParseSelection(test.list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Has(test.name); got != test.want {
+			t.Errorf("%q has %q: %t", test.list, test.name, got)
+		}
+	}
+	if _, err := ParseSelection("vf["); err == nil {
+		t.Error("malformed glob accepted")
+	}
+	if (Selection{}).Has("vf0") {
+		t.Error("the zero value selects a port")
+	}
+}

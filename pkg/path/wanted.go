@@ -1,0 +1,106 @@
+package path
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+const (
+	wantedAge = 5 * time.Second
+	maxWanted = 4096
+)
+
+// Wanted is the list of connections for which evidence is missing. While a
+// bridge is on it, its ports are to be sampled. An entry lasts five seconds from
+// the last time that it was asked for. Methods may be called concurrently.
+type Wanted struct {
+	found func(flows.Tuple)
+	count atomic.Int32 // of tuples, so that sightings need no lock while it is 0
+
+	mu     sync.Mutex
+	tuples map[flows.Tuple]*wanted // by the original direction
+}
+
+type wanted struct {
+	bridge string // "" is every bridge
+	until  flows.Instant
+	told   [2]bool // by Dir, since it was last asked for
+}
+
+// NewWanted returns an empty list. found, which may be nil, is called with the
+// original direction of a wanted connection when a packet of it is sighted, at
+// most once for each direction until it is wanted again. It must not block.
+func NewWanted(found func(flows.Tuple)) *Wanted {
+	if found == nil {
+		found = func(flows.Tuple) {}
+	}
+	return &Wanted{found: found, tuples: make(map[flows.Tuple]*wanted)}
+}
+
+// Want puts a connection on the list. bridge is where it is looked for, ""
+// everywhere. When 4,096 are on the list, it is ignored: sampling is on anyway,
+// and the caller will ask again.
+func (w *Wanted) Want(orig flows.Tuple, bridge string, now flows.Instant) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.tuples[orig] == nil && len(w.tuples) >= maxWanted {
+		w.expire(now)
+		if len(w.tuples) >= maxWanted {
+			return
+		}
+	}
+	w.tuples[orig] = &wanted{bridge: bridge, until: now.Add(wantedAge)}
+	w.count.Store(int32(len(w.tuples)))
+}
+
+// Sighted tells that a packet with this tuple was seen.
+func (w *Wanted) Sighted(tuple flows.Tuple) {
+	if w.count.Load() == 0 {
+		return
+	}
+	for dir, orig := range [2]flows.Tuple{tuple, tuple.Reverse()} {
+		if w.tell(orig, flows.Dir(dir)) {
+			w.found(orig)
+		}
+	}
+}
+
+func (w *Wanted) tell(orig flows.Tuple, dir flows.Dir) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	entry := w.tuples[orig]
+	if entry == nil || entry.told[dir] {
+		return false
+	}
+	entry.told[dir] = true
+	return true
+}
+
+// Bridges returns the bridges whose ports are to be sampled now; all is true if
+// it is every bridge.
+func (w *Wanted) Bridges(now flows.Instant) (bridges map[string]bool, all bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.expire(now)
+	bridges = make(map[string]bool)
+	for _, entry := range w.tuples {
+		if entry.bridge == "" {
+			all = true
+		} else {
+			bridges[entry.bridge] = true
+		}
+	}
+	return bridges, all
+}
+
+func (w *Wanted) expire(now flows.Instant) {
+	for tuple, entry := range w.tuples {
+		if entry.until <= now {
+			delete(w.tuples, tuple)
+		}
+	}
+	w.count.Store(int32(len(w.tuples)))
+}

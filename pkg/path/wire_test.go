@@ -1,0 +1,92 @@
+package path
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/tap"
+)
+
+func newWireLab(t *testing.T) *lab {
+	l := newLab(t)
+	l.port(8, func(*Port) {})
+	l.port(9, func(*Port) {})
+	l.fdbErr = fmt.Errorf("must not be asked")
+	return l
+}
+
+func TestWire(t *testing.T) {
+	l := newWireLab(t)
+	l.packet(9, l.orig, macA, macB)
+	l.wantReason(5, flows.PathUnknown)
+	l.packet(8, l.orig.Reverse(), macB, macA)
+	l.wantPath(5, paths(9, 8, macA, macB), 5)
+	if l.asked != 0 {
+		t.Errorf("the FDB was asked %d times", l.asked)
+	}
+
+	t.Run("attacker behind one end", func(t *testing.T) {
+		l.packet(9, l.orig, macX, macB)
+		l.wantPath(5, paths(9, 8, macA, macB), 5)
+	})
+	t.Run("attacker elsewhere", func(t *testing.T) {
+		l.packet(3, l.orig, macA, macB)
+		l.packet(3, l.orig.Reverse(), macB, macA)
+		l.wantPath(5, paths(9, 8, macA, macB), 5)
+	})
+	t.Run("an end goes down", func(t *testing.T) {
+		l.port(8, func(p *Port) { p.Up = false })
+		l.wantReason(5, flows.PortDown)
+	})
+}
+
+func TestWireBetweenRouters(t *testing.T) {
+	l := newWireLab(t)
+	l.packet(8, l.orig, macA, macB)
+	l.packet(9, l.orig.Reverse(), macY, macZ)
+	want := flows.Paths{{In: 8, Out: 9, SrcMAC: macA, DstMAC: macB}, {In: 9, Out: 8, SrcMAC: macY, DstMAC: macZ}}
+	l.wantPath(5, want, 5)
+	l.packet(8, l.orig, macX, macB)
+	l.wantReason(5, flows.PathAmbiguous)
+}
+
+func TestWireRefusals(t *testing.T) {
+	t.Run("tagged", func(t *testing.T) {
+		l := newWireLab(t)
+		l.tagged(8, l.orig, macA, macB, tap.TagOf(7))
+		l.packet(9, l.orig.Reverse(), macB, macA)
+		l.wantReason(5, flows.UnsupportedVLAN)
+	})
+	t.Run("both directions at one end", func(t *testing.T) {
+		l := newWireLab(t)
+		l.packet(8, l.orig, macA, macB)
+		l.packet(8, l.orig.Reverse(), macB, macA)
+		l.wantReason(5, flows.PathUnknown)
+	})
+	t.Run("from the wire to another port", func(t *testing.T) {
+		l := newWireLab(t)
+		l.packet(8, l.orig, macA, macB)
+		l.packet(2, l.orig.Reverse(), macB, macA)
+		l.wantReason(5, flows.PathUnknown)
+	})
+	t.Run("on the wire and on a bridge", func(t *testing.T) {
+		l := newWireLab(t)
+		l.honest()
+		l.packet(8, l.orig, macA, macB)
+		l.packet(9, l.orig.Reverse(), macB, macA)
+		l.wantReason(5, flows.PathAmbiguous)
+	})
+}
+
+func TestParseWires(t *testing.T) {
+	got, err := ParseWires(" p0:p1, p2:p3,")
+	if err != nil || fmt.Sprint(got) != "[{p0 p1} {p2 p3}]" {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, bad := range []string{"p0", "p0:", ":p1", "p0:p1:p2", "p0:p0", "p0:p1,p1:p2"} {
+		if got, err := ParseWires(bad); err == nil {
+			t.Errorf("%q: %v", bad, got)
+		}
+	}
+}

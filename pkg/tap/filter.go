@@ -1,0 +1,140 @@
+package tap
+
+import (
+	"fmt"
+	"math"
+
+	"golang.org/x/net/bpf"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// SnapLen is how much of a packet a tap reads: Ethernet, a VLAN tag, IP with
+// options or a few extension headers, and the first bytes of TCP.
+const SnapLen = 128
+
+const packetOutgoing = 4 // PACKET_OUTGOING, include/uapi/linux/if_packet.h
+
+const (
+	accept = "accept"
+	drop   = "drop"
+)
+
+// Filter returns the classic BPF program of a tap. It lets through received
+// packets (not those the host sends) that are IPv4 and no fragment, or IPv6,
+// with at most one VLAN tag in the frame, and among these: TCP with FIN, SYN or
+// RST set, and one of sample packets at random of any protocol. Sample 0 turns
+// sampling off, 1 means every packet. TCP behind IPv6 extension headers is
+// found by sampling only.
+func Filter(sample uint32) ([]bpf.RawInstruction, error) {
+	var a assembler
+	a.add(bpf.LoadExtension{Num: bpf.ExtType})
+	a.jump(bpf.JumpEqual, packetOutgoing, drop, "")
+	a.add(bpf.LoadAbsolute{Off: 12, Size: 2})
+	a.jump(bpf.JumpEqual, etherVLAN, "tagged", "")
+	a.jump(bpf.JumpEqual, etherQinQ, "tagged", "untagged")
+	for _, layout := range []struct {
+		name string
+		ip   uint32 // offset of the IP header
+	}{{"untagged", etherLen}, {"tagged", etherLen + vlanLen}} {
+		a.label(layout.name)
+		ipFilter(&a, layout.name, layout.ip, sample)
+	}
+	a.label(accept)
+	a.add(bpf.RetConstant{Val: SnapLen})
+	a.label(drop)
+	a.add(bpf.RetConstant{Val: 0})
+	program, err := a.assemble()
+	if err != nil {
+		return nil, err
+	}
+	return bpf.Assemble(program)
+}
+
+// ipFilter judges the packet whose IP header is at offset ip.
+func ipFilter(a *assembler, name string, ip, sample uint32) {
+	ipv4, ipv6 := name+"-ipv4", name+"-ipv6"
+	a.add(bpf.LoadAbsolute{Off: ip - 2, Size: 2})
+	a.jump(bpf.JumpEqual, etherIPv4, ipv4, "")
+	a.jump(bpf.JumpEqual, etherIPv6, ipv6, drop)
+
+	a.label(ipv4)
+	a.add(bpf.LoadAbsolute{Off: ip + 6, Size: 2})
+	a.jump(bpf.JumpBitsSet, ipv4Fragment, drop, "")
+	sampleFilter(a, sample)
+	a.add(bpf.LoadAbsolute{Off: ip + 9, Size: 1})
+	a.jump(bpf.JumpEqual, uint32(flows.TCP), "", drop)
+	a.add(bpf.LoadMemShift{Off: ip})
+	a.add(bpf.LoadIndirect{Off: ip + tcpFlagsAt, Size: 1})
+	a.jump(bpf.JumpBitsSet, FIN|SYN|RST, accept, drop)
+
+	a.label(ipv6)
+	sampleFilter(a, sample)
+	a.add(bpf.LoadAbsolute{Off: ip + 6, Size: 1})
+	a.jump(bpf.JumpEqual, uint32(flows.TCP), "", drop)
+	a.add(bpf.LoadAbsolute{Off: ip + ipv6Len + tcpFlagsAt, Size: 1})
+	a.jump(bpf.JumpBitsSet, FIN|SYN|RST, accept, drop)
+}
+
+func sampleFilter(a *assembler, sample uint32) {
+	if sample == 0 {
+		return
+	}
+	a.add(bpf.LoadExtension{Num: bpf.ExtRand})
+	a.jump(bpf.JumpGreaterThan, math.MaxUint32/sample, "", accept)
+}
+
+// assembler builds a program with named jump targets; the conditional jumps of
+// classic BPF count instructions and go forwards only.
+type assembler struct {
+	program []bpf.Instruction
+	jumps   []jump
+	labels  map[string]int
+}
+
+type jump struct {
+	at      int
+	yes, no string // "" is the next instruction
+}
+
+func (a *assembler) add(i bpf.Instruction) { a.program = append(a.program, i) }
+
+func (a *assembler) label(name string) {
+	if a.labels == nil {
+		a.labels = make(map[string]int)
+	}
+	a.labels[name] = len(a.program)
+}
+
+func (a *assembler) jump(test bpf.JumpTest, val uint32, yes, no string) {
+	a.jumps = append(a.jumps, jump{len(a.program), yes, no})
+	a.add(bpf.JumpIf{Cond: test, Val: val})
+}
+
+func (a *assembler) assemble() ([]bpf.Instruction, error) {
+	for _, j := range a.jumps {
+		yes, err := a.distance(j.at, j.yes)
+		if err != nil {
+			return nil, err
+		}
+		no, err := a.distance(j.at, j.no)
+		if err != nil {
+			return nil, err
+		}
+		test := a.program[j.at].(bpf.JumpIf)
+		test.SkipTrue, test.SkipFalse = yes, no
+		a.program[j.at] = test
+	}
+	return a.program, nil
+}
+
+func (a *assembler) distance(from int, to string) (uint8, error) {
+	if to == "" {
+		return 0, nil
+	}
+	at, ok := a.labels[to]
+	if d := at - from - 1; ok && d >= 0 && d <= math.MaxUint8 {
+		return uint8(d), nil
+	}
+	return 0, fmt.Errorf("packet filter: instruction %d cannot jump to %q", from, to)
+}

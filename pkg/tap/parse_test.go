@@ -1,0 +1,129 @@
+package tap
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+const (
+	tcp4 = "tcp,10.0.0.1:40000,10.0.0.2:443"
+	tcp6 = "tcp,[fd00::1]:40000,[fd00::2]:443"
+	udp4 = "udp,10.0.0.1:40000,10.0.0.2:443"
+	esp6 = "esp,fd00::1,fd00::2"
+)
+
+func TestParse(t *testing.T) {
+	tests := []struct {
+		name  string
+		frame frame
+		tag   VLAN
+		vlan  VLAN
+		want  bool
+	}{
+		{name: "tcp", frame: frame{tuple: tuple(t, tcp4), tcpFlags: SYN}, want: true},
+		{name: "options", frame: frame{tuple: tuple(t, tcp4), tcpFlags: FIN, options: 40}, want: true},
+		{name: "udp", frame: frame{tuple: tuple(t, udp4)}, want: true},
+		{name: "icmp", frame: frame{tuple: tuple(t, "icmp,10.0.0.1,10.0.0.2")}, want: true},
+		{name: "tcp over IPv6", frame: frame{tuple: tuple(t, tcp6), tcpFlags: RST}, want: true},
+		{name: "esp over IPv6", frame: frame{tuple: tuple(t, esp6)}, want: true},
+		{name: "extensions", frame: frame{tuple: tuple(t, tcp6), ext: []byte{0, 43, 60, 60}}, want: true},
+		{name: "too many extensions", frame: frame{tuple: tuple(t, tcp6), ext: []byte{0, 60, 60, 60, 60}}},
+		{name: "IPv6 fragment", frame: frame{tuple: tuple(t, tcp6), ext: []byte{44}}},
+		{name: "IPv6 authentication", frame: frame{tuple: tuple(t, tcp6), ext: []byte{51}}},
+		{name: "IPv4 in IPv6 address", frame: frame{tuple: mapped(t)}},
+		{name: "first fragment", frame: frame{tuple: tuple(t, tcp4), fragment: 0x2000}},
+		{name: "last fragment", frame: frame{tuple: tuple(t, tcp4), fragment: 0x00b9}},
+		{name: "do not fragment", frame: frame{tuple: tuple(t, tcp4), fragment: 0x4000}, want: true},
+		{name: "tag in the frame", frame: frame{tuple: tuple(t, tcp4), tags: []uint16{0xe00a}}, vlan: TagOf(10), want: true},
+		{name: "priority tag", frame: frame{tuple: tuple(t, tcp4), tags: []uint16{0}}, vlan: vlanPresent, want: true},
+		{name: "tag taken out", frame: frame{tuple: tuple(t, tcp4)}, tag: TagOf(7), vlan: TagOf(7), want: true},
+		{name: "two tags", frame: frame{tuple: tuple(t, tcp6), tags: []uint16{10}}, tag: TagOf(7), vlan: TagOf(7), want: true},
+		{name: "two tags in the frame", frame: frame{tuple: tuple(t, tcp4), tags: []uint16{10, 11}}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got, ok := Parse(test.frame.build(), test.tag)
+			var want Sighting
+			if test.want {
+				want = Sighting{SrcMAC: macA, DstMAC: macB, VLAN: test.vlan,
+					Tuple: test.frame.tuple, TCPFlags: test.frame.tcpFlags}
+			}
+			if diff := cmp.Diff(want, got, cmpopts.EquateComparable(flows.Tuple{})); ok != test.want || diff != "" {
+				t.Errorf("Parse = %t, difference (-want +got):\n%s", ok, diff)
+			}
+		})
+	}
+}
+
+// Every cut of a valid frame is refused until all that is reported is there.
+func TestParseTruncated(t *testing.T) {
+	for _, f := range []frame{
+		{tuple: tuple(t, tcp4), options: 8, tags: []uint16{5}},
+		{tuple: tuple(t, tcp6), ext: []byte{0, 60}},
+	} {
+		whole := f.build()
+		needed := len(whole) - 20 + tcpFlagsAt + 1
+		for n := range len(whole) + 1 {
+			if _, ok := Parse(whole[:n:n], 0); ok != (n >= needed) {
+				t.Errorf("%s: %d of %d bytes: %t, %d are needed", f.tuple, n, len(whole), ok, needed)
+			}
+		}
+	}
+}
+
+func TestParseMalformed(t *testing.T) {
+	for name, spoil := range map[string]func(ip []byte){
+		"version":             func(ip []byte) { ip[0] = 0x65 },
+		"short header":        func(ip []byte) { ip[0] = 0x44 },
+		"long header":         func(ip []byte) { ip[0] = 0x4f },
+		"length below header": func(ip []byte) { ip[2], ip[3] = 0, 19 },
+	} {
+		b := frame{tuple: tuple(t, tcp4)}.build()
+		spoil(b[etherLen:])
+		if _, ok := Parse(b, 0); ok {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(frame{tuple: tuple(f, tcp4), options: 4, tags: []uint16{5}}.build(), uint16(0))
+	f.Add(frame{tuple: tuple(f, tcp6), ext: []byte{0, 43, 60}}.build(), uint16(vlanPresent))
+	f.Add(frame{tuple: tuple(f, esp6)}.build(), uint16(9))
+	f.Fuzz(func(t *testing.T, b []byte, tag uint16) {
+		s, ok := Parse(b, VLAN(tag))
+		if !ok {
+			if s != (Sighting{}) {
+				t.Fatalf("refused, yet %+v", s)
+			}
+			return
+		}
+		if !s.Tuple.IsValid() || s.Tuple.Src.Is4In6() {
+			t.Fatalf("invalid tuple %v", s.Tuple)
+		}
+		if !s.Tuple.Proto.HasPorts() && (s.Tuple.SrcPort != 0 || s.Tuple.DstPort != 0) {
+			t.Fatalf("ports of a protocol without: %v", s.Tuple)
+		}
+	})
+}
+
+func BenchmarkParse(b *testing.B) {
+	for name, f := range map[string]frame{
+		"tcp4": {tuple: tuple(b, tcp4)},
+		"tcp6": {tuple: tuple(b, tcp6)},
+	} {
+		b.Run(name, func(b *testing.B) {
+			bytes := f.build()
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, ok := Parse(bytes, 0); !ok {
+					b.Fatal("refused")
+				}
+			}
+		})
+	}
+}
