@@ -46,7 +46,7 @@ func New(env Env) *cobra.Command {
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	flags := root.PersistentFlags()
 	flags.SortFlags = true
-	flags.StringVar(&a.format, "format", formatTable, "output `form`: table, json or csv")
+	flags.StringVar(&a.format, "format", formatTable, "output `format`: table, json or csv")
 	flags.StringVar(&a.socket, "socket", control.DefaultSocket, "control socket of the agent")
 	flags.DurationVar(&a.timeout, "timeout", 10*time.Second, "longest time that the whole command may take")
 	root.AddCommand(a.showCmd(), a.sessionsCmd(), a.whyCmd(), a.statsCmd(),
