@@ -18,7 +18,7 @@ func (a *app) showCmd() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error { return a.show(ctx, ports) }),
 	}
-	cmd.Flags().BoolVar(&ports, "ports", false, "print every port instead of the first ten")
+	cmd.Flags().BoolVar(&ports, "ports", false, "print every port instead of the first six")
 	return cmd
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/control"
@@ -53,12 +54,40 @@ func problems(st *control.Status) []string {
 			out = append(out, fmt.Sprintf("budget %s is used up: %d of %d %s", b.Name, b.Used, b.Limit, b.Unit))
 		}
 	}
-	for i := range st.Ports {
-		if p := &st.Ports[i]; portRank(p) == 0 {
-			out = append(out, fmt.Sprintf("port %s: %s", p.Name, because(p.Reason, p.Detail)))
+	return append(out, portProblems(st.Ports)...)
+}
+
+// portProblems has one line for all ports with the same complaint.
+func portProblems(ports []control.Port) []string {
+	var order []string
+	names := map[string][]string{}
+	for i := range ports {
+		p := &ports[i]
+		if portRank(p) != 0 {
+			continue
 		}
+		why := because(p.Reason, p.Detail)
+		if names[why] == nil {
+			order = append(order, why)
+		}
+		names[why] = append(names[why], p.Name)
 	}
-	return out
+	for i, why := range order {
+		order[i] = fmt.Sprintf("%s: %s", portList(names[why]), why)
+	}
+	return order
+}
+
+func portList(names []string) string {
+	const most = 4
+	list := strings.Join(names[:min(len(names), most)], ", ")
+	switch {
+	case len(names) == 1:
+		return "port " + list
+	case len(names) > most:
+		list += ", ..."
+	}
+	return fmt.Sprintf("%d ports (%s)", len(names), list)
 }
 
 func componentProblem(st *control.Status, c *control.Component) string {

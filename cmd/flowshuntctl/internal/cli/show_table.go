@@ -12,18 +12,20 @@ import (
 // What fits on one screen.
 const (
 	maxProblems = 6
-	maxPorts    = 10
+	maxPorts    = 6
 )
 
 func statusTable(w io.Writer, st *control.Status, allPorts bool) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s: flowshunt %s, %s, up %s\n", readiness(st), clean(st.Version), modeText(st), span(st.Uptime))
 	writeProblems(&b, problems(st))
-	fmt.Fprintln(&b)
-	componentTable(st).write(&b, "")
-	fmt.Fprintln(&b)
-	budgetTable(st).write(&b, "")
-	fmt.Fprintln(&b, dumpText(st))
+	for _, t := range []*table{componentTable(st), budgetTable(st)} {
+		if len(t.rows) > 0 {
+			fmt.Fprintln(&b)
+			t.write(&b, "")
+		}
+	}
+	fmt.Fprintf(&b, "\n%s\n", dumpText(st))
 	writePorts(&b, st, allPorts)
 	_, err := w.Write(b.Bytes())
 	return err
@@ -91,9 +93,9 @@ func dumpText(st *control.Status) string {
 }
 
 func writePorts(w io.Writer, st *control.Status, all bool) {
-	fmt.Fprintf(w, "\nports: %s\n", portCounts(st.Ports))
+	fmt.Fprintf(w, "ports: %s\n", portCounts(st.Ports))
 	t := &table{
-		heads: []string{"PORT", "BRIDGE", "USED", "REASON", "SESSIONS", "CANDIDATES", "DETAIL"},
+		heads: []string{"PORT", "BRIDGE", "USABLE", "REASON", "SESSIONS", "CANDIDATES", "DETAIL"},
 		right: []bool{false, false, false, false, true, true, false},
 	}
 	shown := len(st.Ports)
