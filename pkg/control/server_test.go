@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -91,6 +92,7 @@ func TestPanicStaysInItsRequest(t *testing.T) {
 // backend sees.
 func TestCallsAreBounded(t *testing.T) {
 	var inside, most atomic.Int32
+	var once sync.Once
 	full := make(chan struct{})
 	release := make(chan struct{})
 	backend := scripted{show: func(ctx context.Context) (Status, error) {
@@ -99,7 +101,7 @@ func TestCallsAreBounded(t *testing.T) {
 		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
 		}
 		if n == maxCalls {
-			close(full)
+			once.Do(func() { close(full) })
 		}
 		<-release
 		return Status{}, nil
