@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/flowshunt/flowshunt/pkg/control"
+)
+
+// The JSON form of "show".
+type (
+	statusDoc struct {
+		Ready         bool           `json:"ready"`
+		Problems      []string       `json:"problems"`
+		Version       string         `json:"version"`
+		Mode          string         `json:"mode"`
+		ObserveReason string         `json:"observe_reason"`
+		ObserveDetail string         `json:"observe_detail"`
+		Now           any            `json:"now"`
+		UptimeSeconds float64        `json:"uptime_seconds"`
+		Components    []componentDoc `json:"components"`
+		Budgets       []budgetDoc    `json:"budgets"`
+		LastDump      *dumpDoc       `json:"last_dump"`
+		Ports         []portDoc      `json:"ports"`
+	}
+	componentDoc struct {
+		Name        string `json:"name"`
+		Health      string `json:"health"`
+		Since       any    `json:"since"`
+		LastError   string `json:"last_error"`
+		LastErrorAt any    `json:"last_error_at"`
+	}
+	budgetDoc struct {
+		Name  string `json:"name"`
+		Unit  string `json:"unit"`
+		Used  uint64 `json:"used"`
+		Limit uint64 `json:"limit"`
+	}
+	dumpDoc struct {
+		At      any     `json:"at"`
+		Seconds float64 `json:"seconds"`
+		Entries uint64  `json:"entries"`
+	}
+	portDoc struct {
+		Name       string `json:"name"`
+		Bridge     string `json:"bridge"`
+		Ifindex    int32  `json:"ifindex"`
+		Usable     bool   `json:"usable"`
+		Reason     string `json:"reason"`
+		Detail     string `json:"detail"`
+		Sessions   uint64 `json:"sessions"`
+		Candidates uint64 `json:"candidates"`
+	}
+)
+
+func statusJSON(st *control.Status) statusDoc {
+	doc := statusDoc{
+		Ready: st.Ready, Problems: append([]string{}, problems(st)...), Version: st.Version, Mode: st.Mode.String(),
+		ObserveReason: string(st.ObserveReason), ObserveDetail: st.ObserveDetail,
+		Now: jsonTime(st.Now), UptimeSeconds: st.Uptime.Seconds(),
+		Components: []componentDoc{}, Budgets: []budgetDoc{}, Ports: []portDoc{},
+	}
+	for _, c := range st.Components {
+		doc.Components = append(doc.Components, componentDoc{c.Name, c.Health.String(),
+			jsonTime(c.Since), c.LastError, jsonTime(c.LastErrorAt)})
+	}
+	for _, b := range st.Budgets {
+		doc.Budgets = append(doc.Budgets, budgetDoc(b))
+	}
+	for _, p := range st.Ports {
+		doc.Ports = append(doc.Ports, portDoc{p.Name, p.Bridge, p.Ifindex, p.Usable,
+			string(p.Reason), p.Detail, p.Sessions, p.Candidates})
+	}
+	if d := st.LastDump; d != (control.Dump{}) {
+		doc.LastDump = &dumpDoc{jsonTime(d.At), d.Took.Seconds(), d.Entries}
+	}
+	return doc
+}
+
+func jsonTime(t time.Time) any { return jsonValue(t) }
+
+// statusCSV is one line for each property of each thing.
+func statusCSV(st *control.Status) [][]string {
+	rows := [][]string{{"section", "name", "property", "value"}}
+	add := func(section, name, property string, value any) {
+		rows = append(rows, []string{section, clean(name), property, clean(plain(value))})
+	}
+	add("agent", "", "ready", st.Ready)
+	add("agent", "", "version", st.Version)
+	add("agent", "", "mode", st.Mode)
+	add("agent", "", "observe_reason", st.ObserveReason)
+	add("agent", "", "observe_detail", st.ObserveDetail)
+	add("agent", "", "now", st.Now)
+	add("agent", "", "uptime_seconds", st.Uptime.Seconds())
+	for i, p := range problems(st) {
+		add("problem", fmt.Sprint(i+1), "text", p)
+	}
+	for _, c := range st.Components {
+		add("component", c.Name, "health", c.Health)
+		add("component", c.Name, "since", c.Since)
+		add("component", c.Name, "last_error", c.LastError)
+		add("component", c.Name, "last_error_at", c.LastErrorAt)
+	}
+	for _, b := range st.Budgets {
+		add("budget", b.Name, "unit", b.Unit)
+		add("budget", b.Name, "used", b.Used)
+		add("budget", b.Name, "limit", b.Limit)
+	}
+	add("last_dump", "", "at", st.LastDump.At)
+	add("last_dump", "", "seconds", st.LastDump.Took.Seconds())
+	add("last_dump", "", "entries", st.LastDump.Entries)
+	for _, p := range st.Ports {
+		add("port", p.Name, "bridge", p.Bridge)
+		add("port", p.Name, "ifindex", p.Ifindex)
+		add("port", p.Name, "usable", p.Usable)
+		add("port", p.Name, "reason", p.Reason)
+		add("port", p.Name, "detail", p.Detail)
+		add("port", p.Name, "sessions", p.Sessions)
+		add("port", p.Name, "candidates", p.Candidates)
+	}
+	return rows
+}

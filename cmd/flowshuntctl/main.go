@@ -1,0 +1,21 @@
+// Flowshuntctl looks into a Flowshunt agent and the rules that it installed.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/flowshunt/flowshunt/cmd/flowshuntctl/internal/cli"
+	"github.com/flowshunt/flowshunt/pkg/version"
+)
+
+func main() { os.Exit(run(kernelRules{})) }
+
+func run(rules cli.Rules) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	env := cli.Env{Stdout: os.Stdout, Stderr: os.Stderr, Rules: rules, Version: version.Get()}
+	return cli.Run(ctx, env, os.Args[1:])
+}

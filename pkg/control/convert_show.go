@@ -1,0 +1,89 @@
+package control
+
+import (
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+	pb "github.com/flowshunt/flowshunt/pkg/control/controlpb"
+)
+
+func fromStatus(s *Status) *pb.ShowResponse {
+	return &pb.ShowResponse{
+		Version:       text(s.Version),
+		Mode:          pb.Mode(s.Mode),
+		ObserveReason: text(s.ObserveReason),
+		ObserveDetail: text(s.ObserveDetail),
+		NowNs:         fromTime(s.Now),
+		UptimeNs:      int64(s.Uptime),
+		Ready:         s.Ready,
+		Components:    convert(s.Components, fromComponent),
+		Ports:         convert(s.Ports, fromPort),
+		Budgets:       convert(s.Budgets, fromBudget),
+		LastDump:      fromDump(s.LastDump),
+	}
+}
+
+func toStatus(m *pb.ShowResponse) Status {
+	return Status{
+		Version:       m.GetVersion(),
+		Mode:          enum[Mode](m.GetMode()),
+		ObserveReason: flows.Reason(m.GetObserveReason()),
+		ObserveDetail: m.GetObserveDetail(),
+		Now:           toTime(m.GetNowNs()),
+		Uptime:        time.Duration(m.GetUptimeNs()),
+		Ready:         m.GetReady(),
+		Components:    convert(m.GetComponents(), toComponent),
+		Ports:         convert(m.GetPorts(), toPort),
+		Budgets:       convert(m.GetBudgets(), toBudget),
+		LastDump:      toDump(m.GetLastDump()),
+	}
+}
+
+func fromComponent(c *Component) *pb.Component {
+	return &pb.Component{
+		Name: text(c.Name), Health: pb.Health(c.Health), SinceNs: fromTime(c.Since),
+		LastError: text(c.LastError), LastErrorAtNs: fromTime(c.LastErrorAt),
+	}
+}
+
+func toComponent(m **pb.Component) Component {
+	return Component{
+		Name: (*m).GetName(), Health: enum[Health]((*m).GetHealth()), Since: toTime((*m).GetSinceNs()),
+		LastError: (*m).GetLastError(), LastErrorAt: toTime((*m).GetLastErrorAtNs()),
+	}
+}
+
+func fromPort(p *Port) *pb.Port {
+	return &pb.Port{
+		Name: text(p.Name), Bridge: text(p.Bridge), Ifindex: p.Ifindex,
+		Usable: p.Usable, Reason: text(p.Reason), Detail: text(p.Detail),
+		Sessions: p.Sessions, Candidates: p.Candidates,
+	}
+}
+
+func toPort(m **pb.Port) Port {
+	return Port{
+		Name: (*m).GetName(), Bridge: (*m).GetBridge(), Ifindex: (*m).GetIfindex(),
+		Usable: (*m).GetUsable(), Reason: flows.Reason((*m).GetReason()), Detail: (*m).GetDetail(),
+		Sessions: (*m).GetSessions(), Candidates: (*m).GetCandidates(),
+	}
+}
+
+func fromBudget(b *Budget) *pb.Budget {
+	return &pb.Budget{Name: text(b.Name), Unit: text(b.Unit), Used: b.Used, Limit: b.Limit}
+}
+
+func toBudget(m **pb.Budget) Budget {
+	return Budget{Name: (*m).GetName(), Unit: (*m).GetUnit(), Used: (*m).GetUsed(), Limit: (*m).GetLimit()}
+}
+
+func fromDump(d Dump) *pb.Dump {
+	if d == (Dump{}) {
+		return nil
+	}
+	return &pb.Dump{AtNs: fromTime(d.At), TookNs: int64(d.Took), Entries: d.Entries}
+}
+
+func toDump(m *pb.Dump) Dump {
+	return Dump{At: toTime(m.GetAtNs()), Took: time.Duration(m.GetTookNs()), Entries: m.GetEntries()}
+}

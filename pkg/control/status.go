@@ -1,0 +1,88 @@
+package control
+
+import (
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// Mode is what the agent was told to do. Zero means "not known".
+type Mode uint8
+
+// Observe decides, counts and explains; Enforce also installs.
+const (
+	ModeObserve Mode = iota + 1
+	ModeEnforce
+)
+
+// String returns the word that the agent's --mode flag takes.
+func (m Mode) String() string { return nameOf(m, "observe", "enforce") }
+
+// Health is the condition of a component. Zero means "not known".
+type Health uint8
+
+// A component that is starting was not healthy yet; one that has failed was, or
+// gave up.
+const (
+	HealthOK Health = iota + 1
+	HealthStarting
+	HealthFailed
+)
+
+// String returns a lower-case word.
+func (h Health) String() string { return nameOf(h, "ok", "starting", "failed") }
+
+// Status is how an agent is at one moment.
+type Status struct {
+	Version string
+	Mode    Mode // as configured
+
+	// ObserveReason says why an agent in ModeEnforce only observes
+	// (flows.OVSHWOffload). Empty where it does what Mode says.
+	ObserveReason flows.Reason
+	ObserveDetail string
+
+	Now        time.Time // the agent's clock
+	Uptime     time.Duration
+	Ready      bool
+	Components []Component // in the order in which they depend on each other
+	Ports      []Port
+	Budgets    []Budget
+	LastDump   Dump
+}
+
+// Component is one thing that the agent depends on, as "ovsdb" or
+// "conntrack-events".
+type Component struct {
+	Name        string
+	Health      Health
+	Since       time.Time // when Health became what it is
+	LastError   string    // kept after recovery; empty if there never was one
+	LastErrorAt time.Time
+}
+
+// Port is one OVS port that the agent knows.
+type Port struct {
+	Name, Bridge string
+	Ifindex      int32        // 0 without a network device
+	Usable       bool         // sessions may use it
+	Reason       flows.Reason // why not; empty if Usable
+	Detail       string
+	Sessions     uint64 // offloaded, in either direction
+	Candidates   uint64 // chosen and waiting
+}
+
+// Budget is a bound and what is used of it: sessions in the table, insertions
+// per second, followed connections, ...
+type Budget struct {
+	Name, Unit string
+	Used       uint64
+	Limit      uint64 // 0: none
+}
+
+// Dump is a full read of conntrack. Zero before the first one.
+type Dump struct {
+	At      time.Time // when it ended
+	Took    time.Duration
+	Entries uint64
+}
