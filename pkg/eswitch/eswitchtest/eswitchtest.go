@@ -27,7 +27,7 @@ type Rig struct {
 func (r *Rig) Session(n int, proto flows.Proto, v6 bool) flows.Session {
 	t := flows.Tuple{Proto: proto}
 	if v6 {
-		t.Src = netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 1, 12: byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+		t.Src = netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 12: byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
 		t.Dst = netip.MustParseAddr("2001:db8::ffff")
 	} else {
 		t.Src = netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})
