@@ -70,7 +70,6 @@ func TestFaultsAtEveryStage(t *testing.T) {
 	t.Parallel()
 	s, p := withPorts(t)
 	reference := await(t, follow(t, "unix:"+s.socket), "ports", has("p2"))
-	_ = s
 	for name, f := range map[string]fault{"cut": {cut: true}, "garble": {garble: 0x80}, "stall": {stall: true}} {
 		t.Run(name, func(t *testing.T) {
 			for _, after := range []int{0, 1, 20, 60, 1000, 20000, 27000, 29000} {

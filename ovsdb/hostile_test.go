@@ -40,6 +40,12 @@ func play(conn net.Conn, lines []string) {
 	defer func() { _ = conn.Close() }()
 	dec := json.NewDecoder(conn)
 	for _, line := range lines {
+		for line == chatter { // until the client hangs up
+			var reply json.RawMessage
+			if _, err := io.WriteString(conn, `{"method":"echo","params":[],"id":"chat"}`); err != nil || dec.Decode(&reply) != nil {
+				return
+			}
+		}
 		if !strings.HasPrefix(line, "+") { // "+": without waiting for a request
 			var request json.RawMessage
 			if dec.Decode(&request) != nil {
@@ -54,6 +60,7 @@ func play(conn net.Conn, lines []string) {
 }
 
 const (
+	chatter   = "echo requests, but no answer"
 	actDBs    = `{"id":1,"result":["Open_vSwitch"],"error":null}`
 	actSchema = `{"id":2,"result":{"tables":{"Open_vSwitch":{"columns":{}},"Bridge":{"columns":{"name":{}}},"Port":{"columns":{}},"Interface":{"columns":{}}}},"error":null}`
 	actEmpty  = `{"id":3,"result":{},"error":null}`
@@ -83,8 +90,10 @@ func TestHostileServer(t *testing.T) {
 		"deep nesting":            {[]string{strings.Repeat("[", 20000)}, ErrProtocol},
 		"monitor canceled":        {[]string{actDBs, actSchema, actEmpty, `+{"method":"monitor_canceled","params":[null],"id":null}`}, ErrNoDatabase},
 		"answers nothing":         {[]string{``}, ErrStalled},
+		"talks of other things":   {[]string{actDBs, chatter}, ErrStalled},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			inv := run(t, Config{Endpoint: actor(t, test.lines...), Inactivity: 300 * time.Millisecond, MinBackoff: 50 * time.Millisecond})
 			s := await(t, inv, "an error", disconnected)
 			var typed *Error

@@ -40,7 +40,7 @@ func (w *wire) next(ctx context.Context) (message, error) {
 				return message{}, err
 			}
 		case <-ctx.Done():
-			return message{}, ctx.Err()
+			return message{}, context.Cause(ctx)
 		}
 	}
 }
@@ -103,7 +103,7 @@ func (w *wire) check() error {
 // ended returns why the reader stopped.
 func (w *wire) ended(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError

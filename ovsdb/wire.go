@@ -123,8 +123,12 @@ func (w *wire) send(m message) error {
 }
 
 // call sends a request and waits for its response. Notifications that come
-// before it are of no monitor of ours and are passed over.
+// before it are of no monitor of ours and are passed over. A server that talks
+// of other things only is as good as a stalled one.
 func (w *wire) call(ctx context.Context, method string, params, result any) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, maxSilence*w.probe,
+		fmt.Errorf("%w: no response for %v", ErrStalled, maxSilence*w.probe))
+	defer cancel()
 	data, err := json.Marshal(params)
 	if err != nil {
 		return err

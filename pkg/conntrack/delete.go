@@ -9,8 +9,8 @@ import (
 )
 
 // Delete removes one entry: ErrNotFound where it does not exist or the one that
-// has its tuple has another id, which the kernel itself compares, so that a
-// successor is never hit. Mind that deletion is no way to revoke: the next
+// has its tuple has another id, which the kernel itself compares. (A
+// successor that reuses the entry's memory at once has the same id.) Mind that deletion is no way to revoke: the next
 // packet may make an entry in the other direction.
 func (c *Conn) Delete(ctx context.Context, key flows.EntryKey) error {
 	if key.ID == 0 || !key.Tuple.IsValid() {

@@ -8,7 +8,8 @@ import (
 
 // Get reads the entries of keys, many in one system call. The error for a key
 // is ErrNotFound where nothing has its tuple in its zone or what has it is
-// another connection (its id differs); e is then that connection.
+// another connection (its id differs); e is then that connection. Compare Start
+// too: a successor may have even the id.
 func (c *Conn) Get(ctx context.Context, keys []flows.EntryKey, f Answer) error {
 	return c.eachBatch(ctx, len(keys),
 		func(i int, s *slot) { s.key = keys[i] },

@@ -9,6 +9,7 @@ import (
 // Refresh asks that an entry live for at least Timeout seconds more.
 type Refresh struct {
 	Key     flows.EntryKey
+	Start   uint64 // flows.Entry.Start of the entry meant; 0: the id must do
 	Timeout uint32
 }
 
@@ -27,7 +28,7 @@ type Refresh struct {
 func (c *Conn) Refresh(ctx context.Context, refreshes []Refresh, f Answer) error {
 	return c.eachBatch(ctx, len(refreshes),
 		func(i int, s *slot) {
-			s.key = refreshes[i].Key
+			s.key, s.start = refreshes[i].Key, refreshes[i].Start
 			s.change.timeout = refreshes[i].Timeout
 		},
 		func(batch []slot) error { return c.refresh(ctx, batch) },
@@ -41,9 +42,7 @@ func (c *Conn) refresh(ctx context.Context, batch []slot) error {
 	for i := range batch {
 		batch[i].judge()
 	}
-	if c.beforeWrite != nil {
-		c.beforeWrite()
-	}
+	c.pause()
 	if err := c.write(ctx, batch); err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
 package tc
 
-// Counters are packets and bytes. Bytes count from the Ethernet header on in
-// software; drivers differ.
+// Counters are packets and bytes. On the ingress hook the kernel counts bytes
+// behind the Ethernet header; drivers differ.
 type Counters struct{ Packets, Bytes uint64 }
 
 // Stats are the counters of an action: everything, and the part of it that

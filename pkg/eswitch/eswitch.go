@@ -1,0 +1,190 @@
+package eswitch
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// Config changes how an Eswitch works. The zero value is fine.
+type Config struct {
+	// Chunk is how many sessions are sent to the driver at a time; 0 means 64. A
+	// removal waits for at most one chunk of an installation.
+	Chunk int
+	// Workers is how many chunks are sent at once; 0 means one per CPU, at most 4.
+	Workers int
+	// RollbackTime bounds what is done after the caller's context ended; 0 means 10 s.
+	RollbackTime time.Duration
+}
+
+// MaxRules is how many rules a session can have.
+const MaxRules = 32
+
+// Eswitch keeps sessions in one eswitch. Its methods are safe for concurrent
+// use; the package comment says what is serialized.
+type Eswitch struct {
+	driver Driver
+	cfg    Config
+	handle atomic.Uint32 // of the last rule, without the direction bit
+
+	mu       sync.Mutex
+	sessions map[flows.SessionID]*session
+	slots    map[slot]int // rules of installed sessions, by place
+	epoch    uint32       // number of the last reading of counters
+
+	reading sync.Mutex // one reading of counters at a time; guards stats
+	stats   []stat
+}
+
+// slot is a set of rules that one dump reports.
+type slot struct {
+	link  int32
+	class Class
+}
+
+type state uint8
+
+const (
+	installing state = iota
+	installed
+	removing
+	residue // rules are left that could not be removed
+)
+
+// session is what the Eswitch knows of one session.
+type session struct {
+	state     state
+	overtaken bool          // while installing: a Remove waits
+	done      chan struct{} // closed when installing or removing has ended
+	rules     []rule
+
+	born  uint32 // epoch when it was installed
+	read  uint32 // epoch when rules of it were last seen
+	seen  uint32 // which of the rules, a bit each
+	index int    // of its counters in that reading
+}
+
+type rule struct {
+	ref  Ref
+	rule flows.Rule
+}
+
+// New returns an Eswitch that knows of no session yet; see Sweep for what an
+// earlier process left.
+func New(driver Driver, cfg Config) *Eswitch {
+	if cfg.Chunk <= 0 {
+		cfg.Chunk = 64
+	}
+	if cfg.Workers <= 0 {
+		cfg.Workers = min(runtime.GOMAXPROCS(0), 4)
+	}
+	if cfg.RollbackTime <= 0 {
+		cfg.RollbackTime = 10 * time.Second
+	}
+	return &Eswitch{
+		driver:   driver,
+		cfg:      cfg,
+		sessions: make(map[flows.SessionID]*session),
+		slots:    make(map[slot]int),
+	}
+}
+
+// Len returns the number of sessions that are installed, or on their way in or out.
+func (e *Eswitch) Len() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.sessions)
+}
+
+// place returns where a rule shall stand.
+func (e *Eswitch) place(r flows.Rule) rule {
+	class, _ := ClassOf(r.Tuple)
+	n := e.handle.Add(1)
+	if n&(1<<31-1) == 0 { // a handle of 0 means that the kernel chooses
+		n = e.handle.Add(1)
+	}
+	return rule{Ref{Link: r.In, Class: class, Handle: n<<1 | uint32(r.Dir)}, r}
+}
+
+// reserve keeps new rules from standing where a rule of an earlier process does.
+func (e *Eswitch) reserve(handle uint32) {
+	for {
+		last := e.handle.Load()
+		if last >= handle>>1 || e.handle.CompareAndSwap(last, handle>>1) {
+			return
+		}
+	}
+}
+
+// check says why a session cannot be turned into rules.
+func check(s flows.Session) error {
+	if s.ID == 0 || len(s.Rules) == 0 || len(s.Rules) > MaxRules {
+		return fmt.Errorf("session %s with %d rules: %w", s.ID, len(s.Rules), ErrInvalid)
+	}
+	for _, r := range s.Rules {
+		if err := checkRule(r); err != nil {
+			return &RuleError{Session: s.ID, Rule: r, Op: Add, Err: fmt.Errorf("%w: %w", ErrInvalid, err)}
+		}
+	}
+	return nil
+}
+
+func checkRule(r flows.Rule) error {
+	switch _, ok := ClassOf(r.Tuple); {
+	case !ok:
+		return fmt.Errorf("tuple %s cannot be matched", r.Tuple)
+	case r.In <= 0 || r.Out <= 0 || r.In == r.Out:
+		return fmt.Errorf("ports %d and %d", r.In, r.Out)
+	case r.SrcMAC.IsZero() || r.DstMAC.IsZero():
+		return fmt.Errorf("MAC addresses %s and %s", r.SrcMAC, r.DstMAC)
+	case r.Dir > flows.Reply:
+		return fmt.Errorf("direction %d", r.Dir)
+	}
+	return nil
+}
+
+// chunks calls fn for parts of n items, several at once, and returns when all are
+// done.
+func (e *Eswitch) chunks(n int, fn func(from, to int)) {
+	if n <= e.cfg.Chunk {
+		if n > 0 {
+			fn(0, n)
+		}
+		return
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(e.cfg.Workers, (n+e.cfg.Chunk-1)/e.cfg.Chunk) {
+		wg.Go(func() {
+			for {
+				to := int(next.Add(int64(e.cfg.Chunk)))
+				from := to - e.cfg.Chunk
+				if from >= n {
+					return
+				}
+				fn(from, min(to, n))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// afterwards returns a context for what must be done even if ctx has ended.
+func (e *Eswitch) afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), e.cfg.RollbackTime)
+}
+
+// occupy counts the session's rules in, or with n = -1 out. e.mu is held.
+func (e *Eswitch) occupy(s *session, n int) {
+	for _, r := range s.rules {
+		at := slot{r.ref.Link, r.ref.Class}
+		if e.slots[at] += n; e.slots[at] == 0 {
+			delete(e.slots, at)
+		}
+	}
+}

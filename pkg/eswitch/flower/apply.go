@@ -1,0 +1,159 @@
+package flower
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/flowshunt/flowshunt/pkg/eswitch"
+	"github.com/flowshunt/flowshunt/pkg/tc"
+)
+
+// Apply implements eswitch.Driver.
+func (d *Driver) Apply(ctx context.Context, changes []eswitch.Change) {
+	err := d.with(ctx, func(w *worker) error {
+		d.apply(ctx, w, changes)
+		return nil
+	})
+	if err != nil { // no worker in time
+		for i := range changes {
+			changes[i].Err = err
+		}
+	}
+}
+
+func (d *Driver) apply(ctx context.Context, w *worker, changes []eswitch.Change) {
+	w.batch.Reset()
+	w.sent = w.sent[:0]
+	for i := range changes {
+		c := &changes[i]
+		c.InHW = false
+		if c.Err = d.request(w, c); c.Err == nil {
+			w.sent = append(w.sent, i)
+		}
+	}
+	if cap(w.results) < len(w.sent) {
+		w.results = make([]tc.Result, len(w.sent))
+	}
+	w.results = w.results[:len(w.sent)]
+	_ = w.conn.Do(ctx, &w.batch, w.results) // each result says it
+	for n, i := range w.sent {
+		if changes[i].Op == eswitch.Add {
+			d.added(&changes[i], &w.results[n])
+		} else {
+			changes[i].Err = w.results[n].Err
+		}
+	}
+	// What needs the worker for requests of its own comes last.
+	for _, i := range w.sent {
+		d.settle(ctx, w, &changes[i])
+	}
+}
+
+// request appends the request for one change to the worker's batch.
+func (d *Driver) request(w *worker, c *eswitch.Change) error {
+	if c.Op == eswitch.Delete {
+		d.reference(&w.filter, c.Ref)
+		return w.batch.DeleteFilter(&w.filter)
+	}
+	d.encode(&w.filter, c)
+	how := uint16(tc.Exclusive)
+	if d.cfg.Mode == Both { // only then success does not say where the rule is
+		how |= tc.Echo | tc.Ack
+	}
+	return w.batch.AddFilter(&w.filter, how)
+}
+
+// added takes the outcome of an Add.
+func (d *Driver) added(c *eswitch.Change, r *tc.Result) {
+	c.Err = classify(r.Err, d.cfg.Mode)
+	if c.Err != nil {
+		return
+	}
+	switch d.cfg.Mode {
+	case SkipSW:
+		c.InHW = true // the kernel refuses it otherwise
+	case Both:
+		c.InHW = r.Filter != nil && r.Filter.Flags&tc.InHW != 0
+		if d.cfg.RequireHW && !c.InHW {
+			c.Err = fmt.Errorf("%w: not_in_hw %s", eswitch.ErrNotOffloaded, r.Warning)
+		}
+	}
+}
+
+// classify puts the sentinel that callers look for into the chain of an error.
+func classify(err error, mode Mode) error {
+	var refusal *tc.Error
+	if err == nil {
+		return nil
+	}
+	if !errors.As(err, &refusal) {
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			return err // was not sent
+		}
+		return fmt.Errorf("%w: %w", eswitch.ErrUnknown, err)
+	}
+	switch refusal.Errno {
+	case unix.ENOSPC:
+		return fmt.Errorf("%w: %w", eswitch.ErrFull, err)
+	case unix.ENODEV:
+		return fmt.Errorf("%w: %w", eswitch.ErrPortGone, err)
+	case unix.EEXIST:
+		return fmt.Errorf("%w: %w", eswitch.ErrExists, err)
+	case unix.ENOENT: // there is no such classifier or action
+		return fmt.Errorf("%w: %w", eswitch.ErrNotSupported, err)
+	}
+	if mode == SkipSW {
+		return fmt.Errorf("%w: %w", eswitch.ErrNotOffloaded, err)
+	}
+	return err
+}
+
+// settle finishes what one answer of the kernel does not decide.
+func (d *Driver) settle(ctx context.Context, w *worker, c *eswitch.Change) {
+	switch {
+	case c.Err == nil:
+	case c.Op == eswitch.Delete:
+		c.Err = d.deleted(ctx, w, c)
+	case errors.Is(c.Err, unix.EINVAL) && !hasClsact(ctx, w, c.Ref.Link):
+		// The kernel's number for a missing qdisc is that for everything that is wrong.
+		var refusal *tc.Error
+		_ = errors.As(c.Err, &refusal)
+		c.Err = fmt.Errorf("%w: %w", eswitch.ErrNotPrepared, refusal)
+	case d.cfg.Mode == Both && errors.Is(c.Err, eswitch.ErrNotOffloaded):
+		if _, err := w.do(ctx, d.deletion(w, c)); err != nil {
+			c.Err = fmt.Errorf("%w; %w: %w", c.Err, eswitch.ErrUnknown, err)
+		}
+	}
+}
+
+func (d *Driver) deletion(w *worker, c *eswitch.Change) func(*tc.Batch) error {
+	return func(b *tc.Batch) error {
+		d.reference(&w.filter, c.Ref)
+		return b.DeleteFilter(&w.filter)
+	}
+}
+
+// deleted says whether an error of a deletion matters. Without the filter, the
+// preference or the device the kernel says so; without the qdisc, or with a
+// foreign filter at the preference, it says EINVAL: then the rule is looked for.
+func (d *Driver) deleted(ctx context.Context, w *worker, c *eswitch.Change) error {
+	if errors.Is(c.Err, unix.ENOENT) || errors.Is(c.Err, unix.ENODEV) {
+		return nil
+	}
+	there := false
+	err := d.read(ctx, w, eswitch.Scope{Link: c.Ref.Link, Class: c.Ref.Class}, func(f *eswitch.Found) {
+		there = there || f.Ref == c.Ref
+	})
+	if there || err != nil {
+		return c.Err
+	}
+	return nil
+}
+
+func hasClsact(ctx context.Context, w *worker, link int32) bool {
+	r, err := w.do(ctx, func(b *tc.Batch) error { return b.GetIngressQdisc(link) })
+	return err == nil && r.Qdisc != nil && r.Qdisc.Kind == tc.KindClsact
+}

@@ -1,0 +1,136 @@
+package flower_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/eswitch"
+	"github.com/flowshunt/flowshunt/pkg/eswitch/eswitchtest"
+	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
+	"github.com/flowshunt/flowshunt/pkg/tc/tctest"
+)
+
+// script writes a batch file for tc that adds, or deletes, the same rules.
+func script(t testing.TB, op string, sessions []flows.Session, r *eswitchtest.Rig) string {
+	t.Helper()
+	dev := map[int32]string{r.A: "p0", r.B: "p1"}
+	var s strings.Builder
+	for i, session := range sessions {
+		for dir, rule := range session.Rules {
+			handle := (i+1)<<1 | dir
+			fmt.Fprintf(&s, "filter %s dev %s ingress pref 16384 protocol ip handle %#x flower", op, dev[rule.In], handle)
+			if op == "add" {
+				cookie := eswitch.EncodeCookie(0, session.ID)
+				fmt.Fprintf(&s, " skip_hw src_mac %s dst_mac %s ip_proto tcp ip_flags nofrag src_ip %s dst_ip %s src_port %d dst_port %d tcp_flags 0x0/0x7 action mirred egress redirect dev %s cookie %x no_percpu",
+					rule.SrcMAC, rule.DstMAC, rule.Tuple.Src, rule.Tuple.Dst, rule.Tuple.SrcPort, rule.Tuple.DstPort, dev[rule.Out], cookie)
+			}
+			s.WriteByte('\n')
+		}
+	}
+	path := t.TempDir() + "/" + op
+	if err := os.WriteFile(path, []byte(s.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func seconds(fn func()) float64 {
+	began := time.Now()
+	fn()
+	return time.Since(began).Seconds()
+}
+
+func median(x []float64) float64 {
+	slices.Sort(x)
+	return x[len(x)/2]
+}
+
+// TestBenchInsert installs and removes the same rules with tc -b and with an
+// Eswitch, in turns, and writes the medians to FLOWSHUNT_BENCH_JSON, one JSON
+// object per line.
+func TestBenchInsert(t *testing.T) {
+	path := os.Getenv("FLOWSHUNT_BENCH_JSON")
+	if path == "" {
+		t.Skip("FLOWSHUNT_BENCH_JSON: not set")
+	}
+	tctest.NeedFlower(t)
+	r := rig(t, flower.Config{})
+	e := prepared(t, r)
+	sessions := r.Sessions(1000)
+	rules := float64(2 * len(sessions))
+	add, del := script(t, "add", sessions, r), script(t, "del", sessions, r)
+	var peerAdd, peerDel, ourAdd, ourDel []float64
+	for range 5 {
+		peerAdd = append(peerAdd, seconds(func() { tctest.Run(t, "tc -b "+add) }))
+		peerDel = append(peerDel, seconds(func() { tctest.Run(t, "tc -b "+del) }))
+		ourAdd = append(ourAdd, seconds(func() {
+			for _, res := range e.Install(t.Context(), sessions) {
+				if res.Err != nil {
+					t.Fatal(res.Err)
+				}
+			}
+		}))
+		ourDel = append(ourDel, seconds(func() {
+			if err := errors.Join(e.Remove(t.Context(), eswitchtest.IDs(sessions))...); err != nil {
+				t.Fatal(err)
+			}
+		}))
+	}
+	report(t, path, "flower-insert", rules/median(ourAdd), rules/median(peerAdd))
+	report(t, path, "flower-delete", rules/median(ourDel), rules/median(peerDel))
+}
+
+func report(t testing.TB, path, name string, ours, peer float64) {
+	t.Helper()
+	row, err := json.Marshal(map[string]any{
+		"name": name, "unit": "rules/s", "ours": ours, "peer": peer, "peer_name": "tc -b", "ratio": ours / peer,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s", row)
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write(append(row, '\n')); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// BenchmarkInstall measures a session's way in and out without a kernel request
+// by anybody else.
+func BenchmarkInstall(b *testing.B) {
+	tctest.NeedFlower(b)
+	for _, workers := range []int{1, 2, 4} {
+		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
+			r := rig(b, flower.Config{})
+			e := eswitch.New(r.Driver, eswitch.Config{Workers: workers})
+			if err := errors.Join(e.PreparePort(b.Context(), r.A), e.PreparePort(b.Context(), r.B)); err != nil {
+				b.Fatal(err)
+			}
+			sessions := r.Sessions(1000)
+			for b.Loop() {
+				for _, res := range e.Install(b.Context(), sessions) {
+					if res.Err != nil {
+						b.Fatal(res.Err)
+					}
+				}
+				b.StopTimer()
+				e.Remove(b.Context(), eswitchtest.IDs(sessions))
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(b.N)*2000/b.Elapsed().Seconds(), "rules/s")
+		})
+	}
+}

@@ -1,0 +1,133 @@
+// Package flower drives an eswitch, or the kernel in its place, through tc: a
+// rule is a flower filter on the ingress hook of a port's clsact, with a mirred
+// redirect that carries our cookie.
+//
+// A filter is one of ours if its kind is flower, its preference is within our
+// range and all its actions have a cookie of our shape. Nothing else is ever
+// touched.
+package flower
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/flowshunt/flowshunt/pkg/eswitch"
+	"github.com/flowshunt/flowshunt/pkg/tc"
+)
+
+// DefaultPreference is the first of our preferences unless configured: far from
+// those that OVS and people use (from 1 upward) and from those that the kernel
+// chooses (from 49152 downward).
+const DefaultPreference = 0x4000
+
+// Mode says who executes rules.
+type Mode uint8
+
+// The modes.
+const (
+	SkipHW Mode = iota // the kernel
+	SkipSW             // hardware; a rule that no driver takes fails with ErrNotOffloaded
+	Both               // hardware where a driver takes the rule, the kernel for the rest
+)
+
+// Config changes how a Driver works. The zero value is for a machine without a
+// NIC that could do it.
+type Config struct {
+	Mode Mode
+	// RequireHW makes Mode Both fail with ErrNotOffloaded where no driver takes the rule.
+	RequireHW bool
+	// Preference is the first of eswitch.Classes preferences, one for each class; 0
+	// means DefaultPreference.
+	Preference uint16
+	// Generation goes into the cookies: it tells the lives of an agent apart.
+	Generation uint8
+	// Sockets is how many requests can be with the kernel at once; 0 means 4.
+	Sockets int
+}
+
+// Driver is an eswitch.Driver over rtnetlink. It works in the network namespace
+// in which it was opened.
+type Driver struct {
+	cfg     Config
+	flags   tc.FilterFlags
+	workers chan *worker
+	all     []*worker
+}
+
+// worker is a socket with what is reused from request to request.
+type worker struct {
+	conn    *tc.Conn
+	batch   tc.Batch
+	sent    []int // index of the change, by request
+	results []tc.Result
+	filter  tc.Filter
+}
+
+// Open opens a driver in the network namespace of the calling thread.
+func Open(cfg Config) (*Driver, error) {
+	if cfg.Preference == 0 {
+		cfg.Preference = DefaultPreference
+	}
+	if int(cfg.Preference)+eswitch.Classes > 1<<16 {
+		return nil, fmt.Errorf("preference %d: the last possible is %d", cfg.Preference, 1<<16-eswitch.Classes)
+	}
+	if cfg.Sockets <= 0 {
+		cfg.Sockets = 4
+	}
+	d := &Driver{cfg: cfg, workers: make(chan *worker, cfg.Sockets)}
+	switch cfg.Mode {
+	case SkipHW:
+		d.flags = tc.SkipHW
+	case SkipSW:
+		d.flags = tc.SkipSW | tc.Verbose
+	case Both:
+		d.flags = tc.Verbose
+	default:
+		return nil, fmt.Errorf("mode %d: there is none", cfg.Mode)
+	}
+	for range cfg.Sockets {
+		conn, err := tc.Dial(tc.Config{})
+		if err != nil {
+			return nil, errors.Join(err, d.Close())
+		}
+		w := &worker{conn: conn, filter: tc.Filter{Actions: make([]tc.Action, 1)}}
+		d.all = append(d.all, w)
+		d.workers <- w
+	}
+	return d, nil
+}
+
+// Close closes the sockets. Rules stay. Calls that run end first or fail.
+func (d *Driver) Close() error {
+	var errs []error
+	for _, w := range d.all {
+		errs = append(errs, w.conn.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// with calls fn with a worker that nobody else uses meanwhile.
+func (d *Driver) with(ctx context.Context, fn func(*worker) error) error {
+	select {
+	case w := <-d.workers:
+		defer func() { d.workers <- w }()
+		return fn(w)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// do sends one request and returns its result.
+func (w *worker) do(ctx context.Context, fill func(*tc.Batch) error) (tc.Result, error) {
+	w.batch.Reset()
+	if err := fill(&w.batch); err != nil {
+		return tc.Result{}, err
+	}
+	var result [1]tc.Result
+	err := w.conn.Do(ctx, &w.batch, result[:])
+	if err == nil {
+		err = result[0].Err
+	}
+	return result[0], err
+}
