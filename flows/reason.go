@@ -43,6 +43,7 @@ const (
 	OVSHWOffload  Reason = "ovs-hw-offload"   // OVS itself owns the table
 	TooManyFollow Reason = "too-many"         // the bound on followed connections is reached
 	ModeSwitched  Reason = "mode-switched"    // the agent changed between observe and enforce
+	OVSDBLost     Reason = "ovsdb-lost"       // the OVS database has not answered for too long
 	Stopping      Reason = "stopping"         // the agent is going down
 	InstallFailed Reason = "install-failed"   // the eswitch refused a rule
 	RelaxFailed   Reason = "relax-failed"     // the TCP window checks could not be relaxed
@@ -59,6 +60,7 @@ const (
 	PortUnchosen  Reason = "port-unselected" // not among --ports
 	PortDown      Reason = "port-down"       // no carrier or administratively down
 	PortGone      Reason = "port-gone"       // the port was deleted or replaced
+	PortUnready   Reason = "port-unready"    // the eswitch cannot take rules of ours there
 	PortQoS       Reason = "port-qos"        // policing or QoS, which a rule would bypass
 	PortMirrored  Reason = "port-mirrored"   // a mirror, sFlow, NetFlow or IPFIX looks at it
 )

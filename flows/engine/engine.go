@@ -73,6 +73,12 @@ func (g *Engine) handle(ev Event) {
 		for i := range ev.Entries {
 			g.entryRead(ev.At, &ev.Entries[i])
 		}
+	case EntriesAppeared:
+		for i := range ev.Entries {
+			if g.entries.get(ev.Entries[i].Key) == nil {
+				g.entryRead(ev.At, &ev.Entries[i])
+			}
+		}
 	case EntriesGone:
 		for _, key := range ev.Keys {
 			g.entryGone(key)

@@ -7,10 +7,18 @@ import "github.com/flowshunt/flowshunt/flows"
 type Event interface{ event() }
 
 // EntriesRead carries conntrack entries as they were at or after At: from a
-// dump, or from a NEW event. Entries followed already by a later read are
-// ignored, so late deliveries do no harm.
+// dump, say. Entries followed already by a later read are ignored, so late
+// deliveries do no harm.
 type EntriesRead struct {
 	At      flows.Instant // before the read was begun
+	Entries []flows.Entry
+}
+
+// EntriesAppeared carries entries that a NEW event told of: as they were when they
+// were made, without counters. Those followed already are passed over, since what is
+// known of them is newer.
+type EntriesAppeared struct {
+	At      flows.Instant
 	Entries []flows.Entry
 }
 
@@ -104,19 +112,20 @@ type ModeChanged struct {
 // Stop begins the end: nothing is admitted any more, every session is removed.
 type Stop struct{}
 
-func (EntriesRead) event()   {}
-func (EntriesGone) event()   {}
-func (DumpDone) event()      {}
-func (Lost) event()          {}
-func (Hint) event()          {}
-func (Sighted) event()       {}
-func (PathResolved) event()  {}
-func (Relaxed) event()       {}
-func (Installed) event()     {}
-func (Removed) event()       {}
-func (SessionRead) event()   {}
-func (Counted) event()       {}
-func (RulesVanished) event() {}
-func (PortsChanged) event()  {}
-func (ModeChanged) event()   {}
-func (Stop) event()          {}
+func (EntriesRead) event()     {}
+func (EntriesAppeared) event() {}
+func (EntriesGone) event()     {}
+func (DumpDone) event()        {}
+func (Lost) event()            {}
+func (Hint) event()            {}
+func (Sighted) event()         {}
+func (PathResolved) event()    {}
+func (Relaxed) event()         {}
+func (Installed) event()       {}
+func (Removed) event()         {}
+func (SessionRead) event()     {}
+func (Counted) event()         {}
+func (RulesVanished) event()   {}
+func (PortsChanged) event()    {}
+func (ModeChanged) event()     {}
+func (Stop) event()            {}

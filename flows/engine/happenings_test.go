@@ -129,7 +129,7 @@ func (w *world) addEntry(c *conn, zone flows.Zone, tuple flows.Tuple, flags [2]u
 	}
 	w.entries[k.Key] = k
 	c.keys = append(c.keys, k.Key)
-	w.events = append(w.events, EntriesRead{At: w.now, Entries: []flows.Entry{k.report(w.now)}})
+	w.events = append(w.events, EntriesAppeared{At: w.now, Entries: []flows.Entry{k.report(w.now)}})
 }
 
 func (w *world) timeout(c *conn) time.Duration {

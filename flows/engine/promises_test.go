@@ -37,6 +37,8 @@ func (l *ledger) deliver(w *world, events []Event) {
 		switch ev := ev.(type) {
 		case EntriesRead:
 			l.told(ev.Entries)
+		case EntriesAppeared:
+			l.told(ev.Entries)
 		case SessionRead:
 			l.told(ev.Found)
 			l.toldGone(ev.Missing)

@@ -94,3 +94,14 @@ func (g *Engine) view(e *entry) View {
 	}
 	return v
 }
+
+// Wanted returns all sessions by id, and the entries that wait to become one.
+func (g *Engine) Wanted() []View {
+	list := g.Sessions()
+	for _, e := range g.waiting {
+		if e.session == nil {
+			list = append(list, g.view(e))
+		}
+	}
+	return list
+}

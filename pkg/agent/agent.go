@@ -1,0 +1,254 @@
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/ovsdb"
+	"github.com/flowshunt/flowshunt/pkg/conntrack"
+	"github.com/flowshunt/flowshunt/pkg/control"
+	"github.com/flowshunt/flowshunt/pkg/eswitch"
+	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
+	"github.com/flowshunt/flowshunt/pkg/link"
+	"github.com/flowshunt/flowshunt/pkg/path"
+	"github.com/flowshunt/flowshunt/pkg/unixctl"
+)
+
+// Agent is one running agent.
+type Agent struct {
+	cfg   Config
+	log   *slog.Logger
+	began time.Time
+
+	loop      *loop
+	inventory *ovsdb.Inventory
+	links     *link.Watcher
+	paths     *path.Resolver
+	driver    *flower.Driver
+	eswitch   *eswitch.Eswitch
+	conns     connections
+	control   net.Listener
+
+	ports     *ports
+	taps      *taps
+	dumper    *dumper
+	listener  *listener
+	resolver  *resolver
+	entries   *entries
+	rules     *rules
+	counter   *counter
+	parts     []*component
+	readiness readiness
+}
+
+// Run runs an agent until ctx ends. An error before that says what keeps it from
+// working and what to do.
+func Run(ctx context.Context, cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	a := &Agent{cfg: cfg, log: cfg.Log, began: time.Now()}
+	defer a.close()
+	if err := a.open(ctx); err != nil {
+		return err
+	}
+	return a.run(ctx)
+}
+
+// open acquires everything from the outside, in the order in which what is missing
+// is best explained.
+func (a *Agent) open(ctx context.Context) error {
+	if err := conntrack.Preflight(ctx, 0); err != nil {
+		return fmt.Errorf("conntrack: %w", err)
+	}
+	timeouts, err := conntrack.ReadTimeouts(0)
+	if err != nil {
+		return fmt.Errorf("conntrack: %w", err)
+	}
+	a.cfg.Engine.Timeouts = engine.Timeouts{TCP: timeouts.TCP, UDP: timeouts.UDP, GRE: timeouts.GRE, Generic: timeouts.Generic}
+	a.cfg.Engine.FirstSession = firstSession()
+	if err := a.conns.open(); err != nil {
+		return fmt.Errorf("conntrack: %w", err)
+	}
+	if err := a.openEswitch(ctx); err != nil {
+		return err
+	}
+	if a.links, err = link.New(nil); err != nil {
+		return err
+	}
+	if a.inventory, err = ovsdb.New(ovsdb.Config{Endpoint: a.cfg.OVSDB}); err != nil {
+		return fmt.Errorf("ovsdb: %w", err)
+	}
+	if a.control, err = control.Listen(ctx, a.cfg.Control); err != nil {
+		return fmt.Errorf("control: %w", err)
+	}
+	a.build()
+	return nil
+}
+
+// openEswitch removes what an earlier agent left: whether its sessions may still
+// be offloaded is not known.
+func (a *Agent) openEswitch(ctx context.Context) (err error) {
+	a.driver, err = flower.Open(flower.Config{
+		Mode: a.cfg.Hardware, RequireHW: a.cfg.RequireHW, Preference: a.cfg.Preference,
+		Generation: uint8(a.cfg.Engine.FirstSession >> 32),
+	})
+	if err != nil {
+		return fmt.Errorf("eswitch: %w", err)
+	}
+	a.eswitch = eswitch.New(a.driver, eswitch.Config{})
+	n, err := a.eswitch.Sweep(ctx, nil)
+	switch {
+	case n > 0:
+		a.log.Warn("removed rules that an earlier agent left", "rules", n)
+	case err != nil && a.cfg.Engine.Enforce:
+		return fmt.Errorf("eswitch: remove what an earlier agent left: %w", err)
+	case err != nil:
+		a.log.Warn("cannot look for rules of an earlier agent", "error", err)
+	}
+	return nil
+}
+
+// firstSession returns where the ids of this agent begin: at random, so that they
+// are not those of another life.
+func firstSession() flows.SessionID {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return flows.SessionID(binary.BigEndian.Uint64(b[:]) &^ (1<<32 - 1) >> 1)
+}
+
+// build connects the parts.
+func (a *Agent) build() {
+	part := func(name string) *component {
+		c := newComponent(name, a.log)
+		a.parts = append(a.parts, c)
+		return c
+	}
+	a.loop = newLoop(newClock(), engine.New(a.cfg.Engine), a.dispatch)
+	l := a.loop
+	a.paths = path.NewResolver(path.Config{
+		FDB:   path.NewFDB(&unixctl.Client{Rundir: a.cfg.OVSRundir}, time.Second),
+		Wires: a.cfg.Wires, Selected: a.cfg.Selected,
+		Found: func(t flows.Tuple) { l.hint(engine.Sighted{Tuple: t}) },
+	})
+	ovs := part("ovsdb")
+	a.dumper = newDumper(a.conns.dump, l, a.cfg.PollInterval, part("conntrack-dump"))
+	a.listener = &listener{conn: a.conns.events, loop: l, dumper: a.dumper, health: part("conntrack-events")}
+	a.entries = &entries{conn: a.conns.work, loop: l, todo: newQueue[engine.Effect](), health: part("conntrack-entries")}
+	a.taps = newTaps(a.paths, l, part("taps"))
+	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, paths: a.paths, taps: a.taps,
+		eswitch: a.eswitch, loop: l, health: ovs}
+	a.resolver = &resolver{paths: a.paths, loop: l, todo: newQueue[engine.Resolve](), want: a.taps.want}
+	eswitchHealth := part("eswitch")
+	a.rules = newRules(a.eswitch, a.ports.ifindex, l, eswitchHealth)
+	a.counter = &counter{eswitch: a.eswitch, loop: l, interval: a.cfg.CountInterval, health: eswitchHealth}
+}
+
+// dispatch hands effects to their executors.
+func (a *Agent) dispatch(effects []engine.Effect) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case engine.Resolve:
+			a.resolver.todo.put(e)
+		case engine.Install:
+			a.rules.install(e)
+		case engine.Remove:
+			a.rules.remove(e)
+		default:
+			a.entries.todo.put(e)
+		}
+	}
+}
+
+// run starts the parts in an order that lets each find what it needs, and stops
+// them in the opposite one: the watchers first, the executors when nothing is left
+// to do.
+func (a *Agent) run(ctx context.Context) error {
+	executors, stopExecutors := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopExecutors()
+	inner, innerCtx := errgroup.WithContext(executors)
+	for _, f := range []func(context.Context) error{
+		a.loop.run, a.resolver.run, a.entries.run, a.rules.run, a.counter.run, a.serveControl,
+	} {
+		inner.Go(func() error { return f(innerCtx) })
+	}
+	outer, outerCtx := errgroup.WithContext(ctx)
+	go func() { // an executor that fails ends the watchers too
+		<-innerCtx.Done()
+		outer.Go(func() error { return context.Cause(innerCtx) })
+	}()
+	err := a.watch(outerCtx, outer)
+	a.log.Info("stopping", "keep", a.cfg.KeepOnExit)
+	a.notify("STOPPING=1")
+	stopErr := a.stop(innerCtx)
+	stopExecutors()
+	return errors.Join(err, stopErr, inner.Wait())
+}
+
+// watch runs the watchers until ctx ends.
+func (a *Agent) watch(ctx context.Context, group *errgroup.Group) error {
+	group.Go(func() error { return unlessDone(ctx, a.inventory.Run(ctx)) })
+	if err := a.awaitInventory(ctx); err != nil {
+		return err
+	}
+	for _, f := range []func(context.Context) error{
+		a.links.Run, a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.announce,
+	} {
+		group.Go(func() error { return unlessDone(ctx, f(ctx)) })
+	}
+	return group.Wait()
+}
+
+func unlessDone(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// awaitInventory waits for the first sight of the database.
+func (a *Agent) awaitInventory(ctx context.Context) error {
+	wait, cancel := context.WithTimeout(ctx, a.cfg.OVSWait)
+	defer cancel()
+	snapshot, err := a.inventory.Wait(wait, func(s *ovsdb.Snapshot) bool { return s.Synced })
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err == nil:
+		return nil
+	case snapshot.Err != nil:
+		return fmt.Errorf("ovsdb: %w", snapshot.Err)
+	}
+	return fmt.Errorf("ovsdb: no answer within %v: is ovsdb-server overloaded?", a.cfg.OVSWait)
+}
+
+func (a *Agent) serveControl(ctx context.Context) error {
+	server := control.Server{Backend: (*backend)(a), OnPanic: func(method string, value any, stack []byte) {
+		a.log.Error("a request made the agent panic", "method", method, "panic", value, "stack", string(stack))
+	}}
+	return server.Serve(ctx, a.control)
+}
+
+func (a *Agent) close() {
+	if a.control != nil {
+		_ = a.control.Close()
+	}
+	a.conns.close()
+	if a.driver != nil {
+		_ = a.driver.Close()
+	}
+}

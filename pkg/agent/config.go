@@ -1,0 +1,62 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/pkg/control"
+	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
+	"github.com/flowshunt/flowshunt/pkg/path"
+)
+
+// Config is all that an operator can choose. DefaultConfig gives the shipped values.
+type Config struct {
+	Engine   engine.Config // thresholds and budgets; Timeouts are read from the kernel
+	Selected path.Selection
+	Wires    []path.Wire
+
+	OVSDB     string        // endpoint of the Open vSwitch database; empty: the local one
+	OVSRundir string        // where ovs-vswitchd's pidfile is; empty: the usual place
+	OVSWait   time.Duration // how long a start waits for the database
+	OVSGrace  time.Duration // how long enforce goes on without it
+
+	PollInterval  time.Duration // between the starts of two conntrack dumps, while they are short
+	CountInterval time.Duration // between two readings of the eswitch's counters
+
+	Hardware   flower.Mode
+	RequireHW  bool
+	Preference uint16 // first tc preference of ours; 0: flower.DefaultPreference
+
+	KeepOnExit bool // leave the rules in place for a successor
+	Control    control.Socket
+	Log        *slog.Logger // nil: nothing is logged
+}
+
+// DefaultConfig returns the shipped values: observe mode, no port selected.
+func DefaultConfig() Config {
+	return Config{
+		Engine:        engine.DefaultConfig(),
+		OVSWait:       10 * time.Second,
+		OVSGrace:      time.Minute,
+		PollInterval:  time.Second,
+		CountInterval: 500 * time.Millisecond,
+	}
+}
+
+// Validate says what is wrong with c, or nil.
+func (c Config) Validate() error {
+	errs := []error{c.Engine.Validate()}
+	if c.PollInterval < 10*time.Millisecond {
+		errs = append(errs, fmt.Errorf("poll interval %v: want at least 10ms", c.PollInterval))
+	}
+	if c.CountInterval < 10*time.Millisecond {
+		errs = append(errs, fmt.Errorf("count interval %v: want at least 10ms", c.CountInterval))
+	}
+	if c.Engine.IdleAfter < 3*c.CountInterval {
+		errs = append(errs, fmt.Errorf("idle time %v: want at least three count intervals of %v, or live sessions look idle", c.Engine.IdleAfter, c.CountInterval))
+	}
+	return errors.Join(errs...)
+}

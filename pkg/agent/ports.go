@@ -1,0 +1,187 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/ovsdb"
+	"github.com/flowshunt/flowshunt/pkg/eswitch"
+	"github.com/flowshunt/flowshunt/pkg/link"
+	"github.com/flowshunt/flowshunt/pkg/path"
+)
+
+// retryPorts is how often ports that could not be prepared, and a database that is
+// away, are looked at again.
+const retryPorts = 2 * time.Second
+
+// ports joins what OVSDB says of ports with what the kernel says of their devices,
+// and tells the engine, the resolver, the taps and the eswitch.
+type ports struct {
+	cfg       *Config
+	inventory *ovsdb.Inventory
+	links     *link.Watcher
+	paths     *path.Resolver
+	taps      *taps
+	eswitch   interface {
+		PreparePort(ctx context.Context, link int32) error
+		ReleasePort(ctx context.Context, link int32) error
+	}
+	loop   *loop
+	health *component
+
+	ids      identities
+	prepared map[int32]flows.PortID
+	now      atomic.Pointer[portTable]
+}
+
+// portTable is what is known of the ports at one moment. It is never changed.
+type portTable struct {
+	list      []portStatus
+	byID      map[flows.PortID]portStatus
+	connected bool
+	hwOffload bool
+	forced    flows.Reason // why observe is forced
+}
+
+// portStatus is a port with why it cannot be used, if so.
+type portStatus struct {
+	path.Port
+	reason flows.Reason
+	detail string
+}
+
+func (p *ports) run(ctx context.Context) error {
+	changed, stop := p.inventory.Watch()
+	defer stop()
+	retry := time.NewTicker(retryPorts)
+	defer retry.Stop()
+	for {
+		select {
+		case <-changed:
+		case <-p.links.Changed():
+		case <-retry.C:
+		case <-ctx.Done():
+			return nil
+		}
+		p.update(ctx)
+	}
+}
+
+// update reads everything again: changes only wake.
+func (p *ports) update(ctx context.Context) {
+	snapshot := p.inventory.Snapshot()
+	p.checkDatabase(snapshot)
+	table := p.table(snapshot, p.links.Snapshot())
+	p.prepare(ctx, table)
+	known := make([]path.Port, len(table.list))
+	states := make([]engine.PortState, len(table.list))
+	for i, s := range table.list {
+		known[i] = s.Port
+		states[i] = engine.PortState{ID: s.ID, Reason: s.reason}
+	}
+	p.now.Store(table)
+	p.paths.SetPorts(path.NewPorts(known))
+	p.taps.set(table.list)
+	p.loop.post(
+		engine.ModeChanged{Enforce: p.cfg.Engine.Enforce && table.forced == "", Reason: table.forced},
+		engine.PortsChanged{Ports: states},
+	)
+}
+
+func (p *ports) checkDatabase(s *ovsdb.Snapshot) {
+	switch {
+	case s.Connected:
+		p.health.ok()
+	case s.Err != nil:
+		p.health.failed(s.Err)
+	}
+}
+
+func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State) *portTable {
+	t := &portTable{byID: make(map[flows.PortID]portStatus), connected: s.Connected, hwOffload: s.Switch.HWOffload}
+	switch {
+	case s.Switch.HWOffload:
+		t.forced = flows.OVSHWOffload
+	case !s.Connected && time.Since(s.Since) > p.cfg.OVSGrace:
+		t.forced = flows.OVSDBLost
+	}
+	p.ids.begin()
+	for i := range s.Ports {
+		dev := links[s.Ports[i].Ifindex]
+		port := portOf(&s.Ports[i], dev.Up())
+		port.ID = p.ids.of(s.Ports[i].ID, dev.Life)
+		status := portStatus{Port: port, reason: path.Usable(port, p.cfg.Selected)}
+		t.list = append(t.list, status)
+	}
+	p.ids.end()
+	return t
+}
+
+// prepare makes usable ports ready for rules, and takes what is ours from those
+// that stopped being usable but for a while. The table is completed by that.
+func (p *ports) prepare(ctx context.Context, t *portTable) {
+	keep := make(map[int32]flows.PortID)
+	for i := range t.list {
+		s := &t.list[i]
+		if s.reason == "" && p.cfg.Engine.Enforce && t.forced == "" {
+			if err := p.eswitch.PreparePort(ctx, s.Ifindex); err != nil {
+				s.reason, s.detail = flows.PortUnready, err.Error()
+				if errors.Is(err, eswitch.ErrPortGone) {
+					s.reason = flows.PortGone
+				}
+			}
+		}
+		if s.reason == "" || s.reason == flows.PortDown {
+			keep[s.Ifindex] = s.ID
+		}
+		t.byID[s.ID] = *s
+	}
+	for ifindex, id := range p.prepared {
+		if keep[ifindex] != id {
+			if err := p.eswitch.ReleasePort(ctx, ifindex); err != nil {
+				p.health.note(err)
+			}
+		}
+	}
+	p.prepared = keep
+}
+
+// ifindex returns the network device of a port that can be used.
+func (p *ports) ifindex(id flows.PortID) (int32, bool) {
+	t := p.now.Load()
+	if t == nil {
+		return 0, false
+	}
+	s, ok := t.byID[id]
+	return s.Ifindex, ok && s.reason == ""
+}
+
+// name returns the name of a port, "" for none.
+func (p *ports) name(id flows.PortID) string {
+	if t := p.now.Load(); t != nil {
+		return t.byID[id].Name
+	}
+	return ""
+}
+
+// portOf flattens a row for the resolver.
+func portOf(row *ovsdb.Port, up bool) path.Port {
+	tagged := row.VLAN.Mode != "access" && row.VLAN.Mode != "trunk" || row.VLAN.Mode == "trunk" && row.VLAN.HasTag
+	port := path.Port{
+		Name: row.Name, Bridge: row.Bridge, Datapath: row.DatapathType, Type: row.Type,
+		Ofport: row.OFPort, Ifindex: row.Ifindex, AttachedMAC: row.AttachedMAC,
+		Trunk: tagged || len(row.VLAN.Trunks) > 0,
+		Zone:  row.OVNZone.Zone, HasZone: row.OVNZone.Known,
+		Bond: row.Bond.Members > 1, Up: up, Optout: row.Wish == ovsdb.WishOff,
+		QoS:      row.Policing.Active() || row.QoS != "",
+		Mirrored: row.Mirror.Watched() || row.Sampling.Active(),
+	}
+	if row.VLAN.Mode == "access" {
+		port.Tag = row.VLAN.Tag
+	}
+	return port
+}

@@ -1,0 +1,48 @@
+package agent
+
+import (
+	"context"
+	"errors"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/pkg/path"
+)
+
+// resolver carries out Resolve. Its queue is bounded by the number of sessions.
+type resolver struct {
+	paths *path.Resolver
+	loop  *loop
+	todo  *queue[engine.Resolve]
+	want  func() // evidence is missing somewhere
+}
+
+func (r *resolver) run(ctx context.Context) error {
+	for {
+		todo := r.todo.take(ctx)
+		if todo == nil {
+			return nil
+		}
+		for _, e := range todo {
+			r.loop.post(r.resolve(ctx, e))
+		}
+		r.want()
+	}
+}
+
+func (r *resolver) resolve(ctx context.Context, e engine.Resolve) engine.PathResolved {
+	ev := engine.PathResolved{Session: e.Session, Op: e.Op}
+	// The engine resolves no connection with NAT, so the reply is known.
+	req := path.Request{Key: e.Entry, Reply: e.Entry.Tuple.Reverse()}
+	answer, err := r.paths.Resolve(ctx, req, r.loop.clock.now())
+	var refusal *path.Refusal
+	switch {
+	case err == nil:
+		ev.Paths, ev.Zones = answer.Paths, answer.Zones
+	case errors.As(err, &refusal):
+		ev.Reason, ev.Detail = refusal.Reason, refusal.Detail
+	default:
+		ev.Reason, ev.Detail = flows.PathUnknown, err.Error()
+	}
+	return ev
+}

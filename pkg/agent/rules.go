@@ -1,0 +1,157 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/pkg/eswitch"
+)
+
+// installer is what the executor needs of the eswitch.
+type installer interface {
+	Install(ctx context.Context, sessions []flows.Session) []eswitch.Result
+	Remove(ctx context.Context, ids []flows.SessionID) []error
+}
+
+// installChunk is how many sessions are installed before removals are looked for.
+const installChunk = 256
+
+// rules carries out Install and Remove, one batch at a time, removals first. A
+// Remove cancels an Install that waits. Its queues are bounded by the number of
+// sessions.
+type rules struct {
+	eswitch installer
+	ports   func(flows.PortID) (ifindex int32, ok bool)
+	loop    *loop
+	health  *component
+
+	mu       sync.Mutex
+	installs []engine.Install
+	removes  []engine.Remove
+	wake     chan struct{}
+}
+
+func newRules(e installer, ports func(flows.PortID) (int32, bool), l *loop, health *component) *rules {
+	return &rules{eswitch: e, ports: ports, loop: l, health: health, wake: make(chan struct{}, 1)}
+}
+
+func (r *rules) install(e engine.Install) {
+	r.mu.Lock()
+	r.installs = append(r.installs, e)
+	r.mu.Unlock()
+	r.signal()
+}
+
+func (r *rules) remove(e engine.Remove) {
+	r.mu.Lock()
+	r.installs = slices.DeleteFunc(r.installs, func(i engine.Install) bool { return i.Session == e.Session })
+	r.removes = append(r.removes, e)
+	r.mu.Unlock()
+	r.signal()
+}
+
+func (r *rules) signal() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// next returns either all removals, or some installations.
+func (r *rules) next() (removes []engine.Remove, installs []engine.Install) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.removes) > 0 {
+		removes, r.removes = r.removes, nil
+		return removes, nil
+	}
+	n := min(len(r.installs), installChunk)
+	installs = slices.Clone(r.installs[:n])
+	r.installs = slices.Delete(r.installs, 0, n)
+	return nil, installs
+}
+
+func (r *rules) run(ctx context.Context) error {
+	for {
+		removes, installs := r.next()
+		switch {
+		case len(removes) > 0:
+			r.removeAll(ctx, removes)
+		case len(installs) > 0:
+			r.installAll(ctx, installs)
+		default:
+			select {
+			case <-r.wake:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}
+}
+
+func (r *rules) removeAll(ctx context.Context, removes []engine.Remove) {
+	ids := make([]flows.SessionID, len(removes))
+	for i, e := range removes {
+		ids[i] = e.Session
+	}
+	for i, err := range r.eswitch.Remove(ctx, ids) {
+		if err != nil {
+			r.health.note(err)
+		}
+		r.loop.post(engine.Removed{Session: removes[i].Session, Op: removes[i].Op, Err: err})
+	}
+}
+
+func (r *rules) installAll(ctx context.Context, installs []engine.Install) {
+	sessions := make([]flows.Session, 0, len(installs))
+	asked := make([]engine.Install, 0, len(installs))
+	for _, e := range installs {
+		session, ok := r.session(e)
+		if !ok {
+			r.loop.post(engine.Installed{Session: e.Session, Op: e.Op, Reason: flows.PortGone})
+			continue
+		}
+		sessions, asked = append(sessions, session), append(asked, e)
+	}
+	for i, result := range r.eswitch.Install(ctx, sessions) {
+		ev := engine.Installed{Session: asked[i].Session, Op: asked[i].Op}
+		if result.Err != nil {
+			ev.Reason, ev.Detail = refusal(result.Err), result.Err.Error()
+			r.health.note(result.Err)
+		}
+		r.loop.post(ev)
+	}
+}
+
+// session turns an effect into rules.
+func (r *rules) session(e engine.Install) (flows.Session, bool) {
+	s := flows.Session{ID: e.Session, Rules: make([]flows.Rule, 0, len(e.Paths))}
+	for d, p := range e.Paths {
+		in, okIn := r.ports(p.In)
+		out, okOut := r.ports(p.Out)
+		if !okIn || !okOut {
+			return s, false
+		}
+		s.Rules = append(s.Rules, flows.Rule{
+			Dir: flows.Dir(d), In: in, Out: out, SrcMAC: p.SrcMAC, DstMAC: p.DstMAC, Tuple: e.Tuples[d],
+		})
+	}
+	return s, true
+}
+
+// refusal names the reason of a failed installation.
+func refusal(err error) flows.Reason {
+	switch {
+	case errors.Is(err, eswitch.ErrFull):
+		return flows.TableFull
+	case errors.Is(err, eswitch.ErrPortGone):
+		return flows.PortGone
+	case errors.Is(err, eswitch.ErrNotPrepared), errors.Is(err, eswitch.ErrIngress), errors.Is(err, eswitch.ErrForeign):
+		return flows.PortUnready
+	}
+	return flows.InstallFailed
+}

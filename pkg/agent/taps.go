@@ -1,0 +1,100 @@
+package agent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/pkg/path"
+	"github.com/flowshunt/flowshunt/pkg/tap"
+)
+
+// sampleOne of so many packets is looked at where evidence for a path is missing:
+// an elephant shows itself within milliseconds, and a port at full rate costs little.
+const sampleOne = 16
+
+// taps watches the ports that can be used: for FIN and RST, which are hints to
+// read conntrack, and for evidence about paths.
+type taps struct {
+	taps   *tap.Taps
+	paths  *path.Resolver
+	loop   *loop
+	health *component
+	wake   chan struct{}
+
+	mu    sync.Mutex
+	ports []tap.Port
+}
+
+func newTaps(paths *path.Resolver, l *loop, health *component) *taps {
+	t := &taps{paths: paths, loop: l, health: health, wake: make(chan struct{}, 1)}
+	t.taps = tap.New(tap.Config{Now: l.clock.now, Sighted: t.sighted})
+	return t
+}
+
+func (t *taps) sighted(s tap.Sighting) {
+	t.paths.Sighted(s)
+	if s.TCPFlags&(tap.FIN|tap.RST) != 0 {
+		t.loop.hint(engine.Hint{Tuple: s.Tuple})
+	}
+}
+
+// set says which ports there are.
+func (t *taps) set(list []portStatus) {
+	ports := make([]tap.Port, 0, len(list))
+	for _, p := range list {
+		if p.reason == "" || p.reason == flows.PortDown {
+			ports = append(ports, tap.Port{ID: p.ID, Ifindex: p.Ifindex})
+		}
+	}
+	t.mu.Lock()
+	t.ports = ports
+	t.mu.Unlock()
+	t.apply()
+}
+
+// want is called when evidence is missing.
+func (t *taps) want() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run switches sampling on while it is wanted, and off after that.
+func (t *taps) run(ctx context.Context) error {
+	defer t.taps.Close()
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-t.wake:
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+		t.apply()
+	}
+}
+
+func (t *taps) apply() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	wanted := make(map[flows.PortID]bool)
+	for _, p := range t.paths.Sampling(t.loop.clock.now()) {
+		wanted[p.ID] = true
+	}
+	for i := range t.ports {
+		t.ports[i].Sample = 0
+		if wanted[t.ports[i].ID] {
+			t.ports[i].Sample = sampleOne
+		}
+	}
+	if err := t.taps.Set(t.ports); err != nil {
+		t.health.failed(err)
+		return
+	}
+	t.health.ok()
+}

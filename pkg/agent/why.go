@@ -1,0 +1,136 @@
+package agent
+
+import (
+	"context"
+	"errors"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/pkg/conntrack"
+	"github.com/flowshunt/flowshunt/pkg/control"
+	"github.com/flowshunt/flowshunt/pkg/path"
+)
+
+// maxExplained bounds the entries of one answer; a tuple stands in a zone or two.
+const maxExplained = 64
+
+// Why implements control.Backend: it reads conntrack now and lets the engine
+// judge what is there.
+func (b *backend) Why(ctx context.Context, q control.Question) (control.Explanation, error) {
+	found, err := b.find(ctx, q)
+	if err != nil {
+		return control.Explanation{}, err
+	}
+	x := control.Explanation{Checks: b.agentChecks()}
+	if len(found) == 0 {
+		x.Reason = flows.Gone
+		return x, nil
+	}
+	var explained []engine.Explanation
+	err = b.loop.ask(ctx, func(e *engine.Engine) {
+		for i := range found {
+			explained = append(explained, e.Explain(&found[i]))
+		}
+	})
+	for i := range explained {
+		x.Entries = append(x.Entries, b.entry(ctx, &explained[i], q.Tuple))
+	}
+	return x, err
+}
+
+// find reads the entries that have a tuple in either direction.
+func (b *backend) find(ctx context.Context, q control.Question) (found []flows.Entry, err error) {
+	if q.Zone != nil {
+		e, err := b.conns.ask.Find(ctx, *q.Zone, q.Tuple)
+		if errors.Is(err, conntrack.ErrNotFound) {
+			return nil, nil
+		}
+		return []flows.Entry{e}, err
+	}
+	filter := conntrack.Filter{Family: conntrack.IPv4}
+	if q.Tuple.IsIPv6() {
+		filter.Family = conntrack.IPv6
+	}
+	err = b.conns.ask.Dump(ctx, filter, func(e *flows.Entry) error {
+		same := e.Key.Tuple == q.Tuple || e.Key.Tuple == q.Tuple.Reverse() || e.Reply == q.Tuple || e.Reply == q.Tuple.Reverse()
+		if same && len(found) < maxExplained {
+			found = append(found, *e)
+		}
+		return nil
+	})
+	if errors.Is(err, conntrack.ErrDumpInterrupted) {
+		err = nil
+	}
+	return found, err
+}
+
+// agentChecks say what holds for every connection.
+func (b *backend) agentChecks() []control.Check {
+	mode := control.Check{Name: "mode enforce", Result: control.ResultOK}
+	if !b.cfg.Engine.Enforce {
+		mode.Result, mode.Detail = control.ResultFailed, "mode observe: decides and installs nothing (--mode=enforce)"
+	} else if t := b.ports.now.Load(); t != nil && t.forced != "" {
+		mode.Result, mode.Detail = control.ResultFailed, string(t.forced)
+	}
+	ready := control.Check{Name: "ready", Result: control.ResultOK}
+	if !b.readiness.reached.Load() {
+		ready.Result = control.ResultFailed
+	}
+	return []control.Check{mode, ready}
+}
+
+func (b *backend) entry(ctx context.Context, x *engine.Explanation, asked flows.Tuple) control.Entry {
+	e := control.Entry{
+		Key: x.Entry.Key, Followed: x.Known, Verdict: x.Verdict, Reason: x.Reason, Detail: x.View.Detail,
+		Dir: flows.Orig, Session: x.View.Session,
+	}
+	if asked == x.Entry.Reply || asked == x.Entry.Key.Tuple.Reverse() {
+		e.Dir = flows.Reply
+	}
+	if x.Known {
+		e.State = stateOf(&x.View)
+	}
+	for _, c := range x.Checks {
+		e.Checks = append(e.Checks, checkOf(c))
+	}
+	if x.View.Session == 0 {
+		e.Checks = append(e.Checks, b.pathCheck(ctx, &x.Entry))
+	}
+	return e
+}
+
+// pathCheck tells the path that a connection without a session would have.
+func (b *backend) pathCheck(ctx context.Context, rec *flows.Entry) control.Check {
+	c := control.Check{Name: "path known", Result: control.ResultOK}
+	answer, err := b.paths.Resolve(ctx, path.Request{Key: rec.Key, Reply: rec.Reply}, b.loop.clock.now())
+	var refusal *path.Refusal
+	switch {
+	case err == nil:
+		p := answer.Paths[flows.Orig]
+		c.Detail = b.ports.name(p.In) + " to " + b.ports.name(p.Out)
+	case errors.As(err, &refusal):
+		c.Result, c.Detail = control.ResultFailed, string(refusal.Reason)+": "+refusal.Detail
+	default:
+		c.Result, c.Detail = control.ResultUnknown, err.Error()
+	}
+	b.taps.want()
+	return c
+}
+
+func checkOf(c engine.Check) control.Check {
+	out := control.Check{Name: c.Name, Detail: c.Detail}
+	switch c.Outcome {
+	case engine.OK:
+		out.Result = control.ResultOK
+	case engine.Failed:
+		out.Result = control.ResultFailed
+		if c.Detail == "" {
+			out.Detail = string(c.Reason)
+		}
+	case engine.Unknown:
+		out.Result = control.ResultUnknown
+	case engine.NotReached:
+		out.Result = control.ResultNotReached
+	}
+	return out
+}
