@@ -45,7 +45,11 @@ func startAgent(ts *testscript.TestScript, _ bool, args []string) {
 
 func serveBackend(name string) func(context.Context, net.Listener) error {
 	return func(ctx context.Context, ln net.Listener) error {
-		s := control.Server{Backend: fake(name), Now: func() time.Time { return now }}
+		var backend control.Backend = fake(name)
+		if name == "churn" {
+			backend = &churn{fake: "healthy"}
+		}
+		s := control.Server{Backend: backend, Now: func() time.Time { return now }}
 		return s.Serve(ctx, ln)
 	}
 }
