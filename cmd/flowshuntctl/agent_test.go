@@ -25,7 +25,9 @@ func startAgent(ts *testscript.TestScript, _ bool, args []string) {
 	serve := serveBackend(args[0])
 	switch args[0] {
 	case "newer":
-		serve = serveNewer
+		serve = serveRaw(newer{})
+	case "flood":
+		serve = serveRaw(flood{})
 	case "silent":
 		serve = serveSilence
 	case "dead":
@@ -45,17 +47,23 @@ func startAgent(ts *testscript.TestScript, _ bool, args []string) {
 
 func serveBackend(name string) func(context.Context, net.Listener) error {
 	return func(ctx context.Context, ln net.Listener) error {
-		s := control.Server{Backend: fake(name), Now: func() time.Time { return now }}
+		var backend control.Backend = fake(name)
+		if name == "churn" {
+			backend = &churn{fake: "healthy"}
+		}
+		s := control.Server{Backend: backend, Now: func() time.Time { return now }}
 		return s.Serve(ctx, ln)
 	}
 }
 
-// serveNewer serves an agent that knows more than this program.
-func serveNewer(ctx context.Context, ln net.Listener) error {
-	srv := grpc.NewServer()
-	controlpb.RegisterControlServer(srv, newer{})
-	go func() { <-ctx.Done(); srv.Stop() }()
-	return srv.Serve(ln)
+// serveRaw serves messages as they are, without the bounds of control.Server.
+func serveRaw(service controlpb.ControlServer) func(context.Context, net.Listener) error {
+	return func(ctx context.Context, ln net.Listener) error {
+		srv := grpc.NewServer()
+		controlpb.RegisterControlServer(srv, service)
+		go func() { <-ctx.Done(); srv.Stop() }()
+		return srv.Serve(ln)
+	}
 }
 
 // serveSilence accepts nothing: connects succeed, answers never come.

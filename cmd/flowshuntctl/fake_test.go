@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -18,7 +19,8 @@ var now = time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
 
 func ago(d time.Duration) time.Time { return now.Add(-d) }
 
-// fake is a scripted agent: healthy, troubled, empty, hangs, panics, fails, huge.
+// fake is a scripted agent: healthy, troubled, empty, hangs, panics, fails,
+// huge.
 type fake string
 
 func (f fake) misbehave(ctx context.Context) error {
@@ -102,6 +104,19 @@ func (f fake) Stats(ctx context.Context) ([]control.Stat, error) {
 		{Name: "installs", Labels: map[string]string{"result": "ok", "driver": "tc"}, Value: 12},
 		{Name: "connections", Labels: map[string]string{"reason": "elephant"}, Value: 2},
 	}, nil
+}
+
+// churn has its sessions only every other time that it is asked.
+type churn struct {
+	fake
+	asked atomic.Int32
+}
+
+func (c *churn) Sessions(ctx context.Context, all bool) (iter.Seq[control.Session], error) {
+	if c.asked.Add(1)%2 == 0 {
+		return slices.Values([]control.Session{}), nil
+	}
+	return c.fake.Sessions(ctx, all)
 }
 
 func tuple(s string) flows.Tuple {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -38,6 +39,13 @@ func (newer) Sessions(_ *pb.SessionsRequest, out grpc.ServerStreamingServer[pb.S
 func (newer) Why(context.Context, *pb.WhyRequest) (*pb.WhyResponse, error) {
 	return &pb.WhyResponse{Entries: []*pb.Entry{{Tuple: wireTuple(), Followed: true, State: 9, Verdict: 9, Reason: "new-reason",
 		Checks: []*pb.Check{{Name: "quota", Result: 9, Detail: "of a tenant"}}}}}, nil
+}
+
+// flood answers with more than a client should take.
+type flood struct{ pb.UnimplementedControlServer }
+
+func (flood) Show(context.Context, *pb.ShowRequest) (*pb.ShowResponse, error) {
+	return &pb.ShowResponse{Version: strings.Repeat("x", 9<<20)}, nil
 }
 
 func wireTuple() *pb.Tuple {

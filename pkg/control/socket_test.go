@@ -194,7 +194,7 @@ func TestListenRace(t *testing.T) {
 	for ln := range results {
 		if ln != nil {
 			won++
-			defer ln.Close()
+			ln.Close()
 		}
 	}
 	if won != 1 {
@@ -218,5 +218,23 @@ func TestDialErrors(t *testing.T) {
 	listen(t, path).(*listener).crash()
 	if _, err := Dial(t.Context(), path); !errors.Is(err, ErrNoAgent) {
 		t.Errorf("with a stale socket: %v, want ErrNoAgent", err)
+	}
+}
+
+// TestListenRespectsLock is the moment at which another agent that starts holds
+// the lock and has not bound its socket yet.
+func TestListenRespectsLock(t *testing.T) {
+	path := socketPath(t)
+	listen(t, path).(*listener).crash()
+	other, err := os.Open(path + ".lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := syscall.Flock(int(other.Fd()), syscall.LOCK_SH); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Listen(t.Context(), Socket{Path: path}); !errors.Is(err, ErrInUse) {
+		t.Errorf("got %v, want ErrInUse", err)
 	}
 }

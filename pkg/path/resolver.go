@@ -169,7 +169,7 @@ func outOfZone(p pair, zone flows.Zone) bool {
 
 func answer(p pair, zone flows.Zone) Answer {
 	a, b := p.ports()
-	zones := []flows.Zone{zone}
+	var zones []flows.Zone
 	if a.HasZone && b.HasZone {
 		zones = []flows.Zone{a.Zone, b.Zone}
 		slices.Sort(zones)

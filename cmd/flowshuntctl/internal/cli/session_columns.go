@@ -14,7 +14,7 @@ func sessionColumns(now time.Time) []column[control.Session] {
 	orig, reply := flows.Orig, flows.Reply
 	bytes := func(s *S) uint64 { return s.Offloaded[orig].Bytes + s.Offloaded[reply].Bytes }
 	return []column[S]{
-		{name: "id", value: func(s *S) any { return s.ID.String() }},
+		{name: "id", value: func(s *S) any { return sessionID(s.ID) }},
 		{name: "generation", right: true, value: func(s *S) any { return s.Generation }},
 		{name: "state", head: "STATE", value: func(s *S) any { return s.State.String() }},
 		{name: "verdict", value: func(s *S) any { return verdict(s.Verdict) }},
@@ -46,6 +46,14 @@ func sessionColumns(now time.Time) []column[control.Session] {
 			cell: func(s *S) string { return hardware(s) }},
 		{name: "detail", value: func(s *S) any { return s.Detail }},
 	}
+}
+
+// sessionID is empty for a connection that is no session.
+func sessionID(id flows.SessionID) string {
+	if id == 0 {
+		return ""
+	}
+	return id.String()
 }
 
 func hardware(s *control.Session) string {

@@ -54,14 +54,11 @@ func whyJSON(t flows.Tuple, e *control.Explanation) whyDoc {
 func entryJSON(e *control.Entry) entryDoc {
 	doc := entryDoc{
 		ConntrackID: e.Key.ID, Zone: uint16(e.Key.Zone), Tuple: e.Key.Tuple.String(), Direction: e.Dir.String(),
-		Followed: e.Followed, Verdict: verdict(e.Verdict),
+		Followed: e.Followed, Session: sessionID(e.Session), Verdict: verdict(e.Verdict),
 		Reason: string(e.Reason), Meaning: meaning(e.Reason), Detail: e.Detail, Checks: checkDocs(e.Checks),
 	}
 	if e.Followed {
 		doc.State = e.State.String()
-	}
-	if e.Session != 0 {
-		doc.Session = e.Session.String()
 	}
 	return doc
 }

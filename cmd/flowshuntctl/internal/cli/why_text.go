@@ -31,7 +31,7 @@ func whyText(w io.Writer, t flows.Tuple, e *control.Explanation) error {
 		fmt.Fprintln(&b, "\nThe agent as a whole:")
 		checkTable(e.Checks).write(&b, "  ")
 	}
-	_, err := w.Write([]byte(b.String()))
+	_, err := w.Write(b.Bytes())
 	return err
 }
 
