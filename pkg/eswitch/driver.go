@@ -76,6 +76,7 @@ type Found struct {
 	Ref        Ref
 	Session    flows.SessionID
 	Generation uint8
+	Preference uint16 // where tc shows it; 0 if the driver has no such thing
 
 	Rule   flows.Rule // with Scope.Detail
 	Intact bool       // with Scope.Detail: matches and does what this version would install for Rule

@@ -44,19 +44,23 @@ func (e *Eswitch) Sweep(ctx context.Context, keep func(flows.SessionID) bool) (r
 		groups[f.Session] = append(groups[f.Session], f)
 	}
 	var strays []Change
-	var unwanted []flows.SessionID
+	var unwanted []flows.SessionID // that this Eswitch knows
 	for id, rules := range groups {
 		wanted := keep != nil && keep(id)
 		drop, whole := e.judge(id, rules, wanted, keep == nil)
 		strays = append(strays, drop...)
 		if whole {
 			unwanted = append(unwanted, id)
-			removed += len(rules)
 		}
 	}
-	n, errStrays := e.deleteAll(ctx, strays)
-	errs := append(e.Remove(ctx, unwanted), err, errStrays)
-	return removed + n, errors.Join(errs...)
+	removed, errStrays := e.deleteAll(ctx, strays)
+	errs := e.Remove(ctx, unwanted)
+	for i, id := range unwanted {
+		if errs[i] == nil {
+			removed += len(groups[id])
+		}
+	}
+	return removed, errors.Join(append(errs, err, errStrays)...)
 }
 
 // judge says which of a session's rules must go as strays, or that the whole

@@ -104,8 +104,10 @@ func classify(err error, mode Mode) error {
 		return fmt.Errorf("%w: %w", eswitch.ErrExists, err)
 	case unix.ENOENT: // there is no such classifier or action
 		return fmt.Errorf("%w: %w", eswitch.ErrNotSupported, err)
+	case unix.EPERM, unix.ENOMEM:
+		return err
 	}
-	if mode == SkipSW {
+	if mode == SkipSW { // drivers refuse with whatever number they like
 		return fmt.Errorf("%w: %w", eswitch.ErrNotOffloaded, err)
 	}
 	return err

@@ -66,15 +66,24 @@ func TestBenchInsert(t *testing.T) {
 	sessions := r.Sessions(1000)
 	rules := float64(2 * len(sessions))
 	add, del := script(t, "add", sessions, r), script(t, "del", sessions, r)
-	var peerAdd, peerDel, ourAdd, ourDel []float64
+	var peerAdd, peerDel, peerShow, ourAdd, ourDel, ourShow []float64
 	for range 5 {
 		peerAdd = append(peerAdd, seconds(func() { tctest.Run(t, "tc -b "+add) }))
+		peerShow = append(peerShow, seconds(func() {
+			tctest.Run(t, "tc -s filter show dev p0 ingress")
+			tctest.Run(t, "tc -s filter show dev p1 ingress")
+		}))
 		peerDel = append(peerDel, seconds(func() { tctest.Run(t, "tc -b "+del) }))
 		ourAdd = append(ourAdd, seconds(func() {
 			for _, res := range e.Install(t.Context(), sessions) {
 				if res.Err != nil {
 					t.Fatal(res.Err)
 				}
+			}
+		}))
+		ourShow = append(ourShow, seconds(func() {
+			if c, _, err := e.Counters(t.Context()); len(c) != len(sessions) || err != nil {
+				t.Fatal(len(c), err)
 			}
 		}))
 		ourDel = append(ourDel, seconds(func() {
@@ -85,12 +94,17 @@ func TestBenchInsert(t *testing.T) {
 	}
 	report(t, path, "flower-insert", rules/median(ourAdd), rules/median(peerAdd))
 	report(t, path, "flower-delete", rules/median(ourDel), rules/median(peerDel))
+	report(t, path, "flower-counters", rules/median(ourShow), rules/median(peerShow))
+}
+
+var peerNames = map[string]string{
+	"flower-insert": "tc -b", "flower-delete": "tc -b", "flower-counters": "tc -s filter show",
 }
 
 func report(t testing.TB, path, name string, ours, peer float64) {
 	t.Helper()
 	row, err := json.Marshal(map[string]any{
-		"name": name, "unit": "rules/s", "ours": ours, "peer": peer, "peer_name": "tc -b", "ratio": ours / peer,
+		"name": name, "unit": "rules/s", "ours": ours, "peer": peer, "peer_name": peerNames[name], "ratio": ours / peer,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -76,7 +76,7 @@ func (d *Driver) decode(f *tc.Filter, detail bool, found *eswitch.Found) bool {
 	if !ok || f.Kind != tc.KindFlower || f.Handle == 0 || len(f.Actions) == 0 {
 		return false
 	}
-	*found = eswitch.Found{Ref: eswitch.Ref{Link: f.Link, Class: class, Handle: f.Handle}}
+	*found = eswitch.Found{Ref: eswitch.Ref{Link: f.Link, Class: class, Handle: f.Handle}, Preference: f.Pref}
 	for i := range f.Actions {
 		generation, id, ours := eswitch.DecodeCookie(f.Actions[i].Cookie.Bytes())
 		if !ours || i > 0 && id != found.Session {
