@@ -1,0 +1,262 @@
+package path
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/tap"
+	"github.com/flowshunt/flowshunt/pkg/unixctl"
+	"github.com/flowshunt/flowshunt/pkg/unixctl/ovstest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// node is an Open vSwitch with the userspace datapath in a network namespace of
+// its own, and stations behind its ports in namespaces of theirs.
+type node struct {
+	t     *testing.T
+	ovs   *ovstest.OVS
+	home  netns.NsHandle
+	ports []Port
+}
+
+// station is a UDP socket behind a port.
+type station struct {
+	mac  flows.MAC
+	addr netip.AddrPort
+	conn *net.UDPConn
+}
+
+func newNode(t *testing.T) *node {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("missing: root, for network namespaces")
+	}
+	runtime.LockOSThread() // never unlocked: the thread ends with its namespace
+	home, err := netns.New()
+	must(t, err)
+	t.Cleanup(func() { home.Close() })
+	n := &node{t: t, home: home, ovs: ovstest.Start(t)}
+	n.ovs.Vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev")
+	return n
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// attach adds port number i, tagged if tag is not 0, and the station behind it.
+func (n *node) attach(i int, tag uint16) *station {
+	n.t.Helper()
+	s := &station{mac: flows.MAC{2, 0, 0, 0, 0, byte(i)}, addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 4000)}
+	name := fmt.Sprintf("p%d", i)
+	pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: "eth0"}
+	must(n.t, netlink.LinkAdd(pair))
+	port, err := netlink.LinkByName(name)
+	must(n.t, err)
+	must(n.t, netlink.LinkSetUp(port))
+	n.behind(s)
+	add := []string{"add-port", "br0", name}
+	if tag != 0 {
+		add = append(add, fmt.Sprintf("tag=%d", tag))
+	}
+	n.ovs.Vsctl(add...)
+	ofport, err := strconv.ParseUint(n.ovs.Vsctl("get", "Interface", name, "ofport"), 10, 32)
+	must(n.t, err)
+	n.ports = append(n.ports, Port{ID: flows.PortID(i), Name: name, Bridge: "br0", Ofport: uint32(ofport),
+		Ifindex: int32(port.Attrs().Index), Tag: tag, Up: true})
+	return s
+}
+
+// behind moves the other end of a new port into a namespace and opens a socket
+// there, whose packets carry no checksum: the datapath would not complete it.
+func (n *node) behind(s *station) {
+	n.t.Helper()
+	far, err := netlink.LinkByName("eth0")
+	must(n.t, err)
+	failed := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked
+		failed <- func() error {
+			ns, err := netns.New()
+			if err != nil {
+				return err
+			}
+			n.t.Cleanup(func() { ns.Close() })
+			there, err := netlink.NewHandleAt(ns)
+			if err != nil {
+				return err
+			}
+			defer there.Close()
+			here, err := netlink.NewHandleAt(n.home)
+			if err != nil {
+				return err
+			}
+			defer here.Close()
+			if err := here.LinkSetNsFd(far, int(ns)); err != nil {
+				return err
+			}
+			if far, err = there.LinkByName("eth0"); err != nil {
+				return err
+			}
+			if err := there.LinkSetHardwareAddr(far, s.mac[:]); err != nil {
+				return err
+			}
+			if err := there.AddrAdd(far, &netlink.Addr{IPNet: &net.IPNet{IP: s.addr.Addr().AsSlice(), Mask: net.CIDRMask(24, 32)}}); err != nil {
+				return err
+			}
+			if err := there.LinkSetUp(far); err != nil {
+				return err
+			}
+			s.conn, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(s.addr))
+			return err
+		}()
+	}()
+	must(n.t, <-failed)
+	n.t.Cleanup(func() { s.conn.Close() })
+	raw, err := s.conn.SyscallConn()
+	must(n.t, err)
+	must(n.t, raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NO_CHECK, 1) }))
+}
+
+// talk sends a datagram from s to a peer until it arrives.
+func (s *station) talk(t *testing.T, peer *station) {
+	t.Helper()
+	buffer := make([]byte, 100)
+	for range 100 {
+		_, err := s.conn.WriteToUDPAddrPort([]byte("hello"), peer.addr)
+		must(t, err)
+		must(t, peer.conn.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
+		if _, from, err := peer.conn.ReadFromUDPAddrPort(buffer); err == nil && from == s.addr {
+			return
+		}
+	}
+	t.Fatalf("nothing from %s arrived at %s", s.addr, peer.addr)
+}
+
+// The whole chain on real packets and a real OVS: a connection that nothing is
+// known of is refused, which switches sampling on; its packets are seen; the FDB
+// confirms; sampling ends.
+func TestRealOVS(t *testing.T) {
+	for _, tag := range []uint16{0, 10} {
+		t.Run(fmt.Sprintf("tag %d", tag), func(t *testing.T) { realOVS(t, tag) })
+	}
+}
+
+func realOVS(t *testing.T, tag uint16) {
+	n := newNode(t)
+	a, b, other := n.attach(1, tag), n.attach(2, tag), n.attach(3, tag)
+	start := time.Now()
+	clock := func() flows.Instant { return flows.Instant(time.Since(start)) }
+	selected, err := ParseSelection("p*")
+	must(t, err)
+	found := make(chan flows.Tuple, 100)
+	r := NewResolver(Config{FDB: NewFDB(&unixctl.Client{Rundir: n.ovs.Rundir}, 0), Selected: selected,
+		Found: func(o flows.Tuple) { found <- o }})
+	r.SetPorts(NewPorts(n.ports))
+	taps := tap.New(tap.Config{Now: clock, Sighted: r.Sighted})
+	t.Cleanup(taps.Close)
+	sample := func(at flows.Instant) (sampled int) {
+		t.Helper()
+		on := r.Sampling(at)
+		var set []tap.Port
+		for _, p := range n.ports {
+			want := tap.Port{ID: p.ID, Ifindex: p.Ifindex}
+			for _, o := range on {
+				if o.ID == p.ID {
+					want.Sample = 1
+				}
+			}
+			set = append(set, want)
+		}
+		must(t, taps.Set(set))
+		return len(on)
+	}
+	if sample(clock()) != 0 {
+		t.Error("sampling, although nothing is wanted")
+	}
+	a.talk(t, b)
+	b.talk(t, a)
+
+	tuple := flows.Tuple{Src: a.addr.Addr(), Dst: b.addr.Addr(), SrcPort: a.addr.Port(), DstPort: b.addr.Port(), Proto: flows.UDP}
+	req := Request{Key: flows.EntryKey{Zone: 5, Tuple: tuple}, Reply: tuple.Reverse()}
+	if got, err := r.Resolve(t.Context(), req, clock()); reasonOf(err) != flows.PathUnknown {
+		t.Fatalf("before a packet was seen: %+v, %v", got, err)
+	}
+	if got := sample(clock()); got != 3 {
+		t.Errorf("%d ports are sampled, want 3", got)
+	}
+	a.talk(t, b)
+	b.talk(t, a)
+	other.talk(t, b)
+	for range 2 {
+		select {
+		case o := <-found:
+			if o != tuple {
+				t.Errorf("found %s", o)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatal("the packets were not found within 5 s")
+		}
+	}
+	answer, err := r.Resolve(t.Context(), req, clock())
+	if err != nil || answer.Paths != paths(1, 2, a.mac, b.mac) {
+		t.Errorf("%+v, %v", answer, err)
+	}
+	if refusal := r.Recheck(t.Context(), answer.Paths, clock()); refusal != nil {
+		t.Error(refusal)
+	}
+	// OVS is told that b is elsewhere, as if it had moved.
+	client := &unixctl.Client{Rundir: n.ovs.Rundir}
+	_, err = client.Call(t.Context(), "fdb/add", "br0", "p3", strconv.Itoa(int(tag)), b.mac.String())
+	must(t, err)
+	if refusal := r.Recheck(t.Context(), answer.Paths, clock()); refusal == nil || refusal.Reason != flows.PathChanged {
+		t.Errorf("after the move: %v", refusal)
+	}
+	if _, err := r.Resolve(t.Context(), req, clock()); reasonOf(err) != flows.PathAmbiguous {
+		t.Errorf("after the move: %v", err)
+	}
+	if sample(clock().Add(wantedAge)) != 0 {
+		t.Error("sampling goes on")
+	}
+}
+
+// The table of a real OVS is read, static entries and the local port included.
+func TestRealFDB(t *testing.T) {
+	n := newNode(t)
+	a, b := n.attach(1, 0), n.attach(2, 20)
+	client := &unixctl.Client{Rundir: n.ovs.Rundir}
+	for _, args := range [][]string{{"br0", "p1", "0", a.mac.String()}, {"br0", "p2", "20", b.mac.String()}, {"br0", "br0", "0", macZ.String()}} {
+		_, err := client.Call(t.Context(), "fdb/add", args...)
+		must(t, err)
+	}
+	table, err := NewFDB(client, time.Second).Table(t.Context(), "br0", now)
+	must(t, err)
+	for _, want := range []struct {
+		vlan   uint16
+		mac    flows.MAC
+		ofport uint32
+	}{{0, a.mac, n.ports[0].Ofport}, {20, b.mac, n.ports[1].Ofport}, {0, macZ, LocalPort}} {
+		if got, ok := table.Lookup(want.vlan, want.mac); !ok || got.Ofport != want.ofport || !got.Static {
+			t.Errorf("%s in VLAN %d: %+v, %t", want.mac, want.vlan, got, ok)
+		}
+	}
+	if _, err := NewFDB(client, time.Second).Table(t.Context(), "br9", now); err == nil {
+		t.Error("an unknown bridge has an FDB")
+	}
+}
