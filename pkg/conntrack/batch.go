@@ -3,6 +3,7 @@ package conntrack
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"golang.org/x/sys/unix"
 
@@ -51,8 +52,6 @@ type change struct {
 	mark    Mark
 }
 
-func (ch *change) isZero() bool { return *ch == change{} }
-
 // errUnanswered stays only if the kernel breaks its own rule that every read is
 // answered.
 var errUnanswered = errors.New("conntrack read was not answered")
@@ -76,6 +75,7 @@ func (c *Conn) eachBatch(ctx context.Context, n int, fill func(i int, s *slot), 
 		for i := range batch {
 			batch[i] = slot{}
 			fill(start+i, &batch[i])
+			batch[i].check()
 		}
 		if err := work(batch); err != nil {
 			return err
@@ -87,15 +87,37 @@ func (c *Conn) eachBatch(ctx context.Context, n int, fill func(i int, s *slot), 
 	return nil
 }
 
+// check refuses a key that cannot be put into a request.
+func (s *slot) check() {
+	if !s.key.Tuple.IsValid() {
+		s.err = fmt.Errorf("%w: the key has no valid tuple", ErrNotFound)
+	}
+}
+
 // read reads the entries of a batch.
 func (c *Conn) read(ctx context.Context, batch []slot) error {
+	todo := c.pick(batch, func(s *slot) bool { return true })
+	if len(todo) == 0 {
+		return nil
+	}
 	c.req.reset()
 	first := c.seq + 1
-	for i := range batch {
-		batch[i].err = errUnanswered
-		c.get(&batch[i].key, i == len(batch)-1)
+	for i, s := range todo {
+		s.err = errUnanswered
+		c.get(&s.key, i == len(todo)-1)
 	}
-	return c.exchange(ctx, first, c.seq, func(i int, m *message) { batch[i].readBy(m, ErrNotFound) })
+	return c.exchange(ctx, first, c.seq, func(i int, m *message) { todo[i].readBy(m, ErrNotFound) })
+}
+
+// pick returns the slots without an error that want selects.
+func (c *Conn) pick(batch []slot, want func(*slot) bool) []*slot {
+	c.todo = c.todo[:0]
+	for i := range batch {
+		if s := &batch[i]; s.err == nil && want(s) {
+			c.todo = append(c.todo, s)
+		}
+	}
+	return c.todo
 }
 
 // pause lets a test act between reading and writing.
@@ -110,12 +132,7 @@ func (c *Conn) pause() {
 // before it writes, so only that tells which connection was hit. A change is
 // answered only if it fails.
 func (c *Conn) write(ctx context.Context, batch []slot) error {
-	todo := make([]*slot, 0, len(batch))
-	for i := range batch {
-		if s := &batch[i]; s.err == nil && !s.change.isZero() {
-			todo = append(todo, s)
-		}
-	}
+	todo := c.pick(batch, func(s *slot) bool { return s.change != change{} })
 	if len(todo) == 0 {
 		return nil
 	}

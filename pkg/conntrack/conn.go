@@ -53,8 +53,10 @@ type Conn struct {
 	seq    uint32
 	closed bool
 	buf    []byte
+	msg    message // the one being handled; a local would be allocated
 	req    request
 	slots  []slot
+	todo   []*slot // of the batch in progress
 	entry  flows.Entry
 
 	beforeWrite func() // for tests: runs between reading and writing
@@ -159,12 +161,11 @@ func (c *Conn) receive(f func(m *message) (stop bool, err error)) (stop bool, er
 	if err != nil {
 		return false, err
 	}
-	var m message
 	for rest := c.buf[:n]; len(rest) > 0; {
-		if m, rest, err = cut(rest); err != nil {
+		if c.msg, rest, err = cut(rest); err != nil {
 			return false, err
 		}
-		if stop, err := f(&m); stop || err != nil {
+		if stop, err := f(&c.msg); stop || err != nil {
 			return stop, err
 		}
 	}

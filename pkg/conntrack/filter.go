@@ -13,7 +13,8 @@ type Filter struct {
 	// it must not have.
 	Status, Clear flows.Status
 
-	// Zone selects one zone if InZone is set.
+	// Zone selects one zone if InZone is set. Of entries whose zone counts in
+	// one direction only, do not expect more than of OVS, which makes none.
 	Zone   flows.Zone
 	InZone bool
 }
