@@ -95,7 +95,8 @@ func TestHarnessTraffic(t *testing.T) {
 	for i, v6 := range []bool{false, true} {
 		conn := i + 1
 		c := w.A.Dial(t, "tcp", netip.AddrPortFrom(w.B.Addr(v6), 9000), 41000, 2)
-		first, second := 2*i+1, 2*i+2
+		first := tcp.Conn(netip.AddrPortFrom(w.A.Addr(v6), 41000))
+		second := tcp.Conn(netip.AddrPortFrom(w.A.Addr(v6), 41001))
 		c.Do(1, "send 3000000")
 		c.Event(20*time.Second, 1, "sent")
 		c.Do(1, "fin")
