@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -124,5 +126,26 @@ func TestHarnessTraffic(t *testing.T) {
 			}
 			return nil
 		})
+	}
+}
+
+// A mouse: what curl gets is what the server has.
+func TestHarnessMouse(t *testing.T) {
+	w := harness.WiredPair(t)
+	dir := t.TempDir()
+	page := strings.Repeat("cheese\n", 100)
+	if err := os.WriteFile(filepath.Join(dir, "page"), []byte(page), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.B.HTTPServer(t, 80, dir)
+	for _, v6 := range []bool{false, true} {
+		url := "http://" + netip.AddrPortFrom(w.B.Addr(v6), 80).String() + "/page"
+		if got := w.A.Curl(t, url); got != page {
+			t.Errorf("%s: %q", url, got)
+		}
+	}
+	entries, err := w.Conntrack("-p", "tcp", "--orig-port-dst", "80", "--zone", fmt.Sprint(w.Zone))
+	if err != nil || len(entries) != 2 {
+		t.Errorf("conntrack: %+v, %v; want one entry for each family", entries, err)
 	}
 }
