@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -95,7 +97,8 @@ func TestHarnessTraffic(t *testing.T) {
 	for i, v6 := range []bool{false, true} {
 		conn := i + 1
 		c := w.A.Dial(t, "tcp", netip.AddrPortFrom(w.B.Addr(v6), 9000), 41000, 2)
-		first, second := 2*i+1, 2*i+2
+		first := tcp.Conn(netip.AddrPortFrom(w.A.Addr(v6), 41000))
+		second := tcp.Conn(netip.AddrPortFrom(w.A.Addr(v6), 41001))
 		c.Do(1, "send 3000000")
 		c.Event(20*time.Second, 1, "sent")
 		c.Do(1, "fin")
@@ -123,5 +126,26 @@ func TestHarnessTraffic(t *testing.T) {
 			}
 			return nil
 		})
+	}
+}
+
+// A mouse: what curl gets is what the server has.
+func TestHarnessMouse(t *testing.T) {
+	w := harness.WiredPair(t)
+	dir := t.TempDir()
+	page := strings.Repeat("cheese\n", 100)
+	if err := os.WriteFile(filepath.Join(dir, "page"), []byte(page), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.B.HTTPServer(t, 80, dir)
+	for _, v6 := range []bool{false, true} {
+		url := "http://" + netip.AddrPortFrom(w.B.Addr(v6), 80).String() + "/page"
+		if got := w.A.Curl(t, url); got != page {
+			t.Errorf("%s: %q", url, got)
+		}
+	}
+	entries, err := w.Conntrack("-p", "tcp", "--orig-port-dst", "80", "--zone", fmt.Sprint(w.Zone))
+	if err != nil || len(entries) != 2 {
+		t.Errorf("conntrack: %+v, %v; want one entry for each family", entries, err)
 	}
 }

@@ -33,7 +33,7 @@ var Missing = sync.OnceValue(func() []string {
 	var missing []string
 	for _, p := range []string{
 		"ip", "tc", "genl", "ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-vsctl", "ovs-ofctl", "ovs-appctl",
-		"conntrack", "iperf3", "ping", "curl", "sysctl",
+		"conntrack", "iperf3", "ping", "curl", "sysctl", "busybox",
 	} {
 		if _, err := exec.LookPath(p); err != nil {
 			missing = append(missing, p)

@@ -6,13 +6,15 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
 // Peer is one end of connections, played by e2e/traffic. Connections are
-// numbered from 1 in the order in which they came up.
+// numbered from 1 in the order in which they came up, which at the listening end
+// need not be the order of dialling: see Conn.
 type Peer struct {
 	*Process
 	t testing.TB
@@ -95,15 +97,36 @@ func (p *Peer) Event(limit time.Duration, conn int, kind string) Event {
 	return got
 }
 
+// Conn waits for the connection from this address, and returns its
+// number.
+func (p *Peer) Conn(remote netip.AddrPort) int {
+	p.t.Helper()
+	conn := 0
+	Within(p.t, 20*time.Second, fmt.Sprintf("a connection from %v", remote), func() error {
+		for _, e := range p.all() {
+			if e.Event == "open" && e.Remote == remote.String() {
+				conn = e.Conn
+				return nil
+			}
+		}
+		return fmt.Errorf("its output:\n%s", tail(p.Output()))
+	})
+	return conn
+}
+
 func (p *Peer) events(conn int, kind string) []Event {
-	var found []Event
+	return slices.DeleteFunc(p.all(), func(e Event) bool { return e.Conn != conn || e.Event != kind })
+}
+
+func (p *Peer) all() []Event {
+	var all []Event
 	for line := range strings.Lines(p.Output()) {
 		var e Event
-		if json.Unmarshal([]byte(line), &e) == nil && e.Conn == conn && e.Event == kind {
-			found = append(found, e)
+		if json.Unmarshal([]byte(line), &e) == nil {
+			all = append(all, e)
 		}
 	}
-	return found
+	return all
 }
 
 // trafficBinary is $FLOWSHUNT_TRAFFIC, or where hack/e2e builds it.

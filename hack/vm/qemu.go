@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // boot runs the job in a machine and returns the command's status.
@@ -85,6 +86,8 @@ func machine(ctx context.Context, k kernel, ird []byte, args []string, cmdline s
 	defer cancel()
 	con.died = cancel
 	cmd := exec.CommandContext(qctx, "qemu-system-x86_64", args...)
+	// a runner that is killed takes its machine along; main holds the thread
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = con, &stderr
 	err = cmd.Run()
