@@ -12,10 +12,12 @@ type Request struct {
 	Reply flows.Tuple // as the entry has it
 }
 
-// Answer is a path, and the conntrack zones that the connection stands in.
+// Answer is a path, and the conntrack zones of its two ports.
 type Answer struct {
 	Paths flows.Paths
-	Zones []flows.Zone // ascending
+	// Zones are ascending. None means that the ports do not tell: then the
+	// connection may stand in the zone of the request only.
+	Zones []flows.Zone
 }
 
 // Refusal is the error of a resolver that has no path to answer.

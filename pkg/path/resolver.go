@@ -89,7 +89,7 @@ func (r *Resolver) Resolve(ctx context.Context, req Request, now flows.Instant) 
 		}
 		return Answer{}, refusal
 	}
-	return answer(p, req.Key.Zone), nil
+	return answer(p), nil
 }
 
 func (r *Resolver) evidence(ports *Ports, orig flows.Tuple, now flows.Instant) *evidence {
@@ -167,7 +167,7 @@ func outOfZone(p pair, zone flows.Zone) bool {
 	return a.HasZone && b.HasZone && a.Zone != zone && b.Zone != zone
 }
 
-func answer(p pair, zone flows.Zone) Answer {
+func answer(p pair) Answer {
 	a, b := p.ports()
 	var zones []flows.Zone
 	if a.HasZone && b.HasZone {

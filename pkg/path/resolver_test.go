@@ -75,11 +75,7 @@ func TestResolve(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLab(t)
 			test.setup(l)
-			zones := test.zones
-			if zones == nil {
-				zones = []flows.Zone{5}
-			}
-			l.wantPath(5, forward, zones...)
+			l.wantPath(5, forward, test.zones...)
 		})
 	}
 }
@@ -244,7 +240,7 @@ func TestRefusedRequests(t *testing.T) {
 func TestForgetting(t *testing.T) {
 	l := newLab(t)
 	l.honest()
-	l.wantPath(5, paths(1, 2, macA, macB), 5)
+	l.wantPath(5, paths(1, 2, macA, macB))
 	if _, err := l.r.Resolve(t.Context(), l.request(5), now.Add(sightingAge)); err != nil {
 		t.Errorf("after a minute: %v", err)
 	}
@@ -304,6 +300,6 @@ func TestPacketOrder(t *testing.T) {
 			}
 			l.packet(p.port, tuple, p.src, p.dst)
 		}
-		l.wantPath(5, paths(1, 2, macA, macB), 5)
+		l.wantPath(5, paths(1, 2, macA, macB))
 	}
 }

@@ -159,5 +159,5 @@ func TestFlood(t *testing.T) {
 	if n := l.r.seen.Len(); n > 1000 {
 		t.Errorf("%d sightings are remembered, 1000 allowed", n)
 	}
-	l.wantPath(5, paths(1, 2, macA, macB), 5)
+	l.wantPath(5, paths(1, 2, macA, macB))
 }

@@ -46,7 +46,7 @@ func TestSamplingOnDemand(t *testing.T) {
 			t.Errorf("told of %s", o)
 		}
 	}
-	l.wantPath(5, paths(1, 2, macA, macB), 5)
+	l.wantPath(5, paths(1, 2, macA, macB))
 	check("before the end", now.Add(wantedAge-1), "[p1 p2 p3]", 2)
 	check("not wanted for a while", now.Add(wantedAge), "[]", 2)
 	l.packet(1, l.orig, macA, macB)

@@ -21,19 +21,19 @@ func TestWire(t *testing.T) {
 	l.packet(9, l.orig, macA, macB)
 	l.wantReason(5, flows.PathUnknown)
 	l.packet(8, l.orig.Reverse(), macB, macA)
-	l.wantPath(5, paths(9, 8, macA, macB), 5)
+	l.wantPath(5, paths(9, 8, macA, macB))
 	if l.asked != 0 {
 		t.Errorf("the FDB was asked %d times", l.asked)
 	}
 
 	t.Run("attacker behind one end", func(t *testing.T) {
 		l.packet(9, l.orig, macX, macB)
-		l.wantPath(5, paths(9, 8, macA, macB), 5)
+		l.wantPath(5, paths(9, 8, macA, macB))
 	})
 	t.Run("attacker elsewhere", func(t *testing.T) {
 		l.packet(3, l.orig, macA, macB)
 		l.packet(3, l.orig.Reverse(), macB, macA)
-		l.wantPath(5, paths(9, 8, macA, macB), 5)
+		l.wantPath(5, paths(9, 8, macA, macB))
 	})
 	t.Run("an end goes down", func(t *testing.T) {
 		l.port(8, func(p *Port) { p.Up = false })
@@ -46,7 +46,7 @@ func TestWireBetweenRouters(t *testing.T) {
 	l.packet(8, l.orig, macA, macB)
 	l.packet(9, l.orig.Reverse(), macY, macZ)
 	want := flows.Paths{{In: 8, Out: 9, SrcMAC: macA, DstMAC: macB}, {In: 9, Out: 8, SrcMAC: macY, DstMAC: macZ}}
-	l.wantPath(5, want, 5)
+	l.wantPath(5, want)
 	l.packet(8, l.orig, macX, macB)
 	l.wantReason(5, flows.PathAmbiguous)
 }

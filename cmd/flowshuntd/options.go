@@ -1,0 +1,135 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/pkg/agent"
+	"github.com/flowshunt/flowshunt/pkg/control"
+	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
+	"github.com/flowshunt/flowshunt/pkg/path"
+)
+
+// options are the flags as they are written, beside those that are configuration
+// as they stand.
+type options struct {
+	agent.Config
+	mode, ports, wires, hardware, onExit  string
+	markOffload, markNever, markCTBlocked string
+	logLevel                              slog.Level
+}
+
+func defaults() *options { return &options{Config: agent.DefaultConfig()} }
+
+func (o *options) register(f *pflag.FlagSet) {
+	e := &o.Engine
+	f.StringVar(&o.mode, "mode", "observe", "observe (decide and explain, install nothing) or enforce")
+	f.StringVar(&o.ports, "ports", "", "ports that may be offloaded: names or globs, comma-separated, or all")
+	f.StringVar(&o.wires, "wires", "", "virtual wires: pairs of ports patched to each other, as p0:p1,p2:p3")
+	f.StringVar(&o.onExit, "on-exit", "flush", "flush (take all rules out) or keep (leave them to a successor)")
+
+	f.StringVar(&o.OVSDB, "ovsdb", "", "endpoint of the Open vSwitch database, unix:PATH or tcp:HOST:PORT (default the local one)")
+	f.StringVar(&o.OVSRundir, "ovs-rundir", "", "directory of ovs-vswitchd's pidfile (default /var/run/openvswitch)")
+	f.DurationVar(&o.OVSGrace, "ovsdb-grace", o.OVSGrace, "how long offloading goes on without the database")
+	f.StringVar(&o.Control.Path, "control-socket", control.DefaultSocket, "socket of the control API")
+	f.StringVar(&o.Control.Group, "control-group", "", "group that may use it (default flowshunt where it exists)")
+
+	f.StringVar(&o.hardware, "hardware", "both", "who executes rules: skip-sw (the NIC only), skip-hw (the kernel only), both, or require (both, and the NIC must)")
+	f.Uint16Var(&o.Preference, "preference", flower.DefaultPreference, "first tc preference of ours")
+	f.IntVar(&e.Capacity, "capacity", e.Capacity, "sessions that may be offloaded at once")
+	f.Float64Var(&e.InsertRate, "insert-rate", e.InsertRate, "sessions per second that may be installed")
+	f.IntVar(&e.MaxFollow, "max-connections", e.MaxFollow, "connections followed at once; bounds memory")
+
+	f.Uint64Var(&e.Elephant.Bytes, "elephant-bytes", e.Elephant.Bytes, "an elephant has moved at least this many bytes,")
+	f.Float64Var(&e.Elephant.Rate, "elephant-rate", e.Elephant.Rate, "moves at least this many bytes per second,")
+	f.DurationVar(&e.Elephant.Age, "elephant-age", e.Elephant.Age, "and was followed for at least so long")
+	f.Float64Var(&e.Elephant.LeaveRate, "leave-rate", e.Elephant.LeaveRate, "it is none any more below this many bytes per second")
+	f.DurationVar(&e.Elephant.LeaveAfter, "leave-after", e.Elephant.LeaveAfter, "for so long")
+	f.DurationVar(&e.IdleAfter, "idle", e.IdleAfter, "a session without a packet for so long leaves the eswitch")
+
+	f.StringVar(&o.markOffload, "mark-offload", "", "conntrack mark that asks for offload, as VALUE/MASK")
+	f.StringVar(&o.markNever, "mark-never", "", "conntrack mark that forbids offload, as VALUE/MASK")
+	f.StringVar(&o.markCTBlocked, "mark-blocked", "0x1/0x1", "conntrack mark by which the network service denies a connection (OVN and Neutron: bit 0), as VALUE/MASK; empty: none")
+
+	f.DurationVar(&o.PollInterval, "poll-interval", o.PollInterval, "between two reads of the conntrack table")
+	f.DurationVar(&o.CountInterval, "count-interval", o.CountInterval, "between two reads of the eswitch's counters")
+	f.DurationVar(&e.ReadInterval, "read-interval", e.ReadInterval, "between two reads of the conntrack entry of an offloaded connection, while they are few")
+	f.Float64Var(&e.ReadBudget, "read-budget", e.ReadBudget, "such reads per second at most")
+	f.BoolVar(&e.KeepAlive, "keepalive", e.KeepAlive, "keep conntrack entries of offloaded connections alive; off only to see what happens without")
+	f.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+}
+
+// config checks the flags and turns them into a configuration.
+func (o *options) config() (agent.Config, error) {
+	cfg := o.Config
+	var errs []error
+	check := func(flag string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--%s: %w", flag, err))
+		}
+	}
+	var err error
+	cfg.Engine.Enforce, err = choice(o.mode, map[string]bool{"observe": false, "enforce": true})
+	check("mode", err)
+	cfg.KeepOnExit, err = choice(o.onExit, map[string]bool{"flush": false, "keep": true})
+	check("on-exit", err)
+	cfg.Selected, err = path.ParseSelection(o.ports)
+	check("ports", err)
+	if cfg.Engine.Enforce && strings.TrimSpace(o.ports) == "" {
+		check("ports", errors.New("mode enforce needs to know which ports may be offloaded: name them, or say all"))
+	}
+	cfg.Wires, err = path.ParseWires(o.wires)
+	check("wires", err)
+	cfg.Hardware, err = choice(o.hardware, map[string]flower.Mode{
+		"skip-hw": flower.SkipHW, "skip-sw": flower.SkipSW, "both": flower.Both, "require": flower.Both,
+	})
+	check("hardware", err)
+	cfg.RequireHW = o.hardware == "require"
+	cfg.Engine.Mark.Offload, err = parseMark(o.markOffload)
+	check("mark-offload", err)
+	cfg.Engine.Mark.Never, err = parseMark(o.markNever)
+	check("mark-never", err)
+	cfg.Engine.Mark.Blocked, err = parseMark(o.markCTBlocked)
+	check("mark-blocked", err)
+	errs = append(errs, cfg.Validate())
+	return cfg, errors.Join(errs...)
+}
+
+func choice[T any](s string, values map[string]T) (T, error) {
+	v, ok := values[s]
+	if !ok {
+		names := make([]string, 0, len(values))
+		for name := range values {
+			names = append(names, name)
+		}
+		return v, fmt.Errorf("%q: want one of %s", s, strings.Join(slices.Sorted(slices.Values(names)), ", "))
+	}
+	return v, nil
+}
+
+// parseMark reads VALUE or VALUE/MASK, decimal or with 0x; empty is no mark.
+func parseMark(s string) (engine.MaskedMark, error) {
+	if s == "" {
+		return engine.MaskedMark{}, nil
+	}
+	value, mask, masked := strings.Cut(s, "/")
+	v, err := strconv.ParseUint(value, 0, 32)
+	m := uint64(1<<32 - 1)
+	if err == nil && masked {
+		m, err = strconv.ParseUint(mask, 0, 32)
+	}
+	if err != nil {
+		return engine.MaskedMark{}, fmt.Errorf("%q: want VALUE or VALUE/MASK, 32 bits each, as 0x4/0x6", s)
+	}
+	if m == 0 {
+		return engine.MaskedMark{}, fmt.Errorf("%q: a mask of zero matches everything; leave the flag out to switch it off", s)
+	}
+	return engine.MaskedMark{Value: uint32(v), Mask: uint32(m)}, nil
+}
