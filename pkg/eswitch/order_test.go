@@ -184,3 +184,47 @@ func TestBusy(t *testing.T) {
 		}
 	})
 }
+
+// TestForgottenAndInstalledAgain: while one session of a chunk is rolled back,
+// another of the chunk, of which nothing had to be, is installed anew.
+func TestForgottenAndInstalledAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		again := false
+		g := &gate{}
+		r := &eswitchtest.Rig{Driver: g, A: 1, B: 2}
+		s := r.Sessions(2)
+		g.Model = model.New(model.Config{Fail: func(c eswitch.Change) error {
+			if c.Op == eswitch.Add && !again && (c.Session == s[0].ID || c.Rule.Dir == flows.Reply) {
+				return eswitch.ErrFull
+			}
+			return nil
+		}}, 1, 2)
+		e := eswitch.New(g, eswitch.Config{Chunk: 2, Workers: 1})
+		if err := errors.Join(e.PreparePort(t.Context(), 1), e.PreparePort(t.Context(), 2)); err != nil {
+			t.Fatal(err)
+		}
+		g.steps = make(chan chan struct{})
+		first, second := make(chan []eswitch.Result, 1), make(chan []eswitch.Result, 1)
+		go func() { first <- e.Install(t.Context(), s) }()
+		g.let()
+		g.let()
+		rollback := <-g.steps
+		again = true
+		go func() { second <- e.Install(t.Context(), s[:1]) }()
+		adding := <-g.steps
+		close(rollback)
+		g.let() // the rollback's way out
+		synctest.Wait()
+		if e.Len() != 1 {
+			t.Errorf("%d sessions are known, want the new one", e.Len())
+		}
+		close(adding)
+		if res, _ := drain(g, second, nil); res[0].Err != nil {
+			t.Error(res[0].Err)
+		}
+		g.steps = nil
+		if err := e.Remove(t.Context(), eswitchtest.IDs(s[:1]))[0]; err != nil || g.Len() != 0 {
+			t.Errorf("%v, %d rules are left", err, g.Len())
+		}
+	})
+}

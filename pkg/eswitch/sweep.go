@@ -40,7 +40,6 @@ func (e *Eswitch) Sweep(ctx context.Context, keep func(flows.SessionID) bool) (r
 	found, err := e.Audit(ctx)
 	groups := make(map[flows.SessionID][]Found)
 	for _, f := range found {
-		e.reserve(f.Ref.Handle)
 		groups[f.Session] = append(groups[f.Session], f)
 	}
 	var strays []Change

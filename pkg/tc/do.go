@@ -69,22 +69,32 @@ func (c *Conn) transact(b *Batch, from, to int, results []Result) error {
 		if err != nil {
 			return err
 		}
-		for len(datagram) > 0 {
-			var m message
-			if m, datagram, err = cutMessage(datagram); err != nil {
-				return err
-			}
-			i := m.seq - first
-			if uint64(i) >= uint64(to-from) {
-				continue // an answer to something else
-			}
-			if err := results[i].take(m, b.reqs[from+int(i)].op); err != nil {
-				return err
-			}
-			done = done || m.typ == unix.NLMSG_ERROR && int(i) == to-from-1
+		if done, err = takeAll(datagram, first, b.reqs[from:to], results); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// takeAll enters the answers of one datagram into the results of the requests
+// with the sequence numbers from first on. It reports whether the last request
+// was answered.
+func takeAll(datagram []byte, first uint32, reqs []request, results []Result) (done bool, err error) {
+	for len(datagram) > 0 {
+		var m message
+		if m, datagram, err = cutMessage(datagram); err != nil {
+			return false, err
+		}
+		i := m.seq - first
+		if uint64(i) >= uint64(len(reqs)) {
+			continue // an answer to something else
+		}
+		if err := results[i].take(m, reqs[i].op); err != nil {
+			return false, err
+		}
+		done = done || m.typ == unix.NLMSG_ERROR && int(i) == len(reqs)-1
+	}
+	return done, nil
 }
 
 // take enters one answer into the result.

@@ -343,13 +343,14 @@ func adopt(t *testing.T, r *Rig) {
 }
 
 func halfIsNotAdopted(t *testing.T, r *Rig) {
-	s := r.Sessions(2)
+	s := r.Sessions(3)
 	s[0].Rules = s[0].Rules[:1]
+	s[2].Rules[1] = r.Session(4, flows.TCP, false).Rules[1] // the way back of another
 	install(t, r.start(t), s...)
 	e := r.start(t)
 	n, err := e.Sweep(t.Context(), func(flows.SessionID) bool { return true })
-	if err != nil || n != 1 {
-		t.Errorf("removed %d rules, %v, want 1", n, err)
+	if err != nil || n != 3 {
+		t.Errorf("removed %d rules, %v, want 3", n, err)
 	}
 	wantRules(t, e, s[1])
 }
