@@ -22,7 +22,7 @@ type Watcher struct {
 	handle    *netlink.Handle
 	table     table
 	changed   chan struct{}
-	resyncs   func(error)
+	resync    func(error)
 }
 
 // New returns a watcher of the calling thread's network namespace, with the
@@ -41,7 +41,7 @@ func New(resync func(error)) (*Watcher, error) {
 		namespace.Close()
 		return nil, fmt.Errorf("open rtnetlink: %w", err)
 	}
-	w := &Watcher{namespace: namespace, handle: handle, changed: make(chan struct{}, 1), resyncs: resync}
+	w := &Watcher{namespace: namespace, handle: handle, changed: make(chan struct{}, 1), resync: resync}
 	w.table.states = make(map[int32]State)
 	if err := w.list(); err != nil {
 		w.close()
@@ -66,7 +66,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		w.resyncs(err)
+		w.resync(err)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func watch(t *testing.T) *Watcher {
+func watch(t *testing.T, resync func(error)) *Watcher {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("missing: root, for a network namespace")
@@ -29,7 +29,7 @@ func watch(t *testing.T) *Watcher {
 	}
 	t.Cleanup(func() { ns.Close() })
 	addVeth(t, 0)
-	w, err := New(func(err error) { t.Log("resync:", err) })
+	w, err := New(resync)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func must(t *testing.T, err error) {
 }
 
 func TestWatcher(t *testing.T) {
-	w := watch(t)
+	w := watch(t, nil)
 	port, far := device(t, "port"), device(t, "far")
 	index := port.Attrs().Index
 	first := wait(t, w, "listed", index, func(s State, ok bool) bool { return ok && s.Name == "port" && !s.Up() })
@@ -150,4 +150,33 @@ func TestReplace(t *testing.T) {
 	if _, gone := got[1]; gone || !got[2].Admin || got[2].Life != 2 {
 		t.Errorf("%+v", got)
 	}
+}
+
+// Notifications that were lost for want of buffer space are made up for by
+// reading the full list.
+func TestOverrun(t *testing.T) {
+	resynced := make(chan error, 10)
+	w := watch(t, func(err error) {
+		select {
+		case resynced <- err:
+		default:
+		}
+	})
+	port := device(t, "port")
+	index := port.Attrs().Index
+	wait(t, w, "listed", index, func(_ State, ok bool) bool { return ok })
+
+	w.table.mu.Lock() // the watcher cannot go on
+	for i := range 5000 {
+		must(t, netlink.LinkSetMTU(port, 1400+i%2))
+	}
+	must(t, netlink.LinkSetName(port, "last"))
+	w.table.mu.Unlock()
+	select {
+	case err := <-resynced:
+		t.Log(err)
+	case <-time.After(10 * time.Second):
+		t.Fatal("no resync within 10 s")
+	}
+	wait(t, w, "resynced", index, func(s State, _ bool) bool { return s.Name == "last" })
 }

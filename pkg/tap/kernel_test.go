@@ -325,6 +325,33 @@ func TestSetErrors(t *testing.T) {
 	}
 }
 
+func TestNothingIsLeftOpen(t *testing.T) {
+	w := newWire(t)
+	count := func() int {
+		files, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(files)
+	}
+	cfg := Config{Now: func() flows.Instant { return 0 }, Sighted: func(Sighting) {}}
+	New(cfg).Close()
+	before := count()
+	for range 10 {
+		taps := New(cfg)
+		for id := range flows.PortID(20) {
+			if err := taps.Set([]Port{{ID: id + 1, Ifindex: w.port}, {ID: 99, Ifindex: 999}}); !errors.Is(err, unix.ENODEV) {
+				t.Fatal(err)
+			}
+		}
+		w.send(frame{tuple: tuple(t, tcp4), tcpFlags: FIN})
+		taps.Close()
+	}
+	if after := count(); after > before+1 { // the runtime's own poller may be new
+		t.Errorf("%d files are open, %d were before", after, before)
+	}
+}
+
 func BenchmarkTap(b *testing.B) {
 	// What one packet costs from the socket to the callback, without the kernel.
 	batch := newBatch()
