@@ -10,7 +10,7 @@ RUN      ?= .
 FUZZTIME ?= 3s
 PKGS     := $$(go list ./... | grep -v '/e2e$$')
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS  := -s -w -X main.version=$(VERSION)
+LDFLAGS  := -s -w -X github.com/flowshunt/flowshunt/pkg/version.release=$(VERSION)
 TOOL     := go tool -modfile=hack/tools/go.mod
 
 export KERNEL RUN FUZZTIME

@@ -17,8 +17,9 @@ func TestElephant(t *testing.T) {
 			if name == "wire" {
 				flags = append(flags, fmt.Sprintf("--wires=%s:%s", w.A.Rep, w.B.Rep))
 			}
-			startAgent(w.World, flags...)
+			a := startAgent(w.World, flags...)
 			elephant(t, w)
+			t.Log(a.Output())
 		})
 	}
 }

@@ -49,6 +49,7 @@ type Install struct {
 type Remove struct {
 	Session flows.SessionID
 	Op      uint64
+	Cause   flows.Reason // for the log
 }
 
 // Read asks for the present state of conntrack entries; answered by SessionRead.

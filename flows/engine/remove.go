@@ -25,7 +25,7 @@ func (g *Engine) remove(s *session, cause flows.Reason) {
 	}
 	g.counts.Removals[cause]++
 	g.enter(s, Removing)
-	g.emit(Remove{Session: s.id, Op: s.op})
+	g.emit(Remove{Session: s.id, Op: s.op, Cause: s.cause})
 }
 
 // isDenial reports whether a cause revokes a permission, rather than asking for
@@ -66,7 +66,7 @@ func (g *Engine) retryRemovals() {
 			return false
 		}
 		g.enter(s, Removing)
-		g.emit(Remove{Session: s.id, Op: s.op})
+		g.emit(Remove{Session: s.id, Op: s.op, Cause: s.cause})
 		return true
 	})
 }

@@ -152,9 +152,9 @@ func (a *Agent) build() {
 	a.taps = newTaps(a.paths, l, part("taps"))
 	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, paths: a.paths, taps: a.taps,
 		eswitch: a.eswitch, loop: l, health: ovs}
-	a.resolver = &resolver{paths: a.paths, loop: l, todo: newQueue[engine.Resolve](), want: a.taps.want}
+	a.resolver = &resolver{paths: a.paths, loop: l, todo: newQueue[engine.Resolve](), want: a.taps.want, log: a.log}
 	eswitchHealth := part("eswitch")
-	a.rules = newRules(a.eswitch, a.ports.ifindex, l, eswitchHealth)
+	a.rules = newRules(a.eswitch, a.ports.ifindex, l, eswitchHealth, a.log)
 	a.counter = &counter{eswitch: a.eswitch, loop: l, interval: a.cfg.CountInterval, health: eswitchHealth}
 }
 
@@ -163,10 +163,13 @@ func (a *Agent) dispatch(effects []engine.Effect) {
 	for _, e := range effects {
 		switch e := e.(type) {
 		case engine.Resolve:
+			a.log.Debug("resolve", "session", e.Session, "connection", e.Entry.Tuple, "zone", e.Entry.Zone)
 			a.resolver.todo.put(e)
 		case engine.Install:
+			a.log.Debug("install", "session", e.Session, "connection", e.Tuples[flows.Orig])
 			a.rules.install(e)
 		case engine.Remove:
+			a.log.Debug("remove", "session", e.Session, "cause", e.Cause)
 			a.rules.remove(e)
 		default:
 			a.entries.todo.put(e)

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
@@ -15,6 +16,7 @@ type resolver struct {
 	loop  *loop
 	todo  *queue[engine.Resolve]
 	want  func() // evidence is missing somewhere
+	log   *slog.Logger
 }
 
 func (r *resolver) run(ctx context.Context) error {
@@ -24,7 +26,11 @@ func (r *resolver) run(ctx context.Context) error {
 			return nil
 		}
 		for _, e := range todo {
-			r.loop.post(r.resolve(ctx, e))
+			ev := r.resolve(ctx, e)
+			if ev.Reason != "" {
+				r.log.Debug("no path", "session", e.Session, "reason", ev.Reason, "detail", ev.Detail)
+			}
+			r.loop.post(ev)
 		}
 		r.want()
 	}

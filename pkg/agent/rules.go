@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 
@@ -28,6 +29,7 @@ type rules struct {
 	ports   func(flows.PortID) (ifindex int32, ok bool)
 	loop    *loop
 	health  *component
+	log     *slog.Logger
 
 	mu       sync.Mutex
 	installs []engine.Install
@@ -35,8 +37,8 @@ type rules struct {
 	wake     chan struct{}
 }
 
-func newRules(e installer, ports func(flows.PortID) (int32, bool), l *loop, health *component) *rules {
-	return &rules{eswitch: e, ports: ports, loop: l, health: health, wake: make(chan struct{}, 1)}
+func newRules(e installer, ports func(flows.PortID) (int32, bool), l *loop, health *component, log *slog.Logger) *rules {
+	return &rules{eswitch: e, ports: ports, loop: l, health: health, log: log, wake: make(chan struct{}, 1)}
 }
 
 func (r *rules) install(e engine.Install) {
@@ -99,6 +101,7 @@ func (r *rules) removeAll(ctx context.Context, removes []engine.Remove) {
 		ids[i] = e.Session
 	}
 	for i, err := range r.eswitch.Remove(ctx, ids) {
+		r.log.Debug("removed", "session", removes[i].Session, "error", err)
 		if err != nil {
 			r.health.note(err)
 		}
@@ -119,6 +122,7 @@ func (r *rules) installAll(ctx context.Context, installs []engine.Install) {
 	}
 	for i, result := range r.eswitch.Install(ctx, sessions) {
 		ev := engine.Installed{Session: asked[i].Session, Op: asked[i].Op}
+		r.log.Debug("installed", "session", ev.Session, "error", result.Err)
 		if result.Err != nil {
 			ev.Reason, ev.Detail = refusal(result.Err), result.Err.Error()
 			r.health.note(result.Err)
