@@ -56,7 +56,8 @@ func (b *Batch) DeleteFilter(f *Filter) error {
 	return b.finish("delete filter")
 }
 
-// GetFilter appends a request to report the one filter f.
+// GetFilter appends a request to report the one filter f. What is missing is
+// ENOENT (the filter, its preference), EINVAL (its chain, the qdisc) or ENODEV.
 func (b *Batch) GetFilter(f *Filter) error {
 	b.begin(unix.RTM_GETTFILTER, unix.NLM_F_ECHO)
 	b.buf = f.appendRef(b.buf)

@@ -126,10 +126,22 @@ func report(t testing.TB, path, name string, ours, peer float64) {
 // by anybody else.
 func BenchmarkInstall(b *testing.B) {
 	tctest.NeedFlower(b)
-	for _, workers := range []int{1, 2, 4} {
-		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
-			r := rig(b, flower.Config{})
-			e := eswitch.New(r.Driver, eswitch.Config{Workers: workers})
+	for _, bm := range []struct {
+		name    string
+		workers int
+		mode    flower.Mode
+		chunk   int
+	}{
+		{"one-worker", 1, flower.SkipHW, 64},
+		{"two-workers", 2, flower.SkipHW, 64},
+		{"four-workers", 4, flower.SkipHW, 64},
+		{"chunk-16", 2, flower.SkipHW, 16},
+		{"chunk-1", 2, flower.SkipHW, 1},
+		{"read-back", 2, flower.Both, 64},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			r := rig(b, flower.Config{Mode: bm.mode})
+			e := eswitch.New(r.Driver, eswitch.Config{Workers: bm.workers, Chunk: bm.chunk})
 			if err := errors.Join(e.PreparePort(b.Context(), r.A), e.PreparePort(b.Context(), r.B)); err != nil {
 				b.Fatal(err)
 			}

@@ -43,7 +43,8 @@ type Config struct {
 	Preference uint16
 	// Generation goes into the cookies: it tells the lives of an agent apart.
 	Generation uint8
-	// Sockets is how many requests can be with the kernel at once; 0 means 4.
+	// Sockets is how many requests can be with the kernel at once; 0 means 8. With
+	// more than eswitch.Config.Workers a removal need not queue behind installations.
 	Sockets int
 }
 
@@ -74,7 +75,7 @@ func Open(cfg Config) (*Driver, error) {
 		return nil, fmt.Errorf("preference %d: the last possible is %d", cfg.Preference, 1<<16-eswitch.Classes)
 	}
 	if cfg.Sockets <= 0 {
-		cfg.Sockets = 4
+		cfg.Sockets = 8
 	}
 	d := &Driver{cfg: cfg, workers: make(chan *worker, cfg.Sockets)}
 	switch cfg.Mode {
