@@ -12,6 +12,7 @@ type leaving struct {
 	id      flows.SessionID
 	session *session
 	err     *error
+	done    <-chan struct{} // of the operation to wait for
 }
 
 // Remove removes sessions with all their rules and returns an error for each.
@@ -27,7 +28,7 @@ func (e *Eswitch) Remove(ctx context.Context, ids []flows.SessionID) []error {
 	e.chunks(len(todo), func(from, to int) { e.removeChunk(ctx, todo[from:to]) })
 	for _, w := range wait {
 		select {
-		case <-w.session.done:
+		case <-w.done:
 			*w.err = e.Remove(ctx, []flows.SessionID{w.id})[0] // what the other left, most often nothing
 		case <-ctx.Done():
 			*w.err = fmt.Errorf("session %s: %w", w.id, ctx.Err())
@@ -45,7 +46,7 @@ func (e *Eswitch) claimRemoval(ids []flows.SessionID, errs []error) (todo, wait 
 		if s == nil {
 			continue
 		}
-		l := leaving{id, s, &errs[i]}
+		l := leaving{id, s, &errs[i], s.done}
 		if s.state == installing || s.state == removing {
 			s.overtaken = true
 			wait = append(wait, l)

@@ -130,6 +130,37 @@ func TestClsactOwnership(t *testing.T) {
 	}
 }
 
+// TestProbe agrees with tc about what this kernel can do, and leaves nothing.
+func TestProbe(t *testing.T) {
+	r := rig(t, flower.Config{Mode: flower.SkipSW})
+	prepared(t, r)
+	err := r.Driver.(*flower.Driver).Probe(t.Context(), r.A)
+	if tctest.HasFlower() && err != nil || !tctest.HasFlower() && !errors.Is(err, eswitch.ErrNotSupported) {
+		t.Errorf("flower: %v, probe: %v", tctest.HasFlower(), err)
+	}
+	if show := tctest.Run(t, "tc filter show dev p0 ingress"); show != "" {
+		t.Errorf("left: %s", show)
+	}
+}
+
+// TestRulesBelowIngress finds our rules also where somebody exchanged the qdisc.
+func TestRulesBelowIngress(t *testing.T) {
+	tctest.NeedFlower(t)
+	r := rig(t, flower.Config{})
+	e := prepared(t, r)
+	tctest.Run(t, "tc qdisc del dev p0 clsact")
+	tctest.Run(t, "tc qdisc add dev p0 ingress")
+	if res := e.Install(t.Context(), r.Sessions(1)); res[0].Err != nil {
+		t.Fatal(res[0].Err)
+	}
+	if n, err := eswitch.New(r.Driver, eswitch.Config{}).Flush(t.Context()); err != nil || n != 2 {
+		t.Errorf("flushed %d rules, %v, want 2", n, err)
+	}
+	if !strings.Contains(tctest.Run(t, "tc qdisc show dev p0"), "ingress") {
+		t.Error("the ingress qdisc of somebody else is gone")
+	}
+}
+
 // TestIngressRefused meets the qdisc that OVS uses.
 func TestIngressRefused(t *testing.T) {
 	r := rig(t, flower.Config{})

@@ -10,11 +10,12 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/tc"
 )
 
-// Links implements eswitch.Driver: the devices that have a clsact.
+// Links implements eswitch.Driver: the devices that have a qdisc to hang filters
+// on. Rules end up below an ingress qdisc if somebody exchanges our clsact for it.
 func (d *Driver) Links(ctx context.Context) (links []int32, err error) {
 	err = d.with(ctx, func(w *worker) error {
 		return w.conn.Qdiscs(ctx, func(q tc.Qdisc) error {
-			if q.OnIngress() && q.Kind == tc.KindClsact {
+			if q.OnIngress() {
 				links = append(links, q.Link)
 			}
 			return nil

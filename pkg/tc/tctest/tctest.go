@@ -69,13 +69,13 @@ func Run(t testing.TB, command string) string {
 // FLOWSHUNT_E2E=must says that there has to be one.
 func NeedFlower(t testing.TB) {
 	t.Helper()
-	if !hasFlower() {
+	if !HasFlower() {
 		skip(t, "cls_flower: this kernel has none")
 	}
 }
 
-// hasFlower asks the kernel for what needs the module.
-var hasFlower = sync.OnceValue(func() bool {
+// HasFlower asks the kernel for what needs cls_flower and act_mirred.
+var HasFlower = sync.OnceValue(func() bool {
 	done := make(chan bool)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends in its namespace
