@@ -86,8 +86,9 @@ func Listen(cfg Config, own []uint32, groups ...Group) (*Listener, error) {
 // Receive hands events to f until ctx ends, f returns an error, the Listener is
 // closed (os.ErrClosed) or events were lost (ErrOverrun). After all but
 // os.ErrClosed the Listener goes on where it stopped when Receive is called
-// again; after ErrOverrun the table must be read to know what was missed. The
-// event is overwritten by the next one.
+// again. After ErrOverrun the table must be read to know what was missed; what
+// still waited was discarded, so that every event from the return of Receive on
+// is heard. The event is overwritten by the next one.
 func (l *Listener) Receive(ctx context.Context, f func(*Event) error) error {
 	release := interruptible(ctx, l.wire)
 	defer release()

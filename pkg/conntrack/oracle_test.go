@@ -3,9 +3,12 @@ package conntrack
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -197,6 +200,7 @@ func TestDecodeLikeTiMo(t *testing.T) {
 	if len(raw) < len(zoo()) {
 		t.Fatalf("%d entries, created %d", len(raw), len(zoo()))
 	}
+	capture(t, raw)
 	var hasHelper, hasLabels bool
 	for _, msg := range raw {
 		got := compareDecoding(t, msg)
@@ -216,6 +220,23 @@ func TestDecodeLikeTiMo(t *testing.T) {
 			t.Fatal(err)
 		}
 		compareDecoding(t, l.buf[:n])
+	}
+}
+
+// capture writes the messages to the file named by FLOWSHUNT_CAPTURE, which is
+// how testdata/entries.hex was made.
+func capture(t *testing.T, raw [][]byte) {
+	t.Helper()
+	file := os.Getenv("FLOWSHUNT_CAPTURE")
+	if file == "" {
+		return
+	}
+	var text strings.Builder
+	for _, msg := range raw {
+		fmt.Fprintf(&text, "%x\n", msg)
+	}
+	if err := os.WriteFile(file, []byte(text.String()), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 

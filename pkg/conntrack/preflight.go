@@ -59,21 +59,24 @@ func ReadUsage(netns int) (u Usage, err error) {
 }
 
 // Preflight checks that conntrack in a network namespace, named as in Config,
-// tells all that decisions need. The error is a *PreflightError if it does not.
-func Preflight(ctx context.Context, netns int) error {
+// tells all that decisions need. The error is a *PreflightError if it does not;
+// advice is what one can do without, at a price.
+func Preflight(ctx context.Context, netns int) (advice []Problem, err error) {
 	var problems []Problem
 	if p := checkAccess(ctx, netns); p != nil {
 		problems = append(problems, *p)
 	}
 	for _, want := range wantedSysctls {
-		if p := want.check(netns); p != nil {
+		if p := want.check(netns); p != nil && want.advice {
+			advice = append(advice, *p)
+		} else if p != nil {
 			problems = append(problems, *p)
 		}
 	}
 	if len(problems) > 0 {
-		return &PreflightError{Problems: problems}
+		return advice, &PreflightError{Problems: problems}
 	}
-	return nil
+	return advice, nil
 }
 
 // checkAccess asks for an entry that cannot exist: "not found" is the answer of
@@ -110,11 +113,13 @@ func checkAccess(ctx context.Context, netns int) *Problem {
 // wantedSysctl is a switch under net.netfilter that must be on.
 type wantedSysctl struct {
 	name, why string
+	advice    bool
 }
 
 var wantedSysctls = []wantedSysctl{
-	{"nf_conntrack_events", "with 2, the default, an entry that was made while nobody listened never reports anything, not even its end; with 0 none does"},
-	{"nf_conntrack_acct", "an entry that was made while this was off has no packet and byte counters, ever"},
+	{name: "nf_conntrack_events", why: "with 2, the default, an entry that was made while nobody listened never reports anything, not even its end; with 0 none does"},
+	{name: "nf_conntrack_acct", why: "an entry that was made while this was off has no packet and byte counters, ever"},
+	{name: "nf_conntrack_timestamp", advice: true, why: "without a start, a connection that follows another on the same ports at once can look like it: they have the same id"},
 }
 
 func (w wantedSysctl) check(netns int) *Problem {
@@ -126,12 +131,16 @@ func (w wantedSysctl) check(netns int) *Problem {
 	if err == nil && got == 1 {
 		return nil
 	}
+	must := "must be 1"
+	if w.advice {
+		must = "should be 1"
+	}
 	found := fmt.Sprintf("is %d", got)
 	if err != nil {
 		found = fmt.Sprintf("cannot be read (%v)", err)
 	}
 	return &Problem{
-		What: fmt.Sprintf("sysctl net.netfilter.%s %s, must be 1", w.name, found),
+		What: fmt.Sprintf("sysctl net.netfilter.%s %s, %s", w.name, found, must),
 		Why:  w.why,
 		Fix: []string{
 			fmt.Sprintf("sysctl -w net.netfilter.%s=1", w.name),

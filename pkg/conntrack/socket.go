@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -30,6 +31,8 @@ type socket struct {
 	raw  syscall.RawConn
 	port uint32
 	size int // bytes of receive buffer as the kernel accounts them
+
+	closed atomic.Bool
 
 	// The arguments of the read in progress. They are fields because a
 	// closure that captured locals would be allocated for each datagram.
@@ -124,13 +127,12 @@ func (s *socket) receive(b []byte) (int, error) {
 	err := s.raw.Read(s.readFn)
 	s.into = nil
 	switch {
+	case s.closed.Load():
+		return 0, os.ErrClosed // the poller has an error of its own for it
 	case err != nil:
-		if errors.Is(err, os.ErrClosed) {
-			return 0, os.ErrClosed
-		}
 		return 0, err
 	case s.errno == unix.ENOBUFS:
-		return 0, ErrOverrun
+		return 0, errors.Join(ErrOverrun, s.control(s.drain))
 	case s.errno != 0:
 		return 0, fmt.Errorf("receive from ctnetlink: %w", s.errno)
 	case s.n > len(b):
@@ -153,6 +155,29 @@ func (s *socket) read(fd uintptr) bool {
 	}
 }
 
+// drain discards what waits after an overrun. Until its queue was empty once the
+// kernel delivers nothing more and does not report that again: messages between
+// the report and the caller's re-reading would be lost in silence.
+func (s *socket) drain(fd int) error {
+	var scrap [1]byte // the rest of a datagram is cut off
+	for left := s.size; left > 0; {
+		n, _, err := unix.Recvfrom(fd, scrap[:], unix.MSG_TRUNC|unix.MSG_DONTWAIT)
+		left -= max(n, 1)
+		switch {
+		case err == unix.EAGAIN:
+			return nil
+		case err == unix.EINTR || err == unix.ENOBUFS:
+			continue
+		case err != nil:
+			return fmt.Errorf("drain netlink socket: %w", err)
+		}
+	}
+	return nil
+}
+
 func (s *socket) setDeadline(t time.Time) error { return s.file.SetReadDeadline(t) }
 
-func (s *socket) close() error { return s.file.Close() }
+func (s *socket) close() error {
+	s.closed.Store(true)
+	return s.file.Close()
+}
