@@ -14,7 +14,8 @@ func stays(w *harness.World, flows ...*flow) {
 	w.T.Helper()
 	seen, start := make([]uint64, len(flows)), make([]uint64, len(flows))
 	for i, f := range flows {
-		seen[i], start[i] = w.Entry(f.filter...).Packets(), offloaded(w, f.tuple).Offloaded
+		start[i] = offloaded(w, f.tuple).Offloaded
+		seen[i] = w.Entry(f.filter...).Packets()
 	}
 	for i, f := range flows {
 		harness.Within(w.T, 2*patience, f.tuple+": a megabyte in the eswitch", func() error {

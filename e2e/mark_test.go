@@ -14,10 +14,20 @@ const (
 	markBlocked = "0x1/0x1" // the default of --mark-blocked
 )
 
-// mark sets bits of an entry's mark, as any firewall could.
+// mark sets bits of an entry's mark, as any firewall could; they are written as
+// for the agent's flags.
 func mark(w *harness.World, f *flow, valueMask string) {
 	w.T.Helper()
-	w.Run(w.T, append([]string{"conntrack", "-U", "--mark", valueMask}, f.filter...)...)
+	var value, mask uint32
+	if _, err := fmt.Sscanf(valueMask, "%v/%v", &value, &mask); err != nil {
+		w.T.Fatal(err)
+	}
+	if err := w.SetMark(w.Entry(f.filter...), value, mask); err != nil {
+		w.T.Fatal(err)
+	}
+	if e := w.Entry(f.filter...); e.Mark&mask != value {
+		w.T.Fatalf("mark %#x after it was set to %s", e.Mark, valueMask)
+	}
 }
 
 func markedPair(t *testing.T) (*harness.Pair, *harness.Agent) {
