@@ -122,7 +122,8 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State) *portTable 
 }
 
 // prepare makes usable ports ready for rules, and takes what is ours from those
-// that stopped being usable but for a while. The table is completed by that.
+// that stopped being usable but for a while. The table is completed by that. Where
+// OVS offloads itself nothing of ours stays: a clsact would keep it from its hook.
 func (p *ports) prepare(ctx context.Context, t *portTable) {
 	keep := make(map[int32]flows.PortID)
 	for i := range t.list {
@@ -135,7 +136,7 @@ func (p *ports) prepare(ctx context.Context, t *portTable) {
 				}
 			}
 		}
-		if s.reason == "" || s.reason == flows.PortDown {
+		if (s.reason == "" || s.reason == flows.PortDown) && t.forced != flows.OVSHWOffload {
 			keep[s.Ifindex] = s.ID
 		}
 		t.byID[s.ID] = *s
