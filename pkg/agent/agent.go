@@ -72,8 +72,12 @@ func Run(ctx context.Context, cfg Config) error {
 // open acquires everything from the outside, in the order in which what is missing
 // is best explained.
 func (a *Agent) open(ctx context.Context) error {
-	if err := conntrack.Preflight(ctx, 0); err != nil {
+	advice, err := conntrack.Preflight(ctx, 0)
+	if err != nil {
 		return fmt.Errorf("conntrack: %w", err)
+	}
+	for _, p := range advice {
+		a.log.Warn("advice", "what", p.What, "why", p.Why, "fix", p.Fix)
 	}
 	timeouts, err := conntrack.ReadTimeouts(0)
 	if err != nil {
