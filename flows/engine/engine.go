@@ -105,6 +105,8 @@ func (g *Engine) handle(ev Event) {
 		g.counted(ev.Sessions)
 	case RulesVanished:
 		g.rulesVanished(ev.Sessions)
+	case PathLost:
+		g.pathLost(ev)
 	case PortsChanged:
 		g.portsChanged(ev.Ports)
 	case ModeChanged:

@@ -45,6 +45,7 @@ type Agent struct {
 	dumper    *dumper
 	listener  *listener
 	resolver  *resolver
+	rechecker *rechecker
 	entries   *entries
 	rules     *rules
 	counter   *counter
@@ -144,9 +145,9 @@ func (a *Agent) build() {
 	}
 	a.loop = newLoop(newClock(), engine.New(a.cfg.Engine), a.dispatch)
 	l := a.loop
+	fdb := path.NewFDB(&unixctl.Client{Rundir: a.cfg.OVSRundir}, time.Second)
 	a.paths = path.NewResolver(path.Config{
-		FDB:   path.NewFDB(&unixctl.Client{Rundir: a.cfg.OVSRundir}, time.Second),
-		Wires: a.cfg.Wires, Selected: a.cfg.Selected,
+		FDB: fdb, Wires: a.cfg.Wires, Selected: a.cfg.Selected,
 		Found: func(t flows.Tuple) { l.hint(engine.Sighted{Tuple: t}) },
 	})
 	ovs := part("ovsdb")
@@ -154,8 +155,9 @@ func (a *Agent) build() {
 	a.listener = &listener{conn: a.conns.events, loop: l, dumper: a.dumper, health: part("conntrack-events")}
 	a.entries = &entries{conn: a.conns.work, loop: l, todo: newQueue[engine.Effect](), health: part("conntrack-entries")}
 	a.taps = newTaps(a.paths, l, part("taps"))
-	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, paths: a.paths, taps: a.taps,
+	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, paths: a.paths, fdb: fdb, taps: a.taps,
 		eswitch: a.eswitch, loop: l, health: ovs}
+	a.rechecker = &rechecker{paths: a.paths, loop: l}
 	a.resolver = &resolver{paths: a.paths, loop: l, todo: newQueue[engine.Resolve](), want: a.taps.want, log: a.log}
 	eswitchHealth := part("eswitch")
 	a.rules = newRules(a.eswitch, a.ports.ifindex, l, eswitchHealth, a.log)
@@ -213,7 +215,7 @@ func (a *Agent) watch(ctx context.Context, group *errgroup.Group) error {
 		return err
 	}
 	for _, f := range []func(context.Context) error{
-		a.links.Run, a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.announce,
+		a.links.Run, a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.rechecker.run, a.announce,
 	} {
 		group.Go(func() error { return unlessDone(ctx, f(ctx)) })
 	}

@@ -25,6 +25,7 @@ type ports struct {
 	inventory *ovsdb.Inventory
 	links     *link.Watcher
 	paths     *path.Resolver
+	fdb       *path.FDB
 	taps      *taps
 	eswitch   interface {
 		PreparePort(ctx context.Context, link int32) error
@@ -85,6 +86,7 @@ func (p *ports) update(ctx context.Context) {
 	}
 	p.now.Store(table)
 	p.paths.SetPorts(path.NewPorts(known))
+	p.fdb.Retain(func(bridge string) bool { _, ok := snapshot.Bridge(bridge); return ok })
 	p.taps.set(table.list)
 	p.loop.post(
 		engine.ModeChanged{Enforce: p.cfg.Engine.Enforce && table.forced == "", Reason: table.forced},
