@@ -105,8 +105,6 @@ func (g *Engine) handle(ev Event) {
 		g.counted(ev.Sessions)
 	case RulesVanished:
 		g.rulesVanished(ev.Sessions)
-	case PathLost:
-		g.pathLost(ev)
 	case PortsChanged:
 		g.portsChanged(ev.Ports)
 	case ModeChanged:

@@ -93,13 +93,6 @@ type Counted struct{ Sessions []flows.SessionCounters }
 // RulesVanished names sessions that lost a rule without our doing.
 type RulesVanished struct{ Sessions []flows.SessionID }
 
-// PathLost says that a session's packets would leave elsewhere now, or not at all.
-type PathLost struct {
-	Session flows.SessionID
-	Reason  flows.Reason
-	Detail  string
-}
-
 // PortState is a port with the reason why nothing may be offloaded on it, or none.
 type PortState struct {
 	ID     flows.PortID
@@ -133,7 +126,6 @@ func (Removed) event()         {}
 func (SessionRead) event()     {}
 func (Counted) event()         {}
 func (RulesVanished) event()   {}
-func (PathLost) event()        {}
 func (PortsChanged) event()    {}
 func (ModeChanged) event()     {}
 func (Stop) event()            {}

@@ -49,7 +49,7 @@ func (w *world) happen() {
 		w.repairPorts()
 	case 18:
 		if s := c.session(w); s != nil {
-			w.events = append(w.events, PathLost{Session: s.id, Reason: flows.PathChanged})
+			w.events = append(w.events, PathRefused{Session: s.id, Reason: flows.PathChanged})
 		}
 	case 17:
 		w.reopen(c)

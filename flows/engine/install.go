@@ -28,14 +28,6 @@ func (g *Engine) pathResolved(ev PathResolved) {
 	}
 }
 
-// pathLost takes out a session whose path is another one by now.
-func (g *Engine) pathLost(ev PathLost) {
-	if s := g.sessions[ev.Session]; s != nil && s.state > Resolving {
-		s.primary().detail = ev.Detail
-		g.remove(s, ev.Reason)
-	}
-}
-
 // usePath binds a session to its ports and zones, or says why that cannot be.
 func (g *Engine) usePath(s *session, paths flows.Paths, zones []flows.Zone) (flows.Reason, string) {
 	for _, p := range paths {

@@ -45,7 +45,6 @@ type Agent struct {
 	dumper    *dumper
 	listener  *listener
 	resolver  *resolver
-	rechecker *rechecker
 	entries   *entries
 	rules     *rules
 	counter   *counter
@@ -157,7 +156,6 @@ func (a *Agent) build() {
 	a.taps = newTaps(a.paths, l, part("taps"))
 	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, paths: a.paths, fdb: fdb, taps: a.taps,
 		eswitch: a.eswitch, loop: l, health: ovs}
-	a.rechecker = &rechecker{paths: a.paths, loop: l}
 	a.resolver = &resolver{paths: a.paths, loop: l, todo: newQueue[engine.Resolve](), want: a.taps.want, log: a.log}
 	eswitchHealth := part("eswitch")
 	a.rules = newRules(a.eswitch, a.ports.ifindex, l, eswitchHealth, a.log)
@@ -215,7 +213,7 @@ func (a *Agent) watch(ctx context.Context, group *errgroup.Group) error {
 		return err
 	}
 	for _, f := range []func(context.Context) error{
-		a.links.Run, a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.rechecker.run, a.announce,
+		a.links.Run, a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.announce,
 	} {
 		group.Go(func() error { return unlessDone(ctx, f(ctx)) })
 	}
