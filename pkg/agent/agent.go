@@ -79,7 +79,7 @@ func (a *Agent) open(ctx context.Context) error {
 		return fmt.Errorf("conntrack: %w", err)
 	}
 	for _, p := range advice {
-		a.log.Warn("advice", "what", p.What, "why", p.Why, "fix", p.Fix)
+		a.log.Warn("conntrack could tell more", "what", p.What, "why", p.Why, "fix", p.Fix)
 	}
 	timeouts, err := conntrack.ReadTimeouts(0)
 	if err != nil {

@@ -79,6 +79,7 @@ func (p *ports) update(ctx context.Context) {
 	table := p.table(snapshot, p.links.Snapshot())
 	keep := p.prepare(ctx, table)
 	p.publish(table)
+	p.fdb.Retain(func(bridge string) bool { _, ok := snapshot.Bridge(bridge); return ok })
 	p.release(ctx, keep)
 }
 
@@ -92,7 +93,6 @@ func (p *ports) publish(table *portTable) {
 	}
 	p.now.Store(table)
 	p.paths.SetPorts(path.NewPorts(known))
-	p.fdb.Retain(func(bridge string) bool { _, ok := snapshot.Bridge(bridge); return ok })
 	p.taps.set(table.list)
 	p.loop.post(
 		engine.ModeChanged{Enforce: p.cfg.Engine.Enforce && table.forced == "", Reason: table.forced},
