@@ -22,15 +22,16 @@ type Peer struct {
 
 // Event is a line that a traffic program wrote; see package traffic.
 type Event struct {
-	Conn     int    `json:"conn"`
-	Event    string `json:"event"`
-	Local    string `json:"local"`
-	Remote   string `json:"remote"`
-	Sent     int64  `json:"sent"`
-	SentCRC  uint32 `json:"sent_crc"`
-	Received int64  `json:"received"`
-	RecvCRC  uint32 `json:"recv_crc"`
-	Error    string `json:"error"`
+	Conn     int       `json:"conn"`
+	Event    string    `json:"event"`
+	At       time.Time `json:"at"`
+	Local    string    `json:"local"`
+	Remote   string    `json:"remote"`
+	Sent     int64     `json:"sent"`
+	SentCRC  uint32    `json:"sent_crc"`
+	Received int64     `json:"received"`
+	RecvCRC  uint32    `json:"recv_crc"`
+	Error    string    `json:"error"`
 }
 
 // Listen starts a peer that accepts connections of network "tcp" or "udp".
