@@ -5,9 +5,9 @@ package flows
 type Zone uint16
 
 // EntryKey identifies one conntrack entry: the kernel's id, the zone, and the
-// tuple of the original direction. The id tells a connection from a later one
-// with the same tuple (nf_ct_get_id, a keyed hash over the entry's address and
-// tuples).
+// tuple of the original direction. The id (nf_ct_get_id) is a keyed hash over the
+// entry's address and tuples: of entries that exist at the same time no two share
+// it, but one that takes the place of another with the same tuple can.
 type EntryKey struct {
 	ID    uint32
 	Zone  Zone

@@ -27,8 +27,8 @@ type Session struct {
 }
 
 // SessionCounters are what the eswitch counted for one session, by Dir.
-// Bytes count as the eswitch counts them (tc: with the Ethernet header in
-// software, without it on some NICs).
+// Bytes count as the eswitch counts them: tc leaves the Ethernet header out in
+// software, some NICs count it.
 type SessionCounters struct {
 	ID    SessionID
 	Count [2]Counters

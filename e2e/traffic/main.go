@@ -15,9 +15,9 @@
 //	1 close               close both halves
 //	1 report              tell the counters
 //
-// What happens is told on stdout, one JSON object a line, with the counters of
-// that moment: listening, open, sent, eof (the other end's FIN), reset, error,
-// closed, report. The checksums are CRC-32C over all bytes of a direction.
+// What happens is told on stdout, one JSON object a line, with the time and the
+// counters of that moment: listening, open, sent, fin and rst (just before they are
+// sent), eof (the other end's FIN), reset, error, closed, report. The checksums are CRC-32C over all bytes of a direction.
 package main
 
 import (

@@ -12,6 +12,7 @@ type entry struct {
 	next    *entry   // the next entry with the same addresses and ports
 	session *session // the session it belongs to, or nil
 
+	start       uint64        // when the kernel made it, as flows.Entry.Start
 	first, seen flows.Instant // when it was first, and last, read
 	expires     flows.Instant // when the kernel will drop it, as far as is known
 	sampled     flows.Instant // when bytes were last taken as a sample of the rate
@@ -33,6 +34,19 @@ type entry struct {
 	closed      bool          // FIN or RST was seen; final
 	denied      bool          // was revoked; final for this entry
 	queued      bool          // stands in Engine.waiting
+}
+
+// replacedBy reports whether rec, which has the same key, is of a later connection.
+// The kernel's id is a hash over the entry's address and tuple, so that a connection
+// which takes the place of one with the same tuple at once can have the same; what
+// tells them apart is the time of creation, where nf_conntrack_timestamp is on, and
+// counters, which never fall: by less than half only where two reads crossed each
+// other on the way here.
+func (e *entry) replacedBy(rec *flows.Entry) bool {
+	if e.start != 0 && rec.Start != 0 && e.start != rec.Start {
+		return true
+	}
+	return rec.HasCount && rec.Packets() < (e.packets[flows.Orig]+e.packets[flows.Reply])/2
 }
 
 // sampleEvery is the least time over which a rate is measured.

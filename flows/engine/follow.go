@@ -15,6 +15,10 @@ func (g *Engine) entryRead(at flows.Instant, rec *flows.Entry) {
 		}
 	} else if at < e.seen {
 		return
+	} else if e.replacedBy(rec) {
+		g.entryGone(rec.Key)
+		g.entryRead(at, rec)
+		return
 	}
 	e.measure(at, rec)
 	e.seen, e.mark = at, rec.Mark
@@ -58,7 +62,7 @@ func (g *Engine) follow(at flows.Instant, rec *flows.Entry) *entry {
 	e := &entry{
 		key: rec.Key, first: at, seen: at, since: at,
 		sampled: at, bytes: rec.Bytes(), sampleBytes: rec.Bytes(), rate: -1,
-		reason: flows.Mouse,
+		reason: flows.Mouse, start: rec.Start,
 	}
 	for other := g.entries.group(rec.Key.Tuple); other != nil; other = other.next {
 		g.appearedBeside(other)
