@@ -80,7 +80,7 @@ func (c *transfer) arrived(t *testing.T) (sent, received harness.Event) {
 
 // bypassed is how many bytes from A to B the rule for them has taken.
 func (c *transfer) bypassed() (bytes int64) {
-	t.Helper()
+	c.w.T.Helper()
 	for _, r := range c.rules() {
 		if r.Dev == c.w.A.Rep {
 			bytes += int64(r.Bytes())
