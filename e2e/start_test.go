@@ -38,7 +38,7 @@ func TestStartErrors(t *testing.T) {
 		if code := a.Wait(t, patience); code != 1 {
 			t.Errorf("status %d, want 1", code)
 		}
-		mustMatch(t, a.Output(), `flowshuntd: ovsdb: .*nobody\.sock`, `--ovsdb|ovsdb-server`)
+		mustMatch(t, a.Output(), `(?m)^flowshuntd: ovsdb unix:\S+/nobody\.sock: .*no such file`, `is Open vSwitch installed and running\?`, `systemctl status`)
 		t.Log(a.Output())
 	})
 	t.Run("no privilege", func(t *testing.T) {

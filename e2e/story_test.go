@@ -82,15 +82,11 @@ func offloaded(w *harness.World, tuple string) connection {
 // returns when that was by the agent's clock.
 func left(t testing.TB, a *harness.Agent, c connection, cause string) time.Time {
 	t.Helper()
-	line := a.WaitOutput(t, patience, `time=(\S+) \S+ msg=remove session=`+c.ID+` cause=(\S+)`)
-	if line[2] != cause {
-		t.Fatalf("%s left for %s, want %s", c.Tuple, line[2], cause)
+	l := a.Logged(t, patience, "remove", "session", c.ID)
+	if l.Attrs["cause"] != cause {
+		t.Fatalf("%s left for %s, want %s", c.Tuple, l.Attrs["cause"], cause)
 	}
-	at, err := time.Parse(time.RFC3339Nano, line[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return at
+	return l.Time
 }
 
 // ourRules are the rules at preferences of ours, whatever others have.

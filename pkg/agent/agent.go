@@ -270,7 +270,7 @@ func (a *Agent) awaitInventory(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case snapshot.Err != nil:
-		return fmt.Errorf("ovsdb: %w", snapshot.Err)
+		return snapshot.Err
 	}
 	return fmt.Errorf("ovsdb: no answer within %v: is ovsdb-server overloaded?", a.cfg.OVSWait)
 }
