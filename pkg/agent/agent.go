@@ -56,24 +56,35 @@ type Agent struct {
 // Run runs an agent until ctx ends. An error before that says what keeps it from
 // working and what to do.
 func Run(ctx context.Context, cfg Config) error {
+	a, err := open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	return a.run(ctx)
+}
+
+// open returns an agent that has all it needs, and does nothing yet.
+func open(ctx context.Context, cfg Config) (*Agent, error) {
 	if err := cfg.Validate(); err != nil {
-		return fmt.Errorf("configuration: %w", err)
+		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	a := &Agent{cfg: cfg, log: cfg.Log, began: time.Now()}
-	defer a.close()
-	if err := a.open(ctx); err != nil {
-		return err
+	if err := a.acquire(ctx); err != nil {
+		a.close()
+		return nil, err
 	}
-	return a.run(ctx)
+	a.build()
+	return a, nil
 }
 
-// open acquires everything from the outside, in the order in which what is missing
+// acquire opens everything from the outside, in the order in which what is missing
 // is best explained. The control socket comes before anything is changed: it is also
 // what keeps a second agent from taking the first one's rules for leftovers.
-func (a *Agent) open(ctx context.Context) error {
+func (a *Agent) acquire(ctx context.Context) error {
 	advice, err := conntrack.Preflight(ctx, 0)
 	if err != nil {
 		return fmt.Errorf("conntrack: %w", err)
@@ -107,7 +118,6 @@ func (a *Agent) open(ctx context.Context) error {
 		return err
 	}
 	linkHealth.ok()
-	a.build()
 	return nil
 }
 
