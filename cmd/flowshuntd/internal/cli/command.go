@@ -14,11 +14,13 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/version"
 )
 
-// The exit codes. The systemd unit relies on them.
+// The exit codes. The systemd unit relies on them. 2 is how the Go runtime ends a
+// program that panics, which is worth another try; so wrong usage is EX_USAGE of
+// sysexits.h.
 const (
 	ExitOK     = 0
 	ExitFailed = 1
-	ExitUsage  = 2
+	ExitUsage  = 64
 )
 
 const long = `flowshuntd is the Flowshunt agent of one compute node. It follows the connections that Open vSwitch
@@ -30,9 +32,9 @@ mode enforce would do. Enforce needs --ports.
 
 A port with external_ids:flowshunt=off in its Interface row is left alone.`
 
-const exitHelp = `  0  ended by SIGTERM, SIGINT or SIGHUP; its rules are out, or kept if so asked
-  1  cannot work, or failed: standard error says why and what to do
-  2  wrong usage: trying again is of no use`
+const exitHelp = `   0  ended by SIGTERM, SIGINT or SIGHUP; its rules are out, or kept if so asked
+   1  cannot work, or failed: standard error says why and what to do
+  64  wrong usage: trying again is of no use`
 
 // errUsage is in the chain of errors about the command line.
 var errUsage = errors.New("see: flowshuntd --help")
