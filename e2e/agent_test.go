@@ -33,11 +33,12 @@ func ctl(w *harness.World, args ...string) string {
 
 // session is a line of flowshuntctl sessions --format=json.
 type session struct {
-	Session string `json:"session"`
-	Tuple   string `json:"tuple"`
-	State   string `json:"state"`
-	Reason  string `json:"reason"`
-	Verdict string `json:"verdict"`
+	ID        string `json:"id"`
+	Tuple     string `json:"tuple"`
+	State     string `json:"state"`
+	Reason    string `json:"reason"`
+	Verdict   string `json:"verdict"`
+	Offloaded uint64 `json:"offloaded_bytes"`
 }
 
 func sessions(w *harness.World, args ...string) []session {

@@ -40,18 +40,40 @@ func parseMegaflows(text string) []Megaflow {
 	return flows
 }
 
-// SlowPathPackets is what the datapath counted of packets that enter at a VM's
-// port and are not yet tracked: every slow-path packet of the VM exactly once.
-// It falls when OVS drops an idle flow.
-func (w *World) SlowPathPackets(vm *VM) uint64 {
+// SlowPath is what the datapath counted of packets that enter at a VM's port and
+// are not yet tracked, by megaflow: every slow-path packet of the VM exactly once.
+func (w *World) SlowPath(vm *VM) map[string]uint64 {
 	w.T.Helper()
 	flows, err := w.Megaflows("recirc_id(0)", "in_port("+vm.Rep+")")
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	var sum uint64
+	packets := make(map[string]uint64, len(flows))
 	for _, f := range flows {
-		sum += f.Packets
+		packets[f.Match] += f.Packets
+	}
+	return packets
+}
+
+// SlowPathPackets is the sum of SlowPath. It falls when OVS drops an idle flow.
+func (w *World) SlowPathPackets(vm *VM) uint64 {
+	w.T.Helper()
+	var sum uint64
+	for _, n := range w.SlowPath(vm) {
+		sum += n
+	}
+	return sum
+}
+
+// Grown is what was added between two readings of SlowPath, also where OVS
+// dropped idle megaflows, or made them anew, in between.
+func Grown(before, after map[string]uint64) uint64 {
+	var sum uint64
+	for match, n := range after {
+		if old := before[match]; old <= n {
+			n -= old
+		}
+		sum += n
 	}
 	return sum
 }

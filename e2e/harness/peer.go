@@ -22,15 +22,16 @@ type Peer struct {
 
 // Event is a line that a traffic program wrote; see package traffic.
 type Event struct {
-	Conn     int    `json:"conn"`
-	Event    string `json:"event"`
-	Local    string `json:"local"`
-	Remote   string `json:"remote"`
-	Sent     int64  `json:"sent"`
-	SentCRC  uint32 `json:"sent_crc"`
-	Received int64  `json:"received"`
-	RecvCRC  uint32 `json:"recv_crc"`
-	Error    string `json:"error"`
+	Conn     int       `json:"conn"`
+	Event    string    `json:"event"`
+	At       time.Time `json:"at"`
+	Local    string    `json:"local"`
+	Remote   string    `json:"remote"`
+	Sent     int64     `json:"sent"`
+	SentCRC  uint32    `json:"sent_crc"`
+	Received int64     `json:"received"`
+	RecvCRC  uint32    `json:"recv_crc"`
+	Error    string    `json:"error"`
 }
 
 // Listen starts a peer that accepts connections of network "tcp" or "udp".
@@ -54,6 +55,15 @@ func (vm *VM) Dial(t testing.TB, network string, to netip.AddrPort, sport uint16
 	for i := range count {
 		p.Event(20*time.Second, i+1, "open")
 	}
+	return p
+}
+
+// DialRaw starts a peer that sends and gets packets of an IP protocol. It takes
+// one at either end to have a connection.
+func (vm *VM) DialRaw(t testing.TB, proto int, to netip.Addr) *Peer {
+	t.Helper()
+	p := &Peer{vm.Start(t, trafficBinary(t), "dial", fmt.Sprintf("ip:%d", proto), to.String()), t}
+	p.Event(20*time.Second, 1, "open")
 	return p
 }
 
@@ -85,14 +95,21 @@ func (p *Peer) Report(conn int) Event {
 // Event waits for the first event of a kind on a connection.
 func (p *Peer) Event(limit time.Duration, conn int, kind string) Event {
 	p.t.Helper()
+	return p.EventWith(limit, conn, kind, func(Event) bool { return true })
+}
+
+// EventWith waits for the first event of a kind on a connection that fits.
+func (p *Peer) EventWith(limit time.Duration, conn int, kind string, fits func(Event) bool) Event {
+	p.t.Helper()
 	var got Event
 	Within(p.t, limit, fmt.Sprintf("connection %d: %s", conn, kind), func() error {
-		all := p.events(conn, kind)
-		if len(all) == 0 {
-			return fmt.Errorf("its output:\n%s", tail(p.Output()))
+		for _, e := range p.events(conn, kind) {
+			if fits(e) {
+				got = e
+				return nil
+			}
 		}
-		got = all[0]
-		return nil
+		return fmt.Errorf("its output:\n%s", tail(p.Output()))
 	})
 	return got
 }

@@ -33,6 +33,7 @@ type conn struct {
 type event struct {
 	Conn     int    `json:"conn"`
 	Event    string `json:"event"`
+	At       string `json:"at"`
 	Local    string `json:"local,omitempty"`
 	Remote   string `json:"remote,omitempty"`
 	Sent     int64  `json:"sent"`
@@ -59,6 +60,7 @@ func (c *conn) tell(what string, err error) {
 func print(e event) {
 	stdout.Lock()
 	defer stdout.Unlock()
+	e.At = time.Now().Format(time.RFC3339Nano)
 	_ = json.NewEncoder(os.Stdout).Encode(e)
 }
 
@@ -88,11 +90,13 @@ func (c *conn) do(verb string, args []string) error {
 		}
 	case "fin":
 		if tcp, ok := c.Conn.(*net.TCPConn); ok {
+			c.tell(verb, nil) // before: the packet is no older than that
 			return tcp.CloseWrite()
 		}
 		return errors.New("only TCP has a FIN")
 	case "rst":
 		if tcp, ok := c.Conn.(*net.TCPConn); ok {
+			c.tell(verb, nil)
 			return errors.Join(tcp.SetLinger(0), tcp.Close())
 		}
 		return errors.New("only TCP has a RST")

@@ -2,7 +2,7 @@
 // e2e: what iperf3 and curl cannot do.
 //
 //	traffic listen [-echo] tcp|udp ADDR
-//	traffic dial [-sport PORT] [-n COUNT] tcp|udp ADDR
+//	traffic dial [-sport PORT] [-n COUNT] tcp|udp|ip:PROTOCOL ADDR
 //
 // Connections are numbered from 1. Orders come on stdin, one a line, the
 // connection's number first:
@@ -15,9 +15,9 @@
 //	1 close               close both halves
 //	1 report              tell the counters
 //
-// What happens is told on stdout, one JSON object a line, with the counters of
-// that moment: listening, open, sent, eof (the other end's FIN), reset, error,
-// closed, report. The checksums are CRC-32C over all bytes of a direction.
+// What happens is told on stdout, one JSON object a line, with the time and the
+// counters of that moment: listening, open, sent, fin and rst (just before they are
+// sent), eof (the other end's FIN), reset, error, closed, report. The checksums are CRC-32C over all bytes of a direction.
 package main
 
 import (
@@ -53,7 +53,7 @@ func run(args []string) error {
 		return err
 	}
 	if fs.NArg() != 2 {
-		return errors.New("need tcp or udp and an address")
+		return errors.New("need a network and an address")
 	}
 	network, addr := fs.Arg(0), fs.Arg(1)
 	p := &peers{echo: *echo, conns: map[int]*conn{}}

@@ -90,7 +90,7 @@ func (a *Agent) acquire(ctx context.Context) error {
 		return fmt.Errorf("conntrack: %w", err)
 	}
 	for _, p := range advice {
-		a.log.Warn("advice", "what", p.What, "why", p.Why, "fix", p.Fix)
+		a.log.Warn("conntrack could tell more", "what", p.What, "why", p.Why, "fix", p.Fix)
 	}
 	timeouts, err := conntrack.ReadTimeouts(0)
 	if err != nil {
@@ -157,9 +157,9 @@ func (a *Agent) build() {
 	part := a.part
 	a.loop = newLoop(newClock(), engine.New(a.cfg.Engine), a.dispatch)
 	l := a.loop
+	fdb := path.NewFDB(&unixctl.Client{Rundir: a.cfg.OVSRundir}, time.Second)
 	a.paths = path.NewResolver(path.Config{
-		FDB:   path.NewFDB(&unixctl.Client{Rundir: a.cfg.OVSRundir}, time.Second),
-		Wires: a.cfg.Wires, Selected: a.cfg.Selected,
+		FDB: fdb, Wires: a.cfg.Wires, Selected: a.cfg.Selected,
 		Found: func(t flows.Tuple) { l.hint(engine.Sighted{Tuple: t}) },
 	})
 	ovs := part("ovsdb")
@@ -167,7 +167,7 @@ func (a *Agent) build() {
 	a.listener = &listener{conn: a.conns.events, loop: l, dumper: a.dumper, health: part("conntrack-events")}
 	a.entries = &entries{conn: a.conns.work, loop: l, todo: newQueue[engine.Effect](), health: part("conntrack-entries")}
 	a.taps = newTaps(a.paths, l, part("taps"))
-	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, paths: a.paths, taps: a.taps,
+	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, paths: a.paths, fdb: fdb, taps: a.taps,
 		eswitch: a.eswitch, loop: l, health: ovs}
 	a.resolver = &resolver{paths: a.paths, loop: l, todo: newQueue[engine.Resolve](), want: a.taps.want, log: a.log}
 	a.rechecker = &rechecker{paths: a.paths, loop: l, interval: time.Second, grace: a.cfg.OVSGrace, health: part("ovs-vswitchd")}
@@ -258,7 +258,7 @@ func (a *Agent) awaitInventory(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case snapshot.Err != nil:
-		return fmt.Errorf("ovsdb: %w", snapshot.Err)
+		return snapshot.Err
 	}
 	return fmt.Errorf("ovsdb: no answer within %v: is ovsdb-server overloaded?", a.cfg.OVSWait)
 }

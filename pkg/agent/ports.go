@@ -25,6 +25,7 @@ type ports struct {
 	inventory *ovsdb.Inventory
 	links     *link.Watcher
 	paths     *path.Resolver
+	fdb       *path.FDB
 	taps      *taps
 	eswitch   interface {
 		PreparePort(ctx context.Context, link int32) error
@@ -78,6 +79,7 @@ func (p *ports) update(ctx context.Context) {
 	table := p.table(snapshot, p.links.Snapshot())
 	keep := p.prepare(ctx, table)
 	p.publish(table)
+	p.fdb.Retain(func(bridge string) bool { _, ok := snapshot.Bridge(bridge); return ok })
 	p.release(ctx, keep)
 }
 

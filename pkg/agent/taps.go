@@ -42,11 +42,13 @@ func (t *taps) sighted(s tap.Sighting) {
 	}
 }
 
-// set says which ports there are.
+// set says which ports there are. All that have a network device are watched, also
+// those that must not be offloaded: a packet there is what shows that a tuple is not
+// as unambiguous as it looks.
 func (t *taps) set(list []portStatus) {
 	ports := make([]tap.Port, 0, len(list))
 	for _, p := range list {
-		if p.reason == "" || p.reason == flows.PortDown {
+		if p.Ifindex > 0 && (p.Type == "" || p.Type == "system") && p.Datapath == "system" {
 			ports = append(ports, tap.Port{ID: p.ID, Ifindex: p.Ifindex})
 		}
 	}

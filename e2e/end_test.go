@@ -1,0 +1,185 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flowshunt/flowshunt/e2e/harness"
+)
+
+// closingTimeout is that of conntrack for every state after ESTABLISHED, in these
+// stories: the kernel's own are up to two minutes.
+const closingTimeout = 5 * time.Second
+
+// ending is how a connection ends: by whose packet.
+type ending struct {
+	order  string // fin or rst
+	atPeer bool   // by B, which the data goes to; else by A
+}
+
+func (e ending) String() string {
+	if e.atPeer {
+		return e.order + " from the receiver"
+	}
+	return e.order + " from the sender"
+}
+
+var endings = []ending{{"rst", false}, {"rst", true}, {"fin", false}, {"fin", true}}
+
+// FIN and RST take the slow path although the data does not: the other end learns
+// of it, conntrack understands it, the rules go.
+func TestEnd(t *testing.T) { endAfter(t, 100_000_000, endings) }
+
+// The same after more than 2 GiB in one direction, by which all that conntrack knows of
+// the window has become wrong.
+func TestEndAfterWrap(t *testing.T) {
+	all := endings[:1]
+	if os.Getenv("FLOWSHUNT_SLOW") != "" {
+		all = endings
+	}
+	endAfter(t, 1<<31+50_000_000, all)
+}
+
+func endAfter(t *testing.T, bytes int64, endings []ending) {
+	w := harness.SwitchedPair(t)
+	for _, state := range []string{"fin_wait", "close_wait", "last_ack", "time_wait", "close"} {
+		override(w, "net.netfilter.nf_conntrack_tcp_timeout_"+state, fmt.Sprint(closingTimeout.Seconds()))
+	}
+	// all data goes before the first end: a connection that waits is not to leave
+	a := startAgent(w.World, "--idle=5m", "--leave-after=5m")
+	invalid := invalidPackets(w)
+	listener := w.B.Listen(t, "tcp", transferPort, false)
+	all := make([]*transfer, len(endings))
+	for i := range endings {
+		all[i] = newTransfer(w, listener, uint16(41000+i))
+		all[i].grow()
+	}
+	sessions := make([]string, len(endings))
+	before := make([]int64, len(endings))
+	for i, c := range all {
+		sessions[i] = c.installed(t, a)
+		before[i] = c.bypassed()
+		c.send(bytes)
+	}
+	for _, c := range all {
+		c.arrived(t)
+	}
+	ended := make([]time.Time, len(endings))
+	for i, e := range endings {
+		t.Run(e.String(), func(t *testing.T) {
+			c := all[i]
+			if n := c.bypassed() - before[i]; n < bytes {
+				t.Errorf("%d bytes went past the slow path, want %d", n, bytes)
+			}
+			ended[i] = c.end(t, a, e, sessions[i])
+		})
+	}
+	for i, c := range all {
+		c.leavesConntrack(t, ended[i])
+	}
+	if n := invalidPackets(w) - invalid; n != 0 {
+		t.Errorf("conntrack found %d packets invalid", n)
+	}
+	if flows, err := w.Megaflows("+inv", "eth_type(0x0800)"); err != nil || len(flows) != 0 {
+		t.Errorf("the pipeline has seen invalid packets: %v %v", flows, err)
+	}
+	rulesWithin(t, w.World, soon, 0)
+	a.Stop()
+	nothingLeft(t, w.World)
+}
+
+// end ends the transfer, checks what each side of the story sees of that, and
+// returns when the last packet was sent.
+func (c *transfer) end(t *testing.T, a *harness.Agent, e ending, session string) time.Time {
+	t.Helper()
+	near, n, far, f := c.A, c.a, c.B, c.b
+	if e.atPeer {
+		near, n, far, f = far, f, near, n
+	}
+	near.Do(n, e.order)
+	at := near.Event(soon, n, e.order).At
+	c.farEnd(t, e, far.Event(soon, f, map[string]string{"fin": "eof", "rst": "reset"}[e.order]))
+
+	removed := a.Logged(t, soon, "removed", "session", session)
+	if took := removed.Time.Sub(at); took > time.Second || removed.Attrs["error"] != "<nil>" {
+		t.Errorf("removed %v after the %s, want at most 1s; %v", took, e.order, removed)
+	} else {
+		t.Logf("%s: rules out after %v", e, took)
+	}
+	if rules := c.rules(); len(rules) != 0 {
+		t.Errorf("rules left: %v", rules)
+	}
+	if cause := a.Logged(t, soon, "remove", "session", session).Attrs["cause"]; cause != "closing" {
+		t.Errorf("left for %s", cause)
+	}
+	if e.order == "fin" {
+		far.Do(f, "fin")
+		at = far.Event(soon, f, "fin").At
+		near.Event(soon, n, "eof")
+	}
+	entries, err := c.w.Conntrack(c.filter...)
+	if err != nil || len(entries) > 0 && entries[0].State == "ESTABLISHED" {
+		t.Errorf("conntrack has not understood the end: %+v %v", entries, err)
+	} else if len(entries) > 0 {
+		t.Logf("conntrack: %s", entries[0].State)
+	}
+	return at
+}
+
+// farEnd compares what arrived before the end with what was sent.
+func (c *transfer) farEnd(t *testing.T, e ending, told harness.Event) {
+	t.Helper()
+	sent, received := told, c.B.Report(c.b)
+	if !e.atPeer {
+		sent, received = c.A.Report(c.a), told
+	}
+	if sent.Sent != c.total || received.Received != c.total || sent.SentCRC != received.RecvCRC {
+		t.Errorf("%s: sent %+v, received %+v, want %d bytes", e, sent, received, c.total)
+	}
+}
+
+// leavesConntrack waits for the entry's end, which an ESTABLISHED one would reach
+// after 300 s at the earliest.
+func (c *transfer) leavesConntrack(t *testing.T, since time.Time) {
+	t.Helper()
+	if since.IsZero() {
+		return // its end has failed
+	}
+	const slack = 3 * time.Second // for looking at it
+	harness.Within(t, time.Until(since.Add(closingTimeout+slack)), c.tuple+" gone from conntrack", func() error {
+		entries, err := c.w.Conntrack(c.filter...)
+		if err == nil && len(entries) != 0 {
+			err = fmt.Errorf("%+v", entries)
+		}
+		return err
+	})
+}
+
+var invalidCounter = regexp.MustCompile(`\binvalid=(\d+)`)
+
+// invalidPackets is conntrack's own count, on all processors, in all zones.
+func invalidPackets(w *harness.Pair) (sum int) {
+	w.T.Helper()
+	counters := invalidCounter.FindAllStringSubmatch(w.Run(w.T, "conntrack", "-S"), -1)
+	if len(counters) == 0 {
+		w.T.Fatal("conntrack -S tells of no processor")
+	}
+	for _, m := range counters {
+		n, _ := strconv.Atoi(m[1])
+		sum += n
+	}
+	return sum
+}
+
+// override sets a sysctl of the node until the test ends.
+func override(w *harness.Pair, key, value string) {
+	w.T.Helper()
+	old := strings.TrimSpace(w.Run(w.T, "sysctl", "-n", key))
+	w.Run(w.T, "sysctl", "-qw", key+"="+value)
+	w.T.Cleanup(func() { w.Run(w.T, "sysctl", "-qw", key+"="+old) })
+}
