@@ -59,7 +59,7 @@ bench: ## run the benchmarks against their peers, results in build/bench.json
 
 .PHONY: bench-once
 bench-once: ## run every Go benchmark once, so that none can rot
-	go test -run '^$$' -bench . -benchtime 1x $(PKGS)
+	go test -short -run '^$$' -bench . -benchtime 1x $(PKGS)
 
 .PHONY: e2e
 e2e: ## run stories on real OVS: RUN=<regexp> KERNEL=<6.1|6.12|host>

@@ -58,6 +58,15 @@ func (vm *VM) Dial(t testing.TB, network string, to netip.AddrPort, sport uint16
 	return p
 }
 
+// DialRaw starts a peer that sends and gets packets of an IP protocol. It takes
+// one at either end to have a connection.
+func (vm *VM) DialRaw(t testing.TB, proto int, to netip.Addr) *Peer {
+	t.Helper()
+	p := &Peer{vm.Start(t, trafficBinary(t), "dial", fmt.Sprintf("ip:%d", proto), to.String()), t}
+	p.Event(20*time.Second, 1, "open")
+	return p
+}
+
 // Do gives a connection an order, e.g. Do(1, "send 1000000"): see package traffic.
 func (p *Peer) Do(conn int, order string) {
 	p.t.Helper()

@@ -2,7 +2,7 @@
 // e2e: what iperf3 and curl cannot do.
 //
 //	traffic listen [-echo] tcp|udp ADDR
-//	traffic dial [-sport PORT] [-n COUNT] tcp|udp ADDR
+//	traffic dial [-sport PORT] [-n COUNT] tcp|udp|ip:PROTOCOL ADDR
 //
 // Connections are numbered from 1. Orders come on stdin, one a line, the
 // connection's number first:
@@ -53,7 +53,7 @@ func run(args []string) error {
 		return err
 	}
 	if fs.NArg() != 2 {
-		return errors.New("need tcp or udp and an address")
+		return errors.New("need a network and an address")
 	}
 	network, addr := fs.Arg(0), fs.Arg(1)
 	p := &peers{echo: *echo, conns: map[int]*conn{}}

@@ -2,10 +2,11 @@ package engine
 
 import "github.com/flowshunt/flowshunt/flows"
 
-// Effect is something to be done. Each is answered by exactly one event that
-// repeats Session and Op. Effects of one session are carried out in the order
-// they were returned, except that a Remove may overtake, and then cancels, an
-// Install that was not begun yet.
+// Effect is something to be done. Each is answered by one event that repeats
+// Session and Op. Install and Remove of one session are carried out in the order in
+// which they were returned, except that a Remove may overtake, and then cancels, an
+// Install that was not begun; that one needs no answer. All others may be carried
+// out at any time, also beside those.
 type Effect interface{ effect() }
 
 // Resolve asks for the ports and MAC addresses of both directions; answered by PathResolved.

@@ -93,6 +93,8 @@ func (g *Engine) handle(ev Event) {
 		g.sighted(ev.Tuple)
 	case PathResolved:
 		g.pathResolved(ev)
+	case PathRefused:
+		g.pathRefused(ev)
 	case Relaxed:
 		g.relaxed(ev)
 	case Installed:

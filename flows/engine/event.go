@@ -54,6 +54,13 @@ type PathResolved struct {
 	Detail string
 }
 
+// PathRefused says that the path of a session is not what OVS would do any more.
+type PathRefused struct {
+	Session flows.SessionID
+	Reason  flows.Reason
+	Detail  string
+}
+
 // Relaxed answers Relax.
 type Relaxed struct {
 	Session flows.SessionID
@@ -120,6 +127,7 @@ func (Lost) event()            {}
 func (Hint) event()            {}
 func (Sighted) event()         {}
 func (PathResolved) event()    {}
+func (PathRefused) event()     {}
 func (Relaxed) event()         {}
 func (Installed) event()       {}
 func (Removed) event()         {}

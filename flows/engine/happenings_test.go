@@ -47,6 +47,10 @@ func (w *world) happen() {
 		}
 	case 14:
 		w.repairPorts()
+	case 18:
+		if s := c.session(w); s != nil {
+			w.events = append(w.events, PathRefused{Session: s.id, Reason: flows.PathChanged})
+		}
 	case 17:
 		w.reopen(c)
 	case 15:
@@ -84,6 +88,14 @@ func (w *world) connect(tuple flows.Tuple) {
 		w.addEntry(c, zone, tuple, [2]uint8{0x23, 0x23})
 	}
 	w.conns = append(w.conns, c)
+}
+
+// session returns the session of a connection, if it has one.
+func (c *conn) session(w *world) *session {
+	if e := w.engine.entries.get(c.keys[0]); e != nil {
+		return e.session
+	}
+	return nil
 }
 
 // gone reports whether no entry is left of a connection.

@@ -38,6 +38,15 @@ func (g *Engine) Sessions() []View {
 	return list
 }
 
+// EachPath calls fn for each session that is bound to a path, in no order.
+func (g *Engine) EachPath(fn func(flows.SessionID, flows.Paths)) {
+	for id, s := range g.sessions {
+		if s.state != Resolving && s.state != Removing {
+			fn(id, s.paths)
+		}
+	}
+}
+
 // Followed returns all followed entries, sorted by tuple and zone.
 func (g *Engine) Followed() []View {
 	list := make([]View, 0, g.entries.size)

@@ -113,41 +113,17 @@ func (w *world) step() []Effect {
 	return effects
 }
 
-// enqueue keeps the contract of Effect: order within a session, except that a
-// Remove overtakes and cancels an Install that was not begun.
+// enqueue keeps the contract of Effect: everything takes its time, but a Remove
+// cancels an Install that was not begun.
 func (w *world) enqueue(e Effect) {
 	due := w.now.Add(time.Duration(w.rng.Int64N(int64(slowest))))
-	id, _ := target(e)
-	_, removing := e.(Remove)
+	remove, removing := e.(Remove)
 	for _, j := range w.jobs {
-		if other, _ := target(j.effect); other != id {
-			continue
-		}
-		if _, installing := j.effect.(Install); installing && removing {
+		if i, installing := j.effect.(Install); installing && removing && i.Session == remove.Session {
 			j.cancel = true
-			continue
 		}
-		due = max(due, j.at)
 	}
 	w.jobs = append(w.jobs, &job{at: due, effect: e})
-}
-
-func target(e Effect) (flows.SessionID, uint64) {
-	switch e := e.(type) {
-	case Resolve:
-		return e.Session, e.Op
-	case Relax:
-		return e.Session, e.Op
-	case Install:
-		return e.Session, e.Op
-	case Remove:
-		return e.Session, e.Op
-	case Read:
-		return e.Session, e.Op
-	case KeepAlive:
-		return e.Session, e.Op
-	}
-	panic("unknown effect")
 }
 
 func (w *world) execute() {
@@ -168,7 +144,10 @@ func (w *world) run(j *job) {
 		w.events = append(w.events, Relaxed{e.Session, e.Op, w.relax(e, fails)})
 	case Install:
 		ev := Installed{Session: e.Session, Op: e.Op}
-		if fails || j.cancel {
+		if j.cancel {
+			return
+		}
+		if fails {
 			ev.Reason = flows.InstallFailed
 		} else {
 			w.install(e)

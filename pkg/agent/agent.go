@@ -45,6 +45,7 @@ type Agent struct {
 	dumper    *dumper
 	listener  *listener
 	resolver  *resolver
+	rechecker *rechecker
 	entries   *entries
 	rules     *rules
 	counter   *counter
@@ -55,29 +56,41 @@ type Agent struct {
 // Run runs an agent until ctx ends. An error before that says what keeps it from
 // working and what to do.
 func Run(ctx context.Context, cfg Config) error {
+	a, err := open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	return a.run(ctx)
+}
+
+// open returns an agent that has all it needs, and does nothing yet.
+func open(ctx context.Context, cfg Config) (*Agent, error) {
 	if err := cfg.Validate(); err != nil {
-		return fmt.Errorf("configuration: %w", err)
+		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	a := &Agent{cfg: cfg, log: cfg.Log, began: time.Now()}
-	defer a.close()
-	if err := a.open(ctx); err != nil {
-		return err
+	if err := a.acquire(ctx); err != nil {
+		a.close()
+		return nil, err
 	}
-	return a.run(ctx)
+	a.build()
+	return a, nil
 }
 
-// open acquires everything from the outside, in the order in which what is missing
-// is best explained.
-func (a *Agent) open(ctx context.Context) error {
+// acquire opens everything from the outside, in the order in which what is missing
+// is best explained. The control socket comes before anything is changed: it is also
+// what keeps a second agent from taking the first one's rules for leftovers.
+func (a *Agent) acquire(ctx context.Context) error {
 	advice, err := conntrack.Preflight(ctx, 0)
 	if err != nil {
 		return fmt.Errorf("conntrack: %w", err)
 	}
 	for _, p := range advice {
-		a.log.Warn("advice", "what", p.What, "why", p.Why, "fix", p.Fix)
+		a.log.Warn("conntrack could tell more", "what", p.What, "why", p.Why, "fix", p.Fix)
 	}
 	timeouts, err := conntrack.ReadTimeouts(0)
 	if err != nil {
@@ -85,46 +98,65 @@ func (a *Agent) open(ctx context.Context) error {
 	}
 	a.cfg.Engine.Timeouts = engine.Timeouts{TCP: timeouts.TCP, UDP: timeouts.UDP, GRE: timeouts.GRE, Generic: timeouts.Generic}
 	a.cfg.Engine.FirstSession = firstSession()
-	if err := a.conns.open(); err != nil {
-		return fmt.Errorf("conntrack: %w", err)
-	}
-	if err := a.openEswitch(ctx); err != nil {
-		return err
-	}
-	if a.links, err = link.New(nil); err != nil {
-		return err
-	}
 	if a.inventory, err = ovsdb.New(ovsdb.Config{Endpoint: a.cfg.OVSDB}); err != nil {
 		return fmt.Errorf("ovsdb: %w", err)
 	}
 	if a.control, err = control.Listen(ctx, a.cfg.Control); err != nil {
 		return fmt.Errorf("control: %w", err)
 	}
-	a.build()
+	if err := a.conns.open(); err != nil {
+		return fmt.Errorf("conntrack: %w", err)
+	}
+	if err := a.openEswitch(); err != nil {
+		return fmt.Errorf("eswitch: %w", err)
+	}
+	if err := a.sweep(ctx); err != nil {
+		return fmt.Errorf("eswitch: remove what an earlier agent left: %w", err)
+	}
+	linkHealth := a.part("links")
+	if a.links, err = link.New(linkHealth.note); err != nil {
+		return err
+	}
+	linkHealth.ok()
 	return nil
 }
 
-// openEswitch removes what an earlier agent left: whether its sessions may still
-// be offloaded is not known.
-func (a *Agent) openEswitch(ctx context.Context) (err error) {
-	a.driver, err = flower.Open(flower.Config{
-		Mode: a.cfg.Hardware, RequireHW: a.cfg.RequireHW, Preference: a.cfg.Preference,
-		Generation: uint8(a.cfg.Engine.FirstSession >> 32),
-	})
-	if err != nil {
-		return fmt.Errorf("eswitch: %w", err)
+func (a *Agent) openEswitch() error {
+	driver := a.cfg.driver
+	if driver == nil {
+		tc, err := flower.Open(flower.Config{
+			Mode: a.cfg.Hardware, RequireHW: a.cfg.RequireHW, Preference: a.cfg.Preference,
+			Generation: uint8(a.cfg.Engine.FirstSession >> 32),
+		})
+		if err != nil {
+			return err
+		}
+		a.driver, driver = tc, tc
 	}
-	a.eswitch = eswitch.New(a.driver, eswitch.Config{})
-	n, err := a.eswitch.Sweep(ctx, nil)
-	switch {
-	case n > 0:
-		a.log.Warn("removed rules that an earlier agent left", "rules", n)
-	case err != nil && a.cfg.Engine.Enforce:
-		return fmt.Errorf("eswitch: remove what an earlier agent left: %w", err)
-	case err != nil:
-		a.log.Warn("cannot look for rules of an earlier agent", "error", err)
-	}
+	a.eswitch = eswitch.New(driver, eswitch.Config{})
 	return nil
+}
+
+// sweepAttempts is how often a sweep is tried: devices come and go under it.
+const sweepAttempts = 3
+
+// sweep removes what an earlier agent left: whether its sessions may still be
+// offloaded is not known. Nothing is offloaded while any of that may be there.
+func (a *Agent) sweep(ctx context.Context) (err error) {
+	for range sweepAttempts {
+		var n int
+		if n, err = a.eswitch.Sweep(ctx, nil); n > 0 {
+			a.log.Warn("removed rules that an earlier agent left", "rules", n)
+		}
+		if err == nil {
+			return nil
+		}
+	}
+	if !a.cfg.Engine.Enforce {
+		a.log.Warn("rules of an earlier agent may be there (flowshuntctl audit tells)", "error", err)
+		return nil
+	}
+	return err
 }
 
 // firstSession returns where the ids of this agent begin: at random, so that they
@@ -135,18 +167,21 @@ func firstSession() flows.SessionID {
 	return flows.SessionID(binary.BigEndian.Uint64(b[:]) &^ (1<<32 - 1) >> 1)
 }
 
+// part registers a component whose condition is shown.
+func (a *Agent) part(name string) *component {
+	c := newComponent(name, a.log)
+	a.parts = append(a.parts, c)
+	return c
+}
+
 // build connects the parts.
 func (a *Agent) build() {
-	part := func(name string) *component {
-		c := newComponent(name, a.log)
-		a.parts = append(a.parts, c)
-		return c
-	}
+	part := a.part
 	a.loop = newLoop(newClock(), engine.New(a.cfg.Engine), a.dispatch)
 	l := a.loop
+	fdb := path.NewFDB(&unixctl.Client{Rundir: a.cfg.OVSRundir}, time.Second)
 	a.paths = path.NewResolver(path.Config{
-		FDB:   path.NewFDB(&unixctl.Client{Rundir: a.cfg.OVSRundir}, time.Second),
-		Wires: a.cfg.Wires, Selected: a.cfg.Selected,
+		FDB: fdb, Wires: a.cfg.Wires, Selected: a.cfg.Selected,
 		Found: func(t flows.Tuple) { l.hint(engine.Sighted{Tuple: t}) },
 	})
 	ovs := part("ovsdb")
@@ -154,9 +189,10 @@ func (a *Agent) build() {
 	a.listener = &listener{conn: a.conns.events, loop: l, dumper: a.dumper, health: part("conntrack-events")}
 	a.entries = &entries{conn: a.conns.work, loop: l, todo: newQueue[engine.Effect](), health: part("conntrack-entries")}
 	a.taps = newTaps(a.paths, l, part("taps"))
-	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, paths: a.paths, taps: a.taps,
+	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, paths: a.paths, fdb: fdb, taps: a.taps,
 		eswitch: a.eswitch, loop: l, health: ovs}
 	a.resolver = &resolver{paths: a.paths, loop: l, todo: newQueue[engine.Resolve](), want: a.taps.want, log: a.log}
+	a.rechecker = &rechecker{paths: a.paths, loop: l, interval: time.Second, grace: a.cfg.OVSGrace, health: part("ovs-vswitchd")}
 	eswitchHealth := part("eswitch")
 	a.rules = newRules(a.eswitch, a.ports.ifindex, l, eswitchHealth, a.log)
 	a.counter = &counter{eswitch: a.eswitch, loop: l, interval: a.cfg.CountInterval, health: eswitchHealth}
@@ -183,7 +219,7 @@ func (a *Agent) dispatch(effects []engine.Effect) {
 
 // run starts the parts in an order that lets each find what it needs, and stops
 // them in the opposite one: the watchers first, the executors when nothing is left
-// to do.
+// to do. An executor that fails ends everything.
 func (a *Agent) run(ctx context.Context) error {
 	executors, stopExecutors := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopExecutors()
@@ -193,30 +229,36 @@ func (a *Agent) run(ctx context.Context) error {
 	} {
 		inner.Go(func() error { return f(innerCtx) })
 	}
-	outer, outerCtx := errgroup.WithContext(ctx)
-	go func() { // an executor that fails ends the watchers too
-		<-innerCtx.Done()
-		outer.Go(func() error { return context.Cause(innerCtx) })
-	}()
-	err := a.watch(outerCtx, outer)
+	watching, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
+	context.AfterFunc(innerCtx, stopWatching)
+	err := a.watch(watching)
 	a.log.Info("stopping", "keep", a.cfg.KeepOnExit)
 	a.notify("STOPPING=1")
-	stopErr := a.stop(innerCtx)
+	stopErr := a.stop()
 	stopExecutors()
 	return errors.Join(err, stopErr, inner.Wait())
 }
 
-// watch runs the watchers until ctx ends.
-func (a *Agent) watch(ctx context.Context, group *errgroup.Group) error {
-	group.Go(func() error { return unlessDone(ctx, a.inventory.Run(ctx)) })
-	if err := a.awaitInventory(ctx); err != nil {
-		return err
-	}
-	for _, f := range []func(context.Context) error{
-		a.links.Run, a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.announce,
-	} {
+// watch runs the watchers until ctx ends or one of them fails.
+func (a *Agent) watch(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	watch := func(f func(context.Context) error) {
 		group.Go(func() error { return unlessDone(ctx, f(ctx)) })
 	}
+	watch(a.links.Run)
+	watch(a.inventory.Run)
+	watch(func(ctx context.Context) error {
+		if err := a.awaitInventory(ctx); err != nil {
+			return err
+		}
+		for _, f := range []func(context.Context) error{
+			a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.rechecker.run, a.announce,
+		} {
+			watch(f)
+		}
+		return nil
+	})
 	return group.Wait()
 }
 
@@ -238,7 +280,7 @@ func (a *Agent) awaitInventory(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case snapshot.Err != nil:
-		return fmt.Errorf("ovsdb: %w", snapshot.Err)
+		return snapshot.Err
 	}
 	return fmt.Errorf("ovsdb: no answer within %v: is ovsdb-server overloaded?", a.cfg.OVSWait)
 }

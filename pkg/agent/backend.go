@@ -21,7 +21,7 @@ type backend Agent
 func (b *backend) Show(ctx context.Context) (control.Status, error) {
 	s := control.Status{
 		Version: version.Get().String(), Mode: control.ModeObserve, Now: time.Now(),
-		Uptime: time.Since(b.began), Ready: b.readiness.reached.Load(),
+		Uptime: time.Since(b.began), Ready: (*Agent)(b).ready(),
 	}
 	if b.cfg.Engine.Enforce {
 		s.Mode = control.ModeEnforce

@@ -8,6 +8,7 @@ import (
 
 	"github.com/flowshunt/flowshunt/flows/engine"
 	"github.com/flowshunt/flowshunt/pkg/control"
+	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
 	"github.com/flowshunt/flowshunt/pkg/path"
 )
@@ -33,6 +34,8 @@ type Config struct {
 	KeepOnExit bool // leave the rules in place for a successor
 	Control    control.Socket
 	Log        *slog.Logger // nil: nothing is logged
+
+	driver eswitch.Driver // of tests; nil: tc
 }
 
 // DefaultConfig returns the shipped values: observe mode, no port selected.

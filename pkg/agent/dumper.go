@@ -65,9 +65,9 @@ func (d *dumper) run(ctx context.Context) error {
 		} else {
 			d.health.ok()
 		}
-		// A dump may take at most half of the time, however large the table is.
+		// Dumps may take at most a quarter of the time, however large the table is.
 		took := time.Since(began)
-		pause := time.NewTimer(max(d.interval-took, took))
+		pause := time.NewTimer(max(d.interval-took, 3*took))
 		select {
 		case <-pause.C:
 		case <-d.now:

@@ -16,7 +16,12 @@ type component struct {
 	mu     sync.Mutex
 	state  control.Component
 	logged time.Time
+	told   bool // the log has the present failure
 }
+
+// maxErrorText bounds what is kept and logged of an error: those of a thousand rules
+// can be joined in one.
+const maxErrorText = 1 << 10
 
 // logEvery bounds how often one component complains in the log.
 const logEvery = 10 * time.Second
@@ -29,9 +34,10 @@ func newComponent(name string, log *slog.Logger) *component {
 func (c *component) ok() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state.Health == control.HealthFailed {
+	if c.state.Health == control.HealthFailed && c.told {
 		c.log.Info("recovered")
 	}
+	c.told = false
 	c.set(control.HealthOK)
 }
 
@@ -39,7 +45,7 @@ func (c *component) ok() {
 func (c *component) failed(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.complain(err)
+	c.told = c.complain(err) || c.told
 	c.set(control.HealthFailed)
 }
 
@@ -50,12 +56,19 @@ func (c *component) note(err error) {
 	c.complain(err)
 }
 
-func (c *component) complain(err error) {
-	c.state.LastError, c.state.LastErrorAt = err.Error(), time.Now()
-	if time.Since(c.logged) >= logEvery {
-		c.logged = time.Now()
-		c.log.Warn("trouble", "error", err)
+// complain keeps an error and reports whether the log got it too.
+func (c *component) complain(err error) bool {
+	text := err.Error()
+	if len(text) > maxErrorText {
+		text = text[:maxErrorText] + "..."
 	}
+	c.state.LastError, c.state.LastErrorAt = text, time.Now()
+	if time.Since(c.logged) < logEvery {
+		return false
+	}
+	c.logged = time.Now()
+	c.log.Warn("trouble", "error", text)
+	return true
 }
 
 func (c *component) set(h control.Health) {

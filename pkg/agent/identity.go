@@ -1,9 +1,14 @@
 package agent
 
-import "github.com/flowshunt/flowshunt/flows"
+import (
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/path"
+)
 
 // identities gives a new id to a port whose row stays but whose network device is
-// another one, even if that has the same ifindex.
+// another one, even if that has the same ifindex, or whose place in the network is
+// another one. What was found out of the port before, its sessions and what was
+// seen there, then is of a port that is gone.
 type identities struct {
 	last  flows.PortID
 	known map[identity]flows.PortID
@@ -11,15 +16,24 @@ type identities struct {
 }
 
 type identity struct {
-	row  flows.PortID
-	life uint64 // of the network device
+	row   flows.PortID
+	life  uint64 // of the network device
+	place path.Port
+}
+
+// placeOf returns what says where a port stands, without what only says whether it
+// may be used now.
+func placeOf(p path.Port) path.Port {
+	p.ID, p.Name = 0, ""
+	p.Up, p.Optout, p.QoS, p.Mirrored = false, false, false, false
+	return p
 }
 
 func (i *identities) begin() { i.seen = make(map[identity]flows.PortID) }
 
-// of returns the id of a row with a device.
-func (i *identities) of(row flows.PortID, life uint64) flows.PortID {
-	key := identity{row, life}
+// of returns the id of a row with a device in a place.
+func (i *identities) of(row flows.PortID, life uint64, p path.Port) flows.PortID {
+	key := identity{row, life, placeOf(p)}
 	id, ok := i.known[key]
 	if !ok {
 		i.last++

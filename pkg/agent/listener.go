@@ -19,6 +19,7 @@ type listener struct {
 	loop     *loop
 	dumper   *dumper
 	health   *component
+	failed   bool // until the next event
 	overruns atomic.Uint64
 }
 
@@ -35,13 +36,20 @@ func (l *listener) run(ctx context.Context) error {
 			l.dumper.soon()
 			l.health.note(err)
 		case err != nil:
+			l.failed = true
 			l.health.failed(err)
+			l.loop.post(engine.Lost{})
+			l.dumper.soon()
 			pause(ctx, time.Second)
 		}
 	}
 }
 
 func (l *listener) event(ev *conntrack.Event) error {
+	if l.failed {
+		l.failed = false
+		l.health.ok()
+	}
 	switch ev.Type {
 	case conntrack.EventNew:
 		l.loop.hint(engine.EntriesAppeared{At: l.loop.clock.now(), Entries: []flows.Entry{ev.Entry}})

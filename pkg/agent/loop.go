@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows/engine"
@@ -25,11 +27,16 @@ type loop struct {
 	engine  *engine.Engine
 	inbox   *queue[message]
 	asks    chan func(*engine.Engine)
+	ended   chan struct{} // closed when nobody answers any more
+	dropped atomic.Bool   // hints were lost since the last step
 	effects func([]engine.Effect)
 }
 
+var errEnded = errors.New("the agent is going down")
+
 func newLoop(c clock, e *engine.Engine, effects func([]engine.Effect)) *loop {
-	return &loop{clock: c, engine: e, inbox: newQueue[message](), asks: make(chan func(*engine.Engine)), effects: effects}
+	return &loop{clock: c, engine: e, inbox: newQueue[message](), asks: make(chan func(*engine.Engine)),
+		ended: make(chan struct{}), effects: effects}
 }
 
 // post hands events to the engine.
@@ -43,27 +50,29 @@ func (l *loop) post(events ...engine.Event) {
 
 // hint posts an event that may be lost.
 func (l *loop) hint(ev engine.Event) {
-	switch n := l.inbox.len(); {
-	case n < maxHints:
-		l.post(ev)
-	case n == maxHints:
-		l.post(engine.Lost{})
+	if l.inbox.len() >= maxHints {
+		l.dropped.Store(true)
+		return
 	}
+	l.post(ev)
 }
 
-// ask runs f on the engine between two steps.
+// ask runs f on the engine between two steps. It fails when ctx or the loop ends.
 func (l *loop) ask(ctx context.Context, f func(*engine.Engine)) error {
 	done := make(chan struct{})
 	select {
 	case l.asks <- func(e *engine.Engine) { defer close(done); f(e) }:
 		<-done
 		return nil
+	case <-l.ended:
+		return errEnded
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
 func (l *loop) run(ctx context.Context) error {
+	defer close(l.ended)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
@@ -82,9 +91,12 @@ func (l *loop) run(ctx context.Context) error {
 
 func (l *loop) step() {
 	messages := l.inbox.tryTake()
-	events := make([]engine.Event, len(messages))
+	events := make([]engine.Event, len(messages), len(messages)+1)
 	for i, m := range messages {
 		events[i] = m.event
+	}
+	if l.dropped.Swap(false) {
+		events = append(events, engine.Lost{})
 	}
 	l.effects(l.engine.Step(l.clock.now(), events))
 	for _, m := range messages {

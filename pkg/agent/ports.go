@@ -25,6 +25,7 @@ type ports struct {
 	inventory *ovsdb.Inventory
 	links     *link.Watcher
 	paths     *path.Resolver
+	fdb       *path.FDB
 	taps      *taps
 	eswitch   interface {
 		PreparePort(ctx context.Context, link int32) error
@@ -34,7 +35,7 @@ type ports struct {
 	health *component
 
 	ids      identities
-	prepared map[int32]flows.PortID
+	prepared map[int32]bool // ports with what is ours; true: released once
 	now      atomic.Pointer[portTable]
 }
 
@@ -76,7 +77,14 @@ func (p *ports) update(ctx context.Context) {
 	snapshot := p.inventory.Snapshot()
 	p.checkDatabase(snapshot)
 	table := p.table(snapshot, p.links.Snapshot())
-	p.prepare(ctx, table)
+	keep := p.prepare(ctx, table)
+	p.publish(table)
+	p.fdb.Retain(func(bridge string) bool { _, ok := snapshot.Bridge(bridge); return ok })
+	p.release(ctx, keep)
+}
+
+// publish tells everybody.
+func (p *ports) publish(table *portTable) {
 	known := make([]path.Port, len(table.list))
 	states := make([]engine.PortState, len(table.list))
 	for i, s := range table.list {
@@ -113,7 +121,10 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State) *portTable 
 	for i := range s.Ports {
 		dev := links[s.Ports[i].Ifindex]
 		port := portOf(&s.Ports[i], dev.Up())
-		port.ID = p.ids.of(s.Ports[i].ID, dev.Life)
+		if dev.Name != port.Name {
+			port.Ifindex = 0 // the database is behind: the index is of another device by now, or of none
+		}
+		port.ID = p.ids.of(s.Ports[i].ID, dev.Life, port)
 		status := portStatus{Port: port, reason: path.Usable(port, p.cfg.Selected)}
 		t.list = append(t.list, status)
 	}
@@ -121,13 +132,16 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State) *portTable 
 	return t
 }
 
-// prepare makes usable ports ready for rules, and takes what is ours from those
-// that stopped being usable but for a while. The table is completed by that.
-func (p *ports) prepare(ctx context.Context, t *portTable) {
-	keep := make(map[int32]flows.PortID)
+// prepare makes usable ports ready for rules, which completes the table, and
+// returns those that what is ours may stay on: usable, or unusable but for a while.
+// Where nothing may be installed, that is none: OVS cannot take a port over that has
+// our qdisc.
+func (p *ports) prepare(ctx context.Context, t *portTable) (keep map[int32]bool) {
+	keep = make(map[int32]bool)
+	enforce := p.cfg.Engine.Enforce && t.forced == ""
 	for i := range t.list {
 		s := &t.list[i]
-		if s.reason == "" && p.cfg.Engine.Enforce && t.forced == "" {
+		if enforce && s.reason == "" {
 			if err := p.eswitch.PreparePort(ctx, s.Ifindex); err != nil {
 				s.reason, s.detail = flows.PortUnready, err.Error()
 				if errors.Is(err, eswitch.ErrPortGone) {
@@ -135,19 +149,36 @@ func (p *ports) prepare(ctx context.Context, t *portTable) {
 				}
 			}
 		}
-		if s.reason == "" || s.reason == flows.PortDown {
-			keep[s.Ifindex] = s.ID
+		if enforce && (s.reason == "" || s.reason == flows.PortDown) {
+			keep[s.Ifindex] = true
 		}
 		t.byID[s.ID] = *s
 	}
-	for ifindex, id := range p.prepared {
-		if keep[ifindex] != id {
-			if err := p.eswitch.ReleasePort(ctx, ifindex); err != nil {
-				p.health.note(err)
-			}
+	return keep
+}
+
+// release takes what is ours from ports that are not to be kept, after everybody
+// was told that they cannot be used. An installation that was under way then may
+// come after it, so each is released once more the next time; and as long as that
+// fails.
+func (p *ports) release(ctx context.Context, keep map[int32]bool) {
+	next := make(map[int32]bool, len(keep))
+	for ifindex := range keep {
+		next[ifindex] = false
+	}
+	for ifindex, released := range p.prepared {
+		if keep[ifindex] {
+			continue
+		}
+		err := p.eswitch.ReleasePort(ctx, ifindex)
+		if err != nil {
+			p.health.note(err)
+		}
+		if err != nil || !released {
+			next[ifindex] = err == nil
 		}
 	}
-	p.prepared = keep
+	p.prepared = next
 }
 
 // ifindex returns the network device of a port that can be used.

@@ -8,13 +8,14 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/pkg/control"
 )
 
 // readiness says whether the agent has seen everything once.
 type readiness struct{ reached atomic.Bool }
 
 // announce tells systemd when the agent is ready: OVSDB, ports and a whole dump
-// were read, and from then on, at half the watchdog's time, that its loop turns.
+// were read; and from then on its watchdog, if there is one.
 func (a *Agent) announce(ctx context.Context) error {
 	for a.dumper.last.Load() == nil || a.ports.now.Load() == nil {
 		pause(ctx, tick)
@@ -26,18 +27,36 @@ func (a *Agent) announce(ctx context.Context) error {
 	a.log.Info("ready", "mode", a.mode(), "ports", len(a.ports.now.Load().list))
 	a.notify("READY=1")
 	interval, err := daemon.SdWatchdogEnabled(false)
-	if err != nil || interval == 0 {
-		return nil
+	if err != nil {
+		a.log.Warn("systemd's watchdog will not hear of this agent", "error", err)
 	}
-	for ctx.Err() == nil {
-		alive, cancel := context.WithTimeout(ctx, interval)
-		if a.loop.ask(alive, func(*engine.Engine) {}) == nil {
-			a.notify("WATCHDOG=1")
-		}
-		cancel()
-		pause(ctx, min(interval/2, time.Minute))
+	if err == nil && interval > 0 {
+		a.feedWatchdog(ctx, interval)
 	}
 	return nil
+}
+
+// feedWatchdog tells systemd that the engine turns and that what it decides is
+// carried out, four times within the interval after which it would be killed.
+func (a *Agent) feedWatchdog(ctx context.Context, interval time.Duration) {
+	for ; ctx.Err() == nil; pause(ctx, min(interval/4, time.Minute)) {
+		alive, cancel := context.WithTimeout(ctx, interval/4)
+		err := a.loop.ask(alive, func(*engine.Engine) {})
+		cancel()
+		if err == nil && a.rules.busy() < interval {
+			a.notify("WATCHDOG=1")
+		}
+	}
+}
+
+// ready reports whether everything was seen once and everything works now.
+func (a *Agent) ready() bool {
+	for _, c := range a.parts {
+		if c.get().Health == control.HealthFailed {
+			return false
+		}
+	}
+	return a.readiness.reached.Load()
 }
 
 func (a *Agent) notify(state string) {

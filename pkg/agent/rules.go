@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
+	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
@@ -18,8 +18,12 @@ type installer interface {
 	Remove(ctx context.Context, ids []flows.SessionID) []error
 }
 
-// installChunk is how many sessions are installed before removals are looked for.
-const installChunk = 256
+// How many sessions go to the eswitch at a time. Removals are looked for after each
+// batch of installations, and wait for no more than that.
+const (
+	installChunk = 64
+	removeChunk  = 1024
+)
 
 // rules carries out Install and Remove, one batch at a time, removals first. A
 // Remove cancels an Install that waits. Its queues are bounded by the number of
@@ -32,25 +36,29 @@ type rules struct {
 	log     *slog.Logger
 
 	mu       sync.Mutex
-	installs []engine.Install
+	installs map[flows.SessionID]engine.Install
+	order    []flows.SessionID // of installs; those that were cancelled are passed over
 	removes  []engine.Remove
+	since    time.Time // when the batch in progress was begun; zero: there is none
 	wake     chan struct{}
 }
 
 func newRules(e installer, ports func(flows.PortID) (int32, bool), l *loop, health *component, log *slog.Logger) *rules {
-	return &rules{eswitch: e, ports: ports, loop: l, health: health, log: log, wake: make(chan struct{}, 1)}
+	return &rules{eswitch: e, ports: ports, loop: l, health: health, log: log,
+		installs: make(map[flows.SessionID]engine.Install), wake: make(chan struct{}, 1)}
 }
 
 func (r *rules) install(e engine.Install) {
 	r.mu.Lock()
-	r.installs = append(r.installs, e)
+	r.installs[e.Session] = e
+	r.order = append(r.order, e.Session)
 	r.mu.Unlock()
 	r.signal()
 }
 
 func (r *rules) remove(e engine.Remove) {
 	r.mu.Lock()
-	r.installs = slices.DeleteFunc(r.installs, func(i engine.Install) bool { return i.Session == e.Session })
+	delete(r.installs, e.Session)
 	r.removes = append(r.removes, e)
 	r.mu.Unlock()
 	r.signal()
@@ -63,18 +71,41 @@ func (r *rules) signal() {
 	}
 }
 
-// next returns either all removals, or some installations.
+// next returns either removals, or, if there are none, installations.
 func (r *rules) next() (removes []engine.Remove, installs []engine.Install) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer func() {
+		r.since = time.Time{}
+		if len(removes)+len(installs) > 0 {
+			r.since = time.Now()
+		}
+	}()
 	if len(r.removes) > 0 {
-		removes, r.removes = r.removes, nil
+		n := min(len(r.removes), removeChunk)
+		removes, r.removes = r.removes[:n:n], r.removes[n:]
 		return removes, nil
 	}
-	n := min(len(r.installs), installChunk)
-	installs = slices.Clone(r.installs[:n])
-	r.installs = slices.Delete(r.installs, 0, n)
+	for len(r.order) > 0 && len(installs) < installChunk {
+		id := r.order[0]
+		r.order = r.order[1:]
+		if e, ok := r.installs[id]; ok {
+			delete(r.installs, id)
+			installs = append(installs, e)
+		}
+	}
 	return nil, installs
+}
+
+// busy returns for how long the kernel has had the batch in progress: a driver that
+// hangs keeps all removals waiting.
+func (r *rules) busy() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.since.IsZero() {
+		return 0
+	}
+	return time.Since(r.since)
 }
 
 func (r *rules) run(ctx context.Context) error {

@@ -24,8 +24,9 @@ type taps struct {
 	health *component
 	wake   chan struct{}
 
-	mu    sync.Mutex
-	ports []tap.Port
+	mu     sync.Mutex
+	ports  []tap.Port
+	closed bool // for good: the ports may be set once more after that
 }
 
 func newTaps(paths *path.Resolver, l *loop, health *component) *taps {
@@ -41,11 +42,13 @@ func (t *taps) sighted(s tap.Sighting) {
 	}
 }
 
-// set says which ports there are.
+// set says which ports there are. All that have a network device are watched, also
+// those that must not be offloaded: a packet there is what shows that a tuple is not
+// as unambiguous as it looks.
 func (t *taps) set(list []portStatus) {
 	ports := make([]tap.Port, 0, len(list))
 	for _, p := range list {
-		if p.reason == "" || p.reason == flows.PortDown {
+		if p.Ifindex > 0 && (p.Type == "" || p.Type == "system") && p.Datapath == "system" {
 			ports = append(ports, tap.Port{ID: p.ID, Ifindex: p.Ifindex})
 		}
 	}
@@ -65,7 +68,7 @@ func (t *taps) want() {
 
 // run switches sampling on while it is wanted, and off after that.
 func (t *taps) run(ctx context.Context) error {
-	defer t.taps.Close()
+	defer t.close()
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for {
@@ -79,9 +82,19 @@ func (t *taps) run(ctx context.Context) error {
 	}
 }
 
+func (t *taps) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	t.taps.Close()
+}
+
 func (t *taps) apply() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.closed {
+		return
+	}
 	wanted := make(map[flows.PortID]bool)
 	for _, p := range t.paths.Sampling(t.loop.clock.now()) {
 		wanted[p.ID] = true

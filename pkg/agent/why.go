@@ -73,7 +73,7 @@ func (b *backend) agentChecks() []control.Check {
 		mode.Result, mode.Detail = control.ResultFailed, string(t.forced)
 	}
 	ready := control.Check{Name: "ready", Result: control.ResultOK}
-	if !b.readiness.reached.Load() {
+	if !(*Agent)(b).ready() {
 		ready.Result = control.ResultFailed
 	}
 	return []control.Check{mode, ready}

@@ -3,6 +3,7 @@ package conntrack
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"slices"
@@ -25,25 +26,22 @@ type row struct {
 	Ratio    float64 `json:"ratio"`
 }
 
-// report appends rows to the JSON array in the file named by
-// FLOWSHUNT_BENCH_JSON.
+// report appends rows, one JSON object a line, to the file that FLOWSHUNT_BENCH_JSON
+// names.
 func report(b *testing.B, rows ...row) {
 	b.Helper()
 	file := os.Getenv("FLOWSHUNT_BENCH_JSON")
 	if file == "" {
 		return
 	}
-	var all []row
-	if old, err := os.ReadFile(file); err == nil && len(old) > 0 {
-		if err := json.Unmarshal(old, &all); err != nil {
-			b.Fatalf("%s: %v", file, err)
-		}
-	}
-	text, err := json.MarshalIndent(append(all, rows...), "", "  ")
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
+	for _, r := range rows {
+		err = errors.Join(err, json.NewEncoder(f).Encode(r))
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
 		b.Fatal(err)
 	}
 }

@@ -146,7 +146,7 @@ func (w wantedSysctl) check(netns int) *Problem {
 			fmt.Sprintf("sysctl -w net.netfilter.%s=1", w.name),
 			fmt.Sprintf("echo 'net.netfilter.%s = 1' >>/etc/sysctl.d/60-flowshunt.conf", w.name),
 			// Without the module the key does not exist when sysctl.d is applied.
-			"echo nf_conntrack >>>/etc/modules-load.d/flowshunt.conf",
+			"echo nf_conntrack >>/etc/modules-load.d/flowshunt.conf",
 		},
 	}
 }

@@ -1,0 +1,100 @@
+package engine
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// manyEntries returns n established connections of different clients.
+func manyEntries(n int) []flows.Entry {
+	list := make([]flows.Entry, n)
+	for i := range list {
+		e := established(uint32(i), 10)
+		e.Key.Tuple.Src = netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		e.Reply = e.Key.Tuple.Reverse()
+		list[i] = e
+	}
+	return list
+}
+
+// BenchmarkDump is what a dump of mice costs the engine, for each entry.
+func BenchmarkDump(b *testing.B) {
+	n := 500_000
+	if testing.Short() {
+		n = 10_000
+	}
+	entries := manyEntries(n)
+	g := newEngineWithPorts(DefaultConfig())
+	now := flows.Instant(1)
+	dump := func() {
+		now = now.Add(time.Second)
+		events := make([]Event, 0, n/512+2)
+		for from := 0; from < n; from += 512 {
+			events = append(events, EntriesRead{At: now, Entries: entries[from:min(from+512, n)]})
+		}
+		g.Step(now, append(events, DumpDone{Began: now, Complete: true}))
+	}
+	dump()
+	b.ReportAllocs()
+	for b.Loop() {
+		dump()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/entry")
+}
+
+// BenchmarkUpdates is a session's whole life: admitted, installed, verified, ended.
+func BenchmarkUpdates(b *testing.B) {
+	cfg := DefaultConfig()
+	cfg.Enforce, cfg.InsertRate, cfg.Capacity = true, 1e9, 1e6
+	cfg.Mark.Offload = MaskedMark{4, 4}
+	g := newEngineWithPorts(cfg)
+	n := 1000
+	entries := manyEntries(n)
+	for i := range entries {
+		entries[i].Mark = 4
+	}
+	paths := flows.Paths{{In: 1, Out: 2}, {In: 2, Out: 1}}
+	now := flows.Instant(1)
+	life := func() {
+		now = now.Add(time.Second)
+		effects := g.Step(now, []Event{EntriesRead{At: now, Entries: entries}})
+		for len(effects) > 0 {
+			var events []Event
+			for _, e := range effects {
+				switch e := e.(type) {
+				case Resolve:
+					events = append(events, PathResolved{Session: e.Session, Op: e.Op, Paths: paths})
+				case Relax:
+					events = append(events, Relaxed{Session: e.Session, Op: e.Op})
+				case Install:
+					events = append(events, Installed{Session: e.Session, Op: e.Op})
+				case Remove:
+					events = append(events, Removed{Session: e.Session, Op: e.Op})
+				case Read:
+					found := entries[e.Entries[0].ID : e.Entries[0].ID+1]
+					events = append(events, SessionRead{Session: e.Session, Op: e.Op, At: now, Found: found})
+				}
+			}
+			effects = g.Step(now, events)
+		}
+		var gone EntriesGone
+		for i := range entries {
+			gone.Keys = append(gone.Keys, entries[i].Key)
+		}
+		for _, e := range g.Step(now, []Event{gone}) {
+			if e, ok := e.(Remove); ok {
+				g.Step(now, []Event{Removed{Session: e.Session, Op: e.Op}})
+			}
+		}
+	}
+	for b.Loop() {
+		life()
+	}
+	if c := g.Counts(); c.Installs != uint64(n*b.N) {
+		b.Fatalf("%d installs, want %d", c.Installs, n*b.N)
+	}
+	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "sessions/s")
+}

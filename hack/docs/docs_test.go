@@ -1,0 +1,163 @@
+package docs
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const root = "../.."
+
+// pages returns the pages written by hand.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	names, err := filepath.Glob(root + "/docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	decisions, err := filepath.Glob(root + "/docs/decisions/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := make(map[string]string)
+	for _, name := range append(append(names, decisions...), root+"/README.md") {
+		page, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text[name] = string(page)
+	}
+	return text
+}
+
+var link = regexp.MustCompile(`\]\(([^)#:]+)\)`)
+
+func TestLinksLead(t *testing.T) {
+	for name, page := range pages(t) {
+		for _, m := range link.FindAllStringSubmatch(page, -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(name), m[1])); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+var makeTarget = regexp.MustCompile("(?m)(?:^|`)make ([a-z][a-z0-9-]*)")
+
+func TestMakeTargetsExist(t *testing.T) {
+	makefile, err := os.ReadFile(root + "/Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, page := range pages(t) {
+		for _, m := range makeTarget.FindAllStringSubmatch(page, -1) {
+			if !strings.Contains(string(makefile), "\n"+m[1]+":") {
+				t.Errorf("%s: make has no target %q", name, m[1])
+			}
+		}
+	}
+}
+
+var (
+	call = regexp.MustCompile("(?m)(?:^|`| )(?:bin/)?(flowshuntd|flowshuntctl)((?: +[^`#\n]+)?)")
+	flag = regexp.MustCompile(`--([a-z][a-z0-9-]*)`)
+	lone = regexp.MustCompile("`--([a-z][a-z0-9-]*)")
+)
+
+// TestCommandsExist asks the programs themselves what they know.
+func TestCommandsExist(t *testing.T) {
+	help := helpTexts(t)
+	seen := 0
+	for name, page := range pages(t) {
+		if strings.HasSuffix(name, "cli.md") || strings.HasSuffix(name, "flowshuntd.md") {
+			continue // generated
+		}
+		for _, m := range call.FindAllStringSubmatch(codeOf(page), -1) {
+			seen++
+			checkCall(t, name, help, m[1], m[2])
+		}
+		for _, m := range lone.FindAllStringSubmatch(page, -1) {
+			if !slices.ContainsFunc(help.texts(), func(h string) bool { return strings.Contains(h, "--"+m[1]) }) {
+				t.Errorf("%s: no program has a flag --%s", name, m[1])
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("only %d commands found in the pages: does the pattern still fit?", seen)
+	}
+}
+
+// codeOf returns the code of a page: indented or fenced blocks and spans.
+func codeOf(page string) string {
+	var out strings.Builder
+	fenced := false
+	for line := range strings.SplitSeq(page, "\n") {
+		switch {
+		case strings.HasPrefix(line, "```"):
+			fenced = !fenced
+		case fenced || strings.HasPrefix(line, "    "):
+			out.WriteString(strings.TrimSpace(line) + "\n")
+		default:
+			for i, span := range strings.Split(line, "`") {
+				if i%2 == 1 {
+					out.WriteString(span + "\n")
+				}
+			}
+		}
+	}
+	return out.String()
+}
+
+func checkCall(t *testing.T, page string, help helps, program, args string) {
+	t.Helper()
+	fields := strings.Fields(args)
+	text := help[program]
+	if program == "flowshuntctl" && len(fields) > 0 && !strings.HasPrefix(fields[0], "-") {
+		text = help[fields[0]]
+		if text == "" {
+			t.Errorf("%s: flowshuntctl has no command %q", page, fields[0])
+			return
+		}
+	}
+	for _, m := range flag.FindAllStringSubmatch(args, -1) {
+		if !strings.Contains(text, "--"+m[1]) {
+			t.Errorf("%s: %s %s: no flag --%s", page, program, strings.Join(fields, " "), m[1])
+		}
+	}
+}
+
+// helps are the help texts by program and by command of flowshuntctl.
+type helps map[string]string
+
+func (h helps) texts() (list []string) {
+	for _, text := range h {
+		list = append(list, text)
+	}
+	return list
+}
+
+func helpTexts(t *testing.T) helps {
+	t.Helper()
+	bin := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", bin, root+"/cmd/...").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	h := make(helps)
+	ask := func(name string, args ...string) {
+		out, err := exec.Command(filepath.Join(bin, args[0]), append(args[1:], "--help")...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v --help: %v: %s", args, err, out)
+		}
+		h[name] = string(out)
+	}
+	ask("flowshuntd", "flowshuntd")
+	ask("flowshuntctl", "flowshuntctl")
+	for _, command := range []string{"show", "sessions", "why", "stats", "audit", "flush", "version"} {
+		ask(command, "flowshuntctl", command)
+	}
+	return h
+}
