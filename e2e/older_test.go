@@ -26,12 +26,13 @@ func TestOlderThanAgent(t *testing.T) {
 
 	a := startAgent(w.World, chatty...)
 	session := c.installed(t, a)
+	t.Log(a.Output())
 	c.explained(t, "is OFFLOADED", "elephant")
 	if n := stat(w.World, "tap_sightings"); n == 0 {
 		t.Error("offloaded, and no packet was looked at")
 	}
 	before, bypassed := c.packets(), c.bypassed()
-	harness.Within(t, soon, "50 kB past the slow path", func() error {
+	harness.Within(t, patience, "50 kB past the slow path", func() error {
 		if n := c.bypassed() - bypassed; n < 50_000 {
 			return fmt.Errorf("%d bytes", n)
 		}
@@ -67,13 +68,13 @@ func TestAgentRestart(t *testing.T) {
 	first, second := old.installed(t, a), elephant.installed(t, a)
 	elephant.explained(t, "is OFFLOADED", "elephant")
 	mouse.explained(t, "NOT OFFLOADED", "mouse")
-	rulesWithin(t, w.World, soon, 4)
+	rulesWithin(t, w.World, patience, 4)
 	elephant.finish(t, a, second)
 	elephant.explained(t, "NOT OFFLOADED", "closing")
 	old.finish(t, a, first)
 	mouse.A.Do(mouse.a, "rst")
-	listener.Event(soon, mouse.b, "reset")
-	rulesWithin(t, w.World, soon, 0)
+	listener.Event(patience, mouse.b, "reset")
+	rulesWithin(t, w.World, patience, 0)
 	if list := sessions(w.World); len(list) != 0 {
 		t.Errorf("sessions: %v", list)
 	}
@@ -84,7 +85,7 @@ func TestAgentRestart(t *testing.T) {
 // slowly waits until conntrack has counted so many bytes.
 func (c *transfer) slowly(t *testing.T, bytes uint64) {
 	t.Helper()
-	harness.Within(t, soon, fmt.Sprintf("%s: %d bytes in the slow path", c.tuple, bytes), func() error {
+	harness.Within(t, patience, fmt.Sprintf("%s: %d bytes in the slow path", c.tuple, bytes), func() error {
 		if n := c.bytes(); n < bytes {
 			return fmt.Errorf("%d bytes", n)
 		}
@@ -116,14 +117,14 @@ func (c *transfer) finish(t *testing.T, a *harness.Agent, session string) {
 	t.Helper()
 	c.A.Do(c.a, "stop")
 	c.A.Do(c.a, "fin")
-	got := c.B.Event(soon, c.b, "eof")
+	got := c.B.Event(patience, c.b, "eof")
 	if sent := c.A.Report(c.a); got.Received != sent.Sent || got.RecvCRC != sent.SentCRC {
 		t.Errorf("sent %+v, received %+v", sent, got)
 	}
 	c.B.Do(c.b, "fin")
-	c.A.Event(soon, c.a, "eof")
-	a.Logged(t, soon, "remove", "session", session, "cause", "closing")
-	a.Logged(t, soon, "removed", "session", session, "error", "<nil>")
+	c.A.Event(patience, c.a, "eof")
+	a.Logged(t, patience, "remove", "session", session, "cause", "closing")
+	a.Logged(t, patience, "removed", "session", session, "error", "<nil>")
 	if rules := c.rules(); len(rules) != 0 {
 		t.Errorf("rules left: %v", rules)
 	}
