@@ -72,6 +72,7 @@ type Relaxed struct {
 type Installed struct {
 	Session flows.SessionID
 	Op      uint64
+	InHW    bool // hardware has all of them
 	Reason  flows.Reason
 	Detail  string
 }

@@ -174,6 +174,7 @@ func (g *Engine) installed(ev Installed) {
 		return
 	}
 	g.counts.Installs++
+	s.inHW = ev.InHW
 	s.installedAt, s.hwSampled, s.keptAt = g.now, g.now, g.now
 	for d := range s.hitAt {
 		s.hitAt[d] = g.now

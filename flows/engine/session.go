@@ -39,6 +39,7 @@ type session struct {
 	dead    bool         // left; lists skip it
 
 	installedAt flows.Instant
+	inHW        bool              // hardware has all of its rules
 	hw          [2]flows.Counters // by Dir, as counted by the eswitch
 	hwSampled   flows.Instant
 	hwBytes     uint64

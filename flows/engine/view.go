@@ -26,6 +26,7 @@ type View struct {
 	SlowBytes uint64            // both directions, counted by conntrack
 	Slow      [2]uint64         // packets by Dir, counted by conntrack
 	Hardware  [2]flows.Counters // by Dir, counted by the eswitch
+	InHW      bool              // hardware has all of its rules
 	Paths     flows.Paths       // zero until resolved
 }
 
@@ -93,7 +94,7 @@ func (g *Engine) view(e *entry) View {
 		return v
 	}
 	v.Session, v.State, v.Since = s.id, s.state, s.since
-	v.Reason, v.Rate, v.Hardware, v.Paths = s.reason, s.rate, s.hw, s.paths
+	v.Reason, v.Rate, v.Hardware, v.InHW, v.Paths = s.reason, s.rate, s.hw, s.inHW, s.paths
 	if s.state == Removing {
 		v.Reason = s.cause
 	}

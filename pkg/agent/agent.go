@@ -169,6 +169,9 @@ func (a *Agent) build() {
 	a.taps = newTaps(a.paths, l, part("taps"))
 	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, paths: a.paths, fdb: fdb, taps: a.taps,
 		eswitch: a.eswitch, loop: l, health: ovs}
+	if a.driver != nil {
+		a.ports.probe = a.driver.Probe
+	}
 	a.resolver = &resolver{paths: a.paths, loop: l, todo: newQueue[engine.Resolve](), want: a.taps.want, log: a.log}
 	a.rechecker = &rechecker{paths: a.paths, loop: l, interval: time.Second, grace: a.cfg.OVSGrace, health: part("ovs-vswitchd")}
 	eswitchHealth := part("eswitch")

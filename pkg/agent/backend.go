@@ -106,7 +106,7 @@ func (b *backend) session(v *engine.View) control.Session {
 		ID: v.Session, Tuple: v.Key.Tuple, Zones: v.Zones, State: stateOf(v), Verdict: v.Verdict,
 		Reason: v.Reason, Detail: v.Detail, Rate: uint64(v.Rate), SlowBytes: v.SlowBytes,
 		Offloaded: v.Hardware, Since: b.loop.clock.wall(v.Since),
-		In: b.ports.name(v.Paths[flows.Orig].In), Out: b.ports.name(v.Paths[flows.Orig].Out),
+		In: b.ports.name(v.Paths[flows.Orig].In), Out: b.ports.name(v.Paths[flows.Orig].Out), InHW: v.InHW,
 	}
 }
 

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,9 @@ type ports struct {
 		PreparePort(ctx context.Context, link int32) error
 		ReleasePort(ctx context.Context, link int32) error
 	}
+	// probe asks, at a prepared port, whether the kernel can execute rules at all;
+	// nil: it can.
+	probe  func(ctx context.Context, link int32) error
 	loop   *loop
 	health *component
 
@@ -68,19 +72,45 @@ func (p *ports) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		p.update(ctx)
+		if err := p.update(ctx); err != nil {
+			return err
+		}
 	}
 }
 
-// update reads everything again: changes only wake.
-func (p *ports) update(ctx context.Context) {
+// update reads everything again: changes only wake. An error is one that no retry
+// can mend.
+func (p *ports) update(ctx context.Context) error {
 	snapshot := p.inventory.Snapshot()
 	p.checkDatabase(snapshot)
 	table := p.table(snapshot, p.links.Snapshot())
 	keep := p.prepare(ctx, table)
+	if err := p.probeOnce(ctx, table, keep); err != nil {
+		return err
+	}
 	p.publish(table)
 	p.fdb.Retain(func(bridge string) bool { _, ok := snapshot.Bridge(bridge); return ok })
 	p.release(ctx, keep)
+	return nil
+}
+
+// probeOnce asks for the kernel's features at the first port that is ready for rules.
+func (p *ports) probeOnce(ctx context.Context, t *portTable, keep map[int32]bool) error {
+	for i := range t.list {
+		if p.probe == nil {
+			return nil
+		}
+		if link := t.list[i].Ifindex; t.list[i].reason == "" && keep[link] {
+			err := p.probe(ctx, link)
+			if errors.Is(err, eswitch.ErrNotSupported) {
+				return fmt.Errorf("eswitch: %w; load the modules or stay with --mode=observe", err)
+			}
+			if err == nil {
+				p.probe = nil
+			}
+		}
+	}
+	return nil
 }
 
 // publish tells everybody.
