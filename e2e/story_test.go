@@ -78,13 +78,17 @@ func offloaded(w *harness.World, tuple string) connection {
 	return becomes(w, patience, tuple, "offloaded", "elephant")
 }
 
-// left waits until the agent orders the removal of a session for a cause, and
-// returns when that was by the agent's clock.
+// left waits until a session has left the eswitch for a cause, within a second by
+// the agent's clock, and returns when its removal was ordered.
 func left(t testing.TB, a *harness.Agent, c connection, cause string) time.Time {
 	t.Helper()
 	l := a.Logged(t, patience, "remove", "session", c.ID)
 	if l.Attrs["cause"] != cause {
 		t.Fatalf("%s left for %s, want %s", c.Tuple, l.Attrs["cause"], cause)
+	}
+	gone := a.Logged(t, patience, "removed", "session", c.ID, "error", "<nil>")
+	if d := gone.Time.Sub(l.Time); d > time.Second {
+		t.Errorf("%s: rules removed %v after the decision", c.Tuple, d)
 	}
 	return l.Time
 }
