@@ -73,7 +73,7 @@ vm: ## run CMD='...' in a virtual machine: KERNEL=<6.1|6.12>
 
 .PHONY: demo
 demo: ## show an elephant leave the slow path, with numbers
-	@RUN='^TestDemo$$' hack/e2e
+	@hack/demo
 
 .PHONY: test
 test: ## everything a change must pass: one kernel, each story once

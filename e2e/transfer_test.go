@@ -59,8 +59,8 @@ func (c *transfer) offload(t *testing.T, a *harness.Agent) (session string) {
 // installed waits until the agent has installed the rules, and returns the session.
 func (c *transfer) installed(t *testing.T, a *harness.Agent) (session string) {
 	t.Helper()
-	session = a.Logged(t, soon, "install", "connection", c.tuple).Attrs["session"]
-	a.Logged(t, soon, "installed", "session", session, "error", "<nil>")
+	session = a.Logged(t, patience, "install", "connection", c.tuple).Attrs["session"]
+	a.Logged(t, patience, "installed", "session", session, "error", "<nil>")
 	return session
 }
 
@@ -69,7 +69,7 @@ func (c *transfer) installed(t *testing.T, a *harness.Agent) (session string) {
 func (c *transfer) arrived(t *testing.T) (sent, received harness.Event) {
 	t.Helper()
 	sent = c.A.EventWith(5*time.Minute, c.a, "sent", func(e harness.Event) bool { return e.Sent == c.total })
-	harness.Within(t, soon, "all has arrived", func() error {
+	harness.Within(t, patience, "all has arrived", func() error {
 		if received = c.B.Report(c.b); received.Received != c.total {
 			return fmt.Errorf("%d of %d bytes", received.Received, c.total)
 		}

@@ -82,7 +82,10 @@ type evidence struct {
 	disbelief string
 }
 
-func (e *evidence) complete() bool { return len(e.sides[0]) > 0 && len(e.sides[1]) > 0 }
+func (e *evidence) complete() bool { return e.seen() == [2]bool{true, true} }
+
+// seen returns, by Dir, whether there is any.
+func (e *evidence) seen() [2]bool { return [2]bool{len(e.sides[0]) > 0, len(e.sides[1]) > 0} }
 
 // bridge returns the bridge that all observations are at, "" if there are none
 // or several.

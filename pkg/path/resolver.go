@@ -85,7 +85,7 @@ func (r *Resolver) Resolve(ctx context.Context, req Request, now flows.Instant) 
 	}
 	if refusal != nil {
 		if refusal.missing {
-			r.wanted.Want(orig, e.bridge(), now)
+			r.wanted.Want(orig, e.bridge(), e.seen(), now)
 		}
 		return Answer{}, refusal
 	}

@@ -11,6 +11,11 @@ import (
 const (
 	wantedAge = 5 * time.Second
 	maxWanted = 4096
+
+	// tellAgain bounds how often more of the evidence that is there already makes a
+	// connection be looked at again; else a stream in one direction would do that
+	// with every packet.
+	tellAgain = time.Second
 )
 
 // Wanted is the list of connections for which evidence is missing. While a
@@ -27,12 +32,14 @@ type Wanted struct {
 type wanted struct {
 	bridge string // "" is every bridge
 	until  flows.Instant
-	told   [2]bool // by Dir, since it was last asked for
+	told   [2]bool       // by Dir: a sighting is no news
+	since  flows.Instant // since when that is so
 }
 
 // NewWanted returns an empty list. found, which may be nil, is called with the
-// original direction of a wanted connection when a packet of it is sighted, at
-// most once for each direction until it is wanted again. It must not block.
+// original direction of a wanted connection when a packet of it is sighted: at
+// once in a direction that was not seen yet, and about once a second in one that
+// was, for as long as it is wanted again. It must not block.
 func NewWanted(found func(flows.Tuple)) *Wanted {
 	if found == nil {
 		found = func(flows.Tuple) {}
@@ -41,18 +48,28 @@ func NewWanted(found func(flows.Tuple)) *Wanted {
 }
 
 // Want puts a connection on the list. bridge is where it is looked for, ""
-// everywhere. When 4,096 are on the list, it is ignored: sampling is on anyway,
+// everywhere; seen says, by Dir, in which directions it was seen already. When 4,096 are on the list, it is ignored: sampling is on anyway,
 // and the caller will ask again.
-func (w *Wanted) Want(orig flows.Tuple, bridge string, now flows.Instant) {
+func (w *Wanted) Want(orig flows.Tuple, bridge string, seen [2]bool, now flows.Instant) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.tuples[orig] == nil && len(w.tuples) >= maxWanted {
+	entry := w.tuples[orig]
+	if entry == nil && len(w.tuples) >= maxWanted {
 		w.expire(now)
 		if len(w.tuples) >= maxWanted {
 			return
 		}
 	}
-	w.tuples[orig] = &wanted{bridge: bridge, until: now.Add(wantedAge)}
+	switch {
+	case entry == nil:
+		entry = &wanted{since: now}
+		w.tuples[orig] = entry
+	case now.Sub(entry.since) >= tellAgain:
+		entry.since, entry.told = now, [2]bool{}
+	default:
+		entry.told = seen // one that came too late for the caller is still news
+	}
+	entry.bridge, entry.until = bridge, now.Add(wantedAge)
 	w.count.Store(int32(len(w.tuples)))
 }
 

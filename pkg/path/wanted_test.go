@@ -3,6 +3,7 @@ package path
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -71,14 +72,42 @@ func TestWantedIsBounded(t *testing.T) {
 	tuple := mustTuple(t, "udp,10.0.0.1:1,10.0.0.2:2")
 	for i := range 2 * maxWanted {
 		tuple.SrcPort = uint16(i)
-		w.Want(tuple, "br0", now)
+		w.Want(tuple, "br0", [2]bool{}, now)
 	}
 	if n := len(w.tuples); n != maxWanted {
 		t.Errorf("%d connections are wanted, %d allowed", n, maxWanted)
 	}
 	tuple.SrcPort = 50_000
-	w.Want(tuple, "br1", now.Add(wantedAge))
+	w.Want(tuple, "br1", [2]bool{}, now.Add(wantedAge))
 	if bridges, all := w.Bridges(now.Add(wantedAge)); all || len(bridges) != 1 || !bridges["br1"] {
 		t.Errorf("after the others expired: %v, %t", bridges, all)
 	}
+}
+
+// A stream in one direction is no reason to look again and again: only the answer
+// is news.
+func TestOneDirectionTellsOnce(t *testing.T) {
+	l := newLab(t)
+	l.wantReason(5, flows.PathUnknown)
+	again := func(at time.Duration, want int) {
+		t.Helper()
+		for range 100 {
+			l.packet(1, l.orig, macA, macB)
+			if _, err := l.r.Resolve(t.Context(), l.request(5), now.Add(at)); reasonOf(err) != flows.PathUnknown {
+				t.Fatal(err)
+			}
+		}
+		if n := len(l.answered); n != want {
+			t.Errorf("after %v: told %d times, want %d", at, n, want)
+		}
+	}
+	again(0, 1)
+	again(tellAgain, 2)
+	l.fdb(1, macA)
+	l.fdb(2, macB)
+	l.packet(2, l.orig.Reverse(), macB, macA)
+	if n := len(l.answered); n != 3 {
+		t.Errorf("the answer was not told: %d", n)
+	}
+	l.wantPath(5, paths(1, 2, macA, macB))
 }
