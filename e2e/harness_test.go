@@ -25,7 +25,7 @@ func elephantByHand(t *testing.T, w *harness.Pair) {
 	const sport = "40000"
 	filter := []string{"-p", "tcp", "--orig-port-src", sport}
 	w.B.Iperf3Server(t)
-	iperf := w.A.Iperf3(t, w.B.IP4, 40000, "-t", "6", "-R")
+	iperf := w.A.Iperf3(t, w.B.IP4, 40000, "-t", "20", "-R")
 	harness.Within(t, 20*time.Second, "10 MB in the slow path", func() error {
 		entries, err := w.Conntrack(filter...)
 		if err == nil && (len(entries) != 1 || entries[0].Bytes() < 10e6) {

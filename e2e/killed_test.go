@@ -11,13 +11,13 @@ import (
 )
 
 // addForeign puts filters of somebody else on a port, on both hooks; one of them
-// is as much like ours as it can be.
+// is one of ours in everything but its preference.
 func addForeign(w *harness.World, dev string) {
 	w.T.Helper()
 	w.Run(w.T, "tc", "qdisc", "add", "dev", dev, "clsact")
 	for _, filter := range []string{
 		"ingress pref 100 protocol ip flower skip_hw ip_proto tcp src_ip 192.0.2.1 dst_port 9000 tcp_flags 0x0/0x7" +
-			" action mirred egress redirect dev " + dev + " cookie 4653484e0000000000000001",
+			" action mirred egress redirect dev " + dev + " cookie f10547000000000000000001",
 		"ingress pref 30000 protocol ipv6 flower ip_proto udp dst_port 7 action drop",
 		"egress pref 16384 protocol ip flower dst_ip 192.0.2.7 action drop",
 	} {
@@ -123,10 +123,17 @@ func TestKilledAndFlushed(t *testing.T) {
 
 	kill(t, a, syscall.SIGKILL, -int(syscall.SIGKILL))
 	ourRulesWithin(w.World, 0, 2)
+	// somebody's own filter at a preference of ours, where no agent stands guard
+	squatter := []string{"dev", w.A.Rep, "ingress", "pref", "16391", "protocol", "ipv6", "flower"}
+	w.Run(t, append(append([]string{"tc", "filter", "add"}, squatter...), "skip_hw", "ip_proto", "50",
+		"action", "drop", "cookie", "0123456789abcdef01234567")...)
 	mustAudit(w.World, 2, false)
 	mustMatch(t, ctl(w.World, "flush"), `^2 rules removed\n$`)
-	ourRulesWithin(w.World, 0, 0)
+	if left := ourRulesWithin(w.World, 0, 1); left[0].Pref != 16391 {
+		t.Errorf("left after flush: %v", left)
+	}
 	mustAudit(w.World, 0, false)
+	w.Run(t, append([]string{"tc", "filter", "del"}, squatter...)...)
 	u.check("after flush")
 }
 

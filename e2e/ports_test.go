@@ -20,6 +20,11 @@ func TestPorts(t *testing.T) {
 	a := startAgent(w.World, modest...)
 	w.B.Listen(t, "tcp", 9000, false)
 	f := elephantFlow(w, "tcp", 47000)
+	link := func(in interface {
+		Run(testing.TB, ...string) string
+	}, dev, state string) func() {
+		return func() { in.Run(t, "ip", "link", "set", dev, state) }
+	}
 	for _, step := range []struct {
 		name, cause string
 		away, back  func()
@@ -27,12 +32,10 @@ func TestPorts(t *testing.T) {
 		{"switched off by external_ids", "port-off",
 			func() { w.Vsctl("set", "interface", w.A.Rep, "external_ids:flowshunt=off") },
 			func() { w.Vsctl("remove", "interface", w.A.Rep, "external_ids", "flowshunt") }},
-		{"no carrier at the far port", "port-down",
-			func() { w.B.Run(t, "ip", "link", "set", "eth0", "down") },
-			func() { w.B.Run(t, "ip", "link", "set", "eth0", "up") }},
-		{"near port administratively down", "port-down",
-			func() { w.Run(t, "ip", "link", "set", w.A.Rep, "down") },
-			func() { w.Run(t, "ip", "link", "set", w.A.Rep, "up") }},
+		{"no carrier at the far port", "port-down", link(w.B, "eth0", "down"), link(w.B, "eth0", "up")},
+		{"no carrier at the near port", "port-down", link(w.A, "eth0", "down"), link(w.A, "eth0", "up")},
+		{"far port administratively down", "port-down", link(w, w.B.Rep, "down"), link(w, w.B.Rep, "up")},
+		{"near port administratively down", "port-down", link(w, w.A.Rep, "down"), link(w, w.A.Rep, "up")},
 		{"far port deleted", "port-gone",
 			func() { w.Vsctl("del-port", w.B.Rep) }, nil},
 	} {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 
@@ -13,35 +14,49 @@ import (
 // kernelRules reads and clears our rules in tc, in this network namespace.
 type kernelRules struct{}
 
-func (kernelRules) Audit(ctx context.Context) ([]cli.Found, error) {
-	e, done, err := openEswitch()
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	found, err := e.Audit(ctx)
-	list := make([]cli.Found, len(found))
-	for i, f := range found {
-		list[i] = describe(f)
-	}
+func (kernelRules) Audit(ctx context.Context) (list []cli.Found, err error) {
+	err = eachEswitch(ctx, func(e *eswitch.Eswitch) error {
+		found, err := e.Audit(ctx)
+		for _, f := range found {
+			list = append(list, describe(f))
+		}
+		return err
+	})
 	return list, err
 }
 
-func (kernelRules) Flush(ctx context.Context) (int, error) {
-	e, done, err := openEswitch()
-	if err != nil {
-		return 0, err
-	}
-	defer done()
-	return e.Flush(ctx)
+func (kernelRules) Flush(ctx context.Context) (removed int, err error) {
+	err = eachEswitch(ctx, func(e *eswitch.Eswitch) error {
+		n, err := e.Flush(ctx)
+		removed += n
+		return err
+	})
+	return removed, err
 }
 
-func openEswitch() (*eswitch.Eswitch, func(), error) {
+// eachEswitch calls fn for each preference at which an agent may have put rules:
+// what it was configured with, tc itself tells. It goes on after errors.
+func eachEswitch(ctx context.Context, fn func(*eswitch.Eswitch) error) error {
 	driver, err := flower.Open(flower.Config{})
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	return eswitch.New(driver, eswitch.Config{}), func() { _ = driver.Close() }, nil
+	defer driver.Close()
+	others, err := driver.Preferences(ctx)
+	errs := []error{err}
+	for _, preference := range others {
+		if preference == flower.DefaultPreference {
+			continue
+		}
+		other, err := flower.Open(flower.Config{Preference: preference})
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		errs = append(errs, fn(eswitch.New(other, eswitch.Config{})), other.Close())
+	}
+	// The last one finds nothing of ours left that keeps a flush from releasing ports.
+	return errors.Join(append(errs, fn(eswitch.New(driver, eswitch.Config{})))...)
 }
 
 func describe(f eswitch.Found) cli.Found {

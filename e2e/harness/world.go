@@ -72,7 +72,10 @@ func (w *World) clear() {
 		}
 	}
 	for _, vm := range w.vms {
-		vm.remove() // takes both ends of its links along
+		// The kernel removes a namespace's links some time after it is gone; the next
+		// test wants the name at once.
+		_, _ = w.Try("ip", "link", "del", vm.Rep)
+		vm.remove()
 	}
 	for _, b := range w.bridges {
 		try("ovs-vsctl", "--timeout=20", "--if-exists", "del-br", b)

@@ -73,7 +73,7 @@ func (w *world) connect(tuple flows.Tuple) {
 	a += side
 	c := &conn{
 		tuple: tuple, ports: [2]flows.PortID{flows.PortID(a + 1), flows.PortID(b + 1)},
-		pps: [2]int{w.rng.IntN(400), w.rng.IntN(400)}, wrongPath: w.chance(0.05),
+		pps: [2]int{w.rng.IntN(400), w.rng.IntN(400)}, wrongPath: w.chance(0.15),
 	}
 	c.zones, c.zoned = []flows.Zone{flows.Zone(100 + a), flows.Zone(100 + b)}, true
 	if side == 0 {

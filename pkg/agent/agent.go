@@ -137,28 +137,6 @@ func (a *Agent) openEswitch() error {
 	return nil
 }
 
-// sweepAttempts is how often a sweep is tried: devices come and go under it.
-const sweepAttempts = 3
-
-// sweep removes what an earlier agent left: whether its sessions may still be
-// offloaded is not known. Nothing is offloaded while any of that may be there.
-func (a *Agent) sweep(ctx context.Context) (err error) {
-	for range sweepAttempts {
-		var n int
-		if n, err = a.eswitch.Sweep(ctx, nil); n > 0 {
-			a.log.Warn("removed rules that an earlier agent left", "rules", n)
-		}
-		if err == nil {
-			return nil
-		}
-	}
-	if !a.cfg.Engine.Enforce {
-		a.log.Warn("rules of an earlier agent may be there (flowshuntctl audit tells)", "error", err)
-		return nil
-	}
-	return err
-}
-
 // firstSession returns where the ids of this agent begin: at random, so that they
 // are not those of another life.
 func firstSession() flows.SessionID {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -36,7 +37,7 @@ func New(resync func(error)) (*Watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open network namespace: %w", err)
 	}
-	handle, err := netlink.NewHandleAt(namespace)
+	handle, err := netlink.NewHandle() // in the thread's own namespace
 	if err != nil {
 		namespace.Close()
 		return nil, fmt.Errorf("open rtnetlink: %w", err)
@@ -80,8 +81,8 @@ func (w *Watcher) Run(ctx context.Context) error {
 func (w *Watcher) follow(ctx context.Context) error {
 	broken := make(chan error, 1)
 	updates, done := make(chan netlink.LinkUpdate, 64), make(chan struct{})
-	err := netlink.LinkSubscribeWithOptions(updates, done, netlink.LinkSubscribeOptions{
-		Namespace: &w.namespace, ErrorCallback: func(err error) {
+	err := w.subscribe(updates, done, netlink.LinkSubscribeOptions{
+		ErrorCallback: func(err error) {
 			select {
 			case broken <- err: // whatever it was, a notification may be missing now
 			default:
@@ -115,6 +116,22 @@ func (w *Watcher) follow(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// subscribe changes to the watcher's namespace only from another one: to enter even
+// one's own takes CAP_SYS_ADMIN, which an agent need not have.
+func (w *Watcher) subscribe(updates chan<- netlink.LinkUpdate, done <-chan struct{}, o netlink.LinkSubscribeOptions) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	here, err := netns.Get()
+	if err != nil {
+		return err
+	}
+	defer here.Close()
+	if !here.Equal(w.namespace) {
+		o.Namespace = &w.namespace
+	}
+	return netlink.LinkSubscribeWithOptions(updates, done, o)
 }
 
 func (w *Watcher) list() error {

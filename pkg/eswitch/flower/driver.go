@@ -38,8 +38,8 @@ type Config struct {
 	// RequireHW makes Mode Both fail with ErrNotOffloaded where no driver takes the rule.
 	RequireHW bool
 	// Preference is the first of eswitch.Classes preferences, one for each class; 0
-	// means DefaultPreference. Rules at other preferences are not recognized as ours:
-	// flush before this is changed.
+	// means DefaultPreference. Rules at other preferences are not recognized as ours,
+	// except by Preferences.
 	Preference uint16
 	// Generation goes into the cookies: it tells the lives of an agent apart.
 	Generation uint8

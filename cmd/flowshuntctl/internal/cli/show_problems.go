@@ -10,9 +10,14 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/control"
 )
 
-// chosenOut reports whether a port is out of use because somebody wanted that.
-func chosenOut(p *control.Port) bool {
-	return p.Reason == flows.PortOff || p.Reason == flows.PortUnchosen
+// leftOut reports whether a port is out of use because somebody wanted that, or
+// because no port of its kind is ever used: every bridge has one of those.
+func leftOut(p *control.Port) bool {
+	switch p.Reason {
+	case flows.PortOff, flows.PortUnchosen, flows.UnsupportedInternal, flows.UnsupportedPatch, flows.UnsupportedTunnel:
+		return true
+	}
+	return false
 }
 
 // portRank orders ports: those that are wrong, those in use, those left out.
@@ -20,7 +25,7 @@ func portRank(p *control.Port) int {
 	switch {
 	case p.Usable:
 		return 1
-	case chosenOut(p):
+	case leftOut(p):
 		return 2
 	default:
 		return 0

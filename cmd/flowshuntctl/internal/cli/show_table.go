@@ -124,7 +124,7 @@ func portCounts(ports []control.Port) string {
 		parts = append(parts, fmt.Sprintf("%d refused", counts[0]))
 	}
 	if counts[2] > 0 {
-		parts = append(parts, fmt.Sprintf("%d left out by choice", counts[2]))
+		parts = append(parts, fmt.Sprintf("%d left out", counts[2]))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -33,7 +33,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.mode, "mode", "observe", "observe (decide and explain, install nothing) or enforce")
 	f.StringVar(&o.ports, "ports", "", "ports that may be offloaded: names or globs, comma-separated, or all")
 	f.StringVar(&o.wires, "wires", "", "virtual wires: pairs of ports patched to each other, as p0:p1,p2:p3")
-	f.StringVar(&o.onExit, "on-exit", "flush", "flush (take all rules out) or keep (leave them to a successor)")
+	f.StringVar(&o.onExit, "on-exit", "flush", "what a stop does with the rules: flush (take them out) or keep (traffic goes on past OVS until the next agent, or flowshuntctl flush, removes them)")
 
 	f.StringVar(&o.OVSDB, "ovsdb", "", "endpoint of the Open vSwitch database, unix:PATH or tcp:HOST:PORT (default the local one)")
 	f.StringVar(&o.OVSRundir, "ovs-rundir", "", "directory of ovs-vswitchd's pidfile (default /var/run/openvswitch)")
@@ -47,11 +47,11 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.Float64Var(&e.InsertRate, "insert-rate", e.InsertRate, "sessions per second that may be installed")
 	f.IntVar(&e.MaxFollow, "max-connections", e.MaxFollow, "connections followed at once; bounds memory")
 
-	f.Uint64Var(&e.Elephant.Bytes, "elephant-bytes", e.Elephant.Bytes, "an elephant has moved at least this many bytes,")
-	f.Float64Var(&e.Elephant.Rate, "elephant-rate", e.Elephant.Rate, "moves at least this many bytes per second,")
-	f.DurationVar(&e.Elephant.Age, "elephant-age", e.Elephant.Age, "and was followed for at least so long")
-	f.Float64Var(&e.Elephant.LeaveRate, "leave-rate", e.Elephant.LeaveRate, "it is none any more below this many bytes per second")
-	f.DurationVar(&e.Elephant.LeaveAfter, "leave-after", e.Elephant.LeaveAfter, "for so long")
+	f.Uint64Var(&e.Elephant.Bytes, "elephant-bytes", e.Elephant.Bytes, "a connection is an elephant from this many bytes on, both directions")
+	f.Float64Var(&e.Elephant.Rate, "elephant-rate", e.Elephant.Rate, "and from this many bytes per second on")
+	f.DurationVar(&e.Elephant.Age, "elephant-age", e.Elephant.Age, "and when it was followed for so long")
+	f.Float64Var(&e.Elephant.LeaveRate, "leave-rate", e.Elephant.LeaveRate, "an elephant is none any more below this many bytes per second")
+	f.DurationVar(&e.Elephant.LeaveAfter, "leave-after", e.Elephant.LeaveAfter, "for so long without a break")
 	f.DurationVar(&e.IdleAfter, "idle", e.IdleAfter, "a session without a packet for so long leaves the eswitch")
 
 	f.StringVar(&o.markOffload, "mark-offload", "", "conntrack mark that asks for offload, as VALUE/MASK")
@@ -61,7 +61,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.PollInterval, "poll-interval", o.PollInterval, "between two reads of the conntrack table")
 	f.DurationVar(&o.CountInterval, "count-interval", o.CountInterval, "between two reads of the eswitch's counters")
 	f.DurationVar(&e.ReadInterval, "read-interval", e.ReadInterval, "between two reads of the conntrack entry of an offloaded connection, while they are few")
-	f.Float64Var(&e.ReadBudget, "read-budget", e.ReadBudget, "such reads per second at most")
+	f.Float64Var(&e.ReadBudget, "read-budget", e.ReadBudget, "reads of entries of offloaded connections per second at most")
 	f.BoolVar(&e.KeepAlive, "keepalive", e.KeepAlive, "keep conntrack entries of offloaded connections alive; off only to see what happens without")
 	f.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 }
@@ -82,7 +82,7 @@ func (o *options) config() (agent.Config, error) {
 	check("on-exit", err)
 	cfg.Selected, err = path.ParseSelection(o.ports)
 	check("ports", err)
-	if cfg.Engine.Enforce && strings.TrimSpace(o.ports) == "" {
+	if cfg.Engine.Enforce && strings.Trim(o.ports, ", ") == "" {
 		check("ports", errors.New("mode enforce needs to know which ports may be offloaded: name them, or say all"))
 	}
 	cfg.Wires, err = path.ParseWires(o.wires)
@@ -98,8 +98,36 @@ func (o *options) config() (agent.Config, error) {
 	check("mark-never", err)
 	cfg.Engine.Mark.Blocked, err = parseMark(o.markCTBlocked)
 	check("mark-blocked", err)
+	check("mark-offload", neverMeant(cfg.Engine.Mark))
+	check("wires", unselected(cfg))
 	errs = append(errs, cfg.Validate())
 	return cfg, errors.Join(errs...)
+}
+
+// neverMeant returns an error where every mark that asks for offload forbids it too.
+func neverMeant(m engine.Mark) error {
+	for flag, no := range map[string]engine.MaskedMark{"mark-never": m.Never, "mark-blocked": m.Blocked} {
+		if no.Mask != 0 && m.Offload.Mask&no.Mask == no.Mask && no.Matches(m.Offload.Value) {
+			return fmt.Errorf("%#x/%#x is also --%s %#x/%#x, which goes before it: no connection would ever be offloaded by its mark",
+				m.Offload.Value, m.Offload.Mask, flag, no.Value, no.Mask)
+		}
+	}
+	return nil
+}
+
+// unselected returns an error for the end of a wire that is not among the ports.
+func unselected(cfg agent.Config) error {
+	if !cfg.Engine.Enforce {
+		return nil
+	}
+	for _, w := range cfg.Wires {
+		for _, end := range [...]string{w.A, w.B} {
+			if !cfg.Selected.Has(end) {
+				return fmt.Errorf("%s:%s: %s is not among --ports, so nothing on this wire would be offloaded: add it there", w.A, w.B, end)
+			}
+		}
+	}
+	return nil
 }
 
 func choice[T any](s string, values map[string]T) (T, error) {

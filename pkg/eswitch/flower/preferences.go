@@ -1,0 +1,55 @@
+package flower
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/flowshunt/flowshunt/pkg/eswitch"
+	"github.com/flowshunt/flowshunt/pkg/tc"
+)
+
+// Preferences returns, ascending, each Config.Preference under which rules of ours
+// stand on any device of the namespace, whoever configured it. It reads every
+// filter there is, those of others too: for once, not for always. It goes on after
+// errors.
+func (d *Driver) Preferences(ctx context.Context) ([]uint16, error) {
+	links, err := d.Links(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[uint16]bool)
+	var errs []error
+	for _, link := range links {
+		err := d.with(ctx, func(w *worker) error {
+			return w.conn.Filters(ctx, tc.Scope{Link: link, Parent: tc.Ingress, OnChain: true}, func(f *tc.Filter) error {
+				if first, ours := firstPreference(f); ours {
+					found[first] = true
+				}
+				return nil
+			})
+		})
+		if err != nil {
+			errs = append(errs, fmt.Errorf("ifindex %d: %w", link, err))
+		}
+	}
+	return slices.Sorted(maps.Keys(found)), errors.Join(errs...)
+}
+
+// firstPreference returns the preference that a driver was configured with which
+// made this rule; ours is false for a filter without our cookie, or one that is
+// like no rule of ours.
+func firstPreference(f *tc.Filter) (first uint16, ours bool) {
+	if f.Kind != tc.KindFlower || f.Handle == 0 || len(f.Actions) == 0 {
+		return 0, false
+	}
+	class, ok := eswitch.ClassOf(ruleOf(f, eswitch.Ref{Handle: f.Handle}).Tuple)
+	n := int(f.Pref) - int(class) + 1
+	if !ok || n < 1 || n+eswitch.Classes > 1<<16 {
+		return 0, false
+	}
+	d := Driver{cfg: Config{Preference: uint16(n)}}
+	return uint16(n), d.decode(f, false, new(eswitch.Found))
+}

@@ -1,0 +1,59 @@
+package flower
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/eswitch"
+	"github.com/flowshunt/flowshunt/pkg/tc"
+)
+
+func ruleFilter(t *testing.T, first uint16, proto flows.Proto, v6 bool) tc.Filter {
+	t.Helper()
+	tuple := flows.Tuple{Src: netip.MustParseAddr("10.0.0.1"), Dst: netip.MustParseAddr("10.0.0.2"), Proto: proto}
+	if v6 {
+		tuple.Src, tuple.Dst = netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
+	}
+	class, ok := eswitch.ClassOf(tuple)
+	if !ok {
+		t.Fatalf("%s has no class", tuple)
+	}
+	f := tc.Filter{Actions: make([]tc.Action, 1)}
+	d := Driver{cfg: Config{Preference: first}}
+	d.encode(&f, &eswitch.Change{Session: 5, Ref: eswitch.Ref{Link: 3, Class: class, Handle: 2},
+		Rule: flows.Rule{In: 3, Out: 4, SrcMAC: flows.MAC{2}, DstMAC: flows.MAC{4}, Tuple: tuple}})
+	return f
+}
+
+func TestFirstPreference(t *testing.T) {
+	for _, proto := range []flows.Proto{flows.TCP, flows.UDP, flows.SCTP, flows.ESP, flows.GRE} {
+		for _, v6 := range []bool{false, true} {
+			for _, want := range []uint16{1, 100, DefaultPreference, 1<<16 - 1 - uint16(eswitch.Classes)} {
+				f := ruleFilter(t, want, proto, v6)
+				if got, ours := firstPreference(&f); !ours || got != want {
+					t.Errorf("%s, IPv6 %v at %d: found %d, %v", proto, v6, want, got, ours)
+				}
+			}
+		}
+	}
+}
+
+func TestFirstPreferenceOfOthers(t *testing.T) {
+	for name, change := range map[string]func(*tc.Filter){
+		"kind":      func(f *tc.Filter) { f.Kind = "u32" },
+		"no handle": func(f *tc.Filter) { f.Handle = 0 },
+		"no action": func(f *tc.Filter) { f.Actions = nil },
+		"no cookie": func(f *tc.Filter) { f.Actions[0].Cookie = tc.Cookie{} },
+		"OVS's":     func(f *tc.Filter) { f.Actions[0].Cookie = tc.NewCookie(make([]byte, 16)) },
+		"one alien": func(f *tc.Filter) { f.Actions = append(f.Actions, tc.Action{Kind: tc.KindMirred}) },
+		"ICMP":      func(f *tc.Filter) { f.Match.IPProto = 1 },
+		"too low":   func(f *tc.Filter) { f.Pref = 0 },
+	} {
+		f := ruleFilter(t, 100, flows.UDP, false)
+		change(&f)
+		if first, ours := firstPreference(&f); ours {
+			t.Errorf("%s: taken for ours at %d", name, first)
+		}
+	}
+}
