@@ -14,8 +14,9 @@ LDFLAGS  := -s -w -X github.com/flowshunt/flowshunt/pkg/version.release=$(VERSIO
 TOOL     := go tool -modfile=hack/tools/go.mod
 
 export KERNEL RUN FUZZTIME
-# as written: make would expand the dollars of a shell command
+# as written: make would expand the dollars of a command or an expression
 override CMD := $(value CMD)
+override RUN := $(value RUN)
 export CMD
 
 .PHONY: help

@@ -45,8 +45,8 @@ func TestDemo(t *testing.T) {
 	before := watch(w, mouse)
 
 	say("\n2. THE AGENT STARTS, on all ports, in mode enforce (its default, observe, only tells what it would do).")
-	started := time.Now()
 	a := startAgent(w.World)
+	ready := a.Logged(t, patience, "ready").Time
 	session := a.Logged(t, patience, "install", "connection", iperfTuple(w)).Attrs["session"]
 	installed := a.Logged(t, patience, "installed", "session", session, "error", "<nil>").Time
 	harness.Within(t, patience, "offloaded", func() error {
@@ -55,15 +55,15 @@ func TestDemo(t *testing.T) {
 		}
 		return nil
 	})
-	say("   %.1f s after its start it had found the elephant in conntrack, learnt where its packets go\n"+
-		"   from the packets themselves, and put two tc-flower rules, one for each direction, in front of OVS.", installed.Sub(started).Seconds())
+	say("   %.1f s after it was ready it had found the elephant in conntrack, learnt where its packets go\n"+
+		"   from the packets themselves, and put two tc-flower rules, one for each direction, in front of OVS.", installed.Sub(ready).Seconds())
 	after := watch(w, mouse)
 	run(w, 9, "show")
 	run(w, 9, "sessions", "--all")
 	run(w, 99, "why", iperfTuple(w))
 	run(w, 2, "why", mouse.tuple)
 
-	say("\n3. BEFORE AND AFTER, %.0f seconds each:\n", watchTime.Seconds())
+	say("\n3. BEFORE AND AFTER, about %.0f seconds each:\n", watchTime.Seconds())
 	compare(before, after)
 
 	stopped := time.Now()
@@ -78,6 +78,7 @@ func TestDemo(t *testing.T) {
 	}
 	say("   The agent stops, too. `tc filter show` and `tc qdisc show` on both ports: nothing of ours is left.")
 	judgeDemo(t, before, after)
+	t.Log(a.Output())
 }
 
 func scene(w *harness.Pair) {
@@ -97,64 +98,73 @@ func scene(w *harness.Pair) {
 // watchTime is how long the numbers are taken.
 const watchTime = 5 * time.Second
 
-// sight is what was seen of the traffic for a while.
+// sight is what was seen of the traffic, in a second or in all.
 type sight struct {
-	took                       time.Duration
-	ovs, conntrack             int64 // packets of the elephant; OVS: of all
-	eswitch                    int64
-	slowBytes, fastBytes       int64
-	mouseConntrack, mouseBytes int64
+	ovs, conntrack, eswitch, mouse int64 // packets a second; OVS: of all traffic
+	slowBytes, fastBytes           int64 // of the elephant
+}
+
+// look is one reading of all counters. Each has its own time: to read one takes a
+// moment in which the next goes on.
+type look struct {
+	at, atOVS       time.Time
+	elephant, mouse harness.Entry
+	a, b            map[string]uint64
+	packets, bytes  uint64 // of the rules
+}
+
+func lookAt(w *harness.Pair, mouse *transfer) (l look) {
+	w.T.Helper()
+	l.at = time.Now()
+	l.elephant, l.mouse = w.Entry(iperfConntrack...), w.Entry(mouse.filter...)
+	for _, r := range w.Rules() {
+		l.packets += r.Packets()
+		l.bytes += r.Bytes()
+	}
+	l.atOVS = time.Now()
+	l.a, l.b = w.SlowPath(w.A), w.SlowPath(w.B)
+	return l
 }
 
 // watch looks at the counters of everybody, twice.
 func watch(w *harness.Pair, mouse *transfer) sight {
 	w.T.Helper()
-	look := func() (s sight, a, b map[string]uint64, at time.Time) {
-		at = time.Now()
-		e, m := w.Entry(iperfConntrack...), w.Entry(mouse.filter...)
-		s = sight{conntrack: int64(e.Packets()), slowBytes: int64(e.Bytes()), mouseConntrack: int64(m.Packets()), mouseBytes: int64(m.Bytes())}
-		a, b = w.SlowPath(w.A), w.SlowPath(w.B)
-		for _, r := range w.Rules() {
-			s.eswitch += int64(r.Packets())
-			s.fastBytes += int64(r.Bytes())
-		}
-		return s, a, b, at
-	}
-	s, a, b, at := look()
+	l := lookAt(w, mouse)
 	<-time.After(watchTime)
-	end, a2, b2, at2 := look()
+	m := lookAt(w, mouse)
+	rate := func(n uint64, took time.Duration) int64 { return int64(float64(n)/took.Seconds() + 0.5) }
+	took := m.at.Sub(l.at)
 	return sight{
-		took: at2.Sub(at), ovs: int64(harness.Grown(a, a2) + harness.Grown(b, b2)),
-		conntrack: end.conntrack - s.conntrack, eswitch: end.eswitch - s.eswitch,
-		slowBytes: end.slowBytes - s.slowBytes, fastBytes: end.fastBytes - s.fastBytes,
-		mouseConntrack: end.mouseConntrack - s.mouseConntrack, mouseBytes: end.mouseBytes - s.mouseBytes,
+		ovs:       rate(harness.Grown(l.a, m.a)+harness.Grown(l.b, m.b), m.atOVS.Sub(l.atOVS)),
+		conntrack: rate(m.elephant.Packets()-l.elephant.Packets(), took),
+		eswitch:   rate(m.packets-l.packets, took),
+		mouse:     rate(m.mouse.Packets()-l.mouse.Packets(), took),
+		slowBytes: int64(m.elephant.Bytes() - l.elephant.Bytes()), fastBytes: int64(m.bytes - l.bytes),
 	}
 }
 
 func compare(before, after sight) {
-	row := func(what string, value func(sight) any) {
-		say("   %-46s %18v %18v", what, value(before), value(after))
-	}
-	perSecond := func(n func(sight) int64) func(sight) any {
-		return func(s sight) any { return fmt.Sprintf("%.0f", float64(n(s))/s.took.Seconds()) }
-	}
 	say("   %-46s %18s %18s", "", "without Flowshunt", "with Flowshunt")
-	row("elephant: MB through Open vSwitch", func(s sight) any { return s.slowBytes / 1e6 })
-	row("elephant: MB through the eswitch", func(s sight) any { return s.fastBytes / 1e6 })
-	row("elephant: packets/s that conntrack saw", perSecond(func(s sight) int64 { return s.conntrack }))
-	row("elephant: packets/s that the eswitch forwarded", perSecond(func(s sight) int64 { return s.eswitch }))
-	row("mouse: packets/s that conntrack saw", perSecond(func(s sight) int64 { return s.mouseConntrack }))
-	row("all traffic: packets/s that Open vSwitch saw", perSecond(func(s sight) int64 { return s.ovs }))
-	say("   (OVS and conntrack count what the kernel hands over at once, up to 64 kB, the eswitch what a wire would carry)")
+	row := func(what string, value func(sight) int64) {
+		say("   %-46s %18d %18d", what, value(before), value(after))
+	}
+	row("elephant: MB through Open vSwitch", func(s sight) int64 { return s.slowBytes / 1e6 })
+	row("elephant: MB through the eswitch", func(s sight) int64 { return s.fastBytes / 1e6 })
+	row("elephant: packets/s that conntrack saw", func(s sight) int64 { return s.conntrack })
+	row("elephant: packets/s that the eswitch forwarded", func(s sight) int64 { return s.eswitch })
+	row("mouse: packets/s that conntrack saw", func(s sight) int64 { return s.mouse })
+	row("all traffic: packets/s that Open vSwitch saw", func(s sight) int64 { return s.ovs })
+	say("   (OVS and conntrack count what the kernel hands over at once, up to 64 kB; the eswitch\n" +
+		"   counts what a wire would carry)")
 }
 
 // judgeDemo fails when the numbers do not show what the words say.
 func judgeDemo(t *testing.T, before, after sight) {
 	t.Helper()
-	if before.slowBytes < 10e6 || before.eswitch != 0 || before.mouseConntrack == 0 {
+	if before.slowBytes < 10e6 || before.eswitch != 0 || before.mouse == 0 {
 		t.Errorf("before: %+v", before)
 	}
-	if after.conntrack > 3 || after.fastBytes < 10e6 || after.mouseConntrack == 0 || after.ovs > after.mouseConntrack+20 {
+	if after.conntrack > 0 || after.fastBytes < 10e6 || after.mouse == 0 || after.ovs > after.mouse+10 {
 		t.Errorf("after: %+v", after)
 	}
 }

@@ -52,8 +52,9 @@ func elephant(t *testing.T, w *harness.Pair, flags ...string) {
 		t.Logf("offloaded at most %v after it was an elephant", took)
 	}
 	bypasses(t, w)
-	miceStay(t, w)
-	fileArrives(t, w, a)
+	l := w.B.Listen(t, "tcp", transferPort, false)
+	miceStay(t, w, l)
+	fileArrives(t, w, a, l)
 	iperf.Stop()
 	rulesWithin(t, w.World, patience, 0)
 	a.Stop()
@@ -81,7 +82,8 @@ func lastBelow(t *testing.T, w *harness.Pair) time.Time {
 func bypasses(t *testing.T, w *harness.Pair) {
 	t.Helper()
 	ct := w.Entry(iperfConntrack...).Packets()
-	a, b := w.SlowPath(w.A), w.SlowPath(w.B)
+	const ipv4 = "eth_type(0x0800)" // ARP and IPv6 go on, and are not the elephant
+	a, b := w.SlowPath(w.A, ipv4), w.SlowPath(w.B, ipv4)
 	start, since := moved(w), time.Now()
 	harness.Within(t, 60*time.Second, "50 MB and 5 s past the slow path", func() error {
 		if n := moved(w) - start; n < 50e6 || time.Since(since) < 5*time.Second {
@@ -89,7 +91,7 @@ func bypasses(t *testing.T, w *harness.Pair) {
 		}
 		return nil
 	})
-	ovs := harness.Grown(a, w.SlowPath(w.A)) + harness.Grown(b, w.SlowPath(w.B))
+	ovs := harness.Grown(a, w.SlowPath(w.A, ipv4)) + harness.Grown(b, w.SlowPath(w.B, ipv4))
 	grown := int64(w.Entry(iperfConntrack...).Packets()) - int64(ct)
 	t.Logf("%d MB moved in %v; conntrack saw %d packets of it, OVS %d", (moved(w)-start)/1e6, time.Since(since).Round(time.Second), grown, ovs)
 	if grown < 0 || grown > 3 || ovs > 3 {
@@ -98,7 +100,33 @@ func bypasses(t *testing.T, w *harness.Pair) {
 }
 
 // miceStay sends small traffic beside the elephant: the slow path sees all of it.
-func miceStay(t *testing.T, w *harness.Pair) {
+func miceStay(t *testing.T, w *harness.Pair, l *harness.Peer) {
+	t.Helper()
+	chat := newTransfer(w, l, 41001)
+	chat.A.Do(chat.a, "chat 50")
+	curl(t, w)
+	ping(t, w)
+	harness.Throughout(t, 3*pollInterval, "no other session than the elephant's", func() error {
+		for _, s := range sessions(w.World) {
+			if s.Tuple != iperfTuple(w) {
+				return fmt.Errorf("%+v", s)
+			}
+		}
+		return nil
+	})
+	chat.A.Do(chat.a, "rst")
+	chat.B.Event(patience, chat.b, "reset")
+	// the handshake, the reset, and each line, with one answer to two of them at least
+	lines := chat.A.Report(chat.a).Sent / 64
+	if n := chat.packets(); lines < 20 || n < lines*3/2 {
+		t.Errorf("conntrack saw %d packets of %d lines, want all", n, lines)
+	}
+	if rules := w.Rules(); len(rules) != 2 {
+		t.Errorf("rules: %v", rules)
+	}
+}
+
+func curl(t *testing.T, w *harness.Pair) {
 	t.Helper()
 	dir := t.TempDir()
 	page := strings.Repeat("cheese\n", 100)
@@ -109,12 +137,16 @@ func miceStay(t *testing.T, w *harness.Pair) {
 	if got := w.A.Curl(t, fmt.Sprintf("http://%s/page", w.B.IP4)); got != page {
 		t.Errorf("curl got %d bytes, want %d", len(got), len(page))
 	}
-	const pings = 5
-	w.A.Run(t, "ping", "-q", "-c", fmt.Sprint(pings), "-i", "0.2", w.B.IP4.String())
 	// handshake, request, answer and FIN from both sides
 	if n := w.Entry("-p", "tcp", "--orig-port-dst", "80").Packets(); n < 8 {
 		t.Errorf("conntrack saw %d packets of curl, want all", n)
 	}
+}
+
+func ping(t *testing.T, w *harness.Pair) {
+	t.Helper()
+	const pings = 5
+	w.A.Run(t, "ping", "-q", "-c", fmt.Sprint(pings), "-i", "0.2", w.B.IP4.String())
 	entries, err := w.Conntrack("-p", "icmp")
 	var most uint64
 	for _, e := range entries {
@@ -123,21 +155,12 @@ func miceStay(t *testing.T, w *harness.Pair) {
 	if err != nil || most != 2*pings {
 		t.Errorf("conntrack saw %d packets of ping, want %d; %v %v", most, 2*pings, entries, err)
 	}
-	for _, s := range sessions(w.World) {
-		if s.Tuple != iperfTuple(w) {
-			t.Errorf("a session that should not be: %+v", s)
-		}
-	}
-	if rules := w.Rules(); len(rules) != 2 {
-		t.Errorf("rules: %v", rules)
-	}
 }
 
 // fileArrives sends a file through an offloaded connection.
-func fileArrives(t *testing.T, w *harness.Pair, a *harness.Agent) {
+func fileArrives(t *testing.T, w *harness.Pair, a *harness.Agent, l *harness.Peer) {
 	t.Helper()
 	const size = 100_000_000
-	l := w.B.Listen(t, "tcp", 9000, false)
 	c := newTransfer(w, l, 41000)
 	c.offload(t, a)
 	before := c.bypassed()

@@ -26,7 +26,7 @@ func TestOlderThanAgent(t *testing.T) {
 
 	a := startAgent(w.World, chatty...)
 	session := c.installed(t, a)
-	t.Log(a.Output())
+	t.Logf("offloaded %v after the agent was ready", a.Logged(t, patience, "installed").Time.Sub(a.Logged(t, patience, "ready").Time))
 	c.explained(t, "is OFFLOADED", "elephant")
 	if n := stat(w.World, "tap_sightings"); n == 0 {
 		t.Error("offloaded, and no packet was looked at")
