@@ -35,6 +35,10 @@ type Explanation struct {
 	Reason  flows.Reason
 }
 
+// PathCheck is the name of the check about the path of a session, which View.Paths
+// has; only the caller knows the names of ports.
+const PathCheck = "path"
+
 // Explain judges an entry as it was just read from the kernel, without changing
 // anything.
 func (g *Engine) Explain(rec *flows.Entry) Explanation {
@@ -105,7 +109,7 @@ func (g *Engine) explainWorth(e *entry) Check {
 // explainSession tells how far the offload has come, or what stopped it.
 func (g *Engine) explainSession(e *entry) []Check {
 	s := e.session
-	names := [...]string{"path", "rules installed", "read again after"}
+	names := [...]string{PathCheck, "rules installed", "read again after"}
 	list := make([]Check, len(names))
 	for i := range names {
 		list[i] = Check{Name: names[i], Outcome: NotReached}
@@ -120,7 +124,7 @@ func (g *Engine) explainSession(e *entry) []Check {
 		return list[:1]
 	}
 	if s.state > Resolving {
-		list[0] = Check{Name: names[0], Detail: fmt.Sprintf("port %d to port %d", s.paths[0].In, s.paths[0].Out)}
+		list[0] = Check{Name: PathCheck}
 	}
 	switch {
 	case s.state == Observed:

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
@@ -91,6 +92,9 @@ func (b *backend) entry(ctx context.Context, x *engine.Explanation, asked flows.
 		e.State = stateOf(&x.View)
 	}
 	for _, c := range x.Checks {
+		if p := x.View.Paths[flows.Orig]; c.Name == engine.PathCheck && p.In != 0 {
+			c.Detail = b.between(p)
+		}
 		e.Checks = append(e.Checks, checkOf(c))
 	}
 	if x.View.Session == 0 {
@@ -106,8 +110,7 @@ func (b *backend) pathCheck(ctx context.Context, rec *flows.Entry) control.Check
 	var refusal *path.Refusal
 	switch {
 	case err == nil:
-		p := answer.Paths[flows.Orig]
-		c.Detail = b.ports.name(p.In) + " to " + b.ports.name(p.Out)
+		c.Detail = b.between(answer.Paths[flows.Orig])
 	case errors.As(err, &refusal):
 		c.Result, c.Detail = control.ResultFailed, string(refusal.Reason)+": "+refusal.Detail
 	default:
@@ -115,6 +118,10 @@ func (b *backend) pathCheck(ctx context.Context, rec *flows.Entry) control.Check
 	}
 	b.taps.want()
 	return c
+}
+
+func (b *backend) between(p flows.Path) string {
+	return fmt.Sprintf("%s (%s) to %s (%s)", b.ports.name(p.In), p.SrcMAC, b.ports.name(p.Out), p.DstMAC)
 }
 
 func checkOf(c engine.Check) control.Check {
