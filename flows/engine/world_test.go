@@ -32,7 +32,6 @@ type world struct {
 	dumpAt    flows.Instant
 	dumping   *flows.Instant
 	countAt   flows.Instant
-	stopped   bool
 	nextTuple uint16
 }
 

@@ -8,9 +8,9 @@ import (
 
 // Message types: the subsystem in the upper byte, IPCTNL_MSG_CT_* in the lower.
 const (
-	msgNew    = unix.NFNL_SUBSYS_CTNETLINK<<8 | 0
-	msgGet    = unix.NFNL_SUBSYS_CTNETLINK<<8 | 1
-	msgDelete = unix.NFNL_SUBSYS_CTNETLINK<<8 | 2
+	msgNew    = unix.NFNL_SUBSYS_CTNETLINK << 8
+	msgGet    = msgNew | 1
+	msgDelete = msgNew | 2
 )
 
 // An answer or event begins with struct nlmsghdr, then struct nfgenmsg.
