@@ -26,6 +26,7 @@ type Node struct {
 var nodeSysctls = []string{
 	"net.netfilter.nf_conntrack_acct=1",
 	"net.netfilter.nf_conntrack_events=1",
+	"net.netfilter.nf_conntrack_timestamp=1",
 }
 
 // upcallUptime is the system uptime at which OVS 3.1 may start: it counts CPU
