@@ -75,7 +75,8 @@ func (g *Engine) handle(ev Event) {
 		}
 	case EntriesAppeared:
 		for i := range ev.Entries {
-			if g.entries.get(ev.Entries[i].Key) == nil {
+			// A flood of beginnings may take half of the room; a dump shows what replies.
+			if g.entries.get(ev.Entries[i].Key) == nil && g.entries.size < g.cfg.MaxFollow/2 {
 				g.entryRead(ev.At, &ev.Entries[i])
 			}
 		}

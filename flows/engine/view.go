@@ -71,16 +71,28 @@ func (g *Engine) Used() map[State]int {
 	return used
 }
 
-// OnPorts returns how many sessions each port takes part in.
-func (g *Engine) OnPorts() map[flows.PortID]int {
-	n := make(map[flows.PortID]int)
+// PortUse says how many sessions a port takes part in: with rules, or without any
+// yet, as all are in mode observe.
+type PortUse struct{ Sessions, Candidates int }
+
+// OnPorts returns the use of each port that has some.
+func (g *Engine) OnPorts() map[flows.PortID]PortUse {
+	uses := make(map[flows.PortID]PortUse)
 	for _, s := range g.sessions {
-		if s.state > Resolving {
-			n[s.paths[flows.Orig].In]++
-			n[s.paths[flows.Reply].In]++
+		if s.state == Resolving {
+			continue
+		}
+		for _, p := range s.paths {
+			use := uses[p.In]
+			if s.state.hasRules() {
+				use.Sessions++
+			} else {
+				use.Candidates++
+			}
+			uses[p.In] = use
 		}
 	}
-	return n
+	return uses
 }
 
 func (g *Engine) view(e *entry) View {

@@ -33,7 +33,7 @@ func (b *backend) Show(ctx context.Context) (control.Status, error) {
 		s.LastDump = control.Dump{At: d.at, Took: d.took, Entries: d.entries}
 	}
 	var used map[engine.State]int
-	var onPorts map[flows.PortID]int
+	var onPorts map[flows.PortID]engine.PortUse
 	var counts engine.Counts
 	err := b.loop.ask(ctx, func(e *engine.Engine) { used, onPorts, counts = e.Used(), e.OnPorts(), e.Counts() })
 	if err != nil {
@@ -50,12 +50,12 @@ func (b *backend) Show(ctx context.Context) (control.Status, error) {
 	return s, nil
 }
 
-func showPorts(t *portTable, sessions map[flows.PortID]int) []control.Port {
+func showPorts(t *portTable, uses map[flows.PortID]engine.PortUse) []control.Port {
 	list := make([]control.Port, 0, len(t.list))
 	for _, p := range t.list {
 		list = append(list, control.Port{
 			Name: p.Name, Bridge: p.Bridge, Ifindex: p.Ifindex, Usable: p.reason == "",
-			Reason: p.reason, Detail: p.detail, Sessions: uint64(sessions[p.ID]),
+			Reason: p.reason, Detail: p.detail, Sessions: uint64(uses[p.ID].Sessions), Candidates: uint64(uses[p.ID].Candidates),
 		})
 	}
 	return list
@@ -63,8 +63,10 @@ func showPorts(t *portTable, sessions map[flows.PortID]int) []control.Port {
 
 func (b *backend) budgets(used map[engine.State]int, counts engine.Counts) []control.Budget {
 	sessions, followed := 0, 0
-	for _, n := range used {
-		sessions += n
+	for state, n := range used {
+		if state != engine.Observed && state != engine.Resolving {
+			sessions += n
+		}
 	}
 	for _, n := range counts.Followed {
 		followed += n

@@ -54,9 +54,9 @@ func (x *entries) read(ctx context.Context, todo []engine.Effect) {
 			keys = append(keys, e.Entries...)
 		}
 	}
-	answers := x.answers(spans)
-	err := x.conn.Get(ctx, keys, func(i int, e *flows.Entry, err error) { answers.take(i, keys[i], e, err) })
-	x.report(answers, err)
+	x.report(x.twice(ctx, spans, func(a *answers) error {
+		return x.conn.Get(ctx, keys, func(i int, e *flows.Entry, err error) { a.take(i, keys[i], e, err) })
+	}))
 }
 
 func (x *entries) keepAlive(ctx context.Context, todo []engine.Effect) {
@@ -72,14 +72,29 @@ func (x *entries) keepAlive(ctx context.Context, todo []engine.Effect) {
 			}
 		}
 	}
-	answers := x.answers(spans)
-	err := x.conn.Refresh(ctx, refreshes, func(i int, e *flows.Entry, err error) {
-		if errors.Is(err, conntrack.ErrClosing) && e != nil {
-			err = nil // that it is closing is an answer, which the engine understands
-		}
-		answers.take(i, keys[i], e, err)
-	})
-	x.report(answers, err)
+	x.report(x.twice(ctx, spans, func(a *answers) error {
+		return x.conn.Refresh(ctx, refreshes, func(i int, e *flows.Entry, err error) {
+			if errors.Is(err, conntrack.ErrClosing) && e != nil {
+				err = nil // that it is closing is an answer, which the engine understands
+			}
+			a.take(i, keys[i], e, err)
+		})
+	}))
+}
+
+// twice carries out a request for many, and once more if it failed as a whole: every
+// session of it would have to leave.
+func (x *entries) twice(ctx context.Context, spans []span, request func(*answers) error) (*answers, error) {
+	a := x.answers(spans)
+	if len(spans) == 0 {
+		return a, nil
+	}
+	err := request(a)
+	if err != nil && ctx.Err() == nil {
+		a = x.answers(spans)
+		err = request(a)
+	}
+	return a, err
 }
 
 func (x *entries) relax(ctx context.Context, todo []engine.Effect) {
