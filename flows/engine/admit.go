@@ -17,6 +17,25 @@ func (g *Engine) admit() {
 	if len(g.waiting) == 0 {
 		return
 	}
+	if g.hasRoom() || g.now >= g.displace { // else their order does not matter
+		g.sortWaiting()
+		g.displaceLeast()
+		g.beginFirst()
+	}
+	obstacle := flows.RateLimited
+	if len(g.sessions) >= g.cfg.Capacity {
+		obstacle = flows.TableFull
+	}
+	for _, e := range g.waiting {
+		g.setReason(e, obstacle, "")
+	}
+}
+
+func (g *Engine) hasRoom() bool {
+	return len(g.sessions) < g.cfg.Capacity && g.inserts.tokens >= 1
+}
+
+func (g *Engine) sortWaiting() {
 	slices.SortStableFunc(g.waiting, func(a, b *entry) int {
 		switch {
 		case b.value().less(a.value()):
@@ -26,7 +45,10 @@ func (g *Engine) admit() {
 		}
 		return 0
 	})
-	g.displaceLeast()
+}
+
+// beginFirst begins sessions from the head of the waiting list while there is room.
+func (g *Engine) beginFirst() {
 	began := 0
 	for _, e := range g.waiting {
 		if len(g.sessions) >= g.cfg.Capacity || !g.inserts.take(1) {
@@ -36,13 +58,6 @@ func (g *Engine) admit() {
 		began++
 	}
 	g.waiting = slices.Delete(g.waiting, 0, began)
-	obstacle := flows.RateLimited
-	if len(g.sessions) >= g.cfg.Capacity {
-		obstacle = flows.TableFull
-	}
-	for _, e := range g.waiting {
-		g.setReason(e, obstacle, "")
-	}
 }
 
 // dropUnwanted takes entries off the waiting list that no longer want to be offloaded.
