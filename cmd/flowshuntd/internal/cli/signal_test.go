@@ -26,7 +26,9 @@ func TestMain(m *testing.M) {
 // The first signal asks for a stop, the second one does not wait for it.
 func TestSignals(t *testing.T) {
 	for _, first := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
-		cmd := exec.Command(os.Args[0])
+		// Whoever runs the tests may ignore signals (nohup, a shell's background), which
+		// is inherited.
+		cmd := exec.Command("env", "--default-signal=HUP,INT,TERM,PIPE", os.Args[0])
 		cmd.Env = append(os.Environ(), "FLOWSHUNT_TEST_HANGS=1")
 		out, err := cmd.StdoutPipe()
 		if err != nil {
@@ -38,6 +40,8 @@ func TestSignals(t *testing.T) {
 		t.Cleanup(func() { _ = cmd.Process.Kill() })
 		line := func(want string) {
 			t.Helper()
+			timer := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+			defer timer.Stop()
 			buf := make([]byte, 100)
 			if n, err := out.Read(buf); err != nil || strings.TrimSpace(string(buf[:n])) != want {
 				t.Fatalf("%q, %v, want %q", buf[:n], err, want)
