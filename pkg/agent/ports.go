@@ -45,11 +45,9 @@ type ports struct {
 
 // portTable is what is known of the ports at one moment. It is never changed.
 type portTable struct {
-	list      []portStatus
-	byID      map[flows.PortID]portStatus
-	connected bool
-	hwOffload bool
-	forced    flows.Reason // why observe is forced
+	list   []portStatus
+	byID   map[flows.PortID]portStatus
+	forced flows.Reason // why observe is forced
 }
 
 // portStatus is a port with why it cannot be used, if so.
@@ -140,7 +138,7 @@ func (p *ports) checkDatabase(s *ovsdb.Snapshot) {
 }
 
 func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State) *portTable {
-	t := &portTable{byID: make(map[flows.PortID]portStatus), connected: s.Connected, hwOffload: s.Switch.HWOffload}
+	t := &portTable{byID: make(map[flows.PortID]portStatus)}
 	switch {
 	case s.Switch.HWOffload:
 		t.forced = flows.OVSHWOffload
