@@ -48,21 +48,26 @@ const (
 	InstallFailed Reason = "install-failed"   // the eswitch refused a rule
 	RelaxFailed   Reason = "relax-failed"     // the TCP window checks could not be relaxed
 	KeepFailed    Reason = "keepalive-failed" // the conntrack entry could not be kept alive
+	Lifetime      Reason = "max-lifetime"     // was offloaded for as long as the bound allows
+	MACAgeing     Reason = "mac-ageing"       // OVS would forget where its endpoint is without seeing a packet
 )
 
 // Reasons from ports and paths.
 const (
-	PathUnknown   Reason = "path-unknown"    // no packet or FDB entry tells the ports and MACs
-	PathAmbiguous Reason = "path-ambiguous"  // more than one answer fits
-	PathChanged   Reason = "path-changed"    // OVS would do something else now
-	ZoneUnknown   Reason = "zone-unknown"    // the same tuple stands in zones that no port explains
-	PortOff       Reason = "port-off"        // external_ids:flowshunt=off
-	PortUnchosen  Reason = "port-unselected" // not among --ports
-	PortDown      Reason = "port-down"       // no carrier or administratively down
-	PortGone      Reason = "port-gone"       // the port was deleted or replaced
-	PortUnready   Reason = "port-unready"    // the eswitch cannot take rules of ours there
-	PortQoS       Reason = "port-qos"        // policing or QoS, which a rule would bypass
-	PortMirrored  Reason = "port-mirrored"   // a mirror, sFlow, NetFlow or IPFIX looks at it
+	PathUnknown   Reason = "path-unknown"     // no packet or FDB entry tells the ports and MACs
+	PathAmbiguous Reason = "path-ambiguous"   // more than one answer fits
+	PathChanged   Reason = "path-changed"     // OVS would do something else now
+	PathDropped   Reason = "path-dropped"     // OVS drops the packets of a direction
+	PathDoubted   Reason = "path-unvalidated" // something changed, and OVS did not confirm the path in time
+	SGUnknown     Reason = "sg-unknown"       // the port has security groups, and nothing says what they permit
+	ZoneUnknown   Reason = "zone-unknown"     // the same tuple stands in zones that no port explains
+	PortOff       Reason = "port-off"         // external_ids:flowshunt=off
+	PortUnchosen  Reason = "port-unselected"  // not among --ports
+	PortDown      Reason = "port-down"        // no carrier or administratively down
+	PortGone      Reason = "port-gone"        // the port was deleted or replaced
+	PortUnready   Reason = "port-unready"     // the eswitch cannot take rules of ours there
+	PortQoS       Reason = "port-qos"         // policing or QoS, which a rule would bypass
+	PortMirrored  Reason = "port-mirrored"    // a mirror, sFlow, NetFlow or IPFIX looks at it
 )
 
 // Reasons why a path cannot be carried by a rule.
@@ -78,4 +83,8 @@ const (
 	UnsupportedBond     Reason = "path-unsupported/bond"
 	UnsupportedHairpin  Reason = "path-unsupported/hairpin"
 	UnsupportedBridges  Reason = "path-unsupported/bridges"
+	UnsupportedOutputs  Reason = "path-unsupported/outputs"   // several output ports, as of a flood
+	UnsupportedGroup    Reason = "path-unsupported/group"     // an OpenFlow group, whose changes nobody tells
+	UnsupportedUpcall   Reason = "path-unsupported/userspace" // OVS wants to see each packet
+	UnsupportedAction   Reason = "path-unsupported/action"    // any other action; the detail names it
 )

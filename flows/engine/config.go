@@ -26,9 +26,12 @@ type Config struct {
 	KeepAlive bool // refresh conntrack timeouts from hardware counters; off only in tests of that
 	Timeouts  Timeouts
 
-	IdleAfter   time.Duration // without a packet in the eswitch: the session leaves
-	NoHitsAfter time.Duration // without a hit while conntrack grows: the session leaves
-	Displace    float64       // a waiting connection displaces one whose rate, times this, is lower
+	IdleAfter      time.Duration // without a packet in the eswitch: the session leaves
+	NoHitsAfter    time.Duration // without a hit while conntrack grows: the session leaves
+	ValidateWithin time.Duration // after a doubt about its path a session is confirmed within this, or leaves
+	MaxLifetime    time.Duration // a session leaves after so long, to be decided anew; 0: never
+
+	Displace float64 // a waiting connection displaces one whose rate, times this, is lower
 
 	FirstSession flows.SessionID // ids count up from here; zero means 1
 }
@@ -98,6 +101,9 @@ func DefaultConfig() Config {
 		IdleAfter:    10 * time.Second,
 		NoHitsAfter:  4 * time.Second,
 		Displace:     1.5,
+
+		ValidateWithin: time.Second,
+		MaxLifetime:    time.Hour,
 	}
 }
 
@@ -116,6 +122,8 @@ func (c Config) Validate() error {
 	positive("read budget", c.ReadBudget > 0)
 	positive("idle time", c.IdleAfter > 0)
 	positive("no-hits time", c.NoHitsAfter > 0)
+	positive("validation bound", c.ValidateWithin > 0)
+	positive("maximum lifetime", c.MaxLifetime >= 0)
 	if c.Displace < 1 {
 		errs = append(errs, fmt.Errorf("displacement factor %g would let two sessions displace each other for ever: want at least 1", c.Displace))
 	}

@@ -14,6 +14,18 @@ type Resolve struct {
 	Session flows.SessionID
 	Op      uint64
 	Entry   flows.EntryKey
+	States  []flows.ZoneState // of all entries with the tuple of Entry, in either orientation
+}
+
+// Validate asks whether OVS would do with packets of a session what its rules do;
+// answered by Validated. Its Op counts apart from that of the other effects. It must not be
+// answered from knowledge that is older than the last PathsDoubted before it.
+type Validate struct {
+	Session flows.SessionID
+	Op      uint64
+	Tuple   flows.Tuple // of the original direction
+	Paths   flows.Paths
+	States  []flows.ZoneState // as in Resolve
 }
 
 // Relax changes the TCP window checks of all entries of a session; answered by Relaxed.
@@ -71,6 +83,7 @@ type KeepAlive struct {
 }
 
 func (Resolve) effect()   {}
+func (Validate) effect()  {}
 func (Relax) effect()     {}
 func (Install) effect()   {}
 func (Remove) effect()    {}

@@ -49,7 +49,10 @@ type PathResolved struct {
 	Paths   flows.Paths
 	// Zones are the zones of the two ports, where they have some. Empty means that
 	// no port tells its zone; then the connection must stand in one zone only.
-	Zones  []flows.Zone
+	Zones []flows.Zone
+	// Plain means that nothing on the way changes what a PacketMatch looks at, so that
+	// a doubt about other packets is none about these.
+	Plain  bool
 	Reason flows.Reason
 	Detail string
 }
@@ -59,6 +62,50 @@ type PathRefused struct {
 	Session flows.SessionID
 	Reason  flows.Reason
 	Detail  string
+}
+
+// PathsDoubted says that OVS may treat some packets differently now than it did. What
+// it may touch is validated within Config.ValidateWithin, or leaves.
+type PathsDoubted struct {
+	// Ports are those whose packets may be concerned, because the change is on the way
+	// that they take; nil means all.
+	Ports []flows.PortID
+	// Matches narrow that further, by union, for sessions whose path is plain; nil
+	// means every packet.
+	Matches []flows.PacketMatch
+}
+
+// Validated answers Validate. Without a Reason, OVS would do with packets of the session,
+// at a moment after Validate was ordered, what its rules do.
+type Validated struct {
+	Session flows.SessionID
+	Op      uint64       // of the Validate
+	Zones   []flows.Zone // as in PathResolved
+	Plain   bool         // likewise
+	Reason  flows.Reason
+	Detail  string
+}
+
+// RulesFound tells, once and before anything is installed, which complete sessions of an
+// earlier agent the eswitch has. It comes after the ports and a complete dump, by which
+// they are judged: those whose connection is not there any more, or may not be offloaded,
+// are removed.
+type RulesFound struct{ Sessions []FoundSession }
+
+// FoundSession is one of them. A port that no OVS port stands for is 0.
+type FoundSession struct {
+	ID    flows.SessionID
+	Tuple flows.Tuple // of the original direction
+	Paths flows.Paths
+	Count [2]flows.Counters // by Dir, since the rules were installed
+	InHW  bool
+}
+
+// MACAgeing says that OVS has not seen a packet from a station for so long that it will
+// forget where it is. One session that comes from there is led through OVS.
+type MACAgeing struct {
+	Port flows.PortID
+	MAC  flows.MAC
 }
 
 // Relaxed answers Relax.
@@ -129,6 +176,10 @@ func (Hint) event()            {}
 func (Sighted) event()         {}
 func (PathResolved) event()    {}
 func (PathRefused) event()     {}
+func (PathsDoubted) event()    {}
+func (Validated) event()       {}
+func (RulesFound) event()      {}
+func (MACAgeing) event()       {}
 func (Relaxed) event()         {}
 func (Installed) event()       {}
 func (Removed) event()         {}

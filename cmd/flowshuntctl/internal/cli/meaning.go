@@ -45,6 +45,11 @@ var meanings = map[flows.Reason]string{
 
 	flows.PathUnknown:   "Neither packets nor the learned addresses of OVS tell where its packets come in and go out.",
 	flows.PathAmbiguous: "More than one way through OVS fits it. The agent never guesses.",
+	flows.Lifetime:      "It was offloaded for as long as --max-lifetime allows; it comes back after a fresh decision.",
+	flows.MACAgeing:     "OVS was about to forget where its endpoint is; it comes back when OVS has seen a packet.",
+	flows.PathDropped:   "OVS drops its packets.",
+	flows.PathDoubted:   "Something changed in OVS, and the path was not confirmed in time (--validate-within).",
+	flows.SGUnknown:     "Its port has security groups (iface-id), and nothing says what they permit; --trust-ovs lets OVS's own flows stand for them.",
 	flows.PathChanged:   "OVS would send its packets another way now; the way is being found out again.",
 	flows.ZoneUnknown:   "The same tuple stands in several conntrack zones, and no port explains which belong together.",
 	flows.PortOff:       "A port of it is excluded: external_ids:flowshunt=off on its interface.",
@@ -65,5 +70,9 @@ var meanings = map[flows.Reason]string{
 	flows.UnsupportedDatapath: "Its bridge runs on a datapath other than the kernel's.",
 	flows.UnsupportedBond:     "A port of it is a bond, which rules cannot follow yet.",
 	flows.UnsupportedHairpin:  "It leaves by the port it came in on.",
+	flows.UnsupportedOutputs:  "OVS sends its packets to several ports.",
+	flows.UnsupportedGroup:    "An OpenFlow group decides where its packets go, and OVS does not tell when that changes.",
+	flows.UnsupportedUpcall:   "OVS wants to see each of its packets.",
+	flows.UnsupportedAction:   "OVS does something with its packets that a rule cannot do.",
 	flows.UnsupportedBridges:  "It crosses more bridges than can be followed yet.",
 }

@@ -1,0 +1,59 @@
+package megaflow
+
+// Field is a part of a flow key, named as ovs-fields(7) does.
+type Field uint8
+
+// The fields that an IP packet without a tunnel can have. In a Key each has its own
+// bits; IPSrc, IPDst, CTLabel, CTIPSrc and CTIPDst have 128, IPv4 addresses being in
+// the last 32 of them.
+const (
+	RecircID Field = iota
+	InPort         // of the datapath, or of a bridge: whoever makes Flows and Packets agrees
+	SkbPriority
+	SkbMark
+	DPHash
+	EthSrc
+	EthDst
+	EthType // of what is behind a VLAN tag
+	VLANTCI // 0: no tag; else with the CFI bit, as OVS has it
+	IPProto
+	IPTOS
+	IPTTL
+	IPFrag // 0: not a fragment; else OVS_FRAG_TYPE_*
+	IPv6Label
+	TPSrc
+	TPDst
+	TCPFlags
+	CTState // OVS_CS_F_*
+	CTZone
+	CTMark
+	CTIPProto
+	CTTPSrc
+	CTTPDst
+	IPSrc
+	IPDst
+	CTLabel
+	CTIPSrc
+	CTIPDst
+	numFields
+)
+
+// place says where a Key has a field.
+type place struct {
+	word, shift, bits uint8 // bits 128: this word and the next
+}
+
+var places = [numFields]place{
+	RecircID: {0, 0, 32}, InPort: {0, 32, 32},
+	SkbPriority: {1, 0, 32}, SkbMark: {1, 32, 32},
+	EthSrc: {2, 0, 48}, EthType: {2, 48, 16},
+	EthDst: {3, 0, 48}, VLANTCI: {3, 48, 16},
+	IPProto: {4, 0, 8}, IPTOS: {4, 8, 8}, IPTTL: {4, 16, 8}, IPFrag: {4, 24, 8}, DPHash: {4, 32, 32},
+	TPSrc: {5, 0, 16}, TPDst: {5, 16, 16}, TCPFlags: {5, 32, 16}, CTZone: {5, 48, 16},
+	CTState: {6, 0, 32}, CTMark: {6, 32, 32},
+	CTIPProto: {7, 0, 8}, CTTPSrc: {7, 8, 16}, CTTPDst: {7, 24, 16}, IPv6Label: {7, 40, 20},
+	IPSrc: {8, 0, 128}, IPDst: {10, 0, 128},
+	CTLabel: {12, 0, 128}, CTIPSrc: {14, 0, 128}, CTIPDst: {16, 0, 128},
+}
+
+const keyWords = 18

@@ -1,0 +1,57 @@
+package megaflow
+
+import "encoding/binary"
+
+// Key has a value, or a mask, for every Field. It is comparable.
+type Key [keyWords]uint64
+
+// Uint returns a field of at most 64 bits.
+func (k *Key) Uint(f Field) uint64 {
+	p := places[f]
+	return k[p.word] >> p.shift & (1<<p.bits - 1)
+}
+
+// SetUint sets a field of at most 64 bits; bits of v that it does not have are cut off.
+func (k *Key) SetUint(f Field, v uint64) {
+	p := places[f]
+	mask := uint64(1<<p.bits-1) << p.shift
+	k[p.word] = k[p.word]&^mask | v<<p.shift&mask
+}
+
+// Wide returns a field of 128 bits, most significant byte first.
+func (k *Key) Wide(f Field) (v [16]byte) {
+	p := places[f]
+	binary.BigEndian.PutUint64(v[:8], k[p.word])
+	binary.BigEndian.PutUint64(v[8:], k[p.word+1])
+	return v
+}
+
+// SetWide sets a field of 128 bits.
+func (k *Key) SetWide(f Field, v [16]byte) {
+	p := places[f]
+	k[p.word] = binary.BigEndian.Uint64(v[:8])
+	k[p.word+1] = binary.BigEndian.Uint64(v[8:])
+}
+
+// Match is a set of packets: those whose key agrees with Key under Mask. Bits of Key
+// outside Mask are 0.
+type Match struct{ Key, Mask Key }
+
+// SetUint adds a condition on a field of at most 64 bits.
+func (m *Match) SetUint(f Field, value, mask uint64) {
+	m.Key.SetUint(f, value&mask)
+	m.Mask.SetUint(f, mask)
+}
+
+// SetWide adds a condition on a field of 128 bits.
+func (m *Match) SetWide(f Field, value, mask [16]byte) {
+	for i := range value {
+		value[i] &= mask[i]
+	}
+	m.Key.SetWide(f, value)
+	m.Mask.SetWide(f, mask)
+}
+
+// Packet is what is known of a packet. Bits of Key outside Known are 0: the DSCP and
+// the TTL of the next packet of a connection, say, are not known.
+type Packet struct{ Key, Known Key }
