@@ -41,15 +41,17 @@ func build(r *replica, ids *identities) *Snapshot {
 func switchOf(r *replica) Switch {
 	for _, row := range r.switches.rows { // the schema allows one
 		return Switch{
-			Present:        true,
-			HWOffload:      parseTrue(row.OtherConfig["hw-offload"]),
-			TCPolicy:       row.OtherConfig["tc-policy"],
-			OVSVersion:     deref(row.OVSVersion),
-			DBVersion:      deref(row.DbVersion),
-			DatapathTypes:  slices.Sorted(slices.Values(row.DatapathTypes)),
-			InterfaceTypes: slices.Sorted(slices.Values(row.IfaceTypes)),
-			SystemID:       row.ExternalIDs["system-id"],
-			ExternalIDs:    row.ExternalIDs,
+			Present:         true,
+			HWOffload:       parseTrue(row.OtherConfig["hw-offload"]),
+			TCPolicy:        row.OtherConfig["tc-policy"],
+			Applied:         row.CurCfg,
+			FlowRestoreWait: parseTrue(row.OtherConfig["flow-restore-wait"]),
+			OVSVersion:      deref(row.OVSVersion),
+			DBVersion:       deref(row.DbVersion),
+			DatapathTypes:   slices.Sorted(slices.Values(row.DatapathTypes)),
+			InterfaceTypes:  slices.Sorted(slices.Values(row.IfaceTypes)),
+			SystemID:        row.ExternalIDs["system-id"],
+			ExternalIDs:     row.ExternalIDs,
 		}
 	}
 	return Switch{}
@@ -91,6 +93,7 @@ func (b *builder) portFacts(row *vswitchd.Port, bridge *Bridge, mirror Mirroring
 		DatapathType:  bridge.DatapathType,
 		LocalVLANZone: localVLAN(row, &found),
 		VLAN:          vlanOf(row, &found),
+		Protected:     row.Protected,
 		Mirror:        mirror,
 		Sampling:      bridge.Sampling,
 	}

@@ -39,12 +39,14 @@ type Port struct {
 	// candidate only: the database does not say which firewall is in use.
 	LocalVLANZone OptionalZone
 
-	VLAN     VLAN
-	Bond     Bond
-	Policing Policing
-	QoS      string // type of the Port's QoS row, "unknown" if it has none; empty = no QoS
-	Mirror   Mirroring
-	Sampling Sampling // of the bridge
+	VLAN VLAN
+	// Protected ports exchange no packets with each other.
+	Protected bool
+	Bond      Bond
+	Policing  Policing
+	QoS       string // type of the Port's QoS row, "unknown" if it has none; empty = no QoS
+	Mirror    Mirroring
+	Sampling  Sampling // of the bridge
 
 	// Problems lists what could not be understood; those fields are not set.
 	Problems []string
