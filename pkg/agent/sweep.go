@@ -31,7 +31,7 @@ func (a *Agent) sweep(ctx context.Context) (err error) {
 }
 
 func (a *Agent) sweepOnce(ctx context.Context) (int, error) {
-	n, err := a.eswitch.Sweep(ctx, nil)
+	n, err := a.eswitch.Sweep(ctx)
 	if a.driver == nil {
 		return n, err
 	}
@@ -51,6 +51,6 @@ func sweepAt(ctx context.Context, preference uint16) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err = eswitch.New(driver, eswitch.Config{}).Sweep(ctx, nil)
+	n, err = eswitch.New(driver, eswitch.Config{}).Sweep(ctx)
 	return n, errors.Join(err, driver.Close())
 }
