@@ -26,8 +26,10 @@ type ports struct {
 	inventory *ovsdb.Inventory
 	links     *link.Watcher
 	paths     *path.Resolver
-	fdb       *path.FDB
+	judge     interface{ SetPorts(*path.Ports) }
 	taps      *taps
+	doubts    *doubts
+	rows      rowDoubts
 	eswitch   interface {
 		PreparePort(ctx context.Context, link int32) error
 		ReleasePort(ctx context.Context, link int32) error
@@ -45,9 +47,10 @@ type ports struct {
 
 // portTable is what is known of the ports at one moment. It is never changed.
 type portTable struct {
-	list   []portStatus
-	byID   map[flows.PortID]portStatus
-	forced flows.Reason // why observe is forced
+	list    []portStatus
+	byID    map[flows.PortID]portStatus
+	bridges []bridgeFacts
+	forced  flows.Reason // why observe is forced
 }
 
 // portStatus is a port with why it cannot be used, if so.
@@ -87,7 +90,8 @@ func (p *ports) update(ctx context.Context) error {
 		return err
 	}
 	p.publish(table)
-	p.fdb.Retain(func(bridge string) bool { _, ok := snapshot.Bridge(bridge); return ok })
+	p.doubts.hold(snapshot.Switch.FlowRestoreWait)
+	p.rows.compare(snapshot, table.bridges)
 	p.release(ctx, keep)
 	return nil
 }
@@ -120,7 +124,9 @@ func (p *ports) publish(table *portTable) {
 		states[i] = engine.PortState{ID: s.ID, Reason: s.reason}
 	}
 	p.now.Store(table)
-	p.paths.SetPorts(path.NewPorts(known))
+	ports := path.NewPorts(known)
+	p.judge.SetPorts(ports)
+	p.paths.SetPorts(ports)
 	p.taps.set(table.list)
 	p.loop.post(
 		engine.ModeChanged{Enforce: p.cfg.Engine.Enforce && table.forced == "", Reason: table.forced},
@@ -154,9 +160,13 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State) *portTable 
 		}
 		port.ID = p.ids.of(s.Ports[i].ID, dev.Life, port)
 		status := portStatus{Port: port, reason: path.Usable(port, p.cfg.Selected)}
+		if status.reason == "" && s.Ports[i].IfaceID != "" && !p.cfg.TrustOVS {
+			status.reason, status.detail = flows.SGUnknown, "iface-id "+s.Ports[i].IfaceID
+		}
 		t.list = append(t.list, status)
 	}
 	p.ids.end()
+	t.bridges = bridgesOf(s, t.list)
 	return t
 }
 
@@ -219,6 +229,14 @@ func (p *ports) ifindex(id flows.PortID) (int32, bool) {
 	return s.Ifindex, ok && s.reason == ""
 }
 
+// bridges returns the bridges on the kernel's datapath.
+func (p *ports) bridges() []bridgeFacts {
+	if t := p.now.Load(); t != nil {
+		return t.bridges
+	}
+	return nil
+}
+
 // name returns the name of a port, "" for none.
 func (p *ports) name(id flows.PortID) string {
 	if t := p.now.Load(); t != nil {
@@ -229,12 +247,9 @@ func (p *ports) name(id flows.PortID) string {
 
 // portOf flattens a row for the resolver.
 func portOf(row *ovsdb.Port, up bool) path.Port {
-	tagged := row.VLAN.Mode != "access" && row.VLAN.Mode != "trunk" || row.VLAN.Mode == "trunk" && row.VLAN.HasTag
 	port := path.Port{
 		Name: row.Name, Bridge: row.Bridge, Datapath: row.DatapathType, Type: row.Type,
 		Ofport: row.OFPort, Ifindex: row.Ifindex, AttachedMAC: row.AttachedMAC,
-		Trunk: tagged || len(row.VLAN.Trunks) > 0,
-		Zone:  row.OVNZone.Zone, HasZone: row.OVNZone.Known,
 		Bond: row.Bond.Members > 1, Up: up, Optout: row.Wish == ovsdb.WishOff,
 		QoS:      row.Policing.Active() || row.QoS != "",
 		Mirrored: row.Mirror.Watched() || row.Sampling.Active(),
