@@ -16,7 +16,7 @@ const maxChains = 4096
 
 // Tracer asks OVS what it would do with a packet; *ofproto.Tracer is one.
 type Tracer interface {
-	Trace(ctx context.Context, q ofproto.Query) (ofproto.Trace, error)
+	Trace(ctx context.Context, q ofproto.Query) (*ofproto.Trace, error)
 }
 
 // chains composes paths from traces. OVS says with each which packets it holds for,
@@ -39,7 +39,7 @@ type chainKey struct {
 // chain is the answer of one trace.
 type chain struct {
 	table *megaflow.Table
-	trace ofproto.Trace
+	trace *ofproto.Trace
 }
 
 func (c *chains) forget() {
@@ -101,7 +101,7 @@ func (c *chains) trace(ctx context.Context, q Question, state flows.ZoneState) (
 		Tuple: q.Tuple, Reply: q.Dir == flows.Reply, Mark: state.Mark, Labels: state.Labels,
 	})
 	if err != nil {
-		return chain{}, fmt.Errorf("ofproto/trace: %w", err)
+		return chain{}, err
 	}
 	return chain{megaflow.NewTable(trace.Stages), trace}, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/megaflow"
+	"github.com/flowshunt/flowshunt/pkg/ofproto"
 )
 
 // settled is how long after a doubt the datapath's flows may still be old: OVS
@@ -89,8 +90,10 @@ func refusalOf(err error) error {
 	if r, ok := errors.AsType[*megaflow.Refusal](err); ok {
 		return &Refusal{Reason: r.Reason, Detail: r.Detail}
 	}
-	if errors.Is(err, megaflow.ErrUnknown) {
-		return refuse(flows.PathUnknown, "%v", err)
+	for _, answer := range []error{megaflow.ErrUnknown, ofproto.ErrQuery, ofproto.ErrStages, ofproto.ErrFailed, ofproto.ErrFormat} {
+		if errors.Is(err, answer) {
+			return refuse(flows.PathUnknown, "%v", err)
+		}
 	}
 	return err
 }

@@ -46,7 +46,9 @@ func (e *evidence) possible(wires []Wire) []pair {
 			case !o.mayReach(r.port) || !r.mayReach(o.port):
 			case anyWire(wires, o.port, r.port) && !onWires(wires, o.port, r.port):
 			case o.port == r.port:
-				hairpin = append(hairpin, p)
+				if refusal := p.refusal(); refusal == nil || refusal.Reason == flows.UnsupportedHairpin {
+					hairpin = append(hairpin, p)
+				}
 			default:
 				found = append(found, p)
 			}
@@ -55,5 +57,26 @@ func (e *evidence) possible(wires []Wire) []pair {
 	if len(found) == 0 {
 		return hairpin
 	}
-	return found
+	return preferMirrored(found)
+}
+
+// preferMirrored returns, of pairs that are all between the same two ports, those in
+// which each side sends to the MAC that the other sends from, if there are any: behind
+// the ports may be routers and then MACs that differ, but an answer to the very sender
+// is the better explanation.
+func preferMirrored(pairs []pair) []pair {
+	var mirrored []pair
+	a, b := pairs[0].ports()
+	for _, p := range pairs {
+		if c, d := p.ports(); c != a || d != b {
+			return pairs
+		}
+		if o, r := p.sides[0], p.sides[1]; o.SrcMAC == r.DstMAC && o.DstMAC == r.SrcMAC {
+			mirrored = append(mirrored, p)
+		}
+	}
+	if len(mirrored) > 0 {
+		return mirrored
+	}
+	return pairs
 }

@@ -188,7 +188,7 @@ func (r *Resolver) unrelated(e *evidence) *Refusal {
 			}
 		}
 		if dropped == len(sides) {
-			return missing(flows.PathDropped, "%s packets at %s: %s", flows.Dir(dir), sides[0], sides[0].refusal.Detail)
+			return refuse(flows.PathDropped, "%s packets at %s: %s", flows.Dir(dir), sides[0], sides[0].refusal.Detail)
 		}
 	}
 	return missing(flows.PathUnknown, "the packets seen so far do not belong together%s", e.disbelief)
