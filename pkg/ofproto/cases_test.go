@@ -1,11 +1,11 @@
 package ofproto
 
-
 // The pipelines of the cases. Packets to port N of the destination address 10.0.N.2
 // take table N.
 const br0Groups = `
 group_id=1,type=all,bucket=bucket_id:1,actions=output:2,bucket=bucket_id:2,actions=output:3
 group_id=2,type=select,selection_method=hash,fields=ip_src,bucket=bucket_id:1,actions=output:2
+group_id=3,type=select,selection_method=dp_hash,bucket=bucket_id:1,actions=output:2,bucket=bucket_id:2,actions=output:3
 `
 
 const br0Flows = `
@@ -38,6 +38,9 @@ table=1,priority=9,ip,nw_dst=10.0.24.0/24,actions=conjunction(5,1/2)
 table=1,priority=9,ip,nw_src=10.0.0.0/16,actions=conjunction(5,2/2)
 table=1,priority=9,conj_id=5,ip,actions=ct(table=2,zone=10)
 table=1,priority=9,ip,nw_dst=10.0.25.0/24,actions=ct(table=48,zone=10)
+table=1,priority=9,ip,nw_dst=10.0.26.0/24,actions=group:3
+table=1,priority=9,ip,nw_dst=10.0.27.0/24,actions=move:NXM_OF_ETH_DST[]->NXM_OF_ETH_SRC[],output:2
+table=1,priority=9,ip,nw_dst=10.0.28.0/24,actions=resubmit(,49)
 table=2,ct_state=+trk+est,ct_mark=0/1,ct_label=0/0x10000000000000001,actions=resubmit(,3)
 table=2,ct_state=+trk+est,ct_mark=1/1,actions=drop
 table=3,tcp,tp_dst=80/0xfff0,actions=output:2
@@ -62,6 +65,8 @@ table=46,tcp,tcp_flags=+ack-syn,nw_ttl=64,nw_tos=0,dl_src=02:00:00:00:00:00/ff:f
 table=47,ip,ct_state=+trk,actions=ct_clear,output:2
 table=48,ip,ct_state=+est,ct_nw_src=10.0.0.1,ct_nw_proto=6,ct_tp_dst=80,actions=output:2
 table=48,priority=1,actions=drop
+table=49,priority=2,tun_id=7,tun_src=192.0.2.0/24,in_port=1,actions=drop
+table=49,priority=1,ip,actions=output:2
 ` + deep
 
 // 13 passes through conntrack: zone N goes on in table 50+N.

@@ -7,7 +7,8 @@
 //
 //   - Each recirculation through conntrack is resumed with the state of one
 //     --ct-next; when these run out OVS goes on with a new connection, which is an
-//     error here. Recirculations for other reasons (MPLS, bonds) consume none.
+//     error here. Recirculations for other reasons (dp_hash groups, bonds, MPLS) are
+//     not followed by OVS, which is an error too.
 //   - ct_mark and ct_label of the asked packet hold in all stages of one bridge,
 //     whatever the zone, and are lost where the packet crosses a patch port, though
 //     the zone behind it has marks of its own. A stage matches on what it was traced
@@ -16,6 +17,10 @@
 //   - in_port is the OpenFlow port of the bridge that was asked, in every stage, also
 //     behind patch ports. The stages after the first are tied by their recirculation
 //     id, so they are kept without it. Numbers in actions are the datapath's.
+//   - The original tuple of the connection cannot be given: a pipeline that matches on
+//     ct_nw_src and the like is traced with zeros, and its stage matches on them. One
+//     mask is missing in the text: that of ct_tp_src and ct_tp_dst where ct_nw_proto is
+//     not looked at.
 //   - Several --ct-next have one state: a trace cannot be in the reply direction in
 //     one zone and in the original one in another.
 //   - A trace has no packet, so it learns no MAC, sends nothing and changes nothing

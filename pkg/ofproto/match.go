@@ -2,6 +2,7 @@ package ofproto
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -120,10 +121,23 @@ func setSpecial(m *megaflow.Match, name, value string) error {
 		m.SetWide(megaflow.CTLabel, v, mask)
 		return err
 	}
-	if strings.HasPrefix(name, "tun_") {
-		return &megaflow.Refusal{Reason: flows.UnsupportedTunnel, Detail: "OVS looks at " + clip(name)}
+	if strings.HasPrefix(name, "tun_") || strings.HasPrefix(name, "gtpu_") {
+		return setTunnel(name, value)
 	}
 	return fmt.Errorf("%w: unknown field", ErrFormat)
+}
+
+// setTunnel accepts that a packet is in no tunnel, as all are that this package asks
+// about.
+func setTunnel(name, value string) error {
+	value, _, _ = strings.Cut(value, "/")
+	switch {
+	case slices.Contains([]string{"0", "0x0", "0.0.0.0", "::", "NP"}, value):
+		return nil
+	case strings.HasPrefix(value, "-") && !strings.Contains(value, "+"): // flags, all of them clear
+		return nil
+	}
+	return &megaflow.Refusal{Reason: flows.UnsupportedTunnel, Detail: "OVS looks at " + clip(name)}
 }
 
 // addUint adds a condition on some bits of a field to what there is.
@@ -139,10 +153,17 @@ func setPart(m *megaflow.Match, f megaflow.Field, value string, bits, shift int,
 	return err
 }
 
+// reservedPorts are the ports that OVS writes as words (OpenFlow 1.0 numbers). All
+// but LOCAL stand where a pipeline has overwritten the port.
+var reservedPorts = map[string]uint64{
+	"UNSET": 65527, "IN_PORT": 65528, "TABLE": 65529, "NORMAL": 65530, "FLOOD": 65531,
+	"ALL": 65532, "CONTROLLER": 65533, "LOCAL": 65534, "ANY": 65535, "NONE": 65535,
+}
+
 // portNumber reads an OpenFlow port of a bridge.
 func portNumber(s string) (uint64, error) {
-	if s == "LOCAL" {
-		return 65534, nil
+	if port, ok := reservedPorts[s]; ok {
+		return port, nil
 	}
 	return number(s, 16)
 }

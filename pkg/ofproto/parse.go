@@ -2,6 +2,8 @@ package ofproto
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -38,11 +40,7 @@ func parse(q *Query, text string) (*Trace, error) {
 	for p.stage(0); p.more && p.err == nil; {
 		p.stage(p.heading())
 	}
-	for id, open := range p.open {
-		if open {
-			p.failf("recirc(%#x) is not followed", id)
-		}
-	}
+	p.followed()
 	if p.err != nil {
 		return nil, p.err
 	}
@@ -92,6 +90,20 @@ func (p *parser) exactly(want string) {
 	}
 }
 
+// followed checks that nothing is missing: OVS traces only the recirculations of
+// conntrack, not those of groups, bonds and MPLS.
+func (p *parser) followed() {
+	for _, id := range slices.Sorted(maps.Keys(p.open)) {
+		switch {
+		case !p.open[id]:
+		case p.trace.Groups:
+			p.refuse(flows.UnsupportedGroup, fmt.Sprintf("the trace ends at recirc(%#x)", id))
+		default:
+			p.refuse(flows.UnsupportedAction, fmt.Sprintf("the trace ends at recirc(%#x)", id))
+		}
+	}
+}
+
 // heading reads what is between two stages and returns the recirculation id of the
 // second one.
 func (p *parser) heading() uint32 {
@@ -102,11 +114,11 @@ func (p *parser) heading() uint32 {
 	_, known := p.open[uint32(id)]
 	switch {
 	case p.err != nil:
-	case err != nil || !known:
+	case err != nil || id == 0 || !known:
 		p.failf("recirc(%s) comes from nowhere", clip(text))
 	case strings.HasPrefix(how, " - resume conntrack with default ct_state="):
 		p.fail(ErrStages)
-	case how != "" && how != " - resume conntrack with ct_state="+p.query.state("|"):
+	case how != " - resume conntrack with ct_state="+p.query.state("|"):
 		p.failf("recirc(%s)%s", clip(text), clip(how))
 	}
 	if strings.HasPrefix(p.rest, "Replacing ") {
@@ -157,7 +169,7 @@ func (p *parser) tie(m *megaflow.Match, id uint32) {
 	if uint32(m.Key.Uint(megaflow.RecircID)) != id || m.Mask.Uint(megaflow.RecircID) != 1<<32-1 {
 		p.failf("the megaflow is not that of recirc(%#x)", id)
 	}
-	if m.Mask.Uint(megaflow.InPort) != 0 && uint32(m.Key.Uint(megaflow.InPort)) != p.query.InPort {
+	if id == 0 && m.Mask.Uint(megaflow.InPort) != 0 && uint32(m.Key.Uint(megaflow.InPort)) != p.query.InPort {
 		p.failf("the megaflow is not that of port %d", p.query.InPort)
 	}
 	if id != 0 {

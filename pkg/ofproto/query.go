@@ -63,7 +63,8 @@ func (q *Query) state(sep string) string {
 }
 
 // flow writes the packet as ovs-fields(7) describes. A TCP packet in the middle of
-// a connection has ACK; a pipeline may look for SYN, FIN and RST.
+// a connection has ACK; a pipeline may look for SYN, FIN and RST. OVS takes tp_src for
+// TCP's alone.
 func (q *Query) flow() string {
 	var b strings.Builder
 	t, address := q.Tuple, "nw"
@@ -73,7 +74,7 @@ func (q *Query) flow() string {
 	fmt.Fprintf(&b, "%s,in_port=%d,dl_src=%v,dl_dst=%v,%s_src=%v,%s_dst=%v,nw_ttl=64",
 		q.protocol(), q.InPort, q.SrcMAC, q.DstMAC, address, t.Src, address, t.Dst)
 	if q.named() {
-		fmt.Fprintf(&b, ",tp_src=%d,tp_dst=%d", t.SrcPort, t.DstPort)
+		fmt.Fprintf(&b, ",%v_src=%d,%v_dst=%d", t.Proto, t.SrcPort, t.Proto, t.DstPort)
 	}
 	if t.Proto == flows.TCP {
 		b.WriteString(",tcp_flags=ack")

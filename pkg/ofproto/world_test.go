@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -89,6 +90,9 @@ func (w *world) flows(t testing.TB, bridge, groups, flows string) {
 	}
 }
 
+// nested finds ids and ports inside of actions that are kept as text.
+var nested = regexp.MustCompile(`\b(recirc|le)\(\w+\)`)
+
 var portLine = regexp.MustCompile(`(?m)^ +(\S+) \d+/(\d+): `)
 
 // portNames maps the datapath's port numbers to names.
@@ -120,7 +124,7 @@ func render(tr *Trace, names map[uint32]string) string {
 			case megaflow.CT:
 				words = append(words, renderCT(a))
 			case megaflow.Unsupported:
-				words = append(words, fmt.Sprintf("%s<%s>", a.Reason, a.Name))
+				words = append(words, fmt.Sprintf("%s<%s>", a.Reason, nested.ReplaceAllString(a.Name, "$1(N)")))
 			}
 		}
 		lines = append(lines, cmp.Or(strings.Join(words, " "), "drop"))
@@ -128,11 +132,27 @@ func render(tr *Trace, names map[uint32]string) string {
 	return strings.Join(lines, "\n")
 }
 
+// outputs names the ports that a trace without recirculations puts the packet out
+// at. The order of a flood is that of a hash table.
+func outputs(tr *Trace, names map[uint32]string) string {
+	var words []string
+	for _, a := range tr.Stages[0].Actions {
+		if out, ok := a.(megaflow.Output); ok {
+			words = append(words, names[out.Port])
+		}
+	}
+	slices.Sort(words)
+	return strings.Join(words, " ")
+}
+
 func renderCT(ct megaflow.CT) string {
 	s := fmt.Sprintf("ct(%d", ct.Zone)
-	for word, set := range map[string]bool{" commit": ct.Commit, " force": ct.Force, " nat": ct.NAT, " range": ct.NATRange, " helper": ct.Helper != ""} {
-		if set {
-			s += word // at most one in the cases
+	for _, flag := range []struct {
+		word string
+		set  bool
+	}{{" commit", ct.Commit}, {" force", ct.Force}, {" nat", ct.NAT}, {" range", ct.NATRange}, {" helper", ct.Helper != ""}} {
+		if flag.set {
+			s += flag.word
 		}
 	}
 	if ct.MarkMask != 0 {
