@@ -22,6 +22,7 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
 	"github.com/flowshunt/flowshunt/pkg/link"
 	"github.com/flowshunt/flowshunt/pkg/path"
+	"github.com/flowshunt/flowshunt/pkg/tc"
 	"github.com/flowshunt/flowshunt/pkg/unixctl"
 )
 
@@ -36,6 +37,7 @@ type Agent struct {
 	links     *link.Watcher
 	paths     *path.Resolver
 	driver    *flower.Driver
+	deletions *tc.Watcher
 	eswitch   *eswitch.Eswitch
 	conns     connections
 	control   net.Listener
@@ -49,6 +51,7 @@ type Agent struct {
 	entries   *entries
 	rules     *rules
 	counter   *counter
+	vanished  *vanished
 	parts     []*component
 	readiness readiness
 }
@@ -124,14 +127,17 @@ func (a *Agent) acquire(ctx context.Context) error {
 func (a *Agent) openEswitch() error {
 	driver := a.cfg.driver
 	if driver == nil {
-		tc, err := flower.Open(flower.Config{
+		opened, err := flower.Open(flower.Config{
 			Mode: a.cfg.Hardware, RequireHW: a.cfg.RequireHW, Preference: a.cfg.Preference,
 			Generation: uint8(a.cfg.Engine.FirstSession >> 32),
 		})
 		if err != nil {
 			return err
 		}
-		a.driver, driver = tc, tc
+		a.driver, driver = opened, opened
+		if a.deletions, err = opened.Watch(); err != nil {
+			return err
+		}
 	}
 	a.eswitch = eswitch.New(driver, eswitch.Config{})
 	return nil
@@ -168,7 +174,7 @@ func (a *Agent) build() {
 	a.entries = &entries{conn: a.conns.work, loop: l, todo: newQueue[engine.Effect](), health: part("conntrack-entries")}
 	a.taps = newTaps(a.paths, l, part("taps"))
 	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, paths: a.paths, fdb: fdb, taps: a.taps,
-		eswitch: a.eswitch, loop: l, health: ovs}
+		eswitch: a.eswitch, loop: l, health: ovs, again: make(chan struct{}, 1)}
 	if a.driver != nil {
 		a.ports.probe = a.driver.Probe
 	}
@@ -176,7 +182,8 @@ func (a *Agent) build() {
 	a.rechecker = &rechecker{paths: a.paths, loop: l, interval: time.Second, grace: a.cfg.OVSGrace, health: part("ovs-vswitchd")}
 	eswitchHealth := part("eswitch")
 	a.rules = newRules(a.eswitch, a.ports.ifindex, l, eswitchHealth, a.log)
-	a.counter = &counter{eswitch: a.eswitch, loop: l, interval: a.cfg.CountInterval, health: eswitchHealth}
+	a.counter = &counter{eswitch: a.eswitch, loop: l, interval: a.cfg.CountInterval, health: eswitchHealth, now: make(chan struct{}, 1)}
+	a.vanished = &vanished{deletions: a.deletions, ports: a.ports, counter: a.counter, health: part("tc-events")}
 }
 
 // dispatch hands effects to their executors.
@@ -234,7 +241,7 @@ func (a *Agent) watch(ctx context.Context) error {
 			return err
 		}
 		for _, f := range []func(context.Context) error{
-			a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.rechecker.run, a.announce,
+			a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.rechecker.run, a.vanished.run, a.announce,
 		} {
 			watch(f)
 		}
@@ -278,6 +285,9 @@ func (a *Agent) close() {
 		_ = a.control.Close()
 	}
 	a.conns.close()
+	if a.deletions != nil {
+		_ = a.deletions.Close()
+	}
 	if a.driver != nil {
 		_ = a.driver.Close()
 	}

@@ -37,6 +37,7 @@ type ports struct {
 	probe  func(ctx context.Context, link int32) error
 	loop   *loop
 	health *component
+	again  chan struct{} // a value asks for an update
 
 	ids      identities
 	prepared map[int32]bool // ports with what is ours; true: released once
@@ -66,6 +67,7 @@ func (p *ports) run(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-p.links.Changed():
+		case <-p.again:
 		case <-retry.C:
 		case <-ctx.Done():
 			return nil
@@ -75,6 +77,9 @@ func (p *ports) run(ctx context.Context) error {
 		}
 	}
 }
+
+// soon asks for an update: what was prepared may be gone.
+func (p *ports) soon() { signal(p.again) }
 
 // update reads everything again: changes only wake. An error is one that no retry
 // can mend.
