@@ -116,6 +116,8 @@ func cooldown(cause flows.Reason, fails uint8) time.Duration {
 	switch cause {
 	case flows.Mouse:
 		return 0 // its rate is measured anew anyway
+	case flows.RulesGone:
+		return 250 * time.Millisecond // nothing speaks against it; the next dump comes later than that
 	case flows.PathUnknown, flows.PathAmbiguous, flows.PathChanged, flows.ZoneUnknown:
 		return backoff(time.Second, fails, 30*time.Second)
 	case flows.UnsupportedVLAN, flows.UnsupportedRouted, flows.UnsupportedInternal, flows.UnsupportedPatch,
