@@ -174,7 +174,7 @@ func (a *Agent) build() {
 	a.entries = &entries{conn: a.conns.work, loop: l, todo: newQueue[engine.Effect](), health: part("conntrack-entries")}
 	a.taps = newTaps(a.paths, l, part("taps"))
 	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, paths: a.paths, fdb: fdb, taps: a.taps,
-		eswitch: a.eswitch, loop: l, health: ovs, again: make(chan struct{}, 1)}
+		eswitch: a.eswitch, loop: l, health: ovs, again: make(chan struct{}, 1), announce: a.links.Announce}
 	if a.driver != nil {
 		a.ports.probe = a.driver.Probe
 	}
