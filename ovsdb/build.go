@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/flowshunt/flowshunt/ovsdb/vswitchd"
 )
@@ -11,15 +12,18 @@ import (
 // builder makes the content of a snapshot from a replica.
 type builder struct {
 	r     *replica
+	last  *memory
 	ports []Port
 	seen  map[string]identity
 	order []string // uuids, in the order of ports
 }
 
-// build returns the content of the replica with port ids from ids. The fields
-// that concern the connection are left to the caller.
-func build(r *replica, ids *identities) *Snapshot {
-	b := builder{r: r, seen: map[string]identity{}}
+// build returns the content of the replica with port ids from ids, and with what
+// rows are known to have had and last keeps. The fields that concern the connection
+// are left to the caller.
+func build(r *replica, ids *identities, last *memory) *Snapshot {
+	last.begin(time.Now())
+	b := builder{r: r, last: last, seen: map[string]identity{}}
 	s := &Snapshot{Switch: switchOf(r), Bridges: []Bridge{}}
 	for uuid, row := range r.bridges.rows {
 		bridge := newBridge(uuid, row, r)
@@ -69,6 +73,7 @@ func (b *builder) addBridge(uuid string, row *vswitchd.Bridge, bridge *Bridge) {
 		facts := b.portFacts(port, bridge, mirror)
 		for _, ifaceUUID := range port.Interfaces {
 			if iface, ok := b.r.interfaces.rows[ifaceUUID]; ok {
+				iface = b.last.recall(ifaceUUID, iface)
 				b.addPort(uuid, ifaceUUID, newPort(facts, iface, port, bridge))
 			}
 		}

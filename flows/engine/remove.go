@@ -127,6 +127,8 @@ func cooldown(cause flows.Reason, fails uint8) time.Duration {
 		return 0 // its rate is measured anew anyway
 	case flows.Lifetime, flows.MACAgeing:
 		return 50 * time.Millisecond // for some packets to take the slow path
+	case flows.RulesGone:
+		return 250 * time.Millisecond // nothing speaks against it; the next dump comes later than that
 	case flows.PathUnknown, flows.PathAmbiguous, flows.PathChanged, flows.PathDoubted, flows.ZoneUnknown:
 		return backoff(time.Second, fails, 30*time.Second)
 	case flows.UnsupportedVLAN, flows.UnsupportedRouted, flows.UnsupportedInternal, flows.UnsupportedPatch,

@@ -25,6 +25,7 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/link"
 	"github.com/flowshunt/flowshunt/pkg/ofproto"
 	"github.com/flowshunt/flowshunt/pkg/path"
+	"github.com/flowshunt/flowshunt/pkg/tc"
 	"github.com/flowshunt/flowshunt/pkg/unixctl"
 )
 
@@ -44,6 +45,7 @@ type Agent struct {
 	judge     judge
 	paths     *path.Resolver
 	driver    *flower.Driver
+	deletions *tc.Watcher
 	eswitch   *eswitch.Eswitch
 	found     []eswitch.Adopted // of an earlier agent, until the engine has them
 	conns     connections
@@ -61,6 +63,7 @@ type Agent struct {
 	entries   *entries
 	rules     *rules
 	counter   *counter
+	vanished  *vanished
 	parts     []*component
 	readiness readiness
 }
@@ -136,14 +139,17 @@ func (a *Agent) acquire(ctx context.Context) error {
 func (a *Agent) openEswitch() error {
 	driver := a.cfg.driver
 	if driver == nil {
-		tc, err := flower.Open(flower.Config{
+		opened, err := flower.Open(flower.Config{
 			Mode: a.cfg.Hardware, RequireHW: a.cfg.RequireHW, Preference: a.cfg.Preference,
 			Generation: uint8(a.cfg.Engine.FirstSession >> 32),
 		})
 		if err != nil {
 			return err
 		}
-		a.driver, driver = tc, tc
+		a.driver, driver = opened, opened
+		if a.deletions, err = opened.Watch(); err != nil {
+			return err
+		}
 	}
 	a.eswitch = eswitch.New(driver, eswitch.Config{})
 	return nil
@@ -184,7 +190,8 @@ func (a *Agent) build() {
 	a.entries = &entries{conn: a.conns.work, loop: l, todo: newQueue[engine.Effect](), health: part("conntrack-entries")}
 	a.taps = newTaps(a.paths, l, part("taps"))
 	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, paths: a.paths, judge: a.judge, taps: a.taps,
-		doubts: a.doubts, rows: rowDoubts{doubts: a.doubts}, eswitch: a.eswitch, loop: l, health: ovs}
+		doubts: a.doubts, rows: rowDoubts{doubts: a.doubts}, eswitch: a.eswitch, loop: l, health: ovs,
+		again: make(chan struct{}, 1), announce: a.links.Announce}
 	if a.driver != nil {
 		a.ports.probe = a.driver.Probe
 	}
@@ -196,7 +203,8 @@ func (a *Agent) build() {
 	a.stations = &stations{fdb: &ofproto.FDB{Caller: vswitchd}, bridges: a.ports.bridges, doubts: a.doubts, loop: l, health: part("fdb")}
 	eswitchHealth := part("eswitch")
 	a.rules = newRules(a.eswitch, a.ports.ifindex, l, eswitchHealth, a.log)
-	a.counter = &counter{eswitch: a.eswitch, loop: l, interval: a.cfg.CountInterval, health: eswitchHealth}
+	a.counter = &counter{eswitch: a.eswitch, loop: l, interval: a.cfg.CountInterval, health: eswitchHealth, now: make(chan struct{}, 1)}
+	a.vanished = &vanished{deletions: a.deletions, ports: a.ports, counter: a.counter, health: part("tc-events")}
 }
 
 // dispatch hands effects to their executors.
@@ -256,7 +264,7 @@ func (a *Agent) watch(ctx context.Context) error {
 			return err
 		}
 		for _, f := range []func(context.Context) error{
-			a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.monitors.run, a.stations.run, a.adopt, a.announce,
+			a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.vanished.run, a.monitors.run, a.stations.run, a.adopt, a.announce,
 		} {
 			watch(f)
 		}
@@ -300,6 +308,9 @@ func (a *Agent) close() {
 		_ = a.control.Close()
 	}
 	a.conns.close()
+	if a.deletions != nil {
+		_ = a.deletions.Close()
+	}
 	if a.driver != nil {
 		_ = a.driver.Close()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -36,9 +37,12 @@ type ports struct {
 	}
 	// probe asks, at a prepared port, whether the kernel can execute rules at all;
 	// nil: it can.
-	probe  func(ctx context.Context, link int32) error
-	loop   *loop
-	health *component
+	probe func(ctx context.Context, link int32) error
+	// announce makes OVS look at a device again.
+	announce func(link int32) error
+	loop     *loop
+	health   *component
+	again    chan struct{} // a value asks for an update
 
 	ids      identities
 	prepared map[int32]bool // ports with what is ours; true: released once
@@ -69,6 +73,7 @@ func (p *ports) run(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-p.links.Changed():
+		case <-p.again:
 		case <-retry.C:
 		case <-ctx.Done():
 			return nil
@@ -78,6 +83,9 @@ func (p *ports) run(ctx context.Context) error {
 		}
 	}
 }
+
+// soon asks for an update: what was prepared may be gone.
+func (p *ports) soon() { signal(p.again) }
 
 // update reads everything again: changes only wake. An error is one that no retry
 // can mend.
@@ -209,6 +217,9 @@ func (p *ports) release(ctx context.Context, keep map[int32]bool) {
 			continue
 		}
 		err := p.eswitch.ReleasePort(ctx, ifindex)
+		if err == nil && p.policed(ifindex) {
+			err = p.announce(ifindex)
+		}
 		if err != nil {
 			p.health.note(err)
 		}
@@ -217,6 +228,14 @@ func (p *ports) release(ctx context.Context, keep map[int32]bool) {
 		}
 	}
 	p.prepared = next
+}
+
+// policed reports whether OVS shall police the port. It cannot while our qdisc is in
+// the place of its own: it has tried, most likely, when the rate was configured, and
+// does not try again before it hears of a change of the device.
+func (p *ports) policed(link int32) bool {
+	t := p.now.Load()
+	return t != nil && slices.ContainsFunc(t.list, func(s portStatus) bool { return s.Ifindex == link && s.QoS })
 }
 
 // ifindex returns the network device of a port that can be used.
