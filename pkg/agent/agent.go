@@ -51,6 +51,7 @@ type Agent struct {
 	counter   *counter
 	parts     []*component
 	readiness readiness
+	metering  *metering // nil: nobody asked for metrics
 }
 
 // Run runs an agent until ctx ends. An error before that says what keeps it from
@@ -103,6 +104,9 @@ func (a *Agent) acquire(ctx context.Context) error {
 	}
 	if a.control, err = control.Listen(ctx, a.cfg.Control); err != nil {
 		return fmt.Errorf("control: %w", err)
+	}
+	if err := a.listenForMetrics(ctx); err != nil {
+		return fmt.Errorf("metrics: %w", err)
 	}
 	if err := a.conns.open(); err != nil {
 		return fmt.Errorf("conntrack: %w", err)
@@ -177,6 +181,7 @@ func (a *Agent) build() {
 	eswitchHealth := part("eswitch")
 	a.rules = newRules(a.eswitch, a.ports.ifindex, l, eswitchHealth, a.log)
 	a.counter = &counter{eswitch: a.eswitch, loop: l, interval: a.cfg.CountInterval, health: eswitchHealth}
+	a.meter()
 }
 
 // dispatch hands effects to their executors.
@@ -206,7 +211,7 @@ func (a *Agent) run(ctx context.Context) error {
 	defer stopExecutors()
 	inner, innerCtx := errgroup.WithContext(executors)
 	for _, f := range []func(context.Context) error{
-		a.loop.run, a.resolver.run, a.entries.run, a.rules.run, a.counter.run, a.serveControl,
+		a.loop.run, a.resolver.run, a.entries.run, a.rules.run, a.counter.run, a.serveControl, a.serveMetrics,
 	} {
 		inner.Go(func() error { return f(innerCtx) })
 	}
@@ -277,6 +282,7 @@ func (a *Agent) close() {
 	if a.control != nil {
 		_ = a.control.Close()
 	}
+	a.metering.close()
 	a.conns.close()
 	if a.driver != nil {
 		_ = a.driver.Close()
