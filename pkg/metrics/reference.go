@@ -29,8 +29,9 @@ the first of their kind; a port's disappear five minutes after the port. The rea
 
 - OVS and conntrack do not see what the eswitch forwards: bytes of a port are OVS's own **plus**
   ` + "`flowshunt_port_offloaded_bytes_total`" + `.
-- tc leaves the Ethernet header (14 bytes a packet) out of the bytes that it counts in software; OVS counts it. Many
-  NICs count it in hardware too. Where it matters add 14 times ` + "`flowshunt_port_offloaded_packets_total`" + `.
+- Bytes are those that the eswitch counts. tc in software leaves out the Ethernet header, and where the device merges
+  packets (GRO) all headers but those of the first; many NICs count every byte of the frame. Adding 14 bytes for each
+  packet of ` + "`flowshunt_port_offloaded_packets_total`" + ` corrects software without GRO; bill by what your NIC was measured to do.
 - A packet counts at the port where it came in (` + "`direction=\"rx\"`" + `) and at the port where it went out (` + "`\"tx\"`" + `). Do not add the two.
 - A session that ends stays counted. Not counted are its packets between the last reading of the eswitch and its end:
   up to one ` + "`--count-interval`" + ` for each session.
