@@ -66,6 +66,7 @@ type Agent struct {
 	vanished  *vanished
 	parts     []*component
 	readiness readiness
+	metering  *metering // nil: nobody asked for metrics
 }
 
 // Run runs an agent until ctx ends. An error before that says what keeps it from
@@ -118,6 +119,9 @@ func (a *Agent) acquire(ctx context.Context) error {
 	}
 	if a.control, err = control.Listen(ctx, a.cfg.Control); err != nil {
 		return fmt.Errorf("control: %w", err)
+	}
+	if err := a.listenForMetrics(ctx); err != nil {
+		return fmt.Errorf("metrics: %w", err)
 	}
 	if err := a.conns.open(); err != nil {
 		return fmt.Errorf("conntrack: %w", err)
@@ -205,6 +209,7 @@ func (a *Agent) build() {
 	a.rules = newRules(a.eswitch, a.ports.ifindex, l, eswitchHealth, a.log)
 	a.counter = &counter{eswitch: a.eswitch, loop: l, interval: a.cfg.CountInterval, health: eswitchHealth, now: make(chan struct{}, 1)}
 	a.vanished = &vanished{deletions: a.deletions, ports: a.ports, counter: a.counter, health: part("tc-events")}
+	a.meter()
 }
 
 // dispatch hands effects to their executors.
@@ -236,7 +241,7 @@ func (a *Agent) run(ctx context.Context) error {
 	defer stopExecutors()
 	inner, innerCtx := errgroup.WithContext(executors)
 	for _, f := range []func(context.Context) error{
-		a.loop.run, a.resolver.run, a.validator.run, a.entries.run, a.rules.run, a.counter.run, a.serveControl,
+		a.loop.run, a.resolver.run, a.validator.run, a.entries.run, a.rules.run, a.counter.run, a.serveControl, a.serveMetrics,
 	} {
 		inner.Go(func() error { return f(innerCtx) })
 	}
@@ -307,6 +312,7 @@ func (a *Agent) close() {
 	if a.control != nil {
 		_ = a.control.Close()
 	}
+	a.metering.close()
 	a.conns.close()
 	if a.deletions != nil {
 		_ = a.deletions.Close()

@@ -10,6 +10,7 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/control"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
+	"github.com/flowshunt/flowshunt/pkg/metrics"
 	"github.com/flowshunt/flowshunt/pkg/path"
 )
 
@@ -37,6 +38,7 @@ type Config struct {
 
 	KeepOnExit bool // leave the rules in place for a successor
 	Control    control.Socket
+	Metrics    metrics.Config
 	Log        *slog.Logger // nil: nothing is logged
 
 	// Of tests; nil: tc, and the judge that asks OVS.
@@ -65,7 +67,7 @@ func DefaultConfig() Config {
 
 // Validate says what is wrong with c, or nil.
 func (c Config) Validate() error {
-	errs := []error{c.Engine.Validate()}
+	errs := []error{c.Engine.Validate(), c.Metrics.Validate()}
 	if c.PollInterval < 10*time.Millisecond {
 		errs = append(errs, fmt.Errorf("poll interval %v: want at least 10ms", c.PollInterval))
 	}

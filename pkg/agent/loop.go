@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
 )
 
@@ -14,6 +15,7 @@ const tick = 20 * time.Millisecond
 
 // message is an event on its way to the engine, and what to do once it took it.
 type message struct {
+	at    flows.Instant // when it was posted
 	event engine.Event
 	done  func()
 }
@@ -30,6 +32,7 @@ type loop struct {
 	ended   chan struct{} // closed when nobody answers any more
 	dropped atomic.Bool   // hints were lost since the last step
 	effects func([]engine.Effect)
+	watch   func(now flows.Instant, events []message, effects []engine.Effect) // nil: nobody does
 }
 
 var errEnded = errors.New("the agent is going down")
@@ -42,8 +45,9 @@ func newLoop(c clock, e *engine.Engine, effects func([]engine.Effect)) *loop {
 // post hands events to the engine.
 func (l *loop) post(events ...engine.Event) {
 	list := make([]message, len(events))
+	now := l.clock.now()
 	for i, ev := range events {
-		list[i].event = ev
+		list[i].at, list[i].event = now, ev
 	}
 	l.inbox.put(list...)
 }
@@ -95,10 +99,16 @@ func (l *loop) step() {
 	for i, m := range messages {
 		events[i] = m.event
 	}
+	now := l.clock.now()
 	if l.dropped.Swap(false) {
 		events = append(events, engine.Lost{})
+		messages = append(messages, message{at: now, event: engine.Lost{}})
 	}
-	l.effects(l.engine.Step(l.clock.now(), events))
+	effects := l.engine.Step(now, events)
+	if l.watch != nil {
+		l.watch(now, messages, effects)
+	}
+	l.effects(effects)
 	for _, m := range messages {
 		if m.done != nil {
 			m.done()

@@ -14,6 +14,7 @@ import (
 	"github.com/flowshunt/flowshunt/flows/engine"
 	"github.com/flowshunt/flowshunt/pkg/agent"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
+	"github.com/flowshunt/flowshunt/pkg/metrics"
 )
 
 // invoke runs a command line against an agent that ends at once.
@@ -51,6 +52,10 @@ func TestRefusedFlags(t *testing.T) {
 		{"--poll-interval=1ms", []string{"poll interval", "at least 10ms"}},
 		{"--idle=1s --count-interval=500ms", []string{"idle time", "count interval"}},
 		{"--leave-rate=1e9", []string{"leave rate"}},
+		{"--metrics-listen=:9474", []string{`":9474"`, "ADDR:PORT", "[::]:9474"}},
+		{"--metrics-listen=0.0.0.0:9474", []string{"0.0.0.0:9474", "plain text", "--metrics-tls-cert", "--metrics-insecure"}},
+		{"--metrics-insecure", []string{"--metrics-insecure", "without --metrics-listen"}},
+		{"--metrics-listen=[::1]:9474 --metrics-tls-cert=c", []string{"--metrics-tls-key"}},
 		{"--log-level=loud", []string{"--log-level", "loud"}},
 		{"--poll-interval=soon", []string{"--poll-interval", "soon"}},
 		{"--no-such-flag", []string{"--no-such-flag"}},
@@ -99,7 +104,8 @@ func TestDefaults(t *testing.T) {
 func TestFlags(t *testing.T) {
 	cfg, code, stderr := invoke(t, nil, "--mode=enforce", "--ports=tap*,p0,p1", "--wires=p0:p1", "--on-exit=keep",
 		"--hardware=require", "--mark-offload=4/6", "--mark-never=8", "--mark-blocked=", "--preference=100",
-		"--control-socket=/x", "--control-group=g", "--ovsdb=tcp:h:1", "--ovs-rundir=/r", "--keepalive=false")
+		"--control-socket=/x", "--control-group=g", "--ovsdb=tcp:h:1", "--ovs-rundir=/r", "--keepalive=false",
+		"--metrics-listen=0.0.0.0:9474", "--metrics-tls-cert=/c", "--metrics-tls-key=/k", "--metrics-tls-client-ca=/ca")
 	if code != ExitOK {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
@@ -107,6 +113,9 @@ func TestFlags(t *testing.T) {
 	if !cfg.Engine.Enforce || !cfg.KeepOnExit || !cfg.RequireHW || cfg.Hardware != flower.Both || cfg.Preference != 100 ||
 		cfg.Control.Path != "/x" || cfg.Control.Group != "g" || cfg.OVSDB != "tcp:h:1" || cfg.OVSRundir != "/r" || cfg.Engine.KeepAlive {
 		t.Errorf("got %+v", cfg)
+	}
+	if (cfg.Metrics != metrics.Config{Listen: "0.0.0.0:9474", Cert: "/c", Key: "/k", ClientCA: "/ca"}) {
+		t.Errorf("metrics %+v", cfg.Metrics)
 	}
 	if !cfg.Selected.Has("tap1") || cfg.Selected.Has("vnet1") || len(cfg.Wires) != 1 {
 		t.Errorf("ports %+v, wires %+v", cfg.Selected, cfg.Wires)

@@ -28,6 +28,15 @@ type options struct {
 
 func defaults() *options { return &options{Config: agent.DefaultConfig()} }
 
+func (o *options) registerMetrics(f *pflag.FlagSet) {
+	m := &o.Metrics
+	f.StringVar(&m.Listen, "metrics-listen", "", "serve Prometheus metrics, liveness and readiness on ADDR:PORT, as 127.0.0.1:9474; empty: nowhere")
+	f.StringVar(&m.Cert, "metrics-tls-cert", "", "certificate (file, PEM) for that; wanted beyond loopback, read again when it changes")
+	f.StringVar(&m.Key, "metrics-tls-key", "", "its key (file, PEM)")
+	f.StringVar(&m.ClientCA, "metrics-tls-client-ca", "", "certificates (file, PEM) of which one must have signed that of a client")
+	f.BoolVar(&m.Insecure, "metrics-insecure", false, "serve metrics in plain text also beyond loopback")
+}
+
 func (o *options) register(f *pflag.FlagSet) {
 	e := &o.Engine
 	f.StringVar(&o.mode, "mode", "observe", "observe (decide and explain, install nothing) or enforce")
@@ -40,6 +49,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.OVSGrace, "ovsdb-grace", o.OVSGrace, "how long offloading goes on without the database")
 	f.StringVar(&o.Control.Path, "control-socket", control.DefaultSocket, "socket of the control API")
 	f.StringVar(&o.Control.Group, "control-group", "", "group that may use it (default flowshunt where it exists)")
+	o.registerMetrics(f)
 
 	f.StringVar(&o.hardware, "hardware", "both", "who executes rules: skip-sw (the NIC only), skip-hw (the kernel only), both, or require (both, and the NIC must)")
 	f.Uint16Var(&o.Preference, "preference", flower.DefaultPreference, "first tc preference of ours")

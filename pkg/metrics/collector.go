@@ -1,0 +1,87 @@
+package metrics
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/pkg/version"
+)
+
+// answerTime is how long a scrape waits for the engine.
+const answerTime = 2 * time.Second
+
+// collector asks the source at each scrape.
+type collector struct {
+	source Source
+	build  version.Info
+}
+
+// Describe implements prometheus.Collector. It names nothing, since reasons come
+// and go; the registry compares what is collected instead.
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+	defer cancel()
+	s := c.source.Snapshot(ctx)
+	out <- buildInfo.value(1, c.build.Version, c.build.Commit, c.build.Go)
+	c.collectAgent(out, &s)
+	if s.Engine != nil {
+		collectEngine(out, s.Engine)
+	}
+}
+
+func (c *collector) collectAgent(out chan<- prometheus.Metric, s *Snapshot) {
+	out <- startSeconds.value(float64(s.Started.UnixNano()) / 1e9)
+	out <- modeInfo.value(1, s.Mode.Configured, s.Mode.Effective, string(s.Mode.Reason))
+	out <- ready.value(truth(s.Ready))
+	out <- componentUp.value(truth(s.Engine != nil), "engine")
+	for _, part := range s.Components {
+		out <- componentUp.value(truth(part.Up), part.Name)
+	}
+	out <- ports.value(float64(s.Ports[""]), "usable")
+	for reason, n := range s.Ports {
+		if reason != "" {
+			out <- ports.value(float64(n), string(reason))
+		}
+	}
+	for _, b := range s.Budgets {
+		out <- budgetUsed.value(float64(b.Used), b.Name)
+		out <- budgetLimit.value(float64(b.Limit), b.Name)
+	}
+	out <- eswitchBusy.value(s.Busy.Seconds())
+	out <- dumpEntries.value(float64(s.DumpEntries))
+	out <- overruns.value(float64(s.Overruns))
+	out <- tapMissed.value(float64(s.TapMissed))
+}
+
+func collectEngine(out chan<- prometheus.Metric, e *Engine) {
+	for state := engine.Resolving; state <= engine.Removing; state++ {
+		out <- sessions.value(float64(e.Sessions[state]), state.String())
+	}
+	c := &e.Counts
+	for reason, n := range c.Followed {
+		out <- connections.value(float64(n), string(reason))
+	}
+	for cause, n := range c.Removals {
+		out <- pulls.value(float64(n), string(cause))
+	}
+	out <- installs.value(float64(c.Installs), "ok")
+	out <- installs.value(float64(c.InstallsFailed), "failed")
+	out <- keepalives.value(float64(c.KeepAlives))
+	out <- hints.value(float64(c.Hints))
+	out <- unfollowed.value(float64(c.Unfollowed))
+	out <- offloadedBytes.value(float64(c.Offloaded.Bytes))
+	out <- offloadedPkts.value(float64(c.Offloaded.Packets))
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
