@@ -16,6 +16,14 @@ const maxFlows = 200_000
 //
 // The walk is not a snapshot: while the kernel resizes its table a flow may be
 // missing or occur twice. Flows that OVS has put into tc are not in it.
+//
+// The kernel does not tell of ct_nw_src, ct_nw_dst, ct_ipv6_src and ct_ipv6_dst
+// where a flow does not match ct_nw_proto too: ovs_ct_put_key looks at that field of
+// the masked key. Such a flow seems to match more than it does. It betrays itself
+// only where the flow that a packet really takes is listed too and does something
+// else; megaflow.Table then does not tell. So connections that have no packets in
+// the datapath must not be composed without asking OVS, on bridges where OpenFlow
+// flows match these fields.
 func (c *Conn) Flows(ctx context.Context) (all []megaflow.Flow, err error) {
 	seen := 0
 	err = c.list(ctx, "list flows", c.flow, func() { all, seen = nil, 0 }, func(attributes []byte) error {

@@ -228,16 +228,49 @@ func TestKernelAgrees(t *testing.T) {
 		}
 		return nil
 	})
-	n.refusals(compose, port)
+	n.refusals(port)
+	n.knock()
+	wait(t, "doubt, since a second flow hides what it asks for", func() error {
+		must(t, ping())
+		path, err := compose(flows.Orig)
+		if errors.Is(err, megaflow.ErrUnknown) && strings.Contains(err.Error(), "two match that differ") {
+			return nil
+		}
+		return fmt.Errorf("%+v, %v", path, err)
+	})
+}
+
+// knock opens a connection from an address that the pipeline drops by ct_nw_src, of
+// which the kernel does not tell (see Flows).
+func (n *node) knock() {
+	n.at(1, func() error {
+		l, err := net.Listen("tcp4", "10.0.0.2:5202")
+		if err == nil {
+			n.t.Cleanup(func() { l.Close() })
+		}
+		return err
+	})
+	n.at(0, func() error {
+		if out, err := exec.Command("ip", "addr", "add", "10.0.0.3/24", "dev", "e1").CombinedOutput(); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 3)}, Timeout: 20 * time.Second}
+		c, err := d.DialContext(n.t.Context(), "tcp4", "10.0.0.2:5202")
+		if err == nil {
+			n.t.Cleanup(func() { c.Close() })
+			_, err = c.Write([]byte{1})
+		}
+		return err
+	})
 }
 
 // refusals asks for ways that a rule cannot carry.
-func (n *node) refusals(compose func(flows.Dir) (megaflow.Path, error), port [2]uint32) {
+func (n *node) refusals(port [2]uint32) {
 	all, err := n.conn.Flows(n.t.Context())
 	must(n.t, err)
 	table := megaflow.NewTable(all)
 	for dst, want := range map[uint16]flows.Reason{
-		9: flows.UnsupportedVLAN, 10: flows.PathDropped, 11: flows.UnsupportedRouted, 12: flows.UnsupportedOutputs,
+		9: flows.UnsupportedVLAN, 10: flows.PathDropped, 11: flows.UnsupportedRouted, 12: flows.UnsupportedAction,
 	} {
 		tuple := flows.Tuple{Src: netip.AddrFrom4([4]byte{10, 0, 0, 1}), Dst: netip.AddrFrom4([4]byte{10, 0, 0, 2}), SrcPort: 1, DstPort: dst, Proto: flows.UDP}
 		p := megaflow.NewPacket(port[0], flows.Path{SrcMAC: flows.MAC{2, 5: 1}, DstMAC: flows.MAC{2, 5: 2}}, tuple)
@@ -265,9 +298,6 @@ func (n *node) ports() (number [2]uint32) {
 		}
 		if internal := strings.Contains(shown, p.Name+" (internal)"); (p.Type == Internal) != internal {
 			n.t.Errorf("%s is %s in\n%s", p.Name, p.Type, shown)
-		}
-		if link, err := os.ReadFile("/sys/class/net/" + p.Name + "/ifindex"); err == nil {
-			n.t.Logf("sysfs of the namespace of its mount: %s", link)
 		}
 		out := n.run("", "ip", "-o", "link", "show", p.Name)
 		if index, _, _ := strings.Cut(out, ":"); p.Ifindex != 0 && index != strconv.Itoa(int(p.Ifindex)) {
