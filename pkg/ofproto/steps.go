@@ -22,8 +22,10 @@ func (p *parser) steps() {
 			break
 		}
 		text := strings.TrimLeft(line, " ")
-		if strings.HasPrefix(text, "bridge(") {
-			bridges++
+		if name, ok := strings.CutPrefix(text, "bridge("); ok {
+			if bridges++; bridges == 1 && name != `"`+p.query.Bridge+`")` {
+				p.failf("the port is in bridge(%s", clip(name))
+			}
 		} else {
 			p.step(text)
 		}
