@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -197,6 +198,16 @@ func BenchmarkTrace(b *testing.B) {
 				}
 			}
 		}
+	})
+	b.Run("two-zones/dial-parallel", func(b *testing.B) { // four callers at a time
+		b.SetParallelism(max(1, 4/runtime.GOMAXPROCS(0)))
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if _, err := (&Tracer{w}).Trace(b.Context(), zones); err != nil {
+					b.Error(err)
+				}
+			}
+		})
 	})
 	b.Run("version/dial", func(b *testing.B) { // the floor: a call that does nothing
 		for b.Loop() {

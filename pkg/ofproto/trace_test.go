@@ -134,6 +134,34 @@ func TestRealOVS(t *testing.T) {
 	}
 }
 
+// ovnCases are answers of OVN 23.03: three ports of a port group that permits tcp/80
+// in, two of them on one logical switch, the third behind a logical router; ovn-lb has
+// a load balancer on the switch as well.
+func ovnCases() []testCase {
+	q := ask("10.0.0.2")
+	q.Bridge, q.Mark, q.Labels, q.Datapath = "br-int", 0, [16]byte{}, &Datapath{}
+	routed := with(q, func(q *Query) {
+		q.DstMAC, q.Tuple.Dst = flows.MAC{2, 0, 0, 0, 1, 1}, netip.MustParseAddr("10.0.1.3")
+	})
+	return []testCase{
+		{name: "ovn", query: q, want: "ct(3) recirc(1)\nct(8) recirc(2)\nvm2", plain: true},
+		{name: "ovn-lb", query: q, want: "ct(5 nat) recirc(1)\nct(8 nat) recirc(2)\nvm2"},
+		{name: "ovn-routed", query: routed, foreign: true,
+			want: "ct(3) recirc(1)\npath-unsupported/action<ct_clear> path-unsupported/routed" +
+				"<set(eth(src=02:00:00:00:01:02,dst=02:00:00:00:00:03))> path-unsupported/routed<set(ipv4(ttl=63))> ct(9) recirc(2)\nvm3"},
+	}
+}
+
+func TestCapturedOVN(t *testing.T) {
+	names := portNames(load(t, "ovn-ports.txt"))
+	for _, c := range ovnCases() {
+		t.Run(c.name, func(t *testing.T) {
+			trace, err := parse(&c.query, load(t, c.name+".txt"))
+			c.check(t, trace, err, names)
+		})
+	}
+}
+
 // TestDatapathKey: the other way to ask gives the same answers, but for the original
 // tuple.
 func TestDatapathKey(t *testing.T) {
