@@ -39,7 +39,7 @@ func newConn(sock net.Conn, config Config, q *queue) *conn {
 
 // run reads until the connection ends, and returns why.
 func (c *conn) run() error {
-	if err := c.send(appendHello(nil, xidHello)); err != nil {
+	if err := c.send(appendHello(nil, xidHello, c.config.offer)); err != nil {
 		return err
 	}
 	if err := c.wait(c.config.Timeout); err != nil {

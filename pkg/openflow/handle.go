@@ -35,7 +35,7 @@ func (c *conn) greet(m message) error {
 	if m.kind != typeHello {
 		return malformed("no hello")
 	}
-	v, err := negotiate(m)
+	v, err := negotiate(m, c.config.offer)
 	if err != nil {
 		return err
 	}
