@@ -1,6 +1,7 @@
 package openflow
 
 import (
+	"context"
 	"errors"
 	"os"
 	"runtime"
@@ -114,8 +115,9 @@ func TestSlowHandler(t *testing.T) {
 		}
 		f.wait()
 	})
-	ended := make(chan error, 1)
-	go func() { ended <- Watch(t.Context(), Config{Socket: path, Pending: 10}, h) }()
+	ended := make(chan error)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { ended <- Watch(ctx, Config{Socket: path, Pending: 10}, h) }()
 	h.watching(t)
 	h.change(t)
 	<-h.entered
@@ -134,7 +136,10 @@ func TestSlowHandler(t *testing.T) {
 	}
 	h.watching(t)
 	close(flood)
-	close(h.release)
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("Watch: %v", err)
+	}
 }
 
 // TestProbed leaves a probe unanswered, after one that was answered.
