@@ -19,6 +19,8 @@ type bridge struct {
 	*ovstest.OVS
 	t  testing.TB
 	ns netns.NsHandle
+
+	settled uint16 // priority of the last flow that settle added
 }
 
 // newBridge starts Open vSwitch in a network namespace of this thread and makes
@@ -34,7 +36,7 @@ func newBridge(t testing.TB) *bridge {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ns.Close() })
-	b := &bridge{ovstest.Start(t), t, ns}
+	b := &bridge{OVS: ovstest.Start(t), t: t, ns: ns}
 	b.Vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev", "fail_mode=secure",
 		"protocols=OpenFlow10,OpenFlow11,OpenFlow12,OpenFlow13,OpenFlow14,OpenFlow15")
 	return b

@@ -197,12 +197,13 @@ const settleTable = 250
 func (b *bridge) settle(t *testing.T, r *recorder) (map[Kind]int, error) {
 	t.Helper()
 	counts, reason := map[Kind]int{}, error(nil)
-	for priority := uint16(1); ; priority++ {
-		b.ofctl("add-flow", "br0", fmt.Sprintf("table=%d,priority=%d,actions=drop", settleTable, priority))
+	for {
+		b.settled++
+		b.ofctl("add-flow", "br0", fmt.Sprintf("table=%d,priority=%d,actions=drop", settleTable, b.settled))
 		for {
 			c := r.next(t)
 			if c.change != nil && c.change.Table == settleTable {
-				if c.change.Kind == FlowAdded && c.change.Priority == priority {
+				if c.change.Kind == FlowAdded && c.change.Priority == b.settled {
 					return counts, reason
 				}
 				continue
