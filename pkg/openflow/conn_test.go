@@ -63,6 +63,26 @@ func pick(first bool, a, b byte) byte {
 	return b
 }
 
+// TestPausedAtOnce pauses before the handshake is over: it is over, and blind.
+func TestPausedAtOnce(t *testing.T) {
+	resume := make(chan struct{})
+	r, _ := start(t, Config{Idle: time.Millisecond, Socket: serve(t, func(f *fake) {
+		f.v = OpenFlow14
+		f.send(typeHello, 1)
+		f.await(f.v.barrierRequest())
+		f.send(f.v.multipartRequest()+1, xidMonitor, f.reply(pausedStandard...)...)
+		f.send(f.v.barrierRequest()+1, xidBarrier)
+		f.await(typeEchoRequest) // it was over
+		<-resume
+		f.update(resumedStandard...)
+		f.update(abbrevStandard...)
+		f.wait()
+	})})
+	resume <- struct{}{}
+	r.watching(t)
+	r.change(t) // had it watched before, it would be told Lost
+}
+
 // TestBlind shows that changes between a pause and its end are not told.
 func TestBlind(t *testing.T) {
 	r, _ := start(t, Config{Socket: serve(t, func(f *fake) {
