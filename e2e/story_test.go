@@ -120,6 +120,7 @@ func ourRulesWithin(w *harness.World, limit time.Duration, n int) []harness.Filt
 // flow is a connection that machine A of a pair opened.
 type flow struct {
 	*harness.Peer
+	from   netip.AddrPort
 	tuple  string
 	filter []string // for conntrack(8)
 }
@@ -129,6 +130,7 @@ func dial(w *harness.Pair, network string, v6 bool, sport uint16) *flow {
 	w.T.Helper()
 	to := netip.AddrPortFrom(w.B.Addr(v6), 9000)
 	f := &flow{
+		from:   netip.AddrPortFrom(w.A.Addr(v6), sport),
 		Peer:   w.A.Dial(w.T, network, to, sport, 1),
 		tuple:  fmt.Sprintf("%s,%v,%v", network, netip.AddrPortFrom(w.A.Addr(v6), sport), to),
 		filter: []string{"-p", network, "--orig-port-src", fmt.Sprint(sport)},

@@ -80,7 +80,7 @@ func BenchmarkRead1000Ports(b *testing.B) {
 func BenchmarkSnapshot1000Ports(b *testing.B) {
 	r, ids := filled(b, 1000), &identities{}
 	for b.Loop() {
-		if s := build(r, ids); len(s.Ports) != 1000 {
+		if s := build(r, ids, new(memory)); len(s.Ports) != 1000 {
 			b.Fatal(len(s.Ports))
 		}
 	}
@@ -88,7 +88,7 @@ func BenchmarkSnapshot1000Ports(b *testing.B) {
 
 func BenchmarkDiff1000Ports(b *testing.B) {
 	r, ids := filled(b, 1000), &identities{}
-	x, y := build(r, ids), build(r, ids)
+	x, y := build(r, ids, new(memory)), build(r, ids, new(memory))
 	b.ResetTimer()
 	for b.Loop() {
 		if n := len(Diff(x, y)); n != 0 {

@@ -1,7 +1,9 @@
 package ovsdb
 
 import (
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/ovsdb/vswitchd"
@@ -13,6 +15,16 @@ type Bridge struct {
 	DatapathType string // "system" (the kernel; also where the row says nothing), "netdev", ...
 	DatapathID   string // 16 hexadecimal digits, empty before OVS created it
 	ExternalIDs  map[string]string
+
+	// What else decides how it forwards.
+	FailMode    string // "secure", "standalone"; empty is standalone
+	OtherConfig map[string]string
+	FloodVLANs  []int
+	STP, RSTP   bool
+	Multicast   bool // snooping
+	// MACAging is how long OVS remembers where a station is: other_config:mac-aging-time,
+	// else 300 s.
+	MACAging time.Duration
 
 	// Zones are the conntrack zones that ovn-controller keeps in external_ids as
 	// ct-zone-NAME, by NAME: a logical port, or a router's uuid with _dnat or _snat.
@@ -32,11 +44,29 @@ func newBridge(uuid string, row *vswitchd.Bridge, r *replica) Bridge {
 		DatapathType: orSystem(row.DatapathType),
 		DatapathID:   deref(row.DatapathID),
 		ExternalIDs:  row.ExternalIDs,
+		FailMode:     deref(row.FailMode),
+		OtherConfig:  row.OtherConfig,
+		FloodVLANs:   row.FloodVLANs,
+		STP:          row.STPEnable,
+		RSTP:         row.RSTPEnable,
+		Multicast:    row.McastSnoopingEnable,
+		MACAging:     macAging(row.OtherConfig["mac-aging-time"]),
 		Sampling:     samplingOf(uuid, row, r),
 		Mirrors:      len(row.Mirrors),
 	}
 	b.Zones, b.Problems = zonesOf(row)
 	return b
+}
+
+// macAging reads mac-aging-time in seconds as OVS does (bridge_configure_mac_table in
+// vswitchd/bridge.c): what is no positive number is the default, and lib/mac-learning.c
+// keeps it between 15 and 3600.
+func macAging(s string) time.Duration {
+	seconds, err := strconv.Atoi(s)
+	if err != nil || seconds <= 0 {
+		seconds = 300
+	}
+	return time.Duration(min(max(seconds, 15), 3600)) * time.Second
 }
 
 func zonesOf(row *vswitchd.Bridge) (map[string]flows.Zone, []string) {

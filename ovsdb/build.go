@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/flowshunt/flowshunt/ovsdb/vswitchd"
 )
@@ -11,15 +12,18 @@ import (
 // builder makes the content of a snapshot from a replica.
 type builder struct {
 	r     *replica
+	last  *memory
 	ports []Port
 	seen  map[string]identity
 	order []string // uuids, in the order of ports
 }
 
-// build returns the content of the replica with port ids from ids. The fields
-// that concern the connection are left to the caller.
-func build(r *replica, ids *identities) *Snapshot {
-	b := builder{r: r, seen: map[string]identity{}}
+// build returns the content of the replica with port ids from ids, and with what
+// rows are known to have had and last keeps. The fields that concern the connection
+// are left to the caller.
+func build(r *replica, ids *identities, last *memory) *Snapshot {
+	last.begin(time.Now())
+	b := builder{r: r, last: last, seen: map[string]identity{}}
 	s := &Snapshot{Switch: switchOf(r), Bridges: []Bridge{}}
 	for uuid, row := range r.bridges.rows {
 		bridge := newBridge(uuid, row, r)
@@ -41,15 +45,17 @@ func build(r *replica, ids *identities) *Snapshot {
 func switchOf(r *replica) Switch {
 	for _, row := range r.switches.rows { // the schema allows one
 		return Switch{
-			Present:        true,
-			HWOffload:      parseTrue(row.OtherConfig["hw-offload"]),
-			TCPolicy:       row.OtherConfig["tc-policy"],
-			OVSVersion:     deref(row.OVSVersion),
-			DBVersion:      deref(row.DbVersion),
-			DatapathTypes:  slices.Sorted(slices.Values(row.DatapathTypes)),
-			InterfaceTypes: slices.Sorted(slices.Values(row.IfaceTypes)),
-			SystemID:       row.ExternalIDs["system-id"],
-			ExternalIDs:    row.ExternalIDs,
+			Present:         true,
+			HWOffload:       parseTrue(row.OtherConfig["hw-offload"]),
+			TCPolicy:        row.OtherConfig["tc-policy"],
+			Applied:         row.CurCfg,
+			FlowRestoreWait: parseTrue(row.OtherConfig["flow-restore-wait"]),
+			OVSVersion:      deref(row.OVSVersion),
+			DBVersion:       deref(row.DbVersion),
+			DatapathTypes:   slices.Sorted(slices.Values(row.DatapathTypes)),
+			InterfaceTypes:  slices.Sorted(slices.Values(row.IfaceTypes)),
+			SystemID:        row.ExternalIDs["system-id"],
+			ExternalIDs:     row.ExternalIDs,
 		}
 	}
 	return Switch{}
@@ -67,6 +73,7 @@ func (b *builder) addBridge(uuid string, row *vswitchd.Bridge, bridge *Bridge) {
 		facts := b.portFacts(port, bridge, mirror)
 		for _, ifaceUUID := range port.Interfaces {
 			if iface, ok := b.r.interfaces.rows[ifaceUUID]; ok {
+				iface = b.last.recall(ifaceUUID, iface)
 				b.addPort(uuid, ifaceUUID, newPort(facts, iface, port, bridge))
 			}
 		}
@@ -91,6 +98,7 @@ func (b *builder) portFacts(row *vswitchd.Port, bridge *Bridge, mirror Mirroring
 		DatapathType:  bridge.DatapathType,
 		LocalVLANZone: localVLAN(row, &found),
 		VLAN:          vlanOf(row, &found),
+		Protected:     row.Protected,
 		Mirror:        mirror,
 		Sampling:      bridge.Sampling,
 	}

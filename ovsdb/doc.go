@@ -28,4 +28,7 @@
 // needs (list_dbs, get_schema, monitor, echo). The plain monitor method sends
 // changed rows whole, so a replica cannot drift from what was sent; every error
 // ends the connection, and every connection starts with a complete reading.
+//
+// One thing outlives a connection: what ovs-vswitchd had reported of an interface in
+// columns that a restarted server has lost, for Config.Hold.
 package ovsdb

@@ -255,7 +255,7 @@ func TestServerRestart(t *testing.T) {
 		t.Error("p2 is still there")
 	}
 	now, _ := after.PortByName("p1")
-	if now.Ifindex != 0 || now.ID != old.ID {
+	if now.Ifindex != 11 || now.ID != old.ID {
 		t.Errorf("p1 after a restart: ifindex %d, id %d -> %d", now.Ifindex, old.ID, now.ID)
 	}
 	s.vsctl("set", "Interface", "p1", "ifindex=11")

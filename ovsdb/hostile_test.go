@@ -149,7 +149,7 @@ func FuzzUpdate(f *testing.F) {
 			if json.Unmarshal(data, &updates) != nil || r.apply(updates) != nil {
 				return
 			}
-			s := build(r, ids)
+			s := build(r, ids, new(memory))
 			if len(Diff(s, s)) != 0 {
 				t.Error("a snapshot differs from itself")
 			}

@@ -14,6 +14,11 @@ type Config struct {
 	Inactivity time.Duration // a server from which nothing comes for so long is given up; 0 = 5 s
 	MinBackoff time.Duration // first pause before a new attempt, doubled for each; 0 = 100 ms
 	MaxBackoff time.Duration // longest pause; 0 = 5 s
+
+	// Hold is for how long after a connection was made a row has what it had on the
+	// last one in columns that a restart of the server empties, until ovs-vswitchd
+	// fills them again; 0 = 10 s. See Port.Ifindex.
+	Hold time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -28,6 +33,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Inactivity, 5*time.Second)
 	orDefault(&c.MinBackoff, 100*time.Millisecond)
 	orDefault(&c.MaxBackoff, 5*time.Second)
+	orDefault(&c.Hold, 10*time.Second)
 	c.MaxBackoff = max(c.MaxBackoff, c.MinBackoff)
 	return c
 }
@@ -38,7 +44,8 @@ type Inventory struct {
 	cfg      Config
 	endpoint Endpoint
 	running  atomic.Bool
-	ids      identities // of Run's goroutine
+	ids      identities // of Run's goroutine, as is
+	last     memory
 	news
 }
 
@@ -95,9 +102,13 @@ func (inv *Inventory) follow(ctx context.Context) error {
 	if op, err := r.monitor(ctx, w); err != nil {
 		return inv.endpoint.failed(op, err)
 	}
+	inv.last.connected(time.Now(), inv.cfg.Hold)
 	for {
-		inv.publishContent(build(r, &inv.ids))
-		m, err := w.next(ctx)
+		inv.publishContent(build(r, &inv.ids, &inv.last))
+		m, err := inv.nextUpdate(ctx, w)
+		if errors.Is(err, errExpired) {
+			continue
+		}
 		if err != nil {
 			return inv.endpoint.failed("update", err)
 		}
@@ -105,6 +116,19 @@ func (inv *Inventory) follow(ctx context.Context) error {
 			return inv.endpoint.failed("update", err)
 		}
 	}
+}
+
+// errExpired says that a snapshot has to be built again without what was remembered.
+var errExpired = errors.New("what was remembered has expired")
+
+// nextUpdate waits for a message, or until the content that was handed out is too old.
+func (inv *Inventory) nextUpdate(ctx context.Context, w *wire) (message, error) {
+	if at, ok := inv.last.expires(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, at, errExpired)
+		defer cancel()
+	}
+	return w.next(ctx)
 }
 
 // maxBatch bounds how many updates one snapshot waits for.

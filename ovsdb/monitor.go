@@ -14,11 +14,11 @@ const database = "Open_vSwitch"
 // monitored are the columns that the inventory is made of. Statistics and the
 // like are left out, because Open vSwitch writes them every few seconds.
 var monitored = map[string][]string{
-	vswitchd.OpenvSwitchTable: {"bridges", "datapath_types", "db_version", "external_ids",
+	vswitchd.OpenvSwitchTable: {"bridges", "cur_cfg", "datapath_types", "db_version", "external_ids",
 		"iface_types", "other_config", "ovs_version"},
-	vswitchd.BridgeTable: {"datapath_id", "datapath_type", "external_ids", "ipfix", "mirrors",
-		"name", "netflow", "ports", "sflow"},
-	vswitchd.PortTable: {"bond_mode", "external_ids", "interfaces", "name", "other_config", "qos",
+	vswitchd.BridgeTable: {"datapath_id", "datapath_type", "external_ids", "fail_mode", "flood_vlans",
+		"ipfix", "mcast_snooping_enable", "mirrors", "name", "netflow", "other_config", "ports", "rstp_enable", "sflow", "stp_enable"},
+	vswitchd.PortTable: {"bond_mode", "external_ids", "interfaces", "name", "other_config", "protected", "qos",
 		"tag", "trunks", "vlan_mode"},
 	vswitchd.InterfaceTable: {"admin_state", "error", "external_ids", "ifindex",
 		"ingress_policing_burst", "ingress_policing_kpkts_burst", "ingress_policing_kpkts_rate",

@@ -20,7 +20,7 @@ type Port struct {
 	Type         string // Interface.type: "system", "internal", "patch", "vxlan", ...
 
 	OFPort  uint32    // OpenFlow port number; 0 = none (yet)
-	Ifindex int32     // of the network device; 0 = none (yet), as after a restart of the database
+	Ifindex int32     // of the network device; 0 = none (yet), as some time after a restart of the database (Config.Hold)
 	MAC     flows.MAC // mac_in_use: of the device on this host, not of the guest
 	AdminUp bool      // admin_state is "up"; unknown counts as down
 	LinkUp  bool      // link_state is "up"; unknown counts as down
@@ -39,12 +39,14 @@ type Port struct {
 	// candidate only: the database does not say which firewall is in use.
 	LocalVLANZone OptionalZone
 
-	VLAN     VLAN
-	Bond     Bond
-	Policing Policing
-	QoS      string // type of the Port's QoS row, "unknown" if it has none; empty = no QoS
-	Mirror   Mirroring
-	Sampling Sampling // of the bridge
+	VLAN VLAN
+	// Protected ports exchange no packets with each other.
+	Protected bool
+	Bond      Bond
+	Policing  Policing
+	QoS       string // type of the Port's QoS row, "unknown" if it has none; empty = no QoS
+	Mirror    Mirroring
+	Sampling  Sampling // of the bridge
 
 	// Problems lists what could not be understood; those fields are not set.
 	Problems []string

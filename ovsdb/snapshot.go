@@ -42,6 +42,13 @@ type Switch struct {
 	HWOffload bool
 	TCPolicy  string // other_config:tc-policy: "none", "skip_sw", "skip_hw"; empty = "none"
 
+	// Applied is the last configuration that ovs-vswitchd says it has taken over
+	// (cur_cfg): what was written before it is in force.
+	Applied int
+	// FlowRestoreWait is other_config:flow-restore-wait: while it is on, as during a
+	// restart by ovs-ctl, OVS leaves the datapath as it is, whatever its tables say.
+	FlowRestoreWait bool
+
 	OVSVersion     string   // what ovs-vswitchd reports, such as "3.1.0"
 	DBVersion      string   // of the schema, such as "8.3.1"
 	DatapathTypes  []string // as ovs-vswitchd supports them, sorted

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -67,8 +68,12 @@ func (n *Node) startOVSDB() error {
 	if _, err := n.Try("ovsdb-tool", "create", db, "/usr/share/openvswitch/vswitch.ovsschema"); err != nil {
 		return err
 	}
-	var err error
-	n.ovsdb, err = n.daemon("ovsdb-server", db, "--remote=p"+n.OVSDB())
+	return n.StartDatabase()
+}
+
+// StartDatabase starts ovsdb-server; it is running already on a new node.
+func (n *Node) StartDatabase() (err error) {
+	n.ovsdb, err = n.daemon("ovsdb-server", filepath.Join(n.Dir, "conf.db"), "--remote=p"+n.OVSDB())
 	if err != nil {
 		return err
 	}
@@ -76,6 +81,13 @@ func (n *Node) startOVSDB() error {
 		_, err := n.Try("ovs-vsctl", "--no-wait", "--timeout=5", "init")
 		return err
 	})
+}
+
+// KillDatabase ends ovsdb-server at once.
+func (n *Node) KillDatabase(t testing.TB) {
+	t.Helper()
+	n.ovsdb.Signal(t, syscall.SIGKILL)
+	n.ovsdb.Wait(t, commandLimit)
 }
 
 // StartSwitch starts ovs-vswitchd; it is running already on a new node.

@@ -63,7 +63,7 @@ func (g *Engine) beginFirst() {
 // dropUnwanted takes entries off the waiting list that no longer want to be offloaded.
 func (g *Engine) dropUnwanted() {
 	g.waiting = slices.DeleteFunc(g.waiting, func(e *entry) bool {
-		drop := e.closed || e.session != nil || e.verdict != flows.Offload || g.stopping
+		drop := e.closed || e.session != nil || e.verdict != flows.Offload || g.stopping || g.claimed(e)
 		if drop {
 			e.queued = false
 		}
@@ -102,13 +102,20 @@ func (g *Engine) displaceLeast() {
 
 // begin makes a session and asks for its path.
 func (g *Engine) begin(e *entry) {
-	s := &session{id: g.nextID, entries: []*entry{e}, reason: e.wanted(), rate: max(e.rate, 0)}
+	s := &session{id: g.nextID, tuple: e.key.Tuple, entries: []*entry{e}, reason: e.wanted(), rate: max(e.rate, 0)}
 	g.nextID++
 	g.sessions[s.id] = s
 	e.session, e.queued = s, false
 	g.setReason(e, s.reason, "")
+	g.resolve(s)
+}
+
+// resolve asks for the path of a session; or anew, where what a pipeline can see of the
+// connection changed meanwhile. The answer to the former question is then stale.
+func (g *Engine) resolve(s *session) {
 	g.enter(s, Resolving)
-	g.emit(Resolve{Session: s.id, Op: s.op, Entry: e.key})
+	s.changes = g.changes
+	g.emit(Resolve{Session: s.id, Op: s.op, Entry: s.primary().key, States: g.states(s.tuple)})
 }
 
 // enter moves a session to a state whose effect gets a new Op.

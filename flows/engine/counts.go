@@ -14,6 +14,10 @@ type Counts struct {
 	InstallsFailed uint64
 	RemovalsFailed uint64 // attempts; each is repeated
 	KeepAlives     uint64 // refreshes ordered
+	Doubts         uint64 // times that the path of a session became doubtful
+	Validated      uint64 // sessions whose path was confirmed after that
+	Refuted        uint64 // ... was found to be another now
+	Adopted        uint64 // sessions taken over from an earlier agent
 	Hints          uint64 // FIN or RST hints that concerned a session
 	Dumps          uint64
 	Unfollowed     uint64         // reads of entries beyond the bound

@@ -9,10 +9,16 @@
 // The life of a session:
 //
 //	Resolving -> Relaxing -> Installing -> Verifying -> Offloaded -> Removing
-//	     |           |           \------------\------------/             |
+//	     |           |           \------------+-----------/             |
+//	     |           |            Adopting ---+                          |
 //	     +-> Observed (mode observe)                                     |
 //	     +-----------+---> dropped <-------------------------------------+
 //
-// Relaxing is for TCP only. A removal is accepted in every state and always
+// In Relaxing the window checks of TCP are relaxed; what has none passes it at once,
+// unless its path was doubted while it was being found. Adopting is where rules begin
+// that an earlier agent left. A removal is accepted in every state and always
 // wins: results of earlier effects carry an older Op and are ignored.
+//
+// From the moment its path is known, a session is bound: whatever may have changed
+// that path is a doubt, and a doubt that is not answered in time ends the session.
 package engine

@@ -13,12 +13,19 @@ type Engine struct {
 	effects []Effect
 
 	entries    table
+	labels     map[*entry][16]byte // of the few that have some
 	sessions   map[flows.SessionID]*session
+	claims     map[flows.Tuple][]*session // that an earlier agent left, until their entries are known
 	nextID     flows.SessionID
 	tombstones tombstones
 
 	ports  map[flows.PortID]flows.Reason // every port that exists, with why it is refused
-	onPort map[flows.PortID][]*session   // sessions by port; dead ones are skipped
+	onPort map[flows.PortID][]*session   // bound sessions by each port of their paths; dead ones are skipped
+
+	changes    uint64        // PathsDoubted so far
+	doubted    []*session    // in doubt, or were when last looked at
+	validating int           // Validates on their way
+	validateAt flows.Instant // no bound is passed before
 
 	waiting  []*entry   // want to be offloaded, in no order
 	ready    []*session // nothing but the installation is left to do
@@ -37,6 +44,9 @@ type Engine struct {
 func New(cfg Config) *Engine {
 	return &Engine{
 		cfg:        cfg,
+		now:        1, // 0 stands for "never"
+		labels:     make(map[*entry][16]byte),
+		claims:     make(map[flows.Tuple][]*session),
 		entries:    table{heads: make(map[flows.Tuple]*entry)},
 		sessions:   make(map[flows.SessionID]*session),
 		nextID:     max(cfg.FirstSession, 1),
@@ -60,6 +70,7 @@ func (g *Engine) Step(now flows.Instant, events []Event) []Effect {
 	for _, ev := range events {
 		g.handle(ev)
 	}
+	g.validate()
 	g.installReady()
 	g.retryRemovals()
 	g.poll()
@@ -96,6 +107,14 @@ func (g *Engine) handle(ev Event) {
 		g.pathResolved(ev)
 	case PathRefused:
 		g.pathRefused(ev)
+	case PathsDoubted:
+		g.pathsDoubted(ev)
+	case Validated:
+		g.validated(ev)
+	case RulesFound:
+		g.rulesFound(ev.Sessions)
+	case MACAgeing:
+		g.macAgeing(ev)
 	case Relaxed:
 		g.relaxed(ev)
 	case Installed:

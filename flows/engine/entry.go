@@ -34,6 +34,7 @@ type entry struct {
 	closed      bool          // FIN or RST was seen; final
 	denied      bool          // was revoked; final for this entry
 	queued      bool          // stands in Engine.waiting
+	labelled    bool          // Engine.labels has its labels
 }
 
 // replacedBy reports whether rec, which has the same key, is of a later connection.

@@ -96,8 +96,8 @@ func (g *Engine) explainWorth(e *entry) Check {
 	c := Check{Name: "worth an entry", Detail: fmt.Sprintf("%d bytes (from %d), %.0f bytes/s (from %.0f), age %s (from %s)",
 		e.bytes, t.Bytes, max(e.rate, 0), t.Rate, e.seen.Sub(e.first).Round(1e8), t.Age)}
 	switch {
-	case e.session != nil:
-		c.Detail = string(e.session.reason)
+	case g.sessionOf(e) != nil:
+		c.Detail = string(g.sessionOf(e).reason)
 	case e.asked && e.verdict == flows.Offload:
 		c.Detail = string(flows.MarkOffload)
 	case !e.isElephant(t):
@@ -108,7 +108,7 @@ func (g *Engine) explainWorth(e *entry) Check {
 
 // explainSession tells how far the offload has come, or what stopped it.
 func (g *Engine) explainSession(e *entry) []Check {
-	s := e.session
+	s := g.sessionOf(e)
 	names := [...]string{PathCheck, "rules installed", "read again after"}
 	list := make([]Check, len(names))
 	for i := range names {
@@ -132,7 +132,7 @@ func (g *Engine) explainSession(e *entry) []Check {
 		if g.forced != "" {
 			list[1].Detail = string(g.forced)
 		}
-	case s.state >= Verifying:
+	case s.state.allRules():
 		list[1].Outcome = OK
 	}
 	if s.state >= Offloaded {

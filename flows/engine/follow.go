@@ -21,14 +21,16 @@ func (g *Engine) entryRead(at flows.Instant, rec *flows.Entry) {
 		return
 	}
 	e.measure(at, rec)
-	e.seen, e.mark = at, rec.Mark
+	e.seen = at
 	e.expires = at.Add(time.Duration(rec.Timeout) * time.Second)
+	g.readMarks(e, rec)
 	why := g.eligible(e, rec)
 	if e.session != nil {
 		g.sessionEntryRead(e.session, e, why)
 		return
 	}
 	g.judge(e, why)
+	g.claimChanged(e.key.Tuple)
 }
 
 // eligible adds to Config.Eligible what only the history of an entry tells.
@@ -64,10 +66,11 @@ func (g *Engine) follow(at flows.Instant, rec *flows.Entry) *entry {
 		sampled: at, bytes: rec.Bytes(), sampleBytes: rec.Bytes(), rate: -1,
 		reason: flows.Mouse, start: rec.Start,
 	}
+	g.setMarks(e, rec)
+	g.entries.add(e)
 	for other := g.entries.group(rec.Key.Tuple); other != nil; other = other.next {
 		g.appearedBeside(other)
 	}
-	g.entries.add(e)
 	g.counts.Followed[e.reason]++
 	return e
 }
@@ -75,7 +78,11 @@ func (g *Engine) follow(at flows.Instant, rec *flows.Entry) *entry {
 // appearedBeside ends a session whose zones were assumed to be all when another
 // entry with its tuple shows up: they may be one connection or two tenants'.
 func (g *Engine) appearedBeside(e *entry) {
-	if s := e.session; s != nil && !s.zoned && s.state > Resolving {
+	switch s := e.session; {
+	case s == nil:
+	case s.state == Resolving:
+		g.resolve(s)
+	case !s.zoned:
 		g.remove(s, flows.ZoneUnknown)
 	}
 }
@@ -105,6 +112,10 @@ func (g *Engine) want(e *entry, asked bool) {
 		return
 	}
 	if g.now < e.notBefore || e.queued {
+		return
+	}
+	if g.claimed(e) {
+		g.setReason(e, e.wanted(), "")
 		return
 	}
 	e.queued = true
@@ -144,6 +155,7 @@ func (g *Engine) entryGone(key flows.EntryKey) {
 		g.tombstones.bury(e.key.Tuple, g.now)
 	}
 	g.forget(e)
+	g.claimChanged(key.Tuple)
 }
 
 // forget stops following e. Its session, if it still has one, keeps the key until
@@ -151,6 +163,7 @@ func (g *Engine) entryGone(key flows.EntryKey) {
 func (g *Engine) forget(e *entry) {
 	e.closed = true // should it still be on the waiting list
 	g.entries.remove(e)
+	g.dropLabels(e)
 	g.counts.Followed[e.reason]--
 }
 

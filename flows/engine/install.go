@@ -19,12 +19,18 @@ func (g *Engine) pathResolved(ev PathResolved) {
 	case reason != "":
 		g.giveUp(s, reason, detail)
 	case !g.cfg.Enforce:
+		s.plain = ev.Plain
 		g.enter(s, Observed)
-	case s.isTCP():
-		g.enter(s, Relaxing)
-		g.emit(Relax{Session: s.id, Op: s.op, Entries: s.keys(), Step: SetLiberal})
+		g.doubtEarly(s)
 	default:
-		g.ready = append(g.ready, s)
+		s.plain = ev.Plain
+		g.enter(s, Relaxing)
+		g.doubtEarly(s)
+		if !s.isTCP() {
+			g.ready = append(g.ready, s)
+			return
+		}
+		g.emit(Relax{Session: s.id, Op: s.op, Entries: s.keys(), Step: SetLiberal})
 	}
 }
 
@@ -40,21 +46,13 @@ func (g *Engine) pathRefused(ev PathRefused) {
 
 // usePath binds a session to its ports and zones, or says why that cannot be.
 func (g *Engine) usePath(s *session, paths flows.Paths, zones []flows.Zone) (flows.Reason, string) {
-	for _, p := range paths {
-		for _, id := range [...]flows.PortID{p.In, p.Out} {
-			if reason, exists := g.ports[id]; !exists {
-				return flows.PortGone, ""
-			} else if reason != "" {
-				return reason, ""
-			}
-		}
+	if reason := g.refusedPort(paths); reason != "" {
+		return reason, ""
 	}
 	if reason, detail := g.join(s, zones); reason != "" {
 		return reason, detail
 	}
-	s.paths = paths
-	g.onPort[paths[flows.Orig].In] = appendLive(g.onPort[paths[flows.Orig].In], s)
-	g.onPort[paths[flows.Reply].In] = appendLive(g.onPort[paths[flows.Reply].In], s)
+	g.bind(s, paths)
 	return "", ""
 }
 
@@ -93,12 +91,12 @@ func (g *Engine) join(s *session, zones []flows.Zone) (flows.Reason, string) {
 }
 
 func (g *Engine) joinZone(s *session, zone flows.Zone) (flows.Reason, string) {
-	for other := g.entries.group(s.tuple()); other != nil; other = other.next {
+	for other := g.entries.group(s.tuple); other != nil; other = other.next {
 		if other.key.Zone != zone || other.closed {
 			continue
 		}
 		switch {
-		case other.key.Tuple != s.tuple():
+		case other.key.Tuple != s.tuple:
 			return flows.ZoneUnknown, fmt.Sprintf("opposite orientation in zone %d", zone)
 		case other.session != nil:
 			return flows.ZoneUnknown, fmt.Sprintf("another session uses zone %d", zone)
@@ -138,26 +136,25 @@ func (g *Engine) relaxed(ev Relaxed) {
 // installReady orders installations after everything else that a step was told, so
 // that nothing is installed that the same step has reason to remove.
 func (g *Engine) installReady() {
+	held := g.ready[:0]
 	for _, s := range g.ready {
 		switch {
 		case s.dead:
 		case g.tombstoned(s.primary()):
 			g.remove(s, flows.Tombstone)
+		case s.doubt.early:
+			held = append(held, s)
 		default:
 			g.install(s)
 		}
 	}
-	g.ready = g.ready[:0]
+	g.ready = held
 }
 
 func (g *Engine) install(s *session) {
 	g.enter(s, Installing)
 	g.polls = append(g.polls, poll{s, g.now})
-	t := s.tuple()
-	g.emit(Install{
-		Session: s.id, Op: s.op, Paths: s.paths,
-		Tuples: [2]flows.Tuple{flows.Orig: t, flows.Reply: t.Reverse()},
-	})
+	g.emit(Install{Session: s.id, Op: s.op, Paths: s.paths, Tuples: s.tuples()})
 }
 
 // installed goes on to read the entries again: what changed between the decision
@@ -175,10 +172,14 @@ func (g *Engine) installed(ev Installed) {
 	}
 	g.counts.Installs++
 	s.inHW = ev.InHW
-	s.installedAt, s.hwSampled, s.keptAt = g.now, g.now, g.now
-	for d := range s.hitAt {
-		s.hitAt[d] = g.now
-	}
+	s.hwSampled, s.keptAt = g.now, g.now
+	s.hitAt, s.slowAt = [2]flows.Instant{g.now, g.now}, [2]flows.Instant{g.now, g.now}
+	g.rulesAreIn(s)
+}
+
+// rulesAreIn has the entries read of a session that just got all its rules.
+func (g *Engine) rulesAreIn(s *session) {
+	s.installedAt = g.now
 	g.enter(s, Verifying)
 	g.readNow(s)
 }
@@ -192,6 +193,7 @@ func (g *Engine) verified(s *session) {
 	}
 	for d := range s.ctAtHit {
 		s.ctAtHit[d] = s.slowPackets(flows.Dir(d))
+		s.slowSeen[d] = s.ctAtHit[d]
 	}
 	g.clearMaxAck(s)
 }

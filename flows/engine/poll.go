@@ -22,6 +22,10 @@ func (g *Engine) poll() {
 			g.polls = g.polls[1:]
 			continue
 		}
+		if s.state == Offloaded && g.outlived(s) {
+			g.remove(s, flows.Lifetime)
+			continue
+		}
 		if g.now < turn.due || !g.reads.take(float64(len(s.entries))) {
 			return
 		}
@@ -117,6 +121,7 @@ func (g *Engine) sessionEntryRead(s *session, e *entry, why flows.Reason) {
 	}
 	g.checkHits(s)
 	if s.state == Offloaded && s.slowTotal() > s.ctPackets {
+		g.noteSlowPackets(s)
 		g.clearMaxAck(s)
 	}
 	if s.state == Offloaded {
@@ -144,7 +149,7 @@ func (g *Engine) keepAlive(s *session) {
 	if !g.cfg.KeepAlive || s.lastHit() <= s.keptAt {
 		return
 	}
-	timeout := g.cfg.Timeouts.Of(s.tuple().Proto)
+	timeout := g.cfg.Timeouts.Of(s.tuple.Proto)
 	half := time.Duration(timeout) * time.Second / 2
 	for _, e := range s.entries {
 		if e.expires.Sub(g.now) <= half {
@@ -193,7 +198,7 @@ func (g *Engine) checkRate(s *session) {
 func (g *Engine) counted(all []flows.SessionCounters) {
 	for i := range all {
 		s := g.sessions[all[i].ID]
-		if s == nil || s.state < Verifying {
+		if s == nil || !s.state.allRules() {
 			continue
 		}
 		g.countSession(s, all[i].Count)

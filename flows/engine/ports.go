@@ -37,6 +37,33 @@ func (g *Engine) portsChanged(ports []PortState) {
 	}
 }
 
+// refusedPort returns why a port of the paths cannot be used, or "".
+func (g *Engine) refusedPort(paths flows.Paths) flows.Reason {
+	for _, p := range paths {
+		for _, id := range [...]flows.PortID{p.In, p.Out} {
+			if reason, exists := g.ports[id]; !exists {
+				return flows.PortGone
+			} else if reason != "" {
+				return reason
+			}
+		}
+	}
+	return ""
+}
+
+// bind gives a session its paths, by which it is found when something happens there.
+func (g *Engine) bind(s *session, paths flows.Paths) {
+	s.paths = paths
+	var on []flows.PortID
+	for _, p := range paths {
+		on = append(on, p.In, p.Out)
+	}
+	slices.Sort(on)
+	for _, id := range slices.Compact(on) {
+		g.onPort[id] = appendLive(g.onPort[id], s)
+	}
+}
+
 // appendLive appends s to a list of sessions and drops dead ones when they are the
 // larger part of a list that would have to grow.
 func appendLive(list []*session, s *session) []*session {

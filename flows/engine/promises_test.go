@@ -90,16 +90,16 @@ func (l *ledger) ordered(w *world, e Install) {
 			l.fail(3, "%v is installed after it was denied", entry.key)
 		}
 	}
-	turned := l.buried[s.tuple().Reverse()]
-	if l.picked[s.primary().key] && (turned || l.buried[s.tuple()]) || turned && !s.isTCP() {
-		l.fail(3, "%v comes back after it was denied, without a handshake", s.tuple())
+	turned := l.buried[s.tuple.Reverse()]
+	if l.picked[s.primary().key] && (turned || l.buried[s.tuple]) || turned && !s.isTCP() {
+		l.fail(3, "%v comes back after it was denied, without a handshake", s.tuple)
 	}
 	if s.isTCP() && !l.liberal[e.Session] {
-		l.fail(6, "%v is installed before its window checks were relaxed", s.tuple())
+		l.fail(6, "%v is installed before its window checks were relaxed", s.tuple)
 	}
 	for _, p := range e.Paths {
 		if w.engine.ports[p.In] != "" || w.engine.ports[p.Out] != "" {
-			l.fail(1, "%v is installed on a refused port", s.tuple())
+			l.fail(1, "%v is installed on a refused port", s.tuple)
 		}
 	}
 }

@@ -19,6 +19,7 @@ func (g *Engine) remove(s *session, cause flows.Reason) {
 		return
 	}
 	s.cause = cause
+	g.settle(s)
 	if !s.state.hasRules() {
 		g.release(s)
 		return
@@ -54,7 +55,9 @@ func (g *Engine) removed(ev Removed) {
 	if s.isTCP() && !s.denied && s.cause != flows.Closing && s.cause != flows.Gone {
 		// A packet of the slow path may have set MAXACK_SET since it was last cleared,
 		// with a value that the bypass has made old.
-		g.emit(Relax{Session: s.id, Op: s.op, Entries: s.keys(), Step: ClearMaxAck})
+		if keys := g.keysOf(s); len(keys) > 0 {
+			g.emit(Relax{Session: s.id, Op: s.op, Entries: keys, Step: ClearMaxAck})
+		}
 	}
 	g.release(s)
 }
@@ -86,14 +89,20 @@ func (g *Engine) release(s *session) {
 			continue // destroyed meanwhile
 		}
 		e.notBefore = g.now.Add(cooldown(s.cause, e.fails))
-		e.fails = min(e.fails+1, 16)
+		if !planned(s.cause) {
+			e.fails = min(e.fails+1, 16)
+		}
 		e.verdict = flows.Inspect
 		if retryable(s.cause) {
 			e.verdict = flows.Offload
 		}
 		g.setReason(e, s.cause, e.detail)
 	}
+	g.unclaim(s)
 }
+
+// planned reports whether a cause is no failure of anything.
+func planned(cause flows.Reason) bool { return cause == flows.Lifetime || cause == flows.MACAgeing }
 
 // retryable reports whether a cause is about an attempt, a port or the table, so
 // that the connection itself may still be offloaded.
@@ -116,11 +125,16 @@ func cooldown(cause flows.Reason, fails uint8) time.Duration {
 	switch cause {
 	case flows.Mouse:
 		return 0 // its rate is measured anew anyway
-	case flows.PathUnknown, flows.PathAmbiguous, flows.PathChanged, flows.ZoneUnknown:
+	case flows.Lifetime, flows.MACAgeing:
+		return 50 * time.Millisecond // for some packets to take the slow path
+	case flows.RulesGone:
+		return 250 * time.Millisecond // nothing speaks against it; the next dump comes later than that
+	case flows.PathUnknown, flows.PathAmbiguous, flows.PathChanged, flows.PathDoubted, flows.ZoneUnknown:
 		return backoff(time.Second, fails, 30*time.Second)
 	case flows.UnsupportedVLAN, flows.UnsupportedRouted, flows.UnsupportedInternal, flows.UnsupportedPatch,
 		flows.UnsupportedTunnel, flows.UnsupportedPortType, flows.UnsupportedDatapath, flows.UnsupportedBond,
-		flows.UnsupportedHairpin, flows.UnsupportedBridges:
+		flows.UnsupportedHairpin, flows.UnsupportedBridges, flows.UnsupportedOutputs, flows.UnsupportedGroup,
+		flows.UnsupportedUpcall, flows.UnsupportedAction, flows.PathDropped:
 		return backoff(5*time.Second, fails, time.Minute)
 	case flows.NoHits, flows.InstallFailed, flows.RelaxFailed, flows.KeepFailed:
 		return backoff(5*time.Second, fails, 5*time.Minute)
@@ -136,7 +150,7 @@ func backoff(base time.Duration, n uint8, limit time.Duration) time.Duration {
 // rulesVanished takes out what is left of sessions whose rules somebody else deleted.
 func (g *Engine) rulesVanished(ids []flows.SessionID) {
 	for _, id := range ids {
-		if s := g.sessions[id]; s != nil && s.state >= Verifying {
+		if s := g.sessions[id]; s != nil && s.state.allRules() {
 			g.remove(s, flows.RulesGone)
 		}
 	}

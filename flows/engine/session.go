@@ -11,12 +11,13 @@ const (
 	Observed
 	Relaxing
 	Installing
+	Adopting
 	Verifying
 	Offloaded
 	Removing
 )
 
-var stateNames = [...]string{"resolving", "observed", "relaxing", "installing", "verifying", "offloaded", "removing"}
+var stateNames = [...]string{"resolving", "observed", "relaxing", "installing", "adopting", "verifying", "offloaded", "removing"}
 
 // String returns the lower-case name.
 func (s State) String() string { return stateNames[s] }
@@ -24,15 +25,24 @@ func (s State) String() string { return stateNames[s] }
 // hasRules reports whether rules of a session in this state may exist.
 func (s State) hasRules() bool { return s >= Installing }
 
+// allRules reports whether all rules of a session in this state are in, as far as is known.
+func (s State) allRules() bool { return s >= Adopting }
+
 // session is a connection that is, or is about to be, offloaded.
 type session struct {
 	id      flows.SessionID
 	op      uint64 // of the effect that is awaited; results with another are stale
 	state   State
 	since   flows.Instant // of state
+	tuple   flows.Tuple   // of the original direction
 	entries []*entry      // one for each zone; the first is the one that was judged
 	zoned   bool          // zones were told by ports, not assumed
+	claims  bool          // made by an earlier agent: nobody else may have entries with its tuple
+	nominal bool          // its one entry is none that was read, but stands in for those that it claims
 	paths   flows.Paths
+	plain   bool // as PathResolved.Plain
+	doubt   doubt
+	changes uint64       // PathsDoubted until its path was asked for
 	reason  flows.Reason // why it is offloaded
 	cause   flows.Reason // why it leaves, once it does
 	denied  bool         // it leaves because it was revoked
@@ -49,6 +59,8 @@ type session struct {
 	ctAtHit     [2]uint64        // conntrack's packets at that time
 	keptAt      flows.Instant    // hits up to here are accounted for by a keepalive
 	ctPackets   uint64           // conntrack's packets when MAXACK_SET was last cleared
+	slowSeen    [2]uint64        // by Dir, conntrack's packets when last looked at
+	slowAt      [2]flows.Instant // when they were last found to have grown
 	reading     bool             // a Read or KeepAlive is on its way
 	readAgain   bool             // a hint came meanwhile
 	retryAt     flows.Instant    // next attempt of a failed removal
@@ -57,9 +69,10 @@ type session struct {
 
 func (s *session) primary() *entry { return s.entries[0] }
 
-func (s *session) tuple() flows.Tuple { return s.entries[0].key.Tuple }
+func (s *session) isTCP() bool { return s.tuple.Proto == flows.TCP }
 
-func (s *session) isTCP() bool { return s.tuple().Proto == flows.TCP }
+// bound reports whether the session has a path that counts.
+func (s *session) bound() bool { return s.state != Resolving && s.state != Removing }
 
 func (s *session) keys() []flows.EntryKey {
 	keys := make([]flows.EntryKey, len(s.entries))
@@ -83,3 +96,8 @@ func (s *session) readSince(at flows.Instant) bool {
 
 // lastHit returns when a packet of either direction was last seen in the eswitch.
 func (s *session) lastHit() flows.Instant { return max(s.hitAt[0], s.hitAt[1]) }
+
+// tuples returns how packets are addressed, by Dir.
+func (s *session) tuples() [2]flows.Tuple {
+	return [2]flows.Tuple{flows.Orig: s.tuple, flows.Reply: s.tuple.Reverse()}
+}

@@ -21,6 +21,7 @@ type View struct {
 	First   flows.Instant // when it was first seen
 	Since   flows.Instant // since when Reason, or State, is so
 	RetryAt flows.Instant // no new attempt before; 0 or past: at once
+	Doubted flows.Instant // since when its path is in doubt; 0: it is not
 
 	Rate      float64           // bytes per second, by whoever sees its packets
 	SlowBytes uint64            // both directions, counted by conntrack
@@ -101,16 +102,23 @@ func (g *Engine) view(e *entry) View {
 		First: e.first, Since: e.since, RetryAt: e.notBefore,
 		Rate: max(e.rate, 0), SlowBytes: e.bytes, Slow: e.packets,
 	}
-	s := e.session
+	s := g.sessionOf(e)
 	if s == nil {
 		return v
 	}
+	v.Doubted = s.doubt.since
 	v.Session, v.State, v.Since = s.id, s.state, s.since
 	v.Reason, v.Rate, v.Hardware, v.InHW, v.Paths = s.reason, s.rate, s.hw, s.inHW, s.paths
 	if s.state == Removing {
 		v.Reason = s.cause
 	}
+	if e.session == nil {
+		return v // only claimed: which zones are the session's own is not known yet
+	}
 	v.Zones = v.Zones[:0]
+	if s.nominal {
+		return v
+	}
 	for _, e := range s.entries {
 		v.Zones = append(v.Zones, e.key.Zone)
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -18,12 +19,18 @@ import (
 	"github.com/flowshunt/flowshunt/ovsdb"
 	"github.com/flowshunt/flowshunt/pkg/conntrack"
 	"github.com/flowshunt/flowshunt/pkg/control"
+	"github.com/flowshunt/flowshunt/pkg/datapath"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
 	"github.com/flowshunt/flowshunt/pkg/link"
+	"github.com/flowshunt/flowshunt/pkg/ofproto"
 	"github.com/flowshunt/flowshunt/pkg/path"
+	"github.com/flowshunt/flowshunt/pkg/tc"
 	"github.com/flowshunt/flowshunt/pkg/unixctl"
 )
+
+// callTime bounds a call of ovs-vswitchd, which answers one after the other.
+const callTime = 2 * time.Second
 
 // Agent is one running agent.
 type Agent struct {
@@ -34,9 +41,13 @@ type Agent struct {
 	loop      *loop
 	inventory *ovsdb.Inventory
 	links     *link.Watcher
+	datapath  *datapath.Conn
+	judge     judge
 	paths     *path.Resolver
 	driver    *flower.Driver
+	deletions *tc.Watcher
 	eswitch   *eswitch.Eswitch
+	found     []eswitch.Adopted // of an earlier agent, until the engine has them
 	conns     connections
 	control   net.Listener
 
@@ -44,11 +55,15 @@ type Agent struct {
 	taps      *taps
 	dumper    *dumper
 	listener  *listener
+	doubts    *doubts
+	monitors  *monitors
+	stations  *stations
 	resolver  *resolver
-	rechecker *rechecker
+	validator *validator
 	entries   *entries
 	rules     *rules
 	counter   *counter
+	vanished  *vanished
 	parts     []*component
 	readiness readiness
 	metering  *metering // nil: nobody asked for metrics
@@ -114,8 +129,8 @@ func (a *Agent) acquire(ctx context.Context) error {
 	if err := a.openEswitch(); err != nil {
 		return fmt.Errorf("eswitch: %w", err)
 	}
-	if err := a.sweep(ctx); err != nil {
-		return fmt.Errorf("eswitch: remove what an earlier agent left: %w", err)
+	if err := a.takeOver(ctx); err != nil {
+		return fmt.Errorf("eswitch: take over what an earlier agent left: %w", err)
 	}
 	linkHealth := a.part("links")
 	if a.links, err = link.New(linkHealth.note); err != nil {
@@ -128,14 +143,17 @@ func (a *Agent) acquire(ctx context.Context) error {
 func (a *Agent) openEswitch() error {
 	driver := a.cfg.driver
 	if driver == nil {
-		tc, err := flower.Open(flower.Config{
+		opened, err := flower.Open(flower.Config{
 			Mode: a.cfg.Hardware, RequireHW: a.cfg.RequireHW, Preference: a.cfg.Preference,
 			Generation: uint8(a.cfg.Engine.FirstSession >> 32),
 		})
 		if err != nil {
 			return err
 		}
-		a.driver, driver = tc, tc
+		a.driver, driver = opened, opened
+		if a.deletions, err = opened.Watch(); err != nil {
+			return err
+		}
 	}
 	a.eswitch = eswitch.New(driver, eswitch.Config{})
 	return nil
@@ -161,9 +179,13 @@ func (a *Agent) build() {
 	part := a.part
 	a.loop = newLoop(newClock(), engine.New(a.cfg.Engine), a.dispatch)
 	l := a.loop
-	fdb := path.NewFDB(&unixctl.Client{Rundir: a.cfg.OVSRundir}, time.Second)
+	vswitchd := &unixctl.Client{Rundir: a.cfg.OVSRundir, Timeout: callTime}
+	if a.judge = a.cfg.judge; a.judge == nil {
+		a.judge = path.NewJudge(path.JudgeConfig{Datapath: a.datapath, Tracer: &ofproto.Tracer{Caller: vswitchd}})
+	}
+	a.doubts = newDoubts(a.judge, l)
 	a.paths = path.NewResolver(path.Config{
-		FDB: fdb, Wires: a.cfg.Wires, Selected: a.cfg.Selected,
+		Judge: a.judge, Wires: a.cfg.Wires, Selected: a.cfg.Selected,
 		Found: func(t flows.Tuple) { l.hint(engine.Sighted{Tuple: t}) },
 	})
 	ovs := part("ovsdb")
@@ -171,16 +193,22 @@ func (a *Agent) build() {
 	a.listener = &listener{conn: a.conns.events, loop: l, dumper: a.dumper, health: part("conntrack-events")}
 	a.entries = &entries{conn: a.conns.work, loop: l, todo: newQueue[engine.Effect](), health: part("conntrack-entries")}
 	a.taps = newTaps(a.paths, l, part("taps"))
-	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, paths: a.paths, fdb: fdb, taps: a.taps,
-		eswitch: a.eswitch, loop: l, health: ovs}
+	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, paths: a.paths, judge: a.judge, taps: a.taps,
+		doubts: a.doubts, rows: rowDoubts{doubts: a.doubts}, eswitch: a.eswitch, loop: l, health: ovs,
+		again: make(chan struct{}, 1), announce: a.links.Announce}
 	if a.driver != nil {
 		a.ports.probe = a.driver.Probe
 	}
 	a.resolver = &resolver{paths: a.paths, loop: l, todo: newQueue[engine.Resolve](), want: a.taps.want, log: a.log}
-	a.rechecker = &rechecker{paths: a.paths, loop: l, interval: time.Second, grace: a.cfg.OVSGrace, health: part("ovs-vswitchd")}
+	a.validator = &validator{paths: a.paths, loop: l, todo: newQueue[pendingValidation](),
+		within: a.cfg.Engine.ValidateWithin, health: part("ovs-vswitchd")}
+	a.monitors = &monitors{rundir: cmp.Or(a.cfg.OVSRundir, unixctl.DefaultRundir), bridges: a.ports.bridges,
+		doubts: a.doubts, health: part("openflow"), confirm: a.cfg.ConfirmEvery, grace: a.cfg.OVSGrace}
+	a.stations = &stations{fdb: &ofproto.FDB{Caller: vswitchd}, bridges: a.ports.bridges, doubts: a.doubts, loop: l, health: part("fdb")}
 	eswitchHealth := part("eswitch")
 	a.rules = newRules(a.eswitch, a.ports.ifindex, l, eswitchHealth, a.log)
-	a.counter = &counter{eswitch: a.eswitch, loop: l, interval: a.cfg.CountInterval, health: eswitchHealth}
+	a.counter = &counter{eswitch: a.eswitch, loop: l, interval: a.cfg.CountInterval, health: eswitchHealth, now: make(chan struct{}, 1)}
+	a.vanished = &vanished{deletions: a.deletions, ports: a.ports, counter: a.counter, health: part("tc-events")}
 	a.meter()
 }
 
@@ -191,6 +219,8 @@ func (a *Agent) dispatch(effects []engine.Effect) {
 		case engine.Resolve:
 			a.log.Debug("resolve", "session", e.Session, "connection", e.Entry.Tuple, "zone", e.Entry.Zone)
 			a.resolver.todo.put(e)
+		case engine.Validate:
+			a.validator.put(e)
 		case engine.Install:
 			a.log.Debug("install", "session", e.Session, "connection", e.Tuples[flows.Orig])
 			a.rules.install(e)
@@ -211,7 +241,7 @@ func (a *Agent) run(ctx context.Context) error {
 	defer stopExecutors()
 	inner, innerCtx := errgroup.WithContext(executors)
 	for _, f := range []func(context.Context) error{
-		a.loop.run, a.resolver.run, a.entries.run, a.rules.run, a.counter.run, a.serveControl, a.serveMetrics,
+		a.loop.run, a.resolver.run, a.validator.run, a.entries.run, a.rules.run, a.counter.run, a.serveControl, a.serveMetrics,
 	} {
 		inner.Go(func() error { return f(innerCtx) })
 	}
@@ -239,7 +269,7 @@ func (a *Agent) watch(ctx context.Context) error {
 			return err
 		}
 		for _, f := range []func(context.Context) error{
-			a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.rechecker.run, a.announce,
+			a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.vanished.run, a.monitors.run, a.stations.run, a.adopt, a.announce,
 		} {
 			watch(f)
 		}
@@ -284,7 +314,16 @@ func (a *Agent) close() {
 	}
 	a.metering.close()
 	a.conns.close()
+	if a.deletions != nil {
+		_ = a.deletions.Close()
+	}
 	if a.driver != nil {
 		_ = a.driver.Close()
+	}
+	if a.doubts != nil {
+		a.doubts.close()
+	}
+	if a.datapath != nil {
+		_ = a.datapath.Close()
 	}
 }

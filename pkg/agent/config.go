@@ -19,6 +19,9 @@ type Config struct {
 	Engine   engine.Config // thresholds and budgets; Timeouts are read from the kernel
 	Selected path.Selection
 	Wires    []path.Wire
+	// TrustOVS lets the flows of OVS stand for security groups: without it a port that
+	// has some (iface-id) is not offloaded, since nothing says what they permit.
+	TrustOVS bool
 
 	OVSDB     string        // endpoint of the Open vSwitch database; empty: the local one
 	OVSRundir string        // where ovs-vswitchd's pidfile is; empty: the usual place
@@ -27,6 +30,7 @@ type Config struct {
 
 	PollInterval  time.Duration // between the starts of two conntrack dumps, while they are short
 	CountInterval time.Duration // between two readings of the eswitch's counters
+	ConfirmEvery  time.Duration // between two confirmations of all paths that no event asked for
 
 	Hardware   flower.Mode
 	RequireHW  bool
@@ -37,7 +41,16 @@ type Config struct {
 	Metrics    metrics.Config
 	Log        *slog.Logger // nil: nothing is logged
 
-	driver eswitch.Driver // of tests; nil: tc
+	// Of tests; nil: tc, and the judge that asks OVS.
+	driver eswitch.Driver
+	judge  judge
+}
+
+// judge says what OVS does with packets, and forgets what it knows when told to.
+type judge interface {
+	path.Forwarder
+	doubter
+	SetPorts(*path.Ports)
 }
 
 // DefaultConfig returns the shipped values: observe mode, no port selected.
@@ -48,6 +61,7 @@ func DefaultConfig() Config {
 		OVSGrace:      time.Minute,
 		PollInterval:  time.Second,
 		CountInterval: 500 * time.Millisecond,
+		ConfirmEvery:  10 * time.Second,
 	}
 }
 
@@ -59,6 +73,9 @@ func (c Config) Validate() error {
 	}
 	if c.CountInterval < 10*time.Millisecond {
 		errs = append(errs, fmt.Errorf("count interval %v: want at least 10ms", c.CountInterval))
+	}
+	if c.ConfirmEvery < time.Second {
+		errs = append(errs, fmt.Errorf("interval of confirmation %v: want at least 1s", c.ConfirmEvery))
 	}
 	if c.Engine.IdleAfter < 3*c.CountInterval {
 		errs = append(errs, fmt.Errorf("idle time %v: want at least three count intervals of %v, or live sessions look idle", c.Engine.IdleAfter, c.CountInterval))

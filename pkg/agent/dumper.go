@@ -29,6 +29,7 @@ type dumper struct {
 	now      chan struct{} // a value asks for a dump at once
 	free     chan []flows.Entry
 	last     atomic.Pointer[dumpResult]
+	whole    atomic.Bool // one dump was complete
 }
 
 // dumpResult describes the last dump that ended.
@@ -91,6 +92,9 @@ func (d *dumper) dump(ctx context.Context) error {
 		end := d.loop.clock.now()
 		d.last.Store(&dumpResult{at: d.loop.clock.wall(end), took: end.Sub(began), entries: entries})
 		d.loop.post(engine.DumpDone{Began: began, Complete: err == nil})
+		if err == nil {
+			d.whole.Store(true)
+		}
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -26,17 +27,22 @@ type ports struct {
 	inventory *ovsdb.Inventory
 	links     *link.Watcher
 	paths     *path.Resolver
-	fdb       *path.FDB
+	judge     interface{ SetPorts(*path.Ports) }
 	taps      *taps
+	doubts    *doubts
+	rows      rowDoubts
 	eswitch   interface {
 		PreparePort(ctx context.Context, link int32) error
 		ReleasePort(ctx context.Context, link int32) error
 	}
 	// probe asks, at a prepared port, whether the kernel can execute rules at all;
 	// nil: it can.
-	probe  func(ctx context.Context, link int32) error
-	loop   *loop
-	health *component
+	probe func(ctx context.Context, link int32) error
+	// announce makes OVS look at a device again.
+	announce func(link int32) error
+	loop     *loop
+	health   *component
+	again    chan struct{} // a value asks for an update
 
 	ids      identities
 	prepared map[int32]bool // ports with what is ours; true: released once
@@ -45,9 +51,10 @@ type ports struct {
 
 // portTable is what is known of the ports at one moment. It is never changed.
 type portTable struct {
-	list   []portStatus
-	byID   map[flows.PortID]portStatus
-	forced flows.Reason // why observe is forced
+	list    []portStatus
+	byID    map[flows.PortID]portStatus
+	bridges []bridgeFacts
+	forced  flows.Reason // why observe is forced
 }
 
 // portStatus is a port with why it cannot be used, if so.
@@ -66,6 +73,7 @@ func (p *ports) run(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-p.links.Changed():
+		case <-p.again:
 		case <-retry.C:
 		case <-ctx.Done():
 			return nil
@@ -75,6 +83,9 @@ func (p *ports) run(ctx context.Context) error {
 		}
 	}
 }
+
+// soon asks for an update: what was prepared may be gone.
+func (p *ports) soon() { signal(p.again) }
 
 // update reads everything again: changes only wake. An error is one that no retry
 // can mend.
@@ -87,7 +98,8 @@ func (p *ports) update(ctx context.Context) error {
 		return err
 	}
 	p.publish(table)
-	p.fdb.Retain(func(bridge string) bool { _, ok := snapshot.Bridge(bridge); return ok })
+	p.doubts.hold(snapshot.Switch.FlowRestoreWait)
+	p.rows.compare(snapshot, table.bridges)
 	p.release(ctx, keep)
 	return nil
 }
@@ -120,7 +132,9 @@ func (p *ports) publish(table *portTable) {
 		states[i] = engine.PortState{ID: s.ID, Reason: s.reason}
 	}
 	p.now.Store(table)
-	p.paths.SetPorts(path.NewPorts(known))
+	ports := path.NewPorts(known)
+	p.judge.SetPorts(ports)
+	p.paths.SetPorts(ports)
 	p.taps.set(table.list)
 	p.loop.post(
 		engine.ModeChanged{Enforce: p.cfg.Engine.Enforce && table.forced == "", Reason: table.forced},
@@ -154,9 +168,13 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State) *portTable 
 		}
 		port.ID = p.ids.of(s.Ports[i].ID, dev.Life, port)
 		status := portStatus{Port: port, reason: path.Usable(port, p.cfg.Selected)}
+		if status.reason == "" && s.Ports[i].IfaceID != "" && !p.cfg.TrustOVS {
+			status.reason, status.detail = flows.SGUnknown, "iface-id "+s.Ports[i].IfaceID
+		}
 		t.list = append(t.list, status)
 	}
 	p.ids.end()
+	t.bridges = bridgesOf(s, t.list)
 	return t
 }
 
@@ -199,6 +217,9 @@ func (p *ports) release(ctx context.Context, keep map[int32]bool) {
 			continue
 		}
 		err := p.eswitch.ReleasePort(ctx, ifindex)
+		if err == nil && p.policed(ifindex) {
+			err = p.announce(ifindex)
+		}
 		if err != nil {
 			p.health.note(err)
 		}
@@ -207,6 +228,14 @@ func (p *ports) release(ctx context.Context, keep map[int32]bool) {
 		}
 	}
 	p.prepared = next
+}
+
+// policed reports whether OVS shall police the port. It cannot while our qdisc is in
+// the place of its own: it has tried, most likely, when the rate was configured, and
+// does not try again before it hears of a change of the device.
+func (p *ports) policed(link int32) bool {
+	t := p.now.Load()
+	return t != nil && slices.ContainsFunc(t.list, func(s portStatus) bool { return s.Ifindex == link && s.QoS })
 }
 
 // ifindex returns the network device of a port that can be used.
@@ -219,6 +248,14 @@ func (p *ports) ifindex(id flows.PortID) (int32, bool) {
 	return s.Ifindex, ok && s.reason == ""
 }
 
+// bridges returns the bridges on the kernel's datapath.
+func (p *ports) bridges() []bridgeFacts {
+	if t := p.now.Load(); t != nil {
+		return t.bridges
+	}
+	return nil
+}
+
 // name returns the name of a port, "" for none.
 func (p *ports) name(id flows.PortID) string {
 	if t := p.now.Load(); t != nil {
@@ -229,12 +266,9 @@ func (p *ports) name(id flows.PortID) string {
 
 // portOf flattens a row for the resolver.
 func portOf(row *ovsdb.Port, up bool) path.Port {
-	tagged := row.VLAN.Mode != "access" && row.VLAN.Mode != "trunk" || row.VLAN.Mode == "trunk" && row.VLAN.HasTag
 	port := path.Port{
 		Name: row.Name, Bridge: row.Bridge, Datapath: row.DatapathType, Type: row.Type,
 		Ofport: row.OFPort, Ifindex: row.Ifindex, AttachedMAC: row.AttachedMAC,
-		Trunk: tagged || len(row.VLAN.Trunks) > 0,
-		Zone:  row.OVNZone.Zone, HasZone: row.OVNZone.Known,
 		Bond: row.Bond.Members > 1, Up: up, Optout: row.Wish == ovsdb.WishOff,
 		QoS:      row.Policing.Active() || row.QoS != "",
 		Mirrored: row.Mirror.Watched() || row.Sampling.Active(),

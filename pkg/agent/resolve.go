@@ -39,13 +39,13 @@ func (r *resolver) run(ctx context.Context) error {
 func (r *resolver) resolve(ctx context.Context, e engine.Resolve) engine.PathResolved {
 	ev := engine.PathResolved{Session: e.Session, Op: e.Op}
 	// The engine resolves no connection with NAT, so the reply is known.
-	req := path.Request{Key: e.Entry, Reply: e.Entry.Tuple.Reverse()}
+	req := path.Request{Key: e.Entry, Reply: e.Entry.Tuple.Reverse(), States: e.States}
 	answer, err := r.paths.Resolve(ctx, req, r.loop.clock.now())
-	var refusal *path.Refusal
+	refusal, refused := errors.AsType[*path.Refusal](err)
 	switch {
 	case err == nil:
-		ev.Paths, ev.Zones = answer.Paths, answer.Zones
-	case errors.As(err, &refusal):
+		ev.Paths, ev.Zones, ev.Plain = answer.Paths, answer.Zones, answer.Plain
+	case refused:
 		ev.Reason, ev.Detail = refusal.Reason, refusal.Detail
 	default:
 		ev.Reason, ev.Detail = flows.PathUnknown, err.Error()

@@ -34,8 +34,9 @@ type Eswitch struct {
 
 	mu       sync.Mutex
 	sessions map[flows.SessionID]*session
-	slots    map[slot]int // rules of installed sessions, by place
-	epoch    uint32       // number of the last reading of counters
+	slots    map[slot]int   // rules of installed sessions, by place
+	read     map[int32]bool // ports at which no rule of an earlier process can be met any more
+	epoch    uint32         // number of the last reading of counters
 
 	reading sync.Mutex // one reading of counters at a time; guards stats
 	stats   []stat
@@ -91,6 +92,7 @@ func New(driver Driver, cfg Config) *Eswitch {
 		cfg:      cfg,
 		sessions: make(map[flows.SessionID]*session),
 		slots:    make(map[slot]int),
+		read:     make(map[int32]bool),
 	}
 }
 

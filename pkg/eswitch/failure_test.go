@@ -72,7 +72,7 @@ func TestResidueIsSwept(t *testing.T) {
 	}})
 	e.Install(t.Context(), r.Sessions(1))
 	broken = false
-	if n, err := e.Sweep(t.Context(), nil); n != 1 || err != nil || m.Len() != 0 || e.Len() != 0 {
+	if n, err := e.Sweep(t.Context()); n != 1 || err != nil || m.Len() != 0 || e.Len() != 0 {
 		t.Errorf("swept %d, %v, %d rules and %d sessions left", n, err, m.Len(), e.Len())
 	}
 }

@@ -14,12 +14,31 @@ func (e *Eswitch) PreparePort(ctx context.Context, link int32) error {
 	if err := e.driver.Prepare(ctx, link); err != nil {
 		return err
 	}
-	return e.driver.Rules(ctx, Scope{Link: link}, func(f *Found) { e.reserve(f.Ref.Handle) })
+	if e.reserved(link) {
+		return nil
+	}
+	if err := e.driver.Rules(ctx, Scope{Link: link}, func(f *Found) { e.reserve(f.Ref.Handle) }); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.read[link] = true
+	return nil
+}
+
+// reserved reports whether the handles of what stood at a port are known.
+func (e *Eswitch) reserved(link int32) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.read[link]
 }
 
 // ReleasePort removes all sessions that have a rule on the port, whatever else of
 // ours stands there, and then what PreparePort made. It goes on after errors.
 func (e *Eswitch) ReleasePort(ctx context.Context, link int32) error {
+	e.mu.Lock()
+	delete(e.read, link)
+	e.mu.Unlock()
 	errs := e.Remove(ctx, e.using(link))
 	var left []Change
 	err := e.driver.Rules(ctx, Scope{Link: link}, func(f *Found) {

@@ -1,9 +1,11 @@
 package eswitch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -27,53 +29,102 @@ func (e *Eswitch) Audit(ctx context.Context) ([]Found, error) {
 	return found, errors.Join(errs...)
 }
 
-// Sweep makes the eswitch agree with what is wanted: on every port of the
-// namespace it removes each rule of ours whose session keep does not want, that
-// belongs to no complete session, or that stands twice. It returns the number of
-// rules removed, and goes on after errors.
-//
-// Sessions that keep wants and this Eswitch does not know are adopted: from then on
-// they can be removed and are counted. They must be complete: every rule intact
-// and its opposite there as well. A nil keep wants what this Eswitch has
-// installed and nothing else. Sessions on their way in or out are left alone.
-func (e *Eswitch) Sweep(ctx context.Context, keep func(flows.SessionID) bool) (removed int, err error) {
+// Sweep makes the eswitch agree with what this Eswitch has installed: on every port
+// of the namespace it removes each rule of ours that belongs to no session of it, or
+// that stands twice. It returns the number of rules removed, and goes on after errors.
+// Sessions on their way in or out are left alone.
+func (e *Eswitch) Sweep(ctx context.Context) (removed int, err error) {
 	found, err := e.Audit(ctx)
-	groups := make(map[flows.SessionID][]Found)
+	removed, errSweep := e.sweep(ctx, bySession(found), nil)
+	return removed, errors.Join(err, errSweep)
+}
+
+// Adopted is a session that an earlier process installed.
+type Adopted struct {
+	flows.Session
+	Count [2]flows.Counters // by Dir, since then
+	InHW  bool              // hardware has all rules
+}
+
+// Adopt takes over the complete sessions that an earlier process installed: from then
+// on they can be removed and are counted. Every rule must be intact, none there twice,
+// and each have its opposite; whatever else is ours is removed, as by Sweep. It goes
+// on after errors, and returns what it took over.
+func (e *Eswitch) Adopt(ctx context.Context) (adopted []Adopted, removed int, err error) {
+	found, err := e.Audit(ctx)
+	groups := bySession(found)
+	removed, errSweep := e.sweep(ctx, groups, complete)
+	for id, rules := range groups {
+		if e.owns(id) {
+			adopted = append(adopted, adoptedOf(id, rules))
+		}
+	}
+	slices.SortFunc(adopted, func(a, b Adopted) int { return cmp.Compare(a.ID, b.ID) })
+	return adopted, removed, errors.Join(err, errSweep)
+}
+
+func adoptedOf(id flows.SessionID, rules []Found) Adopted {
+	a := Adopted{Session: flows.Session{ID: id}, InHW: true}
+	for _, f := range rules {
+		a.Rules = append(a.Rules, f.Rule)
+		a.InHW = a.InHW && f.InHW
+		c := &a.Count[f.Rule.Dir]
+		c.Packets += f.Count.Packets
+		c.Bytes += f.Count.Bytes
+	}
+	slices.SortFunc(a.Rules, func(a, b flows.Rule) int { return cmp.Compare(a.Dir, b.Dir) })
+	return a
+}
+
+func (e *Eswitch) owns(id flows.SessionID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.sessions[id]
+	return s != nil && s.state == installed
+}
+
+func bySession(found []Found) map[flows.SessionID][]Found {
+	groups := make(map[flows.SessionID][]Found, len(found)/2)
 	for _, f := range found {
 		groups[f.Session] = append(groups[f.Session], f)
 	}
+	return groups
+}
+
+// sweep removes what belongs to no session that is known or, where adopt says so of
+// all its rules, becomes one.
+func (e *Eswitch) sweep(ctx context.Context, groups map[flows.SessionID][]Found, adopt func([]Found) bool) (removed int, err error) {
 	var strays []Change
-	var unwanted []flows.SessionID // that this Eswitch knows
+	var residues []flows.SessionID
 	for id, rules := range groups {
-		wanted := keep != nil && keep(id)
-		drop, whole := e.judge(id, rules, wanted, keep == nil)
+		drop, whole := e.judge(id, rules, adopt)
 		strays = append(strays, drop...)
 		if whole {
-			unwanted = append(unwanted, id)
+			residues = append(residues, id)
 		}
 	}
 	removed, errStrays := e.deleteAll(ctx, strays)
-	errs := e.Remove(ctx, unwanted)
-	for i, id := range unwanted {
+	errs := e.Remove(ctx, residues)
+	for i, id := range residues {
 		if errs[i] == nil {
 			removed += len(groups[id])
 		}
 	}
-	return removed, errors.Join(append(errs, err, errStrays)...)
+	return removed, errors.Join(append(errs, errStrays)...)
 }
 
 // judge says which of a session's rules must go as strays, or that the whole
-// session, which this Eswitch knows, must be removed.
-func (e *Eswitch) judge(id flows.SessionID, found []Found, wanted, onlyKnown bool) (strays []Change, whole bool) {
+// session, which could not be removed before, must be.
+func (e *Eswitch) judge(id flows.SessionID, found []Found, adopt func([]Found) bool) (strays []Change, whole bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.sessions[id]
 	switch {
 	case s != nil && (s.state == installing || s.state == removing):
 		return nil, false
-	case s != nil && (!wanted && !onlyKnown || s.state == residue):
+	case s != nil && s.state == residue:
 		return nil, true
-	case s == nil && wanted && complete(found):
+	case s == nil && adopt != nil && adopt(found):
 		e.adopt(id, found)
 		return nil, false
 	}
@@ -118,6 +169,7 @@ func (e *Eswitch) adopt(id flows.SessionID, found []Found) {
 	s := &session{state: installed, born: e.epoch, rules: make([]rule, len(found))}
 	for i, f := range found {
 		s.rules[i] = rule{f.Ref, f.Rule}
+		e.reserve(f.Ref.Handle)
 	}
 	// In the order in which Install gets them, so that it recognizes them.
 	if s.rules[0].rule.Dir == flows.Reply && len(s.rules) == 2 {

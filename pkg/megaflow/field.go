@@ -1,5 +1,7 @@
 package megaflow
 
+import "strconv"
+
 // Field is a part of a flow key, named as ovs-fields(7) does.
 type Field uint8
 
@@ -37,6 +39,25 @@ const (
 	CTIPDst
 	numFields
 )
+
+var fieldNames = [numFields]string{
+	RecircID: "recirc_id", InPort: "in_port", SkbPriority: "skb_priority", SkbMark: "pkt_mark", DPHash: "dp_hash",
+	EthSrc: "eth_src", EthDst: "eth_dst", EthType: "eth_type", VLANTCI: "vlan_tci",
+	IPProto: "nw_proto", IPTOS: "nw_tos", IPTTL: "nw_ttl", IPFrag: "ip_frag", IPv6Label: "ipv6_label",
+	TPSrc: "tp_src", TPDst: "tp_dst", TCPFlags: "tcp_flags",
+	CTState: "ct_state", CTZone: "ct_zone", CTMark: "ct_mark",
+	CTIPProto: "ct_nw_proto", CTTPSrc: "ct_tp_src", CTTPDst: "ct_tp_dst",
+	IPSrc: "ip_src", IPDst: "ip_dst", CTLabel: "ct_label", CTIPSrc: "ct_nw_src", CTIPDst: "ct_nw_dst",
+}
+
+// String returns the name. IPSrc and its like have the name of the IPv4 field for
+// IPv6 too.
+func (f Field) String() string {
+	if f < numFields {
+		return fieldNames[f]
+	}
+	return "field" + strconv.Itoa(int(f))
+}
 
 // place says where a Key has a field.
 type place struct {

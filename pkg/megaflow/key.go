@@ -52,6 +52,32 @@ func (m *Match) SetWide(f Field, value, mask [16]byte) {
 	m.Mask.SetWide(f, mask)
 }
 
-// Packet is what is known of a packet. Bits of Key outside Known are 0: the DSCP and
-// the TTL of the next packet of a connection, say, are not known.
-type Packet struct{ Key, Known Key }
+// full returns the key that has all bits of a field.
+func full(f Field) (k Key) {
+	if places[f].bits > 64 {
+		k[places[f].word], k[places[f].word+1] = ^uint64(0), ^uint64(0)
+	} else {
+		k.SetUint(f, ^uint64(0))
+	}
+	return k
+}
+
+// first returns the first field of which k has a bit.
+func (k *Key) first() Field {
+	for f := range numFields {
+		if b := full(f); b.meets(k) {
+			return f
+		}
+	}
+	return numFields
+}
+
+// meets reports whether the two have a bit in common.
+func (k *Key) meets(other *Key) bool {
+	for i := range k {
+		if k[i]&other[i] != 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -2,9 +2,7 @@ package path
 
 import (
 	"encoding/binary"
-	"fmt"
 	"net/netip"
-	"strings"
 	"testing"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -37,7 +35,7 @@ func BenchmarkResolve100k(b *testing.B) {
 	for b.Loop() {
 		tuple := numbered(i % 50_000)
 		i++
-		req := Request{Key: flows.EntryKey{Tuple: tuple}, Reply: tuple.Reverse()}
+		req := Request{Key: flows.EntryKey{Zone: 5, Tuple: tuple}, Reply: tuple.Reverse()}
 		if _, err := l.r.Resolve(b.Context(), req, now); err != nil {
 			b.Fatal(err)
 		}
@@ -59,19 +57,5 @@ func BenchmarkSighted(b *testing.B) {
 				i++
 			}
 		})
-	}
-}
-
-func BenchmarkParseFDB8k(b *testing.B) {
-	var text strings.Builder
-	text.WriteString(heading)
-	for i := range 8192 {
-		fmt.Fprintf(&text, "%5d  %4d  %s  %3d\n", 1+i%200, i%4096, flows.MAC{2, 0, 0, 0, byte(i >> 8), byte(i)}, i%300)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := ParseFDB(text.String()); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

@@ -7,36 +7,26 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/tap"
 )
 
-// side is a believable observation at a port that still exists.
+// side is a believable observation at a port that still exists, and what OVS does
+// with such packets.
 type side struct {
 	port *Port
 	Observation
+
+	goes    Forwarding
+	refusal *Refusal // instead of goes
 }
 
 func (s side) String() string {
 	return fmt.Sprintf("%s (%s to %s)", s.port.Name, s.SrcMAC, s.DstMAC)
 }
 
-// pair is one explanation of a connection: one observation of each direction.
-type pair struct {
-	sides [2]side // by Dir
-	wire  bool
-}
-
-func (p pair) String() string { return p.sides[0].String() + " and " + p.sides[1].String() }
-
-func (p pair) ports() (a, b *Port) { return p.sides[0].port, p.sides[1].port }
-
-// mirrored reports whether each side sends to the MAC that the other sends from.
-func (p pair) mirrored() bool {
-	o, r := p.sides[0], p.sides[1]
-	return o.SrcMAC == r.DstMAC && o.DstMAC == r.SrcMAC
-}
-
-// touching reports whether one side sends to the MAC that the other sends from.
-func (p pair) touching() bool {
-	o, r := p.sides[0], p.sides[1]
-	return o.SrcMAC == r.DstMAC || o.DstMAC == r.SrcMAC
+// mayReach reports whether packets of s can leave by a port, as far as is known.
+func (s side) mayReach(p *Port) bool {
+	if s.refusal != nil {
+		return s.refusal.Reason != flows.PathDropped
+	}
+	return s.goes.Out == p.ID
 }
 
 // vlanOf returns the VLAN that a packet with this tag is in at a port.
@@ -66,7 +56,7 @@ func believe(ports *Ports, wires []Wire, seen []Observation) (sides []side, disb
 		case p.AttachedMAC.IsZero() && owner != nil && !anyWire(wires, p, p):
 			disbelief = fmt.Sprintf("; not believed: %s sent from %s, the attached-mac of %s", p.Name, o.SrcMAC, owner.Name)
 		default:
-			sides = append(sides, side{p, o})
+			sides = append(sides, side{port: p, Observation: o})
 		}
 	}
 	return sides, disbelief
@@ -74,7 +64,7 @@ func believe(ports *Ports, wires []Wire, seen []Observation) (sides []side, disb
 
 // maxSides is how many observations of one direction are weighed at most; in an
 // honest network there are one or two.
-const maxSides = 32
+const maxSides = 8
 
 // evidence is what is known about one connection.
 type evidence struct {
@@ -100,75 +90,4 @@ func (e *evidence) bridge() string {
 		}
 	}
 	return bridge
-}
-
-// explanations returns the pairs of observations that can be one connection,
-// and, when there are none, why.
-//
-// A port that plays both ends explains nothing while there is another pair:
-// anybody can send both directions of any tuple. Two observations whose MACs
-// have nothing in common may be the two ends of a routed connection, unless each
-// of them already belongs to another pair; then they are two connections.
-func (e *evidence) explanations(wires []Wire) ([]pair, *Refusal) {
-	var onWire, direct, routed, hairpin []pair
-	explained := [2][]bool{make([]bool, len(e.sides[0])), make([]bool, len(e.sides[1]))}
-	touching := false
-	e.pairs(func(i, j int, p pair) {
-		a, b := p.ports()
-		switch {
-		case onWires(wires, a, b):
-			p.wire = true
-			onWire = append(onWire, p)
-			explained[0][i], explained[1][j] = true, true
-		case anyWire(wires, a, b):
-		case p.mirrored() && a == b:
-			hairpin = append(hairpin, p)
-		case p.mirrored():
-			direct = append(direct, p)
-			explained[0][i], explained[1][j] = true, true
-		case p.touching():
-			touching = true
-		}
-	})
-	e.pairs(func(i, j int, p pair) {
-		a, b := p.ports()
-		if a != b && !p.touching() && !explained[0][i] && !explained[1][j] && !anyWire(wires, a, b) {
-			routed = append(routed, p)
-		}
-	})
-	found := append(append(preferMirrored(onWire), direct...), routed...)
-	switch {
-	case len(found) > 0:
-		return found, nil
-	case len(hairpin) > 0:
-		return hairpin, nil
-	case touching:
-		return nil, missing(flows.PathUnknown, "the packets seen so far do not answer each other%s", e.disbelief)
-	default:
-		return nil, missing(flows.PathUnknown, "the packets seen so far do not belong together%s", e.disbelief)
-	}
-}
-
-func (e *evidence) pairs(yield func(i, j int, p pair)) {
-	for i, o := range e.sides[flows.Orig] {
-		for j, r := range e.sides[flows.Reply] {
-			yield(i, j, pair{sides: [2]side{o, r}})
-		}
-	}
-}
-
-// preferMirrored returns the mirrored pairs, if there are any: a wire may have
-// routers at its ends and then MACs that differ, but an answer to the very
-// sender is the better explanation.
-func preferMirrored(pairs []pair) []pair {
-	var mirrored []pair
-	for _, p := range pairs {
-		if p.mirrored() {
-			mirrored = append(mirrored, p)
-		}
-	}
-	if len(mirrored) > 0 {
-		return mirrored
-	}
-	return pairs
 }

@@ -31,33 +31,57 @@ func mustTuple(t testing.TB, s string) flows.Tuple {
 	return tuple
 }
 
-// lab is a resolver with four usable ports 1 to 4 (p1 to p4) on br0, and an FDB
-// that tests write.
+// lab is a resolver with four usable ports 1 to 4 (p1 to p4) on br0, in front of a
+// switch that forwards by a table of MACs that tests write, and tracks in zone 5.
 type lab struct {
 	t        testing.TB
 	r        *Resolver
 	ports    map[flows.PortID]Port
-	tables   map[string]*Table
-	fdbErr   error
-	asked    int
+	stations map[stationKey]flows.PortID
+	zones    map[flows.PortID][]flows.Zone // of what enters at a port; missing: 5
+	refuses  map[flows.PortID]flows.Reason // whatever enters at a port
+	away     error                         // the switch does not answer
 	orig     flows.Tuple
 	answered []flows.Tuple // calls of Found
+	want     *flows.Paths  // of a test
+	wire     bool          // p8 and p9 are patched to each other
 }
 
-func (l *lab) Table(_ context.Context, bridge string, _ flows.Instant) (*Table, error) {
-	l.asked++
-	return l.tables[bridge], l.fdbErr
+// Forward implements Forwarder.
+func (l *lab) Forward(_ context.Context, q Question, _ flows.Instant) (Forwarding, error) {
+	if l.away != nil {
+		return Forwarding{}, l.away
+	}
+	if reason := l.refuses[q.In.ID]; reason != "" {
+		return Forwarding{}, refuse(reason, "what enters %s", q.In.Name)
+	}
+	if l.wire && q.In.ID >= 8 {
+		return Forwarding{Out: 17 - q.In.ID, Zones: []flows.Zone{5}}, nil
+	}
+	out, ok := l.stations[stationKey{q.In.Bridge, q.In.Tag, q.DstMAC}]
+	switch {
+	case !ok:
+		return Forwarding{}, refuse(flows.UnsupportedOutputs, "flooded")
+	case out == q.In.ID:
+		return Forwarding{}, refuse(flows.PathDropped, "no way back")
+	}
+	zones, told := l.zones[q.In.ID]
+	if !told {
+		zones = []flows.Zone{5}
+	}
+	return Forwarding{Out: out, Zones: zones, Plain: true}, nil
 }
 
 func newLab(t testing.TB) *lab {
 	t.Helper()
-	l := &lab{t: t, ports: make(map[flows.PortID]Port), tables: make(map[string]*Table),
+	l := &lab{t: t, ports: make(map[flows.PortID]Port), stations: make(map[stationKey]flows.PortID),
+		zones: make(map[flows.PortID][]flows.Zone), refuses: make(map[flows.PortID]flows.Reason),
 		orig: mustTuple(t, "tcp,10.0.0.1:40000,10.0.0.2:5201")}
 	selected, err := ParseSelection("p*")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.r = NewResolver(Config{FDB: l, Selected: selected, Wires: []Wire{{"p8", "p9"}},
+	l.r = NewResolver(Config{Judge: l, Selected: selected, Wires: []Wire{{"p8", "p9"}},
 		Found: func(o flows.Tuple) { l.answered = append(l.answered, o) }})
 	for id := range flows.PortID(4) {
 		l.port(id+1, func(*Port) {})
@@ -80,12 +104,10 @@ func (l *lab) port(id flows.PortID, change func(*Port)) {
 	l.r.SetPorts(NewPorts(all))
 }
 
-func (l *lab) fdb(id flows.PortID, mac flows.MAC) {
+// at puts a station behind a port, for the switch.
+func (l *lab) at(id flows.PortID, mac flows.MAC) {
 	p := l.ports[id]
-	if l.tables[p.Bridge] == nil {
-		l.tables[p.Bridge] = &Table{stations: make(map[fdbKey]Station)}
-	}
-	l.tables[p.Bridge].stations[fdbKey{p.Tag, mac}] = Station{Ofport: p.Ofport}
+	l.stations[stationKey{p.Bridge, p.Tag, mac}] = id
 }
 
 func (l *lab) packet(id flows.PortID, tuple flows.Tuple, src, dst flows.MAC) {
@@ -96,10 +118,10 @@ func (l *lab) tagged(id flows.PortID, tuple flows.Tuple, src, dst flows.MAC, vla
 	l.r.Sighted(tap.Sighting{Port: id, Tuple: tuple, SrcMAC: src, DstMAC: dst, VLAN: vlan, At: now})
 }
 
-// honest makes a at port 1 and b at port 2 talk, with OVS knowing both.
+// honest makes a at port 1 and b at port 2 talk, with the switch knowing both.
 func (l *lab) honest() {
-	l.fdb(1, macA)
-	l.fdb(2, macB)
+	l.at(1, macA)
+	l.at(2, macB)
 	l.packet(1, l.orig, macA, macB)
 	l.packet(2, l.orig.Reverse(), macB, macA)
 }
@@ -119,6 +141,9 @@ func paths(a, b flows.PortID, src, dst flows.MAC) flows.Paths {
 func (l *lab) wantPath(zone flows.Zone, want flows.Paths, zones ...flows.Zone) {
 	l.t.Helper()
 	got, err := l.resolve(zone)
+	if len(zones) == 0 {
+		zones = []flows.Zone{5}
+	}
 	if err != nil || got.Paths != want || fmt.Sprint(got.Zones) != fmt.Sprint(zones) {
 		l.t.Errorf("got %+v, %v\nwant %+v in zones %v", got, err, want, zones)
 	}

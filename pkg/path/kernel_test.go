@@ -1,12 +1,15 @@
 package path
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +19,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/datapath"
+	"github.com/flowshunt/flowshunt/pkg/megaflow"
+	"github.com/flowshunt/flowshunt/pkg/ofproto"
 	"github.com/flowshunt/flowshunt/pkg/tap"
 	"github.com/flowshunt/flowshunt/pkg/unixctl"
 	"github.com/flowshunt/flowshunt/pkg/unixctl/ovstest"
@@ -149,9 +155,46 @@ func (s *station) talk(t *testing.T, peer *station) {
 	t.Fatalf("nothing from %s arrived at %s", s.addr, peer.addr)
 }
 
+// userspace is a datapath of which nothing but the port numbers is read: OVS's userspace
+// datapath is none that package datapath could read.
+type userspace struct{ client *unixctl.Client }
+
+// Ports implements Datapath.
+func (u userspace) Ports(ctx context.Context) ([]datapath.Port, error) {
+	text, err := u.client.Call(ctx, "dpctl/show")
+	if err != nil {
+		return nil, err
+	}
+	var ports []datapath.Port
+	for line := range strings.Lines(text) {
+		var p datapath.Port
+		if n, _ := fmt.Sscanf(strings.TrimSpace(line), "port %d: %s", &p.Number, &p.Name); n == 2 {
+			ports = append(ports, p)
+		}
+	}
+	return ports, nil
+}
+
+// Flows implements Datapath.
+func (userspace) Flows(context.Context) ([]megaflow.Flow, error) { return nil, nil }
+
+// tracked lets a bridge switch by MAC and track in a zone; what a port number is
+// blocked sends, it drops.
+func tracked(zone int, blocked ...int) []string {
+	list := []string{
+		"priority=0,actions=NORMAL",
+		fmt.Sprintf("priority=10,ip,actions=ct(table=1,zone=%d)", zone),
+		"table=1,priority=0,actions=NORMAL",
+	}
+	for _, port := range blocked {
+		list = append(list, fmt.Sprintf("priority=20,in_port=%d,actions=drop", port))
+	}
+	return list
+}
+
 // The whole chain on real packets and a real OVS: a connection that nothing is
-// known of is refused, which switches sampling on; its packets are seen; the FDB
-// confirms; sampling ends.
+// known of is refused, which switches sampling on; its packets are seen; OVS confirms
+// where it sends them; sampling ends. Then OVS changes its mind.
 func TestRealOVS(t *testing.T) {
 	for _, tag := range []uint16{0, 10} {
 		t.Run(fmt.Sprintf("tag %d", tag), func(t *testing.T) { realOVS(t, tag) })
@@ -161,14 +204,18 @@ func TestRealOVS(t *testing.T) {
 func realOVS(t *testing.T, tag uint16) {
 	n := newNode(t)
 	a, b, other := n.attach(1, tag), n.attach(2, tag), n.attach(3, tag)
+	n.ovs.Flows("br0", tracked(5)...)
 	start := time.Now()
 	clock := func() flows.Instant { return flows.Instant(time.Since(start)) }
 	selected, err := ParseSelection("p*")
 	must(t, err)
 	found := make(chan flows.Tuple, 100)
-	r := NewResolver(Config{FDB: NewFDB(&unixctl.Client{Rundir: n.ovs.Rundir}, 0), Selected: selected,
-		Found: func(o flows.Tuple) { found <- o }})
-	r.SetPorts(NewPorts(n.ports))
+	client := &unixctl.Client{Rundir: n.ovs.Rundir}
+	judge := NewJudge(JudgeConfig{Datapath: userspace{client}, Tracer: &ofproto.Tracer{Caller: client}})
+	r := NewResolver(Config{Judge: judge, Selected: selected, Found: func(o flows.Tuple) { found <- o }})
+	ports := NewPorts(n.ports)
+	judge.SetPorts(ports)
+	r.SetPorts(ports)
 	taps := tap.New(tap.Config{Now: clock, Sighted: r.Sighted})
 	t.Cleanup(taps.Close)
 	sample := func(at flows.Instant) (sampled int) {
@@ -194,7 +241,8 @@ func realOVS(t *testing.T, tag uint16) {
 	b.talk(t, a)
 
 	tuple := flows.Tuple{Src: a.addr.Addr(), Dst: b.addr.Addr(), SrcPort: a.addr.Port(), DstPort: b.addr.Port(), Proto: flows.UDP}
-	req := Request{Key: flows.EntryKey{Zone: 5, Tuple: tuple}, Reply: tuple.Reverse()}
+	states := []flows.ZoneState{{Zone: 5}}
+	req := Request{Key: flows.EntryKey{Zone: 5, Tuple: tuple}, Reply: tuple.Reverse(), States: states}
 	if got, err := r.Resolve(t.Context(), req, clock()); reasonOf(err) != flows.PathUnknown {
 		t.Fatalf("before a packet was seen: %+v, %v", got, err)
 	}
@@ -215,48 +263,89 @@ func realOVS(t *testing.T, tag uint16) {
 		}
 	}
 	answer, err := r.Resolve(t.Context(), req, clock())
-	if err != nil || answer.Paths != paths(1, 2, a.mac, b.mac) {
-		t.Errorf("%+v, %v", answer, err)
-	}
-	if refusal := r.Recheck(t.Context(), answer.Paths, clock()); refusal != nil {
-		t.Error(refusal)
-	}
-	// OVS is told that b is elsewhere, as if it had moved.
-	client := &unixctl.Client{Rundir: n.ovs.Rundir}
-	_, err = client.Call(t.Context(), "fdb/add", "br0", "p3", strconv.Itoa(int(tag)), b.mac.String())
-	must(t, err)
-	if refusal := r.Recheck(t.Context(), answer.Paths, clock()); refusal == nil || refusal.Reason != flows.PathChanged {
-		t.Errorf("after the move: %v", refusal)
-	}
-	if _, err := r.Resolve(t.Context(), req, clock()); reasonOf(err) != flows.PathAmbiguous {
-		t.Errorf("after the move: %v", err)
+	if err != nil || answer.Paths != paths(1, 2, a.mac, b.mac) || !slices.Equal(answer.Zones, []flows.Zone{5}) || !answer.Plain {
+		t.Fatalf("%+v, %v", answer, err)
 	}
 	if sample(clock().Add(wantedAge)) != 0 {
 		t.Error("sampling goes on")
 	}
-}
-
-// The table of a real OVS is read, static entries and the local port included.
-func TestRealFDB(t *testing.T) {
-	n := newNode(t)
-	a, b := n.attach(1, 0), n.attach(2, 20)
-	client := &unixctl.Client{Rundir: n.ovs.Rundir}
-	for _, args := range [][]string{{"br0", "p1", "0", a.mac.String()}, {"br0", "p2", "20", b.mac.String()}, {"br0", "br0", "0", macZ.String()}} {
-		_, err := client.Call(t.Context(), "fdb/add", args...)
-		must(t, err)
-	}
-	table, err := NewFDB(client, time.Second).Table(t.Context(), "br0", now)
-	must(t, err)
-	for _, want := range []struct {
-		vlan   uint16
-		mac    flows.MAC
-		ofport uint32
-	}{{0, a.mac, n.ports[0].Ofport}, {20, b.mac, n.ports[1].Ofport}, {0, macZ, LocalPort}} {
-		if got, ok := table.Lookup(want.vlan, want.mac); !ok || got.Ofport != want.ofport || !got.Static {
-			t.Errorf("%s in VLAN %d: %+v, %t", want.mac, want.vlan, got, ok)
+	validate := func(what string, want flows.Reason) {
+		t.Helper()
+		judge.Doubt(clock())
+		got, err := r.Validate(t.Context(), Validation{Tuple: tuple, Paths: answer.Paths, States: states}, clock())
+		if reasonOf(err) != want || err == nil && got.Paths != answer.Paths || err != nil && want == "" {
+			t.Errorf("%s: %+v, %v, want %q", what, got, err, want)
 		}
 	}
-	if _, err := NewFDB(client, time.Second).Table(t.Context(), "br9", now); err == nil {
-		t.Error("an unknown bridge has an FDB")
+	validate("nothing has changed", "")
+	n.ovs.Flows("br0", tracked(5, int(n.ports[1].Ofport))...)
+	validate("replies are dropped", flows.PathDropped)
+	n.ovs.Flows("br0", tracked(6)...)
+	validate("tracked in a zone where it is not established", flows.ZoneUnknown)
+	n.ovs.Flows("br0", tracked(5)...)
+	validate("as it was", "")
+	// OVS is told that b is elsewhere, as if it had moved.
+	_, err = client.Call(t.Context(), "fdb/add", "br0", "p3", strconv.Itoa(int(tag)), b.mac.String())
+	must(t, err)
+	validate("the peer has moved", flows.PathChanged)
+	if got, err := r.Resolve(t.Context(), req, clock()); reasonOf(err) == "" {
+		t.Errorf("after the move: %+v", got)
 	}
+}
+
+// One trace answers for all connections that OVS treats alike, until something changes.
+func TestTracesAreShared(t *testing.T) {
+	n := newNode(t)
+	a, b := n.attach(1, 0), n.attach(2, 0)
+	n.ovs.Flows("br0", tracked(5)...)
+	a.talk(t, b)
+	b.talk(t, a)
+	client := &unixctl.Client{Rundir: n.ovs.Rundir}
+	calls := &counted{Tracer: &ofproto.Tracer{Caller: client}}
+	judge := NewJudge(JudgeConfig{Datapath: userspace{client}, Tracer: calls})
+	ports := NewPorts(n.ports)
+	judge.SetPorts(ports)
+	ask := func() {
+		t.Helper()
+		for i := range 100 {
+			p := ports.byID[1]
+			tuple := flows.Tuple{Src: a.addr.Addr(), Dst: b.addr.Addr(), SrcPort: uint16(1000 + i), DstPort: 80, Proto: flows.TCP}
+			got, err := judge.Forward(t.Context(), Question{In: p, SrcMAC: a.mac, DstMAC: b.mac, Tuple: tuple, States: []flows.ZoneState{{Zone: 5}}}, now)
+			if err != nil || got.Out != 2 {
+				t.Fatalf("%+v, %v", got, err)
+			}
+		}
+	}
+	ask()
+	if calls.n != 1 {
+		t.Errorf("100 connections took %d traces, want 1", calls.n)
+	}
+	judge.Doubt(now)
+	ask()
+	if calls.n != 2 {
+		t.Errorf("after a doubt there were %d traces, want 2", calls.n)
+	}
+	n.ovs.Flows("br0", append(tracked(5), "priority=30,tcp,tp_src=1007,actions=drop")...)
+	judge.Doubt(now)
+	tuple := flows.Tuple{Src: a.addr.Addr(), Dst: b.addr.Addr(), SrcPort: 1000, DstPort: 80, Proto: flows.TCP}
+	q := Question{In: ports.byID[1], SrcMAC: a.mac, DstMAC: b.mac, Tuple: tuple, States: []flows.ZoneState{{Zone: 5}}}
+	if _, err := judge.Forward(t.Context(), q, now); err != nil {
+		t.Error(err)
+	}
+	q.Tuple.SrcPort = 1007
+	if got, err := judge.Forward(t.Context(), q, now); reasonOf(err) != flows.PathDropped {
+		t.Errorf("one that is dropped: %+v, %v", got, err)
+	}
+}
+
+// counted counts traces.
+type counted struct {
+	Tracer
+	n int
+}
+
+// Trace implements Tracer.
+func (c *counted) Trace(ctx context.Context, q ofproto.Query) (*ofproto.Trace, error) {
+	c.n++
+	return c.Tracer.Trace(ctx, q)
 }

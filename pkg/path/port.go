@@ -19,11 +19,8 @@ type Port struct {
 	Ofport   uint32 // OpenFlow port number; 0 while OVS has not given one
 	Ifindex  int32  // 0 when there is no network device
 
-	AttachedMAC flows.MAC  // external_ids:attached-mac; zero when it is not set
-	Tag         uint16     // access VLAN; 0 is none
-	Trunk       bool       // carries tagged packets: trunks are set, or vlan_mode is not access
-	Zone        flows.Zone // conntrack zone; valid with HasZone
-	HasZone     bool
+	AttachedMAC flows.MAC // external_ids:attached-mac; zero when it is not set
+	Tag         uint16    // access VLAN; 0 is none
 
 	Bond     bool // its Port has several Interfaces
 	Up       bool // administratively up and with carrier
@@ -35,13 +32,8 @@ type Port struct {
 // Ports is an immutable set of ports.
 type Ports struct {
 	byID   map[flows.PortID]*Port
-	byNum  map[numKey]*Port
+	byName map[string]*Port
 	owners map[stationKey][]*Port
-}
-
-type numKey struct {
-	bridge string
-	ofport uint32
 }
 
 // stationKey names a station in one layer 2 network of a bridge.
@@ -55,14 +47,12 @@ type stationKey struct {
 func NewPorts(ports []Port) *Ports {
 	s := &Ports{
 		byID:   make(map[flows.PortID]*Port, len(ports)),
-		byNum:  make(map[numKey]*Port, len(ports)),
+		byName: make(map[string]*Port, len(ports)),
 		owners: make(map[stationKey][]*Port),
 	}
 	for _, p := range slices.Clone(ports) {
 		s.byID[p.ID] = &p
-		if p.Ofport != 0 {
-			s.byNum[numKey{p.Bridge, p.Ofport}] = &p
-		}
+		s.byName[p.Name] = &p
 		if !p.AttachedMAC.IsZero() {
 			key := stationKey{p.Bridge, p.Tag, p.AttachedMAC}
 			s.owners[key] = append(s.owners[key], &p)
@@ -78,6 +68,14 @@ func (s *Ports) Get(id flows.PortID) (Port, bool) {
 		return Port{}, false
 	}
 	return *p, true
+}
+
+// name returns the name of a port, for messages.
+func (s *Ports) name(id flows.PortID) string {
+	if p := s.byID[id]; p != nil {
+		return p.Name
+	}
+	return "a port that is not known"
 }
 
 // All returns the ports in the order of their ids.

@@ -8,16 +8,16 @@ import (
 
 // Request asks for the path of one conntrack entry.
 type Request struct {
-	Key   flows.EntryKey
-	Reply flows.Tuple // as the entry has it
+	Key    flows.EntryKey
+	Reply  flows.Tuple       // as the entry has it
+	States []flows.ZoneState // of all entries with its tuple
 }
 
-// Answer is a path, and the conntrack zones of its two ports.
+// Answer is a path as OVS confirms it.
 type Answer struct {
 	Paths flows.Paths
-	// Zones are ascending. None means that the ports do not tell: then the
-	// connection may stand in the zone of the request only.
-	Zones []flows.Zone
+	Zones []flows.Zone // in which OVS tracks the connection, ascending
+	Plain bool         // see engine.PathResolved
 }
 
 // Refusal is the error of a resolver that has no path to answer.

@@ -2,6 +2,7 @@ package path
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 
@@ -9,14 +10,9 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/tap"
 )
 
-// Tables gives the forwarding database of a bridge; *FDB is one.
-type Tables interface {
-	Table(ctx context.Context, bridge string, now flows.Instant) (*Table, error)
-}
-
-// Config says how a resolver works. FDB is required.
+// Config says how a resolver works. Judge is required.
 type Config struct {
-	FDB      Tables
+	Judge    Forwarder
 	Wires    []Wire
 	Selected Selection
 	// MaxSightings bounds the memory for packets; 0 means DefaultMaxSightings.
@@ -64,8 +60,8 @@ func (r *Resolver) Sampling(now flows.Instant) []Port {
 	return slices.DeleteFunc(r.ports.Load().All(), func(p Port) bool { return !all && !bridges[p.Bridge] })
 }
 
-// Resolve finds the path of a connection. An error is a *Refusal, or the
-// context's error.
+// Resolve finds the path of a connection. An error is a *Refusal, or says that OVS
+// cannot be asked.
 func (r *Resolver) Resolve(ctx context.Context, req Request, now flows.Instant) (Answer, error) {
 	orig := req.Key.Tuple
 	if !orig.IsValid() {
@@ -76,12 +72,12 @@ func (r *Resolver) Resolve(ctx context.Context, req Request, now flows.Instant) 
 	}
 	ports := r.ports.Load()
 	e := r.evidence(ports, orig, now)
-	p, refusal := r.explain(ctx, e, ports, req.Key.Zone, now)
-	if refusal == nil {
-		refusal = r.judge(ctx, p, ports, now)
+	if err := r.ask(ctx, e, req, now); err != nil {
+		return Answer{}, err
 	}
-	if ctx.Err() != nil {
-		return Answer{}, ctx.Err()
+	p, refusal := r.explain(e, ports, req.Key.Zone)
+	if refusal == nil {
+		refusal = r.unfit(p, ports, now)
 	}
 	if refusal != nil {
 		if refusal.missing {
@@ -104,46 +100,68 @@ func (r *Resolver) evidence(ports *Ports, orig flows.Tuple, now flows.Instant) *
 	return &e
 }
 
-// explain returns the one pair that explains the entry in a zone.
-func (r *Resolver) explain(ctx context.Context, e *evidence, ports *Ports, zone flows.Zone, now flows.Instant) (pair, *Refusal) {
-	if !e.complete() {
-		return pair{}, r.incomplete(ctx, e, ports, now)
-	}
+// ask completes the evidence by what OVS does with such packets.
+func (r *Resolver) ask(ctx context.Context, e *evidence, req Request, now flows.Instant) error {
 	if n := max(len(e.sides[0]), len(e.sides[1])); n > maxSides {
-		return pair{}, refuse(flows.PathAmbiguous, "seen in %d ways", n)
+		return refuse(flows.PathAmbiguous, "seen in %d ways", n)
 	}
-	pairs, refusal := e.explanations(r.cfg.Wires)
-	if refusal != nil {
-		return pair{}, refusal
+	for dir := range e.sides {
+		for i := range e.sides[dir] {
+			if err := r.askSide(ctx, &e.sides[dir][i], flows.Dir(dir), req, now); err != nil {
+				return err
+			}
+		}
 	}
-	inZone := slices.DeleteFunc(slices.Clone(pairs), func(p pair) bool { return outOfZone(p, zone) })
-	switch len(inZone) {
-	case 0:
-		return pair{}, missing(flows.ZoneUnknown, "the entry stands in zone %d, its tuple was seen elsewhere: %s", zone, pairs[0])
-	case 1:
-		return inZone[0], nil
-	default:
+	return nil
+}
+
+func (r *Resolver) askSide(ctx context.Context, s *side, dir flows.Dir, req Request, now flows.Instant) error {
+	if s.VLAN.Tagged() {
+		s.refusal = refuse(flows.UnsupportedVLAN, "packets enter %s with VLAN tag %d", s.port.Name, s.VLAN.ID())
+		return nil
+	}
+	q := Question{In: s.port, SrcMAC: s.SrcMAC, DstMAC: s.DstMAC, Tuple: req.Key.Tuple, Dir: dir, States: req.States}
+	if dir == flows.Reply {
+		q.Tuple = req.Reply
+	}
+	var err error
+	s.goes, err = r.cfg.Judge.Forward(ctx, q, now)
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		s.refusal = refusal
+		return nil
+	}
+	return err
+}
+
+// explain returns the one pair that explains the entry in a zone.
+func (r *Resolver) explain(e *evidence, ports *Ports, zone flows.Zone) (pair, *Refusal) {
+	if !e.complete() {
+		return pair{}, r.incomplete(e, ports)
+	}
+	pairs := e.possible(r.cfg.Wires)
+	inZone := slices.DeleteFunc(slices.Clone(pairs), func(p pair) bool {
+		return p.refusal() == nil && !slices.Contains(p.zones(), zone)
+	})
+	switch {
+	case len(pairs) == 0:
+		return pair{}, r.unrelated(e)
+	case len(inZone) == 0:
+		return pair{}, missing(flows.ZoneUnknown, "the entry stands in zone %d, OVS tracks %s in %v", zone, pairs[0], pairs[0].zones())
+	case len(inZone) > 1:
 		return pair{}, refuse(flows.PathAmbiguous, "seen between %s, but also between %s", inZone[0], inZone[1])
 	}
+	return inZone[0], inZone[0].refusal()
 }
 
 // incomplete says why there is no evidence for one direction. If OVS sends the
-// packets of the other one to a port that is not tapped, that is the reason.
-func (r *Resolver) incomplete(ctx context.Context, e *evidence, ports *Ports, now flows.Instant) *Refusal {
+// packets of the other one to a port that cannot be used, that is the reason.
+func (r *Resolver) incomplete(e *evidence, ports *Ports) *Refusal {
 	for dir, sides := range e.sides {
 		for _, s := range sides {
-			if anyWire(r.cfg.Wires, s.port, s.port) {
-				continue
+			if s.refusal != nil {
+				return s.refusal
 			}
-			table, err := r.cfg.FDB.Table(ctx, s.port.Bridge, now)
-			if err != nil {
-				continue
-			}
-			station, ok := table.Lookup(vlanOf(s.port, s.VLAN), s.DstMAC)
-			if !ok {
-				continue
-			}
-			to := ports.byNum[numKey{s.port.Bridge, station.Ofport}]
+			to := ports.byID[s.goes.Out]
 			if to == nil {
 				continue
 			}
@@ -160,25 +178,70 @@ func (r *Resolver) incomplete(ctx context.Context, e *evidence, ports *Ports, no
 	return missing(flows.PathUnknown, "no packet was seen%s", e.disbelief)
 }
 
-// outOfZone reports whether the ports of p show that it is not the connection
-// whose entry stands in zone.
-func outOfZone(p pair, zone flows.Zone) bool {
+// unrelated says why no pair explains a connection that was seen both ways.
+func (r *Resolver) unrelated(e *evidence) *Refusal {
+	for dir, sides := range e.sides {
+		dropped := 0
+		for _, s := range sides {
+			if s.refusal != nil && s.refusal.Reason == flows.PathDropped {
+				dropped++
+			}
+		}
+		if dropped == len(sides) {
+			return refuse(flows.PathDropped, "%s packets at %s: %s", flows.Dir(dir), sides[0], sides[0].refusal.Detail)
+		}
+	}
+	return missing(flows.PathUnknown, "the packets seen so far do not belong together%s", e.disbelief)
+}
+
+// unfit returns why the one explanation of a connection cannot become its path,
+// nil if it can.
+func (r *Resolver) unfit(p pair, ports *Ports, now flows.Instant) *Refusal {
 	a, b := p.ports()
-	return a.HasZone && b.HasZone && a.Zone != zone && b.Zone != zone
+	for _, port := range []*Port{a, b} {
+		if reason := Usable(*port, r.cfg.Selected); reason != "" {
+			return refuse(reason, "port %s", port.Name)
+		}
+	}
+	if a == b {
+		return refuse(flows.UnsupportedHairpin, "both directions enter %s", a.Name)
+	}
+	if onWires(r.cfg.Wires, a, b) {
+		return nil
+	}
+	for _, s := range p.sides {
+		if rival := r.rival(s, ports, now); rival != nil {
+			return refuse(flows.PathAmbiguous, "both %s and %s sent from %s", s.port.Name, rival.Name, s.SrcMAC)
+		}
+	}
+	return nil
+}
+
+// rival returns another port of the same network that lately sent from the MAC of s
+// and may be believed. Where the CMS says whose the MAC is, there is none.
+func (r *Resolver) rival(s side, ports *Ports, now flows.Instant) *Port {
+	if s.port.AttachedMAC == s.SrcMAC { // else it has none: believe
+		return nil
+	}
+	var rival *Port
+	r.seen.claims(s.SrcMAC, now, func(id flows.PortID, tag tap.VLAN) {
+		p := ports.byID[id]
+		switch {
+		case p == nil || p == s.port || p.Bridge != s.port.Bridge:
+		case vlanOf(p, tag) != s.port.Tag:
+		case !p.AttachedMAC.IsZero() && p.AttachedMAC != s.SrcMAC:
+		case rival == nil || p.ID < rival.ID:
+			rival = p
+		}
+	})
+	return rival
 }
 
 func answer(p pair) Answer {
-	a, b := p.ports()
-	var zones []flows.Zone
-	if a.HasZone && b.HasZone {
-		zones = []flows.Zone{a.Zone, b.Zone}
-		slices.Sort(zones)
-		zones = slices.Compact(zones)
-	}
-	var paths flows.Paths
+	a := Answer{Zones: p.zones(), Plain: p.sides[0].goes.Plain && p.sides[1].goes.Plain}
 	for dir, s := range p.sides {
-		paths[dir] = flows.Path{In: s.port.ID, Out: p.sides[flows.Dir(dir).Opposite()].port.ID,
+		a.Paths[dir] = flows.Path{In: s.port.ID, Out: p.sides[flows.Dir(dir).Opposite()].port.ID,
 			SrcMAC: s.SrcMAC, DstMAC: s.DstMAC}
 	}
-	return Answer{Paths: paths, Zones: zones}
+	return a
 }

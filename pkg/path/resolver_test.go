@@ -12,7 +12,6 @@ import (
 
 func attach(mac flows.MAC) func(*Port) { return func(p *Port) { p.AttachedMAC = mac } }
 func tag(vlan uint16) func(*Port)      { return func(p *Port) { p.Tag = vlan } }
-func zone(z flows.Zone) func(*Port)    { return func(p *Port) { p.Zone, p.HasZone = z, true } }
 
 func TestResolve(t *testing.T) {
 	forward := paths(1, 2, macA, macB)
@@ -21,37 +20,41 @@ func TestResolve(t *testing.T) {
 		setup func(*lab)
 		zones []flows.Zone
 	}{
-		{name: "FDB", setup: (*lab).honest},
-		{name: "attached MACs, FDB knows neither", setup: func(l *lab) {
+		{name: "two stations", setup: (*lab).honest},
+		{name: "attached MACs", setup: func(l *lab) {
 			l.port(1, attach(macA))
 			l.port(2, attach(macB))
-			l.packet(1, l.orig, macA, macB)
-			l.packet(2, l.orig.Reverse(), macB, macA)
-		}},
-		{name: "one by FDB, one by attached MAC", setup: func(l *lab) {
-			l.port(1, attach(macA))
-			l.fdb(2, macB)
-			l.packet(1, l.orig, macA, macB)
-			l.packet(2, l.orig.Reverse(), macB, macA)
+			l.honest()
 		}},
 		{name: "access ports of one VLAN", setup: func(l *lab) {
 			l.port(1, tag(10))
 			l.port(2, tag(10))
 			l.honest()
 		}},
-		{name: "zone per port", zones: []flows.Zone{5, 7}, setup: func(l *lab) {
-			l.port(1, zone(7))
-			l.port(2, zone(5))
+		{name: "a zone for each port", zones: []flows.Zone{5, 7}, setup: func(l *lab) {
+			l.zones[1], l.zones[2] = []flows.Zone{7, 5}, []flows.Zone{5, 7}
 			l.honest()
 		}},
-		{name: "both ports in the zone", zones: []flows.Zone{5}, setup: func(l *lab) {
-			l.port(1, zone(5))
-			l.port(2, zone(5))
+		{name: "two zones on one way, one on the other", zones: []flows.Zone{5, 7}, setup: func(l *lab) {
+			l.zones[1], l.zones[2] = []flows.Zone{7, 5}, []flows.Zone{5}
 			l.honest()
+		}},
+		{name: "other bridge, as by patch ports", setup: func(l *lab) {
+			l.port(2, func(p *Port) { p.Bridge = "br1" })
+			l.honest()
+			l.stations[stationKey{"br0", 0, macB}] = 2
+			l.stations[stationKey{"br1", 0, macA}] = 1
+		}},
+		{name: "answered by a virtual MAC's owner", setup: func(l *lab) {
+			l.at(1, macA)
+			l.at(2, macB)
+			l.packet(1, l.orig, macA, macB)
+			l.packet(2, l.orig.Reverse(), macZ, macA)
+			l.want = &flows.Paths{{In: 1, Out: 2, SrcMAC: macA, DstMAC: macB}, {In: 2, Out: 1, SrcMAC: macZ, DstMAC: macA}}
 		}},
 		{name: "the same MAC in another VLAN", setup: func(l *lab) {
 			l.port(3, tag(10))
-			l.fdb(3, macA)
+			l.at(3, macA)
 			l.packet(3, mustTuple(l.t, "udp,1.1.1.1:1,2.2.2.2:2"), macA, macY)
 			l.honest()
 		}},
@@ -60,22 +63,36 @@ func TestResolve(t *testing.T) {
 			l.packet(3, mustTuple(l.t, "udp,1.1.1.1:1,2.2.2.2:2"), macA, macY)
 			l.honest()
 		}},
-		{name: "two tenants with the same tuple, told apart by zone", zones: []flows.Zone{5, 6}, setup: func(l *lab) {
-			for id, mac := range map[flows.PortID]flows.MAC{1: macA, 2: macB, 3: macY, 4: macZ} {
-				l.port(id, attach(mac))
-				l.port(id, zone(flows.Zone(4+id)))
-			}
-			l.packet(1, l.orig, macA, macB)
-			l.packet(2, l.orig.Reverse(), macB, macA)
-			l.packet(3, l.orig, macY, macZ)
-			l.packet(4, l.orig.Reverse(), macZ, macY)
+		{name: "two tenants with the same tuple and MACs, told apart by zone", setup: func(l *lab) {
+			l.port(3, func(p *Port) { p.Bridge = "br1" })
+			l.port(4, func(p *Port) { p.Bridge = "br1" })
+			l.at(3, macA)
+			l.at(4, macB)
+			l.zones[3], l.zones[4] = []flows.Zone{6}, []flows.Zone{6}
+			l.packet(3, l.orig, macA, macB)
+			l.packet(4, l.orig.Reverse(), macB, macA)
+			l.honest()
+		}},
+		{name: "a station that has moved", setup: func(l *lab) {
+			l.packet(3, l.orig, macA, macB)
+			l.r.seen.macs.retain(func(flows.PortID) bool { return false }) // a while ago
+			l.honest()
+		}},
+		{name: "beside packets that OVS drops", setup: func(l *lab) {
+			l.refuses[3], l.refuses[4] = flows.PathDropped, flows.PathDropped
+			l.packet(3, l.orig, macY, macB)
+			l.packet(4, l.orig.Reverse(), macZ, macA)
+			l.honest()
 		}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLab(t)
 			test.setup(l)
-			l.wantPath(5, forward, test.zones...)
+			if l.want == nil {
+				l.want = &forward
+			}
+			l.wantPath(5, *l.want, test.zones...)
 		})
 	}
 }
@@ -87,75 +104,80 @@ var refusals = []struct {
 	want  flows.Reason
 }{
 	{"nothing seen", func(l *lab) {}, flows.PathUnknown},
-	{"no reply seen", func(l *lab) { l.packet(1, l.orig, macA, macB) }, flows.PathUnknown},
-	{"only replies seen", func(l *lab) { l.packet(2, l.orig.Reverse(), macB, macA) }, flows.PathUnknown},
-	{"FDB and attached-mac silent", func(l *lab) {
+	{"no reply seen", func(l *lab) { l.at(2, macB); l.packet(1, l.orig, macA, macB) }, flows.PathUnknown},
+	{"only replies seen", func(l *lab) { l.at(1, macA); l.packet(2, l.orig.Reverse(), macB, macA) }, flows.PathUnknown},
+	{"flooded", func(l *lab) {
 		l.packet(1, l.orig, macA, macB)
 		l.packet(2, l.orig.Reverse(), macB, macA)
-	}, flows.PathUnknown},
-	{"FDB not readable", func(l *lab) { l.honest(); l.fdbErr = errors.New("gone") }, flows.PathUnknown},
-	{"source elsewhere in the FDB", func(l *lab) { l.honest(); l.fdb(3, macA) }, flows.PathAmbiguous},
-	{"destination elsewhere in the FDB", func(l *lab) { l.honest(); l.fdb(3, macB) }, flows.PathAmbiguous},
-	{"attached, but elsewhere in the FDB", func(l *lab) { l.port(1, attach(macA)); l.honest(); l.fdb(3, macA) }, flows.PathAmbiguous},
+	}, flows.UnsupportedOutputs},
+	{"one direction flooded", func(l *lab) {
+		l.at(2, macB)
+		l.packet(1, l.orig, macA, macB)
+		l.packet(2, l.orig.Reverse(), macB, macA)
+	}, flows.UnsupportedOutputs},
+	{"one direction dropped", func(l *lab) { l.honest(); l.refuses[2] = flows.PathDropped }, flows.PathDropped},
+	{"dropped, and no reply", func(l *lab) {
+		l.refuses[1] = flows.PathDropped
+		l.packet(1, l.orig, macA, macB)
+	}, flows.PathDropped},
+	{"source elsewhere", func(l *lab) { l.honest(); l.at(3, macA) }, flows.PathUnknown},
+	{"destination elsewhere", func(l *lab) { l.honest(); l.at(3, macB) }, flows.PathUnknown},
 	{"another attached-mac", func(l *lab) { l.port(1, attach(macZ)); l.honest() }, flows.PathUnknown},
 	{"group source", func(l *lab) { l.honestAs(flows.MAC{3}, macB) }, flows.PathUnknown},
 	{"group destination", func(l *lab) { l.honestAs(macA, flows.MAC{255, 255, 255, 255, 255, 255}) }, flows.PathUnknown},
 	{"no source", func(l *lab) { l.honestAs(flows.MAC{}, macB) }, flows.PathUnknown},
 	{"hairpin", func(l *lab) {
-		l.fdb(1, macA)
-		l.fdb(1, macB)
+		l.refuses[1] = flows.UnsupportedHairpin
 		l.packet(1, l.orig, macA, macB)
 		l.packet(1, l.orig.Reverse(), macB, macA)
 	}, flows.UnsupportedHairpin},
 	{"routed", func(l *lab) {
+		l.refuses[1], l.refuses[2] = flows.UnsupportedRouted, flows.UnsupportedRouted
 		l.packet(1, l.orig, macA, macY)
 		l.packet(2, l.orig.Reverse(), macB, macZ)
 	}, flows.UnsupportedRouted},
-	{"one half routed", func(l *lab) {
-		l.packet(1, l.orig, macA, macY)
-		l.packet(2, l.orig.Reverse(), macB, macA)
-	}, flows.PathUnknown},
+	{"one direction routed", func(l *lab) {
+		l.honest()
+		l.refuses[1] = flows.UnsupportedRouted
+	}, flows.UnsupportedRouted},
 	{"routed by a third port", func(l *lab) {
-		l.fdb(1, macA)
-		l.fdb(2, macB)
-		l.fdb(3, macY)
+		l.at(1, macA)
+		l.at(2, macB)
+		l.at(3, macY)
 		l.packet(1, l.orig, macA, macY)
 		l.packet(3, l.orig, macY, macB)
 		l.packet(2, l.orig.Reverse(), macB, macY)
 		l.packet(3, l.orig.Reverse(), macY, macA)
 	}, flows.PathAmbiguous},
-	{"two bridges", func(l *lab) { l.port(2, func(p *Port) { p.Bridge = "br1" }); l.honest() }, flows.UnsupportedBridges},
-	{"two VLANs", func(l *lab) { l.port(2, tag(10)); l.honest() }, flows.UnsupportedVLAN},
-	{"trunk", func(l *lab) { l.port(2, func(p *Port) { p.Trunk = true }); l.honest() }, flows.UnsupportedVLAN},
 	{"tagged packets", func(l *lab) {
-		l.fdb(1, macA)
-		l.fdb(2, macB)
+		l.at(1, macA)
+		l.at(2, macB)
 		l.tagged(1, l.orig, macA, macB, tap.TagOf(10))
 		l.packet(2, l.orig.Reverse(), macB, macA)
 	}, flows.UnsupportedVLAN},
 	{"priority-tagged packets", func(l *lab) {
-		l.fdb(1, macA)
-		l.fdb(2, macB)
+		l.at(1, macA)
+		l.at(2, macB)
 		l.packet(1, l.orig, macA, macB)
 		l.tagged(2, l.orig.Reverse(), macB, macA, tap.TagOf(0))
 	}, flows.UnsupportedVLAN},
 	{"internal port", func(l *lab) { l.honest(); l.port(2, func(p *Port) { p.Type = "internal" }) }, flows.UnsupportedInternal},
 	{"towards an internal port, not tapped", func(l *lab) {
 		l.port(3, func(p *Port) { p.Type = "internal" })
-		l.fdb(3, macB)
+		l.at(3, macB)
 		l.packet(1, l.orig, macA, macB)
 	}, flows.UnsupportedInternal},
 	{"from a tunnel, not tapped", func(l *lab) {
 		l.port(3, func(p *Port) { p.Type = "vxlan" })
-		l.fdb(3, macA)
+		l.at(3, macA)
 		l.packet(2, l.orig.Reverse(), macB, macA)
 	}, flows.UnsupportedTunnel},
 	{"port off", func(l *lab) { l.honest(); l.port(1, func(p *Port) { p.Optout = true }) }, flows.PortOff},
 	{"port down", func(l *lab) { l.honest(); l.port(2, func(p *Port) { p.Up = false }) }, flows.PortDown},
 	{"two pairs of ports", func(l *lab) {
 		l.honest()
-		l.fdb(3, macY)
-		l.fdb(4, macZ)
+		l.at(3, macY)
+		l.at(4, macZ)
 		l.packet(3, l.orig, macY, macZ)
 		l.packet(4, l.orig.Reverse(), macZ, macY)
 	}, flows.PathAmbiguous},
@@ -163,47 +185,45 @@ var refusals = []struct {
 		l.honest()
 		l.port(3, func(p *Port) { p.Bridge, p.Up = "br1", false })
 		l.port(4, func(p *Port) { p.Bridge = "br1" })
+		l.at(3, macY)
+		l.at(4, macZ)
 		l.packet(3, l.orig, macY, macZ)
 		l.packet(4, l.orig.Reverse(), macZ, macY)
 	}, flows.PathAmbiguous},
 	{"another pair that is routed", func(l *lab) {
 		l.honest()
+		l.refuses[3], l.refuses[4] = flows.UnsupportedRouted, flows.UnsupportedRouted
 		l.packet(3, l.orig, macY, macX)
 		l.packet(4, l.orig.Reverse(), macZ, flows.MAC{2, 9})
 	}, flows.PathAmbiguous},
-	{"one port, two peers", func(l *lab) {
+	{"another pair of which OVS cannot say where it goes", func(l *lab) {
 		l.honest()
-		l.fdb(3, macY)
-		l.packet(1, l.orig, macA, macY)
-		l.packet(3, l.orig.Reverse(), macY, macA)
+		l.refuses[3], l.refuses[4] = flows.PathUnknown, flows.PathUnknown
+		l.packet(3, l.orig, macY, macX)
+		l.packet(4, l.orig.Reverse(), macX, macY)
 	}, flows.PathAmbiguous},
-	{"ports of other zones", func(l *lab) { l.port(1, zone(6)); l.port(2, zone(7)); l.honest() }, flows.ZoneUnknown},
-	{"one port without a zone", func(l *lab) { l.port(1, zone(5)); l.honest() }, flows.ZoneUnknown},
-	{"two tenants with the same tuple and the same MACs", func(l *lab) {
-		for id, mac := range map[flows.PortID]flows.MAC{1: macA, 2: macB, 3: macA, 4: macB} {
-			l.port(id, attach(mac))
-			l.port(id, zone(flows.Zone(4+id)))
-		}
-		for _, id := range []flows.PortID{1, 3} {
-			l.packet(id, l.orig, macA, macB)
-			l.packet(id+1, l.orig.Reverse(), macB, macA)
-		}
-	}, flows.PathAmbiguous},
-	{"two pairs in one zone", func(l *lab) {
-		for id := range flows.PortID(4) {
-			l.port(id+1, zone(5))
-		}
+	{"another zone", func(l *lab) { l.zones[1], l.zones[2] = []flows.Zone{6}, []flows.Zone{7}; l.honest() }, flows.ZoneUnknown},
+	{"not tracked", func(l *lab) { l.zones[1], l.zones[2] = nil, nil; l.honest() }, flows.ZoneUnknown},
+	{"two tenants with the same tuple in one zone", func(l *lab) {
+		l.port(3, func(p *Port) { p.Bridge = "br1" })
+		l.port(4, func(p *Port) { p.Bridge = "br1" })
+		l.at(3, macA)
+		l.at(4, macB)
+		l.packet(3, l.orig, macA, macB)
+		l.packet(4, l.orig.Reverse(), macB, macA)
 		l.honest()
-		l.fdb(3, macY)
-		l.fdb(4, macZ)
-		l.packet(3, l.orig, macY, macZ)
-		l.packet(4, l.orig.Reverse(), macZ, macY)
+	}, flows.PathAmbiguous},
+	{"seen in too many ways", func(l *lab) {
+		l.honest()
+		for i := range byte(maxSides) {
+			l.packet(1+flows.PortID(i%4), l.orig, flows.MAC{2, 1, i}, macB)
+		}
 	}, flows.PathAmbiguous},
 }
 
 func (l *lab) honestAs(a, b flows.MAC) {
-	l.fdb(1, a)
-	l.fdb(2, b)
+	l.at(1, a)
+	l.at(2, b)
 	l.packet(1, l.orig, a, b)
 	l.packet(2, l.orig.Reverse(), b, a)
 }
@@ -231,6 +251,7 @@ func TestRefusedRequests(t *testing.T) {
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
+	l.away = cancelled.Err()
 	if _, err := l.r.Resolve(cancelled, l.request(5), now); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
@@ -267,7 +288,7 @@ func TestRandomOrder(t *testing.T) {
 		test := refusals[random.IntN(len(refusals))]
 		// All ports are deleted, and added as they were.
 		fresh := newLab(t)
-		l.ports, l.tables, l.fdbErr = fresh.ports, make(map[string]*Table), nil
+		l.ports, l.stations, l.zones, l.refuses = fresh.ports, fresh.stations, fresh.zones, fresh.refuses
 		l.r.SetPorts(NewPorts(nil))
 		l.port(1, func(*Port) {})
 		test.setup(l)
@@ -290,8 +311,9 @@ func TestPacketOrder(t *testing.T) {
 	}
 	for range 200 {
 		l := newLab(t)
-		l.fdb(1, macA)
-		l.fdb(2, macB)
+		l.at(1, macA)
+		l.at(2, macB)
+		l.at(3, macX)
 		rand.Shuffle(len(packets), func(i, j int) { packets[i], packets[j] = packets[j], packets[i] })
 		for _, p := range packets {
 			tuple := l.orig

@@ -17,7 +17,7 @@ const (
 	maxEach             = 4 // sets of MACs of one tuple at one port
 
 	sightingAge = time.Minute
-	claimAge    = 10 * time.Minute // beyond OVS's default mac-aging of 5 minutes
+	claimAge    = 15 * time.Second // so long two ports are rivals for a MAC
 )
 
 // Sightings remembers with which MACs packets of each tuple entered which

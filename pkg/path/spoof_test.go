@@ -1,6 +1,7 @@
 package path
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -20,16 +21,16 @@ func TestSpoofing(t *testing.T) {
 		bare, attached flows.Reason
 	}{
 		{"tuple of a, own MAC", func(l *lab) {
-			l.fdb(3, macX)
+			l.at(3, macX)
 			l.packet(3, l.orig, macX, macB)
 		}, "", ""},
 		{"tuple of b, own MAC", func(l *lab) {
-			l.fdb(3, macX)
+			l.at(3, macX)
 			l.packet(3, l.orig.Reverse(), macX, macA)
 		}, "", ""},
 		{"both directions from one port", func(l *lab) {
-			l.fdb(3, macX)
-			l.fdb(3, macY)
+			l.at(3, macX)
+			l.at(3, macY)
 			l.packet(3, l.orig, macX, macY)
 			l.packet(3, l.orig.Reverse(), macY, macX)
 		}, "", ""},
@@ -44,16 +45,16 @@ func TestSpoofing(t *testing.T) {
 		}, flows.PathAmbiguous, ""},
 		{"tuple and MAC of a, the FDB moved", func(l *lab) {
 			l.packet(3, l.orig, macA, macB)
-			l.fdb(3, macA)
-		}, flows.PathAmbiguous, flows.PathAmbiguous},
+			l.at(3, macA)
+		}, flows.PathAmbiguous, flows.PathUnknown},
 		{"tuple and MAC of b, the FDB moved", func(l *lab) {
 			l.packet(3, l.orig.Reverse(), macB, macA)
-			l.fdb(3, macB)
-		}, flows.PathAmbiguous, flows.PathAmbiguous},
+			l.at(3, macB)
+		}, flows.PathAmbiguous, flows.PathUnknown},
 		{"MAC of a in other packets, the FDB moved", func(l *lab) {
 			l.packet(3, other(l), macA, macB)
-			l.fdb(3, macA)
-		}, flows.PathAmbiguous, flows.PathAmbiguous},
+			l.at(3, macA)
+		}, flows.PathUnknown, flows.PathUnknown},
 		{"MAC of a in other packets, the FDB unmoved", func(l *lab) {
 			l.packet(3, other(l), macA, macB)
 		}, flows.PathAmbiguous, ""},
@@ -61,17 +62,17 @@ func TestSpoofing(t *testing.T) {
 			l.tagged(3, l.orig, macA, macB, tap.TagOf(0))
 		}, flows.PathAmbiguous, ""},
 		{"two ports that answer each other", func(l *lab) {
-			l.fdb(3, macX)
-			l.fdb(4, macY)
+			l.at(3, macX)
+			l.at(4, macY)
 			l.packet(3, l.orig, macX, macY)
 			l.packet(4, l.orig.Reverse(), macY, macX)
 		}, flows.PathAmbiguous, flows.PathAmbiguous},
 		{"two ports that play a and b, the FDB moved", func(l *lab) {
-			l.fdb(3, macA)
-			l.fdb(4, macB)
+			l.at(3, macA)
+			l.at(4, macB)
 			l.packet(3, l.orig, macA, macB)
 			l.packet(4, l.orig.Reverse(), macB, macA)
-		}, flows.PathAmbiguous, flows.PathAmbiguous},
+		}, flows.PathAmbiguous, flows.PathUnknown},
 	}
 	for _, test := range tests {
 		for _, attached := range []bool{false, true} {
@@ -86,10 +87,9 @@ func TestSpoofing(t *testing.T) {
 				}
 				if attackFirst {
 					test.attack(l)
-					tables := l.tables
-					l.tables = make(map[string]*Table)
+					moved := maps.Clone(l.stations)
 					l.honest()
-					l.tables["br0"] = merge(l.tables["br0"], tables["br0"])
+					maps.Copy(l.stations, moved)
 				} else {
 					l.honest()
 					test.attack(l)
@@ -104,22 +104,12 @@ func TestSpoofing(t *testing.T) {
 	}
 }
 
-// merge returns a with the entries of b, which win.
-func merge(a, b *Table) *Table {
-	if b != nil {
-		for key, station := range b.stations {
-			a.stations[key] = station
-		}
-	}
-	return a
-}
-
 // While the honest side is silent, the attacker has no more luck.
 func TestSpoofingAlone(t *testing.T) {
 	t.Run("a was heard some minutes ago", func(t *testing.T) {
 		l := newLab(t)
-		l.fdb(3, macA)
-		l.fdb(2, macB)
+		l.at(3, macA)
+		l.at(2, macB)
 		l.r.Sighted(tap.Sighting{Port: 1, Tuple: mustTuple(t, "udp,10.0.0.1:1,10.0.0.9:9"),
 			SrcMAC: macA, DstMAC: macZ, At: now.Add(-claimAge / 2)})
 		l.packet(3, l.orig, macA, macB)
@@ -129,16 +119,17 @@ func TestSpoofingAlone(t *testing.T) {
 	t.Run("a is attached elsewhere", func(t *testing.T) {
 		l := newLab(t)
 		l.port(1, attach(macA))
-		l.fdb(3, macA)
-		l.fdb(2, macB)
+		l.at(3, macA)
+		l.at(2, macB)
 		l.packet(3, l.orig, macA, macB)
 		l.packet(2, l.orig.Reverse(), macB, macA)
 		l.wantReason(5, flows.PathUnknown)
 	})
 	t.Run("only half of an answer", func(t *testing.T) {
 		l := newLab(t)
-		l.fdb(3, macX)
-		l.fdb(2, macB)
+		l.at(1, macA)
+		l.at(3, macX)
+		l.at(2, macB)
 		l.packet(3, l.orig, macX, macB)
 		l.packet(2, l.orig.Reverse(), macB, macA)
 		l.wantReason(5, flows.PathUnknown)

@@ -19,6 +19,8 @@ func names(ports []Port) string {
 func TestSamplingOnDemand(t *testing.T) {
 	l := newLab(t)
 	l.port(4, func(p *Port) { p.Bridge = "br1" })
+	l.at(1, macA)
+	l.at(2, macB)
 	check := func(when string, at flows.Instant, ports string, found int) {
 		t.Helper()
 		if got := names(l.r.Sampling(at)); got != ports {
@@ -38,8 +40,6 @@ func TestSamplingOnDemand(t *testing.T) {
 	check("one direction seen", now, "[p1 p2 p3 p4]", 1)
 	l.wantReason(5, flows.PathUnknown)
 	check("the bridge is known", now, "[p1 p2 p3]", 1)
-	l.fdb(1, macA)
-	l.fdb(2, macB)
 	l.packet(2, l.orig.Reverse(), macB, macA)
 	check("both directions seen", now, "[p1 p2 p3]", 2)
 	for _, o := range l.answered {
@@ -88,6 +88,8 @@ func TestWantedIsBounded(t *testing.T) {
 // is news.
 func TestOneDirectionTellsOnce(t *testing.T) {
 	l := newLab(t)
+	l.at(1, macA)
+	l.at(2, macB)
 	l.wantReason(5, flows.PathUnknown)
 	again := func(at time.Duration, want int) {
 		t.Helper()
@@ -103,8 +105,6 @@ func TestOneDirectionTellsOnce(t *testing.T) {
 	}
 	again(0, 1)
 	again(tellAgain, 2)
-	l.fdb(1, macA)
-	l.fdb(2, macB)
 	l.packet(2, l.orig.Reverse(), macB, macA)
 	if n := len(l.answered); n != 3 {
 		t.Errorf("the answer was not told: %d", n)

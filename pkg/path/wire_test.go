@@ -12,7 +12,7 @@ func newWireLab(t *testing.T) *lab {
 	l := newLab(t)
 	l.port(8, func(*Port) {})
 	l.port(9, func(*Port) {})
-	l.fdbErr = fmt.Errorf("must not be asked")
+	l.wire = true
 	return l
 }
 
@@ -22,10 +22,12 @@ func TestWire(t *testing.T) {
 	l.wantReason(5, flows.PathUnknown)
 	l.packet(8, l.orig.Reverse(), macB, macA)
 	l.wantPath(5, paths(9, 8, macA, macB))
-	if l.asked != 0 {
-		t.Errorf("the FDB was asked %d times", l.asked)
-	}
 
+	t.Run("OVS does something else with what enters", func(t *testing.T) {
+		l.refuses[9] = flows.PathDropped
+		l.wantReason(5, flows.PathDropped)
+		delete(l.refuses, 9)
+	})
 	t.Run("attacker behind one end", func(t *testing.T) {
 		l.packet(9, l.orig, macX, macB)
 		l.wantPath(5, paths(9, 8, macA, macB))

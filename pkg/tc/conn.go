@@ -77,6 +77,19 @@ func setup(fd int, cfg Config) error {
 	return os.NewSyscallError("setsockopt", unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait))
 }
 
+// PortID returns the netlink port id of the socket, by which a Watcher can tell its
+// requests from those of others; 0 after Close.
+func (c *Conn) PortID() uint32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	addr, err := unix.Getsockname(c.fd)
+	own, ok := addr.(*unix.SockaddrNetlink)
+	if err != nil || !ok {
+		return 0
+	}
+	return own.Pid
+}
+
 // Close closes the socket. Requests that are running finish first.
 func (c *Conn) Close() error {
 	c.mu.Lock()
@@ -158,7 +171,7 @@ var errShort = errors.New("tc: datagram ends within a message")
 // message is one netlink message.
 type message struct {
 	typ, flags uint16
-	seq        uint32
+	seq, port  uint32
 	payload    []byte
 }
 
@@ -175,6 +188,7 @@ func cutMessage(b []byte) (m message, rest []byte, err error) {
 		typ:     native.Uint16(b[4:]),
 		flags:   native.Uint16(b[6:]),
 		seq:     native.Uint32(b[8:]),
+		port:    native.Uint32(b[12:]),
 		payload: b[nlmsgHeaderLen:n],
 	}
 	return m, b[min(align4(int(n)), len(b)):], nil

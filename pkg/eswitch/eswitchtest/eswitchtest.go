@@ -312,28 +312,40 @@ func sweepLeftovers(t *testing.T, r *Rig) {
 	install(t, r.start(t), s[:5]...)
 	e := r.start(t)
 	install(t, e, s[5:]...)
-	n, err := e.Sweep(t.Context(), nil)
-	if err != nil || n != 10 {
-		t.Errorf("removed %d rules, %v, want 10", n, err)
+	n, err := e.Sweep(t.Context())
+	if err != nil || n != 10 || e.Len() != 5 {
+		t.Errorf("removed %d rules, %d sessions are left, %v, want 10 and 5", n, e.Len(), err)
 	}
 	wantRules(t, e, s[5:]...)
-	n, err = e.Sweep(t.Context(), func(id flows.SessionID) bool { return id == s[7].ID })
-	if err != nil || n != 8 || e.Len() != 1 {
-		t.Errorf("removed %d rules, %d sessions are left, %v, want 8 and 1", n, e.Len(), err)
-	}
-	wantRules(t, e, s[7])
 }
 
 func adopt(t *testing.T, r *Rig) {
 	s := r.Sessions(10)
 	install(t, r.start(t), s...)
 	e := r.start(t)
-	n, err := e.Sweep(t.Context(), func(id flows.SessionID) bool { return id <= s[3].ID })
-	if err != nil || n != 12 || e.Len() != 4 {
-		t.Errorf("removed %d rules, %d sessions adopted, %v, want 12 and 4", n, e.Len(), err)
+	handles := make(map[eswitch.Ref]bool)
+	for _, f := range audit(t, e) {
+		handles[f.Ref] = true
+	}
+	adopted, n, err := e.Adopt(t.Context())
+	if err != nil || n != 0 || e.Len() != 10 {
+		t.Errorf("removed %d rules, %d sessions adopted, %v, want 0 and 10", n, e.Len(), err)
+	}
+	for i, a := range adopted {
+		if a.ID != s[i].ID || !slices.Equal(a.Rules, s[i].Rules) {
+			t.Errorf("adopted %+v, want %+v", a, s[i])
+		}
+	}
+	if again, n, err := e.Adopt(t.Context()); err != nil || n != 0 || len(again) != len(adopted) {
+		t.Errorf("again: removed %d rules, %d sessions adopted, %v, want 0 and 10", n, len(again), err)
 	}
 	install(t, e, s...) // adopted ones are recognized
 	wantRules(t, e, s...)
+	for _, f := range audit(t, e) {
+		if !handles[f.Ref] {
+			t.Errorf("rule at %+v, which was not there before", f.Ref)
+		}
+	}
 	counters, lost, err := e.Counters(t.Context())
 	if err != nil || len(counters) != 10 || len(lost) != 0 {
 		t.Errorf("%d counters, lost %v, %v", len(counters), lost, err)
@@ -348,9 +360,9 @@ func halfIsNotAdopted(t *testing.T, r *Rig) {
 	s[2].Rules[1] = r.Session(4, flows.TCP, false).Rules[1] // the way back of another
 	install(t, r.start(t), s...)
 	e := r.start(t)
-	n, err := e.Sweep(t.Context(), func(flows.SessionID) bool { return true })
-	if err != nil || n != 3 {
-		t.Errorf("removed %d rules, %v, want 3", n, err)
+	adopted, n, err := e.Adopt(t.Context())
+	if err != nil || n != 3 || len(adopted) != 1 {
+		t.Errorf("removed %d rules, adopted %d sessions, %v, want 3 and 1", n, len(adopted), err)
 	}
 	wantRules(t, e, s[1])
 }

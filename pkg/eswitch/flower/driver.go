@@ -109,6 +109,16 @@ func (d *Driver) Close() error {
 	return errors.Join(errs...)
 }
 
+// Watch listens, in the network namespace of the calling thread, to the deletions of
+// others: what this driver itself deletes is passed over.
+func (d *Driver) Watch() (*tc.Watcher, error) {
+	own := make([]uint32, len(d.all))
+	for i, w := range d.all {
+		own[i] = w.conn.PortID()
+	}
+	return tc.Watch(own...)
+}
+
 // with calls fn with a worker that nobody else uses meanwhile.
 func (d *Driver) with(ctx context.Context, fn func(*worker) error) error {
 	select {

@@ -261,7 +261,7 @@ func TestForeignUntouched(t *testing.T) {
 	if show() == before {
 		t.Fatal("tc does not show our rules")
 	}
-	if n, err := e.Sweep(t.Context(), func(flows.SessionID) bool { return false }); err != nil || n != 44 {
+	if n, err := eswitch.New(r.Driver, eswitch.Config{}).Sweep(t.Context()); err != nil || n != 44 {
 		t.Errorf("sweep removed %d, %v", n, err)
 	}
 	for _, res := range e.Install(t.Context(), s) {

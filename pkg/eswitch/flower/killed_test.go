@@ -51,7 +51,7 @@ func TestKilled(t *testing.T) {
 				t.Fatalf("audit found %d rules of at least %d sessions, %v", len(found), installed, err)
 			}
 			if clear == "sweep" {
-				if n, err := e.Sweep(t.Context(), nil); n != len(found) || err != nil {
+				if n, err := e.Sweep(t.Context()); n != len(found) || err != nil {
 					t.Errorf("swept %d of %d rules, %v", n, len(found), err)
 				}
 			}

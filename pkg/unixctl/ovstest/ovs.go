@@ -58,6 +58,16 @@ func (o *OVS) Vsctl(args ...string) string {
 	return o.run("ovs-vsctl", append([]string{"--db=" + o.Database, "--timeout=30"}, args...)...)
 }
 
+// Flows replaces the OpenFlow flows of a bridge.
+func (o *OVS) Flows(bridge string, flows ...string) {
+	o.t.Helper()
+	file := filepath.Join(o.Rundir, "flows")
+	if err := os.WriteFile(file, []byte(strings.Join(flows, "\n")+"\n"), 0o600); err != nil {
+		o.t.Fatal(err)
+	}
+	o.run("ovs-ofctl", "--bundle", "replace-flows", bridge, file)
+}
+
 func (o *OVS) run(name string, args ...string) string {
 	o.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -1,16 +1,15 @@
-package path
+package ofproto
 
 import (
-	"context"
-	"errors"
-	"fmt"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
+
+var macA, macB = flows.MAC{2, 0, 0, 0, 0, 0xa}, flows.MAC{2, 0, 0, 0, 0, 0xb}
 
 const heading = " port  VLAN  MAC                Age\n"
 
@@ -93,69 +92,69 @@ func FuzzParseFDB(f *testing.F) {
 	})
 }
 
-// callerFunc answers as OVS would.
-type callerFunc func(ctx context.Context, method string, args ...string) (string, error)
-
-func (f callerFunc) Call(ctx context.Context, method string, args ...string) (string, error) {
-	return f(ctx, method, args...)
+func mustFDB(t *testing.T, lines string) *Table {
+	t.Helper()
+	table, err := ParseFDB(heading + lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
 }
 
-func TestFDBIsRemembered(t *testing.T) {
-	var mu sync.Mutex
-	asked := make(map[string]int)
-	fail := false
-	f := NewFDB(callerFunc(func(_ context.Context, method string, args ...string) (string, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		asked[method+fmt.Sprint(args)]++
-		if fail {
-			return "", errors.New("no OVS")
-		}
-		return heading, nil
-	}), time.Second)
-	all := func(at flows.Instant) (failed int) {
-		var wg sync.WaitGroup
-		var errs sync.Map
-		for i := range 1000 {
-			wg.Go(func() {
-				if _, err := f.Table(t.Context(), []string{"br0", "br1"}[i%2], at); err != nil {
-					errs.Store(i, err)
-				}
-			})
-		}
-		wg.Wait()
-		errs.Range(func(any, any) bool { failed++; return true })
-		return failed
+func TestMoved(t *testing.T) {
+	before := mustFDB(t, "    1    10  02:00:00:00:00:0a   17\n    1     0  02:00:00:00:00:0b   17\n    1     0  02:00:00:00:00:0c   17\n")
+	after := mustFDB(t, "    1    10  02:00:00:00:00:0a    0\n    2     0  02:00:00:00:00:0b    0\n    3     0  02:00:00:00:00:0d    0\n")
+	want := []flows.MAC{macB, {2, 0, 0, 0, 0, 0xc}, {2, 0, 0, 0, 0, 0xd}}
+	if got := Moved(before, after); !slices.Equal(got, want) {
+		t.Errorf("moved %v, want %v", got, want)
 	}
-	check := func(name string, wantFailed, wantAsked, failed int) {
-		t.Helper()
-		if failed != wantFailed || asked["fdb/show[br0]"] != wantAsked || asked["fdb/show[br1]"] != wantAsked {
-			t.Errorf("%s: %d failed, asked %v", name, failed, asked)
-		}
+	if got := Moved(before, before); len(got) != 0 {
+		t.Errorf("moved %v in the same table", got)
 	}
-	check("at first", 0, 1, all(now))
-	check("a moment later", 0, 1, all(now.Add(time.Second-1)))
-	fail = true
-	check("a second later, no OVS", 1000, 2, all(now.Add(time.Second)))
-	fail = false
-	check("failure is remembered", 1000, 2, all(now.Add(time.Second)))
-	check("two seconds later", 0, 3, all(now.Add(2*time.Second)))
-
-	f.Retain(func(bridge string) bool { return bridge == "br1" })
-	check("a bridge forgotten", 0, 3, func() int { asked["fdb/show[br0]"]--; return all(now.Add(2 * time.Second)) }())
+	if got := Moved(nil, after); len(got) != 3 {
+		t.Errorf("moved %v since there was none, want all", got)
+	}
 }
 
-// A caller that gives up does not spoil the answer for others.
-func TestFDBCancelled(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	f := NewFDB(callerFunc(func(ctx context.Context, _ string, _ ...string) (string, error) {
-		cancel()
-		return heading, ctx.Err()
-	}), time.Hour)
-	if _, err := f.Table(ctx, "br0", now); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
+func TestOlderThan(t *testing.T) {
+	table := mustFDB(t, "    1    10  02:00:00:00:00:0a   17\n    1     0  02:00:00:00:00:0b   16\n    1     0  02:00:00:00:00:0c  static\n")
+	if got := table.OlderThan(16 * time.Second); !slices.Equal(got, []flows.MAC{macA}) {
+		t.Errorf("%v, want %s alone", got, macA)
 	}
-	if _, err := f.Table(t.Context(), "br0", now); err != nil {
-		t.Errorf("the next: %v", err)
+}
+
+const stats = `Statistics for bridge "br0":
+  Current/maximum MAC entries in the table: 3/8192
+  Current static MAC entries in the table : 1
+  Total number of learned MAC entries     : 12
+  Total number of expired MAC entries     : 4
+  Total number of evicted MAC entries     : 5
+  Total number of port moved MAC entries  : 6
+`
+
+func TestParseFDBStats(t *testing.T) {
+	got, err := parseFDBStats(stats)
+	if want := (FDBStats{Static: 1, Learned: 12, Expired: 4, Evicted: 5, Moved: 6, Current: 3}); got != want || err != nil {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
+	for name, text := range map[string]string{
+		"nothing":    "",
+		"cut":        stats[:len(stats)-20],
+		"no maximum": strings.Replace(stats, "3/8192", "3", 1),
+		"no number":  strings.Replace(stats, ": 12", ": many", 1),
+		"twice":      stats + stats,
+	} {
+		if got, err := parseFDBStats(text); err == nil {
+			t.Errorf("%s: accepted as %+v", name, got)
+		}
+	}
+}
+
+func FuzzParseFDBStats(f *testing.F) {
+	f.Add(stats)
+	f.Fuzz(func(t *testing.T, text string) {
+		if got, err := parseFDBStats(text); err != nil && got != (FDBStats{}) {
+			t.Errorf("%+v with an error", got)
+		}
+	})
 }

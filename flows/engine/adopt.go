@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// rulesFound takes over what an earlier agent left. What was begun before is begun
+// anew, so that no connection has two sessions.
+func (g *Engine) rulesFound(found []FoundSession) {
+	if len(found) == 0 {
+		return
+	}
+	for _, s := range g.sessionsInOrder() {
+		if !s.state.hasRules() {
+			g.remove(s, flows.Displaced)
+		}
+	}
+	for i := range found {
+		g.adopt(&found[i])
+	}
+}
+
+// adopt makes a session of rules that exist. It is confirmed like any other that is
+// in doubt; until then all entries with its tuple are claimed, because only the
+// answer tells which of them, in which zones, are its own.
+func (g *Engine) adopt(f *FoundSession) {
+	if other := g.sessions[f.ID]; other != nil {
+		g.remove(other, flows.PathAmbiguous) // both are meant by one Remove
+		return
+	}
+	s := &session{
+		id: f.ID, tuple: f.Tuple, reason: flows.Elephant, claims: true, nominal: true,
+		inHW: f.InHW, hw: f.Count, hwBytes: f.Count[flows.Orig].Bytes + f.Count[flows.Reply].Bytes,
+		hwSampled: g.now, hitAt: [2]flows.Instant{g.now, g.now},
+	}
+	s.entries = []*entry{{key: flows.EntryKey{Tuple: f.Tuple}, session: s, verdict: flows.Offload, reason: s.reason}}
+	reason := g.whyNotAdopt(f)
+	g.nextID = max(g.nextID, f.ID+1)
+	g.sessions[s.id] = s
+	g.claims[s.tuple] = append(g.claims[s.tuple], s)
+	g.enter(s, Adopting)
+	g.bind(s, f.Paths)
+	if reason != "" {
+		g.remove(s, reason)
+		return
+	}
+	g.doubtPath(s)
+}
+
+func (g *Engine) whyNotAdopt(f *FoundSession) flows.Reason {
+	switch {
+	case g.stopping:
+		return flows.Stopping
+	case !g.cfg.Enforce && g.forced != "":
+		return g.forced
+	case !g.cfg.Enforce:
+		return flows.ModeSwitched
+	case len(g.sessions) >= g.cfg.Capacity:
+		return flows.TableFull
+	case slices.ContainsFunc(g.claims[f.Tuple], func(s *session) bool { return samePorts(s.paths, f.Paths) }):
+		return flows.PathAmbiguous
+	}
+	if reason := g.refusedPort(f.Paths); reason != "" {
+		return reason
+	}
+	_, reason := g.candidate(f.Tuple, nil)
+	return reason
+}
+
+func samePorts(a, b flows.Paths) bool {
+	for d := range a {
+		if a[d].In != b[d].In || a[d].Out != b[d].Out {
+			return false
+		}
+	}
+	return true
+}
+
+// candidate returns an entry with exactly this tuple, in one of the zones if there are
+// some, that may be of a session; or why there is none.
+func (g *Engine) candidate(tuple flows.Tuple, zones []flows.Zone) (*entry, flows.Reason) {
+	why := flows.Gone
+	for e := g.entries.group(tuple); e != nil; e = e.next {
+		if e.key.Tuple != tuple || len(zones) > 0 && !slices.Contains(zones, e.key.Zone) {
+			continue
+		}
+		refused := g.refused(e)
+		if refused == "" {
+			return e, ""
+		}
+		why = refused
+	}
+	return nil, why
+}
+
+// refused returns why an entry cannot be of a session that has rules already, or "".
+func (g *Engine) refused(e *entry) flows.Reason {
+	switch {
+	case e.closed:
+		return flows.Closing
+	case e.session != nil:
+		return flows.ZoneUnknown
+	case !e.established || e.denied || !permits(e.reason):
+		return e.reason
+	case g.tombstoned(e):
+		return flows.Tombstone
+	}
+	return ""
+}
+
+// takeEntries gives an adopted session the entries in the zones that its path goes
+// through, or says why that cannot be.
+func (g *Engine) takeEntries(s *session, zones []flows.Zone) (flows.Reason, string) {
+	e, reason := g.candidate(s.tuple, zones)
+	if e == nil {
+		return reason, ""
+	}
+	e.session = s
+	s.entries, s.nominal = []*entry{e}, false
+	return g.join(s, zones)
+}
+
+// adopted goes on as after an installation.
+func (g *Engine) adopted(s *session) {
+	g.counts.Adopted++
+	g.unclaim(s)
+	if g.cfg.Mark.Offload.Matches(s.primary().mark) {
+		s.reason = flows.MarkOffload
+	}
+	g.polls = append(g.polls, poll{s, g.now})
+	g.rulesAreIn(s)
+}

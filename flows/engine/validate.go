@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+const (
+	// maxValidating bounds the Validates on their way, so that those of the most
+	// valuable sessions do not queue up behind others.
+	maxValidating = 256
+	// adoptWithin is the least bound for the confirmation of rules of an earlier
+	// agent, since all of them are in doubt at once.
+	adoptWithin = 5 * time.Second
+)
+
+// validate ends sessions whose doubts were not answered in time, and orders Validates
+// for the others, the most valuable first. With many on their way there is nothing
+// to do but to wait for half of the answers, or for the next bound.
+func (g *Engine) validate() {
+	if len(g.doubted) == 0 || g.validating > maxValidating/2 && g.now < g.validateAt {
+		return
+	}
+	slices.SortFunc(g.doubted, moreValuable)
+	g.validateAt = math.MaxInt64
+	g.doubted = slices.DeleteFunc(g.doubted, func(s *session) bool {
+		g.validateOrEnd(s)
+		s.doubt.listed = s.doubt.since != 0
+		return !s.doubt.listed
+	})
+}
+
+func (g *Engine) validateOrEnd(s *session) {
+	switch {
+	case s.doubt.since == 0:
+		return
+	case g.now >= g.deadline(s):
+		g.giveUp(s, flows.PathDoubted, "no answer within "+g.validateWithin(s).String())
+		return
+	case !s.doubt.asked && g.validating < maxValidating:
+		g.orderValidate(s)
+	}
+	g.validateAt = min(g.validateAt, g.deadline(s))
+}
+
+func (g *Engine) orderValidate(s *session) {
+	s.doubt.asked = true
+	s.doubt.op++
+	g.validating++
+	g.emit(Validate{Session: s.id, Op: s.doubt.op, Tuple: s.tuple, Paths: s.paths, States: g.states(s.tuple)})
+}
+
+// deadline returns when a session that is in doubt must have been confirmed.
+func (g *Engine) deadline(s *session) flows.Instant { return s.doubt.since.Add(g.validateWithin(s)) }
+
+func (g *Engine) validateWithin(s *session) time.Duration {
+	if s.state == Adopting {
+		return max(g.cfg.ValidateWithin, adoptWithin)
+	}
+	return g.cfg.ValidateWithin
+}
+
+// validated takes the answer to Validate.
+func (g *Engine) validated(ev Validated) {
+	s := g.sessions[ev.Session]
+	if s == nil || !s.doubt.asked || s.doubt.op != ev.Op {
+		return
+	}
+	reason, detail := ev.Reason, ev.Detail
+	switch {
+	case reason != "":
+	case s.state == Adopting:
+		reason, detail = g.takeEntries(s, ev.Zones)
+	case s.zoned && len(ev.Zones) > 0 && !s.standsIn(ev.Zones):
+		reason, detail = flows.PathChanged, "tracked in other zones now"
+	}
+	if reason != "" {
+		g.counts.Refuted++
+		g.giveUp(s, reason, detail)
+		return
+	}
+	g.counts.Validated++
+	if s.state == Adopting {
+		g.adopted(s)
+	}
+	g.confirm(s, ev.Plain)
+}
+
+// confirm answers the doubts that were there when the Validate was ordered.
+func (g *Engine) confirm(s *session, plain bool) {
+	s.plain = plain
+	g.validating--
+	d := &s.doubt
+	d.asked, d.early = false, false
+	d.since, d.later = d.later, 0
+	if d.since != 0 {
+		g.validateAt = min(g.validateAt, g.deadline(s))
+	}
+}
+
+// standsIn reports whether the zones of the session's entries are the given ones.
+func (s *session) standsIn(zones []flows.Zone) bool {
+	for _, e := range s.entries {
+		if !slices.Contains(zones, e.key.Zone) {
+			return false
+		}
+	}
+	for _, zone := range zones {
+		if !slices.ContainsFunc(s.entries, func(e *entry) bool { return e.key.Zone == zone }) {
+			return false
+		}
+	}
+	return true
+}
+
+// moreValuable orders sessions: the most valuable first, and always the same way.
+func moreValuable(a, b *session) int {
+	switch {
+	case b.value().less(a.value()):
+		return -1
+	case a.value().less(b.value()):
+		return 1
+	}
+	return cmp.Compare(a.id, b.id)
+}

@@ -1,0 +1,105 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/pkg/eswitch"
+)
+
+// adoptWait is how long what an earlier agent left may stand unjudged, because ports
+// and connections are not read yet.
+const adoptWait = 10 * time.Second
+
+// takeOver makes what an earlier agent left in the eswitch ours, for the engine to
+// judge. In mode observe nothing may be there.
+func (a *Agent) takeOver(ctx context.Context) error {
+	if !a.cfg.Engine.Enforce {
+		return a.sweep(ctx)
+	}
+	var err error
+	for range sweepAttempts { // devices come and go under it
+		var strays int
+		a.found, strays, err = a.eswitch.Adopt(ctx)
+		if strays > 0 {
+			a.log.Warn("removed rules that an earlier agent left half done", "rules", strays)
+		}
+		if err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return a.sweepOthers(ctx)
+}
+
+// adopt hands what was found to the engine, once that knows the ports and connections
+// by which it is judged. It installs nothing before.
+func (a *Agent) adopt(ctx context.Context) error {
+	began := time.Now()
+	for a.ports.now.Load() == nil || !a.dumper.whole.Load() {
+		pause(ctx, tick)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(began) > adoptWait {
+			a.log.Warn("judging the rules of an earlier agent without having seen everything")
+			break
+		}
+	}
+	a.loop.post(engine.RulesFound{Sessions: foundSessions(a.found, a.ports.now.Load())})
+	if n := len(a.found); n > 0 {
+		a.log.Info("took over sessions of an earlier agent", "sessions", n, "after", time.Since(began))
+	}
+	a.found = nil
+	return nil
+}
+
+// foundSessions turns devices into ports.
+func foundSessions(adopted []eswitch.Adopted, t *portTable) []engine.FoundSession {
+	byLink := make(map[int32]flows.PortID)
+	if t != nil {
+		for _, p := range t.list {
+			if p.Ifindex > 0 {
+				byLink[p.Ifindex] = p.ID
+			}
+		}
+	}
+	found := make([]engine.FoundSession, 0, len(adopted))
+	for _, a := range adopted {
+		f := engine.FoundSession{ID: a.ID, Count: a.Count, InHW: a.InHW}
+		for _, r := range a.Rules {
+			if r.Dir == flows.Orig {
+				f.Tuple = r.Tuple
+			}
+			f.Paths[r.Dir] = flows.Path{In: byLink[r.In], Out: byLink[r.Out], SrcMAC: r.SrcMAC, DstMAC: r.DstMAC}
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+// sweepOthers removes the rules that an agent with another --preference has left.
+func (a *Agent) sweepOthers(ctx context.Context) error {
+	if a.driver == nil {
+		return nil
+	}
+	others, err := a.driver.Preferences(ctx)
+	if err != nil {
+		return err
+	}
+	for _, preference := range others {
+		n, err := sweepAt(ctx, preference)
+		if n > 0 {
+			a.log.Warn("removed rules that an agent with another preference left", "rules", n)
+		}
+		if err != nil {
+			return fmt.Errorf("preference %d: %w", preference, err)
+		}
+	}
+	return nil
+}

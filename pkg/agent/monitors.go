@@ -1,0 +1,207 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/pkg/openflow"
+)
+
+// monitorsEvery is how often it is looked whether the bridges are those that are
+// watched, and whether paths are due to be confirmed.
+const monitorsEvery = 250 * time.Millisecond
+
+// monitors watches the OpenFlow tables of all bridges.
+type monitors struct {
+	rundir  string
+	bridges func() []bridgeFacts
+	doubts  *doubts
+	health  *component
+	confirm time.Duration // between two confirmations of all paths
+	grace   time.Duration // how long OVS may not answer
+
+	running   map[string]*bridgeMonitor
+	confirmed time.Time
+	blinded   time.Time // when those were doubted that tell no changes
+}
+
+func (m *monitors) run(ctx context.Context) error {
+	m.running = make(map[string]*bridgeMonitor)
+	m.confirmed = time.Now()
+	defer func() { m.follow(ctx, nil) }()
+	for ctx.Err() == nil {
+		m.follow(ctx, m.bridges())
+		m.look()
+		pause(ctx, monitorsEvery)
+	}
+	return nil
+}
+
+// follow starts and ends what watches a bridge, so that there is one for each.
+func (m *monitors) follow(ctx context.Context, bridges []bridgeFacts) {
+	wanted := make(map[string]bool, len(bridges))
+	for _, b := range bridges {
+		wanted[b.name] = true
+		if known := m.running[b.name]; known != nil {
+			known.set(b)
+			continue
+		}
+		m.running[b.name] = m.start(ctx, b)
+	}
+	for name, b := range m.running {
+		if !wanted[name] {
+			b.stop()
+			delete(m.running, name)
+		}
+	}
+}
+
+func (m *monitors) start(ctx context.Context, b bridgeFacts) *bridgeMonitor {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &bridgeMonitor{facts: b, doubts: m.doubts, since: time.Now(), cancel: cancel, ended: make(chan struct{})}
+	go func() {
+		defer close(w.ended)
+		_ = openflow.Follow(ctx, openflow.Config{Socket: openflow.SocketPath(m.rundir, b.name)}, w)
+	}()
+	return w
+}
+
+// look raises the doubts that no event tells: of all paths now and then, of those of
+// bridges that do not tell their changes each second, and, when OVS has been silent
+// for too long, of those that it cannot confirm any more.
+func (m *monitors) look() {
+	due := time.Since(m.confirmed) >= m.confirm
+	blindly := time.Since(m.blinded) >= time.Second
+	var ports, blind []flows.PortID
+	var errs []error
+	for _, b := range m.running {
+		facts, watching, since, err := b.get()
+		switch {
+		case watching:
+			ports = mergePorts(ports, facts.ports)
+			continue
+		case err != nil:
+			errs = append(errs, fmt.Errorf("bridge %s: %w", facts.name, err))
+		}
+		if _, refused := errors.AsType[*openflow.Refusal](err); refused || time.Since(since) > m.grace {
+			blind = mergePorts(blind, facts.ports)
+		}
+	}
+	if len(errs) > 0 {
+		m.health.failed(errors.Join(errs...))
+	} else {
+		m.health.ok()
+	}
+	switch {
+	case due:
+		m.raise("interval", mergePorts(ports, blind))
+	case blindly:
+		m.raise("no-monitor", blind)
+	}
+	if due {
+		m.confirmed = time.Now()
+	}
+	if due || blindly {
+		m.blinded = time.Now()
+	}
+}
+
+func (m *monitors) raise(source string, ports []flows.PortID) {
+	if len(ports) > 0 {
+		m.doubts.raise(source, engine.PathsDoubted{Ports: ports})
+	}
+}
+
+// bridgeMonitor turns changes of one bridge into doubts.
+type bridgeMonitor struct {
+	doubts *doubts
+	cancel context.CancelFunc
+	ended  chan struct{}
+
+	mu       sync.Mutex
+	facts    bridgeFacts
+	watching bool
+	since    time.Time // of watching, or of not
+	err      error     // why not
+}
+
+func (b *bridgeMonitor) stop() {
+	b.cancel()
+	<-b.ended
+}
+
+func (b *bridgeMonitor) set(facts bridgeFacts) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.facts = facts
+}
+
+func (b *bridgeMonitor) get() (facts bridgeFacts, watching bool, since time.Time, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.facts, b.watching, b.since, b.err
+}
+
+// Watching implements openflow.Handler: what happened before is not known.
+func (b *bridgeMonitor) Watching(openflow.Version) {
+	b.mu.Lock()
+	b.watching, b.since, b.err = true, time.Now(), nil
+	ports := b.facts.ports
+	b.mu.Unlock()
+	b.doubts.raise("openflow-connected", engine.PathsDoubted{Ports: ports})
+}
+
+// Lost implements openflow.Handler. That OVS is away changes nothing: nobody else
+// changes its datapath.
+func (b *bridgeMonitor) Lost(reason error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.watching {
+		b.watching, b.since = false, time.Now()
+	}
+	b.err = reason
+}
+
+// Changed implements openflow.Handler.
+func (b *bridgeMonitor) Changed(changes []openflow.Change) {
+	facts, _, _, _ := b.get()
+	ev, touching := doubtOf(facts, changes)
+	if touching && len(facts.ports) > 0 {
+		b.doubts.raise("openflow", ev)
+	}
+}
+
+// doubtOf returns what changes of a bridge may concern, or false where that is nothing.
+// Groups and meters are passed over: no session has a path through one.
+func doubtOf(facts bridgeFacts, changes []openflow.Change) (ev engine.PathsDoubted, touching bool) {
+	ev.Ports = facts.ports
+	ev.Matches = []flows.PacketMatch{}
+	for _, c := range changes {
+		switch c.Kind {
+		case openflow.GroupChanged, openflow.MeterChanged:
+			continue
+		case openflow.FlowAdded, openflow.FlowDeleted, openflow.FlowModified:
+			if c.NonIP {
+				continue
+			}
+			touching = true
+			m := c.Match
+			m.In = facts.byPort[c.InPort] // 0, any, where it is no device's
+			if ev.Matches != nil {
+				ev.Matches = append(ev.Matches, m)
+			}
+		default:
+			touching = true
+			ev.Matches = nil
+		}
+	}
+	if len(ev.Matches) > maxMatches {
+		ev.Matches = nil
+	}
+	return ev, touching
+}

@@ -1,0 +1,65 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/ovsdb"
+)
+
+// appliedLater is when a change that the database told is doubted again:
+// ovs-vswitchd hears of it at the same time as we do, and need not have taken it over
+// when it is asked first. Normally cur_cfg tells when it has; nobody must write so.
+var appliedLater = []time.Duration{300 * time.Millisecond, time.Second}
+
+// rowDoubts raises doubts about what the database says of forwarding. It is used by one
+// goroutine.
+type rowDoubts struct {
+	doubts    *doubts
+	before    *ovsdb.Snapshot
+	unapplied []flows.PortID // of bridges that changed since cur_cfg did
+}
+
+// compare looks for what is different from the snapshot before.
+func (r *rowDoubts) compare(s *ovsdb.Snapshot, bridges []bridgeFacts) {
+	before := r.before
+	r.before = s
+	if before == nil || !s.Connected {
+		return
+	}
+	touched := make(map[string]bool)
+	for _, c := range ovsdb.Diff(before, s) {
+		for _, b := range []*ovsdb.Bridge{c.OldBridge, c.NewBridge} {
+			if b != nil {
+				touched[b.Name] = true
+			}
+		}
+		for _, p := range []*ovsdb.Port{c.Old, c.New} {
+			if p != nil {
+				touched[p.Bridge] = true
+			}
+		}
+	}
+	var ports []flows.PortID
+	for _, b := range bridges {
+		if touched[b.name] {
+			ports = mergePorts(ports, b.ports)
+		}
+	}
+	if len(ports) > 0 {
+		r.raise(ports)
+		for _, after := range appliedLater {
+			time.AfterFunc(after, func() { r.raise(ports) })
+		}
+		r.unapplied = mergePorts(r.unapplied, ports)
+	}
+	if s.Switch.Applied != before.Switch.Applied && len(r.unapplied) > 0 {
+		r.raise(r.unapplied)
+		r.unapplied = nil
+	}
+}
+
+func (r *rowDoubts) raise(ports []flows.PortID) {
+	r.doubts.raise("ovsdb", engine.PathsDoubted{Ports: ports})
+}

@@ -1,0 +1,148 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/pkg/ofproto"
+)
+
+// How often OVS is asked whether its bridges have learned or forgotten a MAC; and the
+// share of mac-aging-time after which one that sessions come from is refreshed.
+const (
+	stationsEvery = 250 * time.Millisecond
+	refreshShare  = 2
+)
+
+// stations watches the forwarding databases (FDB) of bridges: a MAC that moved is a
+// change of the path to it, and one that OVS does not hear of because its packets go
+// past it would be forgotten, and packets to it flooded.
+type stations struct {
+	fdb     *ofproto.FDB
+	bridges func() []bridgeFacts
+	doubts  *doubts
+	loop    *loop
+	health  *component
+
+	known map[string]*bridgeStations
+}
+
+// bridgeStations is what was seen of one bridge.
+type bridgeStations struct {
+	stats ofproto.FDBStats
+	table *ofproto.Table
+	aged  time.Time               // when ages were last looked at
+	told  map[flows.MAC]time.Time // when each was last told to be ageing
+}
+
+func (s *stations) run(ctx context.Context) error {
+	s.known = make(map[string]*bridgeStations)
+	for ctx.Err() == nil {
+		began := time.Now()
+		s.look(ctx)
+		took := time.Since(began)
+		pause(ctx, max(stationsEvery-took, took))
+	}
+	return nil
+}
+
+func (s *stations) look(ctx context.Context) {
+	facts := s.bridges()
+	current := make(map[string]*bridgeStations, len(facts))
+	for _, b := range facts {
+		known := s.known[b.name]
+		if known == nil {
+			known = &bridgeStations{told: make(map[flows.MAC]time.Time), aged: time.Now()}
+		}
+		current[b.name] = known
+		if err := s.lookAt(ctx, b, known); ctx.Err() == nil && err != nil {
+			s.health.failed(err)
+			continue
+		}
+		s.health.ok()
+	}
+	s.known = current
+}
+
+func (s *stations) lookAt(ctx context.Context, b bridgeFacts, known *bridgeStations) error {
+	stats, err := s.fdb.Stats(ctx, b.name)
+	if errors.Is(err, ofproto.ErrBridge) {
+		return nil // the database is ahead of ovs-vswitchd, or behind it
+	}
+	if err != nil {
+		return err
+	}
+	due := time.Since(known.aged) > max(b.ageing/10, time.Second)
+	if stats == known.stats && !due {
+		return nil
+	}
+	table, err := s.fdb.Table(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	if known.table != nil {
+		s.compare(b, known.table, table)
+	}
+	known.stats, known.table = stats, table
+	if due {
+		known.aged = time.Now()
+		s.refresh(ctx, b, known)
+	}
+	return nil
+}
+
+// compare raises a doubt about packets to stations that are not where they were.
+func (s *stations) compare(b bridgeFacts, before, after *ofproto.Table) {
+	var matches []flows.PacketMatch
+	for _, mac := range ofproto.Moved(before, after) {
+		matches = append(matches, flows.PacketMatch{DstMAC: mac, DstMask: exactMAC})
+	}
+	if len(matches) == 0 {
+		return
+	}
+	if len(matches) > maxMatches {
+		matches = nil
+	}
+	s.doubts.raise("fdb", engine.PathsDoubted{Ports: b.ports, Matches: matches})
+}
+
+var exactMAC = flows.MAC{255, 255, 255, 255, 255, 255}
+
+// refresh tells which stations of sessions OVS has not heard of for too long.
+func (s *stations) refresh(ctx context.Context, b bridgeFacts, known *bridgeStations) {
+	old := known.table.OlderThan(b.ageing / refreshShare)
+	if len(old) == 0 {
+		return
+	}
+	sources := make(map[flows.MAC][]flows.PortID)
+	err := s.loop.ask(ctx, func(e *engine.Engine) {
+		e.EachPath(func(_ flows.SessionID, paths flows.Paths) {
+			for _, p := range paths {
+				if !slices.Contains(sources[p.SrcMAC], p.In) {
+					sources[p.SrcMAC] = append(sources[p.SrcMAC], p.In)
+				}
+			}
+		})
+	})
+	if err != nil {
+		return
+	}
+	for mac, at := range known.told {
+		if time.Since(at) > b.ageing {
+			delete(known.told, mac)
+		}
+	}
+	for _, mac := range old {
+		if time.Since(known.told[mac]) < b.ageing/10 {
+			continue
+		}
+		for _, port := range sources[mac] {
+			known.told[mac] = time.Now()
+			s.loop.post(engine.MACAgeing{Port: port, MAC: mac})
+		}
+	}
+}

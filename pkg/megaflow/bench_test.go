@@ -1,0 +1,164 @@
+package megaflow
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// node is the table of a node with many megaflows, as a pipeline of three flows a
+// direction makes them: by port and MACs, by state and ports behind zone 1, by
+// state and addresses behind zone 2. Prefixes and ports of varying length make
+// about 50 masks.
+type node struct {
+	flows   []Flow
+	packets []Packet // of Orig and Reply by turns
+}
+
+var bothZones = []flows.ZoneState{{Zone: 1}, {Zone: 2}}
+
+func newNode(n int) *node {
+	d := &node{}
+	for i := 0; len(d.flows) < n; i++ {
+		tuple := flows.Tuple{
+			Src: netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), Dst: netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)}),
+			SrcPort: uint16(i), DstPort: uint16(1000 + i), Proto: flows.TCP,
+		}
+		macs := flows.Path{SrcMAC: flows.MAC{2, 1, 4: byte(i >> 8), 5: byte(i)}, DstMAC: flows.MAC{2, 2, 4: byte(i >> 8), 5: byte(i)}}
+		from, to := uint32(2*i+1), uint32(2*i+2)
+		d.add(i, NewPacket(from, macs, tuple), flows.Orig, to)
+		d.add(i, NewPacket(to, flows.Path{SrcMAC: macs.DstMAC, DstMAC: macs.SrcMAC}, tuple.Reverse()), flows.Reply, from)
+	}
+	return d
+}
+
+// add makes the three flows of one direction.
+func (d *node) add(i int, p Packet, dir flows.Dir, out uint32) {
+	d.packets = append(d.packets, p)
+	w := walk{conn: Connection{dir, bothZones}, packet: p}
+	variant := i % 16 // of the mask
+	d.flow(&w, []Field{InPort, EthSrc, EthDst}, variant, CT{Zone: 1}, Recirc{1})
+	d.flow(&w, []Field{InPort, CTState, CTZone, EthSrc, TPDst}, variant, CT{Zone: 2}, Recirc{2})
+	d.flow(&w, []Field{InPort, CTState, CTZone, EthDst, TPSrc, TPDst}, variant, Output{out})
+}
+
+func (d *node) flow(w *walk, fields []Field, variant int, actions ...Action) {
+	var m Match
+	for _, f := range append(fields, RecircID, EthType, IPProto, IPFrag, VLANTCI) {
+		m.SetUint(f, w.packet.Key.Uint(f), ^uint64(0))
+	}
+	m.SetWide(IPDst, w.packet.Key.Wide(IPDst), [16]byte{12: 255, 13: 255, 14: 0xff << (variant % 8), 15: byte(variant / 8)})
+	d.flows = append(d.flows, Flow{Match: m, Actions: actions})
+	if _, err := w.run(actions); err != nil {
+		panic(err)
+	}
+}
+
+func bigTable(n int) (*Table, []Packet) {
+	d := newNode(n)
+	return NewTable(d.flows), d.packets
+}
+
+// scan is the peer: what looking through a list of flows amounts to.
+type scan []Flow
+
+func (s scan) Lookup(p *Packet) (*Flow, error) {
+next:
+	for i := range s {
+		m := &s[i].Match
+		for j := range m.Key {
+			if (m.Key[j]^p.Key[j])&m.Mask[j] != 0 {
+				continue next
+			}
+		}
+		return &s[i], nil
+	}
+	return nil, ErrUnknown
+}
+
+// resolve composes both directions of n connections, and returns how many
+// connections a second that makes.
+func resolve(t testing.TB, src Source, packets []Packet, n int) float64 {
+	began := time.Now()
+	for i := range n {
+		at := i * 2 * 7919 % len(packets) &^ 1
+		for dir := range flows.Reply + 1 {
+			if _, err := Compose(src, packets[at+int(dir)], Connection{dir, bothZones}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return float64(n) / time.Since(began).Seconds()
+}
+
+func median(x []float64) float64 {
+	slices.Sort(x)
+	return x[len(x)/2]
+}
+
+// TestBenchResolve writes a line to FLOWSHUNT_BENCH_JSON: connections resolved a
+// second with 10,000 megaflows, against a scan of the list.
+func TestBenchResolve(t *testing.T) {
+	path := os.Getenv("FLOWSHUNT_BENCH_JSON")
+	if path == "" {
+		t.Skip("FLOWSHUNT_BENCH_JSON: not set")
+	}
+	d := newNode(10_000)
+	var build, ours, peer []float64
+	var table *Table
+	for range 7 {
+		began := time.Now()
+		table = NewTable(d.flows)
+		build = append(build, time.Since(began).Seconds())
+		ours = append(ours, resolve(t, table, d.packets, 20_000))
+		peer = append(peer, resolve(t, scan(d.flows), d.packets, 500))
+	}
+	t.Logf("%d flows, %d masks, built in %.1f ms", len(d.flows), masks(d.flows), 1000*median(build))
+	row, err := json.Marshal(map[string]any{
+		"name": "megaflow-resolve", "unit": "connections/s", "ours": median(ours), "peer": median(peer),
+		"peer_name": "linear scan", "ratio": median(ours) / median(peer),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s", row)
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := fmt.Fprintf(f, "%s\n", row); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func masks(all []Flow) int {
+	seen := make(map[Key]bool)
+	for i := range all {
+		seen[all[i].Match.Mask] = true
+	}
+	return len(seen)
+}
+
+func BenchmarkCompose(b *testing.B) {
+	table, packets := bigTable(10_000)
+	for i := 0; b.Loop(); i++ {
+		dir := flows.Dir(i & 1)
+		if _, err := Compose(table, packets[i%len(packets)], Connection{dir, bothZones}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkNewTable(b *testing.B) {
+	d := newNode(10_000)
+	for b.Loop() {
+		NewTable(d.flows)
+	}
+}

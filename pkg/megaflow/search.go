@@ -1,0 +1,83 @@
+package megaflow
+
+import (
+	"fmt"
+	"slices"
+)
+
+// search is one lookup in a Table.
+type search struct {
+	p        *Packet
+	complete bool
+
+	first *Flow // of those that can match
+	sure  *Flow // matches, whatever is unknown
+	doubt *Flow // the first whose match depends on what is unknown
+	split bool  // not all that can match do the same
+}
+
+func (s *search) groups(all []*group) {
+	for _, g := range all {
+		if s.complete {
+			for _, f := range g.flows[g.hash(&s.p.Key)] {
+				s.try(f)
+			}
+			continue
+		}
+		for _, same := range g.flows {
+			for _, f := range same {
+				s.try(f)
+			}
+		}
+	}
+}
+
+// try takes a flow into account.
+func (s *search) try(f *Flow) {
+	sure := f.Unknown == ""
+	for i, mask := range f.Match.Mask {
+		known := s.p.Known[i]
+		if (f.Match.Key[i]^s.p.Key[i])&mask&known != 0 {
+			return
+		}
+		sure = sure && mask&^known == 0
+	}
+	switch {
+	case sure && s.sure == nil:
+		s.sure = f
+	case !sure && s.doubt == nil:
+		s.doubt = f
+	}
+	if s.first == nil {
+		s.first = f
+	}
+	s.split = s.split || !slices.Equal(s.first.Actions, f.Actions)
+}
+
+func (s *search) answer() (*Flow, error) {
+	switch {
+	case s.sure != nil && !s.split:
+		return s.sure, nil
+	case s.doubt != nil:
+		return nil, unknown(s.why(s.doubt))
+	case s.split:
+		return nil, unknown("two match that differ")
+	default:
+		return nil, unknown(fmt.Sprintf("no flow with recirc_id(%#x),in_port(%d) matches",
+			s.p.Key.Uint(RecircID), s.p.Key.Uint(InPort)))
+	}
+}
+
+// why says what the match of a flow depends on.
+func (s *search) why(f *Flow) string {
+	if f.Unknown != "" {
+		return "depends on " + f.Unknown
+	}
+	var open Key
+	for i := range open {
+		open[i] = f.Match.Mask[i] &^ s.p.Known[i]
+	}
+	return "depends on " + open.first().String()
+}
+
+func unknown(what string) error { return fmt.Errorf("%w: %s", ErrUnknown, what) }

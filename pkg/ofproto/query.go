@@ -1,0 +1,107 @@
+package ofproto
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// maxStates bounds the passes through conntrack of one packet. OVN needs two on one
+// node, six with a load balancer and gateways on it.
+const maxStates = 12
+
+// Query is a packet of an established connection that comes in at a port of a
+// bridge, untagged and in no tunnel.
+type Query struct {
+	Bridge         string
+	InPort         uint32 // OpenFlow port number; 65534 is the bridge's own port
+	SrcMAC, DstMAC flows.MAC
+	Tuple          flows.Tuple // as the packet is addressed
+	Reply          bool        // it travels in the reply direction of the connection
+	Mark           uint32      // of the conntrack entry
+	Labels         [16]byte    // of the conntrack entry, most significant byte first
+}
+
+// args returns the arguments of ofproto/trace.
+func (q *Query) args() ([]string, error) {
+	if err := q.check(); err != nil {
+		return nil, err
+	}
+	args := []string{q.Bridge, q.flow()}
+	for range maxStates {
+		args = append(args, "--ct-next", q.state(","))
+	}
+	return args, nil
+}
+
+func (q *Query) check() error {
+	t := q.Tuple
+	switch {
+	case q.Bridge == "" || q.Bridge[0] == '-':
+		return fmt.Errorf("%w: bridge %q", ErrQuery, q.Bridge)
+	case q.InPort == 0:
+		return fmt.Errorf("%w: no port", ErrQuery)
+	case !q.SrcMAC.IsUnicast() || !q.DstMAC.IsUnicast():
+		return fmt.Errorf("%w: %v to %v is not from station to station", ErrQuery, q.SrcMAC, q.DstMAC)
+	case !t.IsValid() || t.Src.Is4In6() || t.Dst.Is4In6():
+		return fmt.Errorf("%w: tuple %v", ErrQuery, t)
+	case t.Proto == flows.ICMP || t.Proto == flows.ICMPv6:
+		return fmt.Errorf("%w: %v has a type and a code, which a tuple lacks", ErrQuery, t.Proto)
+	case t.Proto == flows.AH && t.IsIPv6():
+		return fmt.Errorf("%w: in IPv6, OVS looks behind AH", ErrQuery)
+	}
+	return nil
+}
+
+// state is the conntrack state of the packet, its flags parted by sep.
+func (q *Query) state(sep string) string {
+	if q.Reply {
+		return strings.Join([]string{"est", "rpl", "trk"}, sep)
+	}
+	return strings.Join([]string{"est", "trk"}, sep)
+}
+
+// flow writes the packet as ovs-fields(7) describes. A TCP packet in the middle of
+// a connection has ACK; a pipeline may look for SYN, FIN and RST. OVS takes tp_src for
+// TCP's alone.
+func (q *Query) flow() string {
+	var b strings.Builder
+	t, address := q.Tuple, "nw"
+	if t.IsIPv6() {
+		address = "ipv6"
+	}
+	fmt.Fprintf(&b, "%s,in_port=%d,dl_src=%v,dl_dst=%v,%s_src=%v,%s_dst=%v,nw_ttl=64",
+		q.protocol(), q.InPort, q.SrcMAC, q.DstMAC, address, t.Src, address, t.Dst)
+	if q.named() {
+		fmt.Fprintf(&b, ",%v_src=%d,%v_dst=%d", t.Proto, t.SrcPort, t.Proto, t.DstPort)
+	}
+	if t.Proto == flows.TCP {
+		b.WriteString(",tcp_flags=ack")
+	}
+	if q.Mark != 0 {
+		fmt.Fprintf(&b, ",ct_mark=%#x", q.Mark)
+	}
+	if q.Labels != [16]byte{} {
+		fmt.Fprintf(&b, ",ct_label=0x%x", q.Labels)
+	}
+	return b.String()
+}
+
+// named reports whether OVS knows the protocol by name, and so its ports.
+func (q *Query) named() bool {
+	p := q.Tuple.Proto
+	return p == flows.TCP || p == flows.UDP || p == flows.SCTP
+}
+
+// protocol names the packet's family and protocol.
+func (q *Query) protocol() string {
+	name, suffix := "ip", ""
+	if q.Tuple.IsIPv6() {
+		name, suffix = "ipv6", "6"
+	}
+	if q.named() {
+		return q.Tuple.Proto.String() + suffix
+	}
+	return fmt.Sprintf("%s,nw_proto=%d", name, uint8(q.Tuple.Proto))
+}

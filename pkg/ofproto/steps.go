@@ -1,0 +1,96 @@
+package ofproto
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// warnings are the remarks of OVS that leave a translation true: the packet goes
+// nowhere, or an action had nothing to act on.
+var warnings = []string{"dropping", "skipping output", "Nonexistent output port", "unmet prerequisites"}
+
+// steps reads the bridges, tables and OpenFlow actions that a packet passed, up to
+// the line of the final flow.
+func (p *parser) steps() {
+	bridges := 0
+	for p.err == nil {
+		line := p.line()
+		if strings.HasPrefix(line, "Final flow: ") {
+			break
+		}
+		text := strings.TrimLeft(line, " ")
+		if strings.HasPrefix(text, "bridge(") {
+			bridges++
+		} else {
+			p.step(text)
+		}
+	}
+	switch {
+	case bridges == 0:
+		p.failf("no bridge")
+	case bridges > 1: // a patch port, or the way of a tunnel's packets
+		p.trace.Plain = false
+	}
+}
+
+func (p *parser) step(text string) {
+	switch {
+	case strings.HasPrefix(text, ">>>> "):
+		p.fail(fmt.Errorf("%w: %s", ErrFailed, clip(text)))
+	case strings.HasPrefix(text, ">> "):
+		if !slices.ContainsFunc(warnings, func(w string) bool { return strings.Contains(text, w) }) {
+			p.fail(fmt.Errorf("%w: %s", ErrFailed, clip(text)))
+		}
+	case strings.HasPrefix(text, "-> Failed"):
+		p.fail(fmt.Errorf("%w: %s", ErrFailed, clip(text)))
+	case strings.HasPrefix(text, "bucket "):
+		p.trace.Groups = true
+	case text == "", strings.HasPrefix(text, "-> "), isRule(text), isTable(text), isThaw(text):
+	default:
+		p.action(text)
+	}
+}
+
+// isRule reports whether text is what underlines a bridge.
+func isRule(text string) bool { return strings.Trim(text, "-") == "" }
+
+// isTable reports whether text is the line of a table: its number, and the flow that
+// matched there.
+func isTable(text string) bool {
+	if text == "--. Executing action set:" {
+		return true
+	}
+	id, _, found := strings.Cut(text, ". ")
+	_, err := number(id, 8)
+	return found && err == nil
+}
+
+// isThaw reports whether text is about what a recirculation brings back; the actions
+// among it are shown once more where they are executed.
+func isThaw(text string) bool {
+	for _, prefix := range []string{"thaw", "Resuming from table ", "Restoring action", "restored state: "} {
+		if strings.HasPrefix(text, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// action looks at an OpenFlow action that was executed, as ovs-actions(7) writes it.
+// The nested ones of clone, ct and write_actions come as lines of their own too.
+func (p *parser) action(text string) {
+	lower := strings.ToLower(text)
+	switch {
+	case strings.Contains(lower, "controller"):
+		p.refuse(flows.UnsupportedUpcall, text)
+	case strings.Contains(lower, "learn("):
+		p.refuse(flows.UnsupportedAction, text)
+	case strings.Contains(lower, "group:"):
+		p.trace.Groups = true
+	case !isPlain(text):
+		p.trace.Plain = false
+	}
+}

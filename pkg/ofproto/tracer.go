@@ -1,0 +1,56 @@
+package ofproto
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/flowshunt/flowshunt/pkg/megaflow"
+)
+
+// Caller calls a method of ovs-vswitchd, as unixctl.Client does.
+type Caller interface {
+	Call(ctx context.Context, method string, args ...string) (string, error)
+}
+
+// Tracer asks OVS. It keeps no state: traces may be concurrent where the Caller's
+// calls may; OVS answers them one after the other.
+type Tracer struct{ Caller Caller }
+
+// Trace is what OVS does with a packet.
+type Trace struct {
+	// Stages are the flows that the packet would make, the first one for the packet
+	// as it comes in, each of the others behind a Recirc of an earlier one. InPort is
+	// an OpenFlow port, and part of the first one only. They hold for packets like the
+	// one asked about; counters are 0.
+	Stages []megaflow.Flow
+	// Plain says that no OpenFlow action on the way changed what later tables see of
+	// the port, the addresses or the protocol: a flow in any table that does not match
+	// the packet as it came in did not match it. Registers, marks, tunnel fields, TOS
+	// and TTL do not count. False where that is not certain.
+	Plain bool
+	// Groups says that an OpenFlow group took part, whose changes nobody announces.
+	Groups bool
+}
+
+// Trace asks what OVS would do with a packet now. Where no rule could do the same
+// whatever the path is, the error is a *megaflow.Refusal.
+func (t *Tracer) Trace(ctx context.Context, q Query) (*Trace, error) {
+	args, err := q.args()
+	if err != nil {
+		return nil, err
+	}
+	text, err := t.Caller.Call(ctx, "ofproto/trace", args...)
+	if err != nil {
+		// OVS tells refusals apart by their text alone
+		if strings.HasSuffix(err.Error(), q.Bridge+": unknown bridge") {
+			return nil, fmt.Errorf("%w %s: %w", ErrBridge, q.Bridge, err)
+		}
+		return nil, fmt.Errorf("trace in %s: %w", q.Bridge, err)
+	}
+	trace, err := parse(&q, text)
+	if err != nil {
+		return nil, fmt.Errorf("trace in %s: %w", q.Bridge, err)
+	}
+	return trace, nil
+}

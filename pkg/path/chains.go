@@ -1,0 +1,135 @@
+package path
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/megaflow"
+	"github.com/flowshunt/flowshunt/pkg/ofproto"
+)
+
+// maxChains bounds what is remembered of traces; beyond, all is forgotten.
+const maxChains = 4096
+
+// Tracer asks OVS what it would do with a packet; *ofproto.Tracer is one.
+type Tracer interface {
+	Trace(ctx context.Context, q ofproto.Query) (*ofproto.Trace, error)
+}
+
+// chains composes paths from traces. OVS says with each which packets it holds for,
+// so one answers for many connections; until Doubt.
+type chains struct {
+	tracer Tracer
+
+	mu         sync.Mutex
+	known      map[chainKey][]chain
+	size       int
+	generation uint64 // of what is known; a trace from before is not kept
+}
+
+// chainKey is where packets come in.
+type chainKey struct {
+	bridge string
+	ofport uint32
+}
+
+// chain is the answer of one trace.
+type chain struct {
+	table *megaflow.Table
+	trace *ofproto.Trace
+}
+
+func (c *chains) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.known)
+	c.size = 0
+	c.generation++
+}
+
+func (c *chains) at(key chainKey) ([]chain, uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known[key], c.generation
+}
+
+func (c *chains) keep(key chainKey, generation uint64, ch chain) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if generation != c.generation {
+		return
+	}
+	if c.size >= maxChains {
+		clear(c.known)
+		c.size = 0
+	}
+	c.known[key] = append(c.known[key], ch)
+	c.size++
+}
+
+// compose answers from what is known, or asks OVS.
+func (c *chains) compose(ctx context.Context, q Question) (path megaflow.Path, plain bool, err error) {
+	key := chainKey{q.In.Bridge, q.In.Ofport}
+	known, generation := c.at(key)
+	for _, ch := range known {
+		if path, err = ch.compose(q); !errors.Is(err, megaflow.ErrUnknown) {
+			return path, ch.trace.Plain, err
+		}
+	}
+	for _, state := range variants(q.States) {
+		var ch chain
+		if ch, err = c.trace(ctx, q, state); err != nil {
+			return path, false, err
+		}
+		c.keep(key, generation, ch)
+		if path, err = ch.compose(q); !errors.Is(err, megaflow.ErrUnknown) {
+			return path, ch.trace.Plain, err
+		}
+	}
+	return path, false, err
+}
+
+// trace asks OVS about a connection with the mark and labels of a state: a trace can
+// be given one of each only, whichever zones the packet comes through. That they are
+// those of the zone is seen when the chain is composed.
+func (c *chains) trace(ctx context.Context, q Question, state flows.ZoneState) (chain, error) {
+	trace, err := c.tracer.Trace(ctx, ofproto.Query{
+		Bridge: q.In.Bridge, InPort: q.In.Ofport, SrcMAC: q.SrcMAC, DstMAC: q.DstMAC,
+		Tuple: q.Tuple, Reply: q.Dir == flows.Reply, Mark: state.Mark, Labels: state.Labels,
+	})
+	if err != nil {
+		return chain{}, err
+	}
+	return chain{megaflow.NewTable(trace.Stages), trace}, nil
+}
+
+// maxVariants bounds the traces for one question.
+const maxVariants = 4
+
+// variants returns states with different marks or labels.
+func variants(states []flows.ZoneState) []flows.ZoneState {
+	var list []flows.ZoneState
+	seen := make(map[flows.ZoneState]bool)
+	for _, s := range states {
+		s.Zone, s.Reversed = 0, false
+		if !seen[s] && len(list) < maxVariants {
+			seen[s] = true
+			list = append(list, s)
+		}
+	}
+	if len(list) == 0 {
+		list = append(list, flows.ZoneState{})
+	}
+	return list
+}
+
+func (ch chain) compose(q Question) (megaflow.Path, error) {
+	path, err := megaflow.Compose(ch.table, packetOf(q, q.In.Ofport), connectionOf(q))
+	if err == nil && ch.trace.Groups {
+		return path, &megaflow.Refusal{Reason: flows.UnsupportedGroup, Detail: fmt.Sprintf("for what enters %s", q.In.Name)}
+	}
+	return path, err
+}

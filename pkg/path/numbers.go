@@ -1,0 +1,65 @@
+package path
+
+import (
+	"context"
+	"sync"
+
+	"github.com/flowshunt/flowshunt/pkg/datapath"
+	"github.com/flowshunt/flowshunt/pkg/megaflow"
+)
+
+// Datapath is what a Judge reads of the kernel's datapath; *datapath.Conn is one.
+type Datapath interface {
+	Ports(ctx context.Context) ([]datapath.Port, error)
+	Flows(ctx context.Context) ([]megaflow.Flow, error)
+}
+
+// noNumber is the number of no port.
+const noNumber = ^uint32(0)
+
+// numbers remembers which number the datapath has given to which network device.
+type numbers struct {
+	datapath Datapath
+
+	mu    sync.Mutex
+	known *numbering
+}
+
+// numbering is never changed.
+type numbering struct {
+	names   map[uint32]string
+	numbers map[string]uint32
+}
+
+func (n *numbering) of(p *Port) uint32 {
+	if number, ok := n.numbers[p.Name]; ok {
+		return number
+	}
+	return noNumber
+}
+
+func (n *numbering) name(number uint32) string { return n.names[number] }
+
+func (n *numbers) forget() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.known = nil
+}
+
+func (n *numbers) get(ctx context.Context) (*numbering, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.known != nil {
+		return n.known, nil
+	}
+	ports, err := n.datapath.Ports(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known := &numbering{names: make(map[uint32]string, len(ports)), numbers: make(map[string]uint32, len(ports))}
+	for _, p := range ports {
+		known.names[p.Number], known.numbers[p.Name] = p.Name, p.Number
+	}
+	n.known = known
+	return known, nil
+}
