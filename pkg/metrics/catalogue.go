@@ -24,7 +24,7 @@ var (
 
 // Sessions and rules.
 var (
-	sessions       = gauge("sessions", "Sessions by state. Those `verifying` and `offloaded` have rules in the eswitch.", "state")
+	sessions       = gauge("sessions", "Sessions by state, from `resolving` (between which ports does it travel?) to `removing`.", "state")
 	rules          = gauge("rules", "Rules that the eswitch has acknowledged and that were not acknowledged as removed.")
 	connections    = gauge("connections", "Conntrack entries that are followed, by their present reason.", "reason")
 	installs       = counter("session_installs_total", "Installations of sessions that the eswitch has answered, by `result`: ok or failed.", "result")

@@ -39,11 +39,12 @@ type Recorder struct {
 
 // passage is what is known of a session in the eswitch, or on its way in or out.
 type passage struct {
-	ordered flows.Instant // its installation; 0: by an earlier agent
-	rules   int           // that are acknowledged
-	leaving flows.Instant // when its removal was ordered; 0: it was not
-	cause   origin        // of the removal
-	began   flows.Instant // what caused it; 0: not known
+	ordered  flows.Instant // its installation; 0: by an earlier agent
+	adopting bool          // by an earlier agent, and not confirmed yet
+	rules    int           // that are acknowledged
+	leaving  flows.Instant // when its removal was ordered; 0: it was not
+	cause    origin        // of the removal
+	began    flows.Instant // what caused it; 0: not known
 }
 
 // question is a Validate without an answer.
@@ -162,7 +163,7 @@ func (r *Recorder) found(s *engine.FoundSession) {
 	if r.sessions[s.ID] != nil {
 		return
 	}
-	r.sessions[s.ID] = &passage{rules: rulesOf}
+	r.sessions[s.ID] = &passage{rules: rulesOf, adopting: true}
 	r.rules.Add(float64(rulesOf))
 	r.bind(s.ID, s.Paths, s.Count)
 }
@@ -181,6 +182,9 @@ func (r *Recorder) removing(now flows.Instant, e engine.Remove) {
 		return // once more, because it failed
 	}
 	p.leaving, p.cause = now, originOf(e.Cause)
+	if p.adopting {
+		p.cause = fromInside // a restart is no event outside
+	}
 	p.began = r.since[p.cause]
 	if e.Cause == flows.PathDoubted {
 		p.began = now.Add(-r.cfg.ValidateWithin)
@@ -211,6 +215,9 @@ func (r *Recorder) answered(at flows.Instant, ev engine.Validated) {
 	r.validationTime.Observe(at.Sub(q.ordered).Seconds())
 	if ev.Reason == "" {
 		r.validated.WithLabelValues("confirmed").Inc()
+		if p := r.sessions[ev.Session]; p != nil {
+			p.adopting = false
+		}
 		return
 	}
 	r.validated.WithLabelValues(string(ev.Reason)).Inc()

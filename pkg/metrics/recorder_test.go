@@ -50,6 +50,7 @@ func TestInstallAndRemove(t *testing.T) {
 	r.order(ms(11), engine.Install{Session: 2, Op: 1, Paths: wire})
 	wantValue(t, "rules before the answer", r.rules, 0)
 	r.told(ms(14), engine.Installed{Session: 1, Op: 1})
+	r.told(ms(14), engine.Installed{Session: 1, Op: 1})
 	r.told(ms(15), engine.Installed{Session: 2, Op: 1, Reason: flows.TableFull})
 	wantValue(t, "rules", r.rules, 2)
 	wantObserved(t, "installations", r.installTime, 1, 4*time.Millisecond)
@@ -94,6 +95,21 @@ func TestAdopted(t *testing.T) {
 	r.order(ms(2), engine.Remove{Session: 5, Op: 1, Cause: flows.Gone})
 	r.told(ms(3), engine.Removed{Session: 5, Op: 1})
 	wantValue(t, "rules", r.rules, 0)
+}
+
+// That nobody confirms what was found is no news from outside, until somebody has.
+func TestAdoptionIsNoEventOutside(t *testing.T) {
+	r := newRecorder()
+	for _, id := range []flows.SessionID{1, 2} {
+		r.told(ms(1), engine.RulesFound{Sessions: []engine.FoundSession{{ID: id, Paths: wire}}})
+		r.order(ms(2), engine.Validate{Session: id, Op: 1})
+	}
+	r.told(ms(3), engine.Validated{Session: 1, Op: 1})
+	for _, id := range []flows.SessionID{1, 2} {
+		r.order(ms(2000), engine.Remove{Session: id, Op: 2, Cause: flows.PathDoubted})
+		r.told(ms(2001), engine.Removed{Session: id, Op: 2})
+	}
+	wantObserved(t, "propagation", r.propagationTime.WithLabelValues("path"), 1, 1001*time.Millisecond)
 }
 
 func TestValidation(t *testing.T) {
