@@ -19,7 +19,6 @@ import (
 	"github.com/flowshunt/flowshunt/ovsdb"
 	"github.com/flowshunt/flowshunt/pkg/conntrack"
 	"github.com/flowshunt/flowshunt/pkg/control"
-	"github.com/flowshunt/flowshunt/pkg/datapath"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
 	"github.com/flowshunt/flowshunt/pkg/link"
@@ -41,7 +40,7 @@ type Agent struct {
 	loop      *loop
 	inventory *ovsdb.Inventory
 	links     *link.Watcher
-	datapath  *datapath.Conn
+	datapath  lazyDatapath
 	judge     judge
 	paths     *path.Resolver
 	driver    *flower.Driver
@@ -56,8 +55,7 @@ type Agent struct {
 	dumper    *dumper
 	listener  *listener
 	doubts    *doubts
-	monitors  *monitors
-	stations  *stations
+	watchers  []interface{ run(context.Context) error } // of ovs-vswitchd
 	resolver  *resolver
 	validator *validator
 	entries   *entries
@@ -181,7 +179,7 @@ func (a *Agent) build() {
 	l := a.loop
 	vswitchd := &unixctl.Client{Rundir: a.cfg.OVSRundir, Timeout: callTime}
 	if a.judge = a.cfg.judge; a.judge == nil {
-		a.judge = path.NewJudge(path.JudgeConfig{Datapath: a.datapath, Tracer: &ofproto.Tracer{Caller: vswitchd}})
+		a.judge = path.NewJudge(path.JudgeConfig{Datapath: &a.datapath, Tracer: &ofproto.Tracer{Caller: vswitchd}})
 	}
 	a.doubts = newDoubts(a.judge, l)
 	a.paths = path.NewResolver(path.Config{
@@ -202,9 +200,12 @@ func (a *Agent) build() {
 	a.resolver = &resolver{paths: a.paths, loop: l, todo: newQueue[engine.Resolve](), want: a.taps.want, log: a.log}
 	a.validator = &validator{paths: a.paths, loop: l, todo: newQueue[pendingValidation](),
 		within: a.cfg.Engine.ValidateWithin, health: part("ovs-vswitchd")}
-	a.monitors = &monitors{rundir: cmp.Or(a.cfg.OVSRundir, unixctl.DefaultRundir), bridges: a.ports.bridges,
-		doubts: a.doubts, health: part("openflow"), confirm: a.cfg.ConfirmEvery, grace: a.cfg.OVSGrace}
-	a.stations = &stations{fdb: &ofproto.FDB{Caller: vswitchd}, bridges: a.ports.bridges, doubts: a.doubts, loop: l, health: part("fdb")}
+	if a.cfg.judge == nil {
+		a.watchers = append(a.watchers,
+			&monitors{rundir: cmp.Or(a.cfg.OVSRundir, unixctl.DefaultRundir), bridges: a.ports.bridges,
+				doubts: a.doubts, health: part("openflow"), confirm: a.cfg.ConfirmEvery, grace: a.cfg.OVSGrace},
+			&stations{fdb: &ofproto.FDB{Caller: vswitchd}, bridges: a.ports.bridges, doubts: a.doubts, loop: l, health: part("fdb")})
+	}
 	eswitchHealth := part("eswitch")
 	a.rules = newRules(a.eswitch, a.ports.ifindex, l, eswitchHealth, a.log)
 	a.counter = &counter{eswitch: a.eswitch, loop: l, interval: a.cfg.CountInterval, health: eswitchHealth, now: make(chan struct{}, 1)}
@@ -269,9 +270,12 @@ func (a *Agent) watch(ctx context.Context) error {
 			return err
 		}
 		for _, f := range []func(context.Context) error{
-			a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.vanished.run, a.monitors.run, a.stations.run, a.adopt, a.announce,
+			a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.vanished.run, a.adopt, a.announce,
 		} {
 			watch(f)
+		}
+		for _, w := range a.watchers {
+			watch(w.run)
 		}
 		return nil
 	})
@@ -323,7 +327,5 @@ func (a *Agent) close() {
 	if a.doubts != nil {
 		a.doubts.close()
 	}
-	if a.datapath != nil {
-		_ = a.datapath.Close()
-	}
+	a.datapath.close()
 }

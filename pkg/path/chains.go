@@ -70,22 +70,23 @@ func (c *chains) keep(key chainKey, generation uint64, ch chain) {
 	c.size++
 }
 
-// compose answers from what is known, or asks OVS.
-func (c *chains) compose(ctx context.Context, q Question) (path megaflow.Path, plain bool, err error) {
+// compose answers from what is known, or asks OVS. number is the port's in the
+// datapath.
+func (c *chains) compose(ctx context.Context, q Question, number uint32) (path megaflow.Path, plain bool, err error) {
 	key := chainKey{q.In.Bridge, q.In.Ofport}
 	known, generation := c.at(key)
 	for _, ch := range known {
-		if path, err = ch.compose(q); !errors.Is(err, megaflow.ErrUnknown) {
+		if path, err = ch.compose(q, number); !errors.Is(err, megaflow.ErrUnknown) {
 			return path, ch.trace.Plain, err
 		}
 	}
 	for _, state := range variants(q.States) {
 		var ch chain
-		if ch, err = c.trace(ctx, q, state); err != nil {
+		if ch, err = c.trace(ctx, q, number, state); err != nil {
 			return path, false, err
 		}
 		c.keep(key, generation, ch)
-		if path, err = ch.compose(q); !errors.Is(err, megaflow.ErrUnknown) {
+		if path, err = ch.compose(q, number); !errors.Is(err, megaflow.ErrUnknown) {
 			return path, ch.trace.Plain, err
 		}
 	}
@@ -95,15 +96,28 @@ func (c *chains) compose(ctx context.Context, q Question) (path megaflow.Path, p
 // trace asks OVS about a connection with the mark and labels of a state: a trace can
 // be given one of each only, whichever zones the packet comes through. That they are
 // those of the zone is seen when the chain is composed.
-func (c *chains) trace(ctx context.Context, q Question, state flows.ZoneState) (chain, error) {
+func (c *chains) trace(ctx context.Context, q Question, number uint32, state flows.ZoneState) (chain, error) {
 	trace, err := c.tracer.Trace(ctx, ofproto.Query{
 		Bridge: q.In.Bridge, InPort: q.In.Ofport, SrcMAC: q.SrcMAC, DstMAC: q.DstMAC,
-		Tuple: q.Tuple, Reply: q.Dir == flows.Reply, Mark: state.Mark, Labels: state.Labels,
+		Datapath: &ofproto.Datapath{Type: orSystem(q.In.Datapath), Port: number},
+		Tuple:    q.Tuple, Reply: q.Dir == flows.Reply, Mark: state.Mark, Labels: megaflow.Labels(state.Labels),
 	})
 	if err != nil {
 		return chain{}, err
 	}
+	// OVS tells the OpenFlow port where packets come in, which is the one that was
+	// asked about, and the datapath's where they go out.
+	if len(trace.Stages) > 0 {
+		trace.Stages[0].Match.SetUint(megaflow.InPort, uint64(number), 1<<32-1)
+	}
 	return chain{megaflow.NewTable(trace.Stages), trace}, nil
+}
+
+func orSystem(kind string) string {
+	if kind == "" {
+		return "system"
+	}
+	return kind
 }
 
 // maxVariants bounds the traces for one question.
@@ -126,8 +140,8 @@ func variants(states []flows.ZoneState) []flows.ZoneState {
 	return list
 }
 
-func (ch chain) compose(q Question) (megaflow.Path, error) {
-	path, err := megaflow.Compose(ch.table, packetOf(q, q.In.Ofport), connectionOf(q))
+func (ch chain) compose(q Question, number uint32) (megaflow.Path, error) {
+	path, err := megaflow.Compose(ch.table, packetOf(q, number), connectionOf(q))
 	if err == nil && ch.trace.Groups {
 		return path, &megaflow.Refusal{Reason: flows.UnsupportedGroup, Detail: fmt.Sprintf("for what enters %s", q.In.Name)}
 	}

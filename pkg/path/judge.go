@@ -65,14 +65,18 @@ func (j *Judge) Forward(ctx context.Context, q Question, now flows.Instant) (For
 	if err != nil {
 		return Forwarding{}, fmt.Errorf("ports of the datapath: %w", err)
 	}
+	number, ok := numbers.numbers[q.In.Name]
+	if !ok {
+		return Forwarding{}, refuse(flows.PathUnknown, "%s is no port of the datapath", q.In.Name)
+	}
 	var path megaflow.Path
 	plain := false
 	err = megaflow.ErrUnknown
 	if doubted := flows.Instant(j.doubted.Load()); now.Sub(doubted) > settled {
-		path, err = j.megaflows.compose(ctx, q, numbers.of(q.In), now)
+		path, err = j.megaflows.compose(ctx, q, number, now)
 	}
 	if errors.Is(err, megaflow.ErrUnknown) {
-		path, plain, err = j.chains.compose(ctx, q)
+		path, plain, err = j.chains.compose(ctx, q, number)
 	}
 	if err != nil {
 		return Forwarding{}, refusalOf(err)

@@ -211,7 +211,7 @@ func realOVS(t *testing.T, tag uint16) {
 	must(t, err)
 	found := make(chan flows.Tuple, 100)
 	client := &unixctl.Client{Rundir: n.ovs.Rundir}
-	judge := NewJudge(JudgeConfig{Datapath: userspace{client}, Tracer: &ofproto.Tracer{Caller: client}})
+	judge := NewJudge(JudgeConfig{Datapath: userspace{client}, Tracer: &tracer{Tracer: &ofproto.Tracer{Caller: client}}})
 	r := NewResolver(Config{Judge: judge, Selected: selected, Found: func(o flows.Tuple) { found <- o }})
 	ports := NewPorts(n.ports)
 	judge.SetPorts(ports)
@@ -301,7 +301,7 @@ func TestTracesAreShared(t *testing.T) {
 	a.talk(t, b)
 	b.talk(t, a)
 	client := &unixctl.Client{Rundir: n.ovs.Rundir}
-	calls := &counted{Tracer: &ofproto.Tracer{Caller: client}}
+	calls := &tracer{Tracer: &ofproto.Tracer{Caller: client}}
 	judge := NewJudge(JudgeConfig{Datapath: userspace{client}, Tracer: calls})
 	ports := NewPorts(n.ports)
 	judge.SetPorts(ports)
@@ -338,14 +338,16 @@ func TestTracesAreShared(t *testing.T) {
 	}
 }
 
-// counted counts traces.
-type counted struct {
+// tracer counts traces, and asks the userspace datapath, on which nothing of a real
+// agent is offloaded.
+type tracer struct {
 	Tracer
 	n int
 }
 
 // Trace implements Tracer.
-func (c *counted) Trace(ctx context.Context, q ofproto.Query) (*ofproto.Trace, error) {
+func (c *tracer) Trace(ctx context.Context, q ofproto.Query) (*ofproto.Trace, error) {
 	c.n++
+	q.Datapath.Type = "netdev"
 	return c.Tracer.Trace(ctx, q)
 }

@@ -14,9 +14,6 @@ type Datapath interface {
 	Flows(ctx context.Context) ([]megaflow.Flow, error)
 }
 
-// noNumber is the number of no port.
-const noNumber = ^uint32(0)
-
 // numbers remembers which number the datapath has given to which network device.
 type numbers struct {
 	datapath Datapath
@@ -29,13 +26,6 @@ type numbers struct {
 type numbering struct {
 	names   map[uint32]string
 	numbers map[string]uint32
-}
-
-func (n *numbering) of(p *Port) uint32 {
-	if number, ok := n.numbers[p.Name]; ok {
-		return number
-	}
-	return noNumber
 }
 
 func (n *numbering) name(number uint32) string { return n.names[number] }

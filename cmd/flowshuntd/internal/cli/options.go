@@ -42,6 +42,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.mode, "mode", "observe", "observe (decide and explain, install nothing) or enforce")
 	f.StringVar(&o.ports, "ports", "", "ports that may be offloaded: names or globs, comma-separated, or all")
 	f.StringVar(&o.wires, "wires", "", "virtual wires: pairs of ports patched to each other, as p0:p1,p2:p3")
+	f.BoolVar(&o.TrustOVS, "trust-ovs", false, "offload ports with security groups (iface-id) by the word of OVS's flows alone")
 	f.StringVar(&o.onExit, "on-exit", "flush", "what a stop does with the rules: flush (take them out) or keep (traffic goes on past OVS until the next agent, or flowshuntctl flush, removes them)")
 
 	f.StringVar(&o.OVSDB, "ovsdb", "", "endpoint of the Open vSwitch database, unix:PATH or tcp:HOST:PORT (default the local one)")
@@ -64,6 +65,9 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.DurationVar(&e.Elephant.LeaveAfter, "leave-after", e.Elephant.LeaveAfter, "for so long without a break")
 	f.DurationVar(&e.IdleAfter, "idle", e.IdleAfter, "a session without a packet for so long leaves the eswitch")
 
+	f.DurationVar(&e.ValidateWithin, "validate-within", e.ValidateWithin, "after a change in OVS a session is confirmed within this, or returns to the slow path")
+	f.DurationVar(&o.ConfirmEvery, "confirm-every", o.ConfirmEvery, "how often all sessions are confirmed although nothing is known to have changed")
+	f.DurationVar(&e.MaxLifetime, "max-lifetime", e.MaxLifetime, "a session returns to the slow path after so long, to be decided anew; 0: never")
 	f.StringVar(&o.markOffload, "mark-offload", "", "conntrack mark that asks for offload, as VALUE/MASK")
 	f.StringVar(&o.markNever, "mark-never", "", "conntrack mark that forbids offload, as VALUE/MASK")
 	f.StringVar(&o.markCTBlocked, "mark-blocked", "0x1/0x1", "conntrack mark by which the network service denies a connection (OVN and Neutron: bit 0), as VALUE/MASK; empty: none")
