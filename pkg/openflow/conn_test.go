@@ -245,7 +245,7 @@ func TestRefused(t *testing.T) {
 func TestMalformed(t *testing.T) {
 	tests := map[string]func(*fake){
 		"update header":  func(f *fake) { f.update(0, 8, 0) },
-		"update length":  func(f *fake) { f.update(0, 0, 0, 1, 0, 0, 0, 0) },
+		"update length":  func(f *fake) { f.update(0, 4, 0, standardAbbrev) },
 		"update too big": func(f *fake) { f.update(0, 16, 0, 1, 0, 0, 0, 0) },
 		"event":          func(f *fake) { f.update(0, 8, 0, 7, 0, 0, 0, 0) },
 		"short update":   func(f *fake) { f.update(0, 8, 0, 1, 0, 0, 0, 0) },
