@@ -32,6 +32,7 @@ func TestPause(t *testing.T) {
 	for v, way := range ways {
 		t.Run(v.String(), func(t *testing.T) {
 			on := make(chan bool)
+			defer close(on)
 			r, _ := start(t, Config{Socket: serve(t, func(f *fake) {
 				f.greet(v)
 				for paused := range on {
@@ -51,7 +52,6 @@ func TestPause(t *testing.T) {
 				t.Errorf("resumed: %+v", c)
 			}
 			r.watching(t)
-			close(on)
 		})
 	}
 }
@@ -135,8 +135,13 @@ func TestSlowHandler(t *testing.T) {
 		}
 		f.wait()
 	})
-	ended := make(chan error)
+	ended := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
+	defer func() { // in any case: the bridge waits for these
+		cancel()
+		close(flood)
+		close(h.release)
+	}()
 	go func() { ended <- Watch(ctx, Config{Socket: path, Pending: 10}, h) }()
 	h.watching(t)
 	h.change(t)
@@ -155,7 +160,6 @@ func TestSlowHandler(t *testing.T) {
 		t.Errorf("11 of 10: %+v", c)
 	}
 	h.watching(t)
-	close(flood)
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("Watch: %v", err)
@@ -241,7 +245,7 @@ func TestRefused(t *testing.T) {
 func TestMalformed(t *testing.T) {
 	tests := map[string]func(*fake){
 		"update header":  func(f *fake) { f.update(0, 8, 0) },
-		"update length":  func(f *fake) { f.update(0, 0, 0, 1, 0, 0, 0, 0) },
+		"update length":  func(f *fake) { f.update(0, 4, 0, standardAbbrev) },
 		"update too big": func(f *fake) { f.update(0, 16, 0, 1, 0, 0, 0, 0) },
 		"event":          func(f *fake) { f.update(0, 8, 0, 7, 0, 0, 0, 0) },
 		"short update":   func(f *fake) { f.update(0, 8, 0, 1, 0, 0, 0, 0) },

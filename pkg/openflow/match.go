@@ -28,9 +28,6 @@ func (c *Change) narrow(b []byte) error {
 		}
 		mask := []byte(nil)
 		if masked {
-			if len(value)%2 != 0 {
-				return malformed("mask of a match field")
-			}
 			value, mask = value[:len(value)/2], value[len(value)/2:]
 		}
 		c.narrowField(field(header>>9), value, mask)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
 // told is one call of a handler.
 type told struct {
