@@ -156,7 +156,7 @@ func randomRule(rnd *rand.Rand, wild bool, fields int) (r rule) {
 		case 8:
 			r.match.SetWide(CTIPDst, [16]byte{12: 10, 15: byte(v % 4)}, [16]byte{15: 3})
 		case 9:
-			r.match.SetUint(TCPFlags, v&v>>8&7, 7)
+			r.match.SetUint(TCPFlags, v&(v>>8)&7, 7)
 		case 10:
 			r.match.SetUint(IPTTL, v%3, 0xff)
 		case 11:
