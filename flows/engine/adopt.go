@@ -132,4 +132,7 @@ func (g *Engine) adopted(s *session) {
 	}
 	g.polls = append(g.polls, poll{s, g.now})
 	g.rulesAreIn(s)
+	if s.isTCP() { // again, since it may be the next connection with the same tuple
+		g.emit(Relax{Session: s.id, Op: s.op, Entries: s.keys(), Step: SetLiberal})
+	}
 }

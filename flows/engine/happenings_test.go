@@ -16,6 +16,10 @@ func (w *world) happen() {
 		return
 	}
 	c := w.conns[w.rng.IntN(len(w.conns))]
+	w.changeFlows(c)
+	if w.restless && w.up && !w.ending && (w.chance(0.001) || w.chance(0.02) && w.twins()) {
+		w.crash()
+	}
 	switch w.rng.IntN(60) {
 	case 0:
 		w.finish(c, flows.TCPFinWait)
@@ -53,6 +57,16 @@ func (w *world) happen() {
 		}
 	case 17:
 		w.reopen(c)
+	case 19:
+		if w.chance(0.2) {
+			w.remark(w.affected(c))
+		}
+	case 20:
+		if w.chance(0.7) {
+			return
+		}
+		p := flows.PortID(1 + w.rng.IntN(portsNum))
+		w.events = append(w.events, MACAgeing{Port: p, MAC: macOf(p)})
 	case 15:
 		if w.faults {
 			w.events = append(w.events, Lost{})
@@ -73,7 +87,7 @@ func (w *world) connect(tuple flows.Tuple) {
 	a += side
 	c := &conn{
 		tuple: tuple, ports: [2]flows.PortID{flows.PortID(a + 1), flows.PortID(b + 1)},
-		pps: [2]int{w.rng.IntN(400), w.rng.IntN(400)}, wrongPath: w.chance(0.15),
+		pps: [2]int{w.rng.IntN(400), w.rng.IntN(400)}, wrongPath: w.chance(0.15), plain: w.chance(0.7),
 	}
 	c.zones, c.zoned = []flows.Zone{flows.Zone(100 + a), flows.Zone(100 + b)}, true
 	if side == 0 {

@@ -127,7 +127,7 @@ func (g *Engine) relaxed(ev Relaxed) {
 		g.ready = append(g.ready, s)
 		return
 	}
-	if s := g.awaited(ev.Session, ev.Op, Offloaded); s != nil && ev.Err != nil {
+	if s := g.sessions[ev.Session]; s != nil && s.op == ev.Op && s.state.allRules() && s.state != Removing && ev.Err != nil {
 		s.primary().detail = ev.Err.Error()
 		g.remove(s, flows.RelaxFailed)
 	}

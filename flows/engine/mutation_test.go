@@ -26,6 +26,24 @@ var mutations = []struct {
 		"if other != e && !other.closed {", "if false {"},
 	{1, "ports are not looked at again when the path is known", "ports.go",
 		"} else if reason != \"\" {", "} else if false {"},
+	{1, "an answer settles doubts that came after it was asked for", "validate.go",
+		"d.since, d.later = d.later, 0", "d.since, d.later = 0, 0"},
+	{1, "a change while the path is resolved is forgotten", "doubt.go",
+		"if s.changes != g.changes {", "if false {"},
+	{1, "doubts are narrowed for paths that are not plain", "doubt.go",
+		"matches == nil || !s.plain ||", "matches == nil ||"},
+	{1, "doubts are narrowed by the original direction alone", "doubt.go",
+		"for d := range tuples {", "for d := range 1 {"},
+	{1, "a changed mark is no doubt", "marks.go",
+		"g.doubtPath(s)\n\t\t}\n\t}\n\tfor", "}\n\t}\n\tfor"},
+	{1, "a doubt that is not answered stays", "validate.go",
+		"case g.now >= g.deadline(s):", "case false:"},
+	{1, "zones that changed are not looked at", "validate.go",
+		"case s.zoned && len(ev.Zones) > 0 &&", "case false &&"},
+	{1, "sessions stay for ever", "lifetime.go",
+		"if limit == 0 {", "if true {"},
+	{1, "adopted rules are not judged in all zones of their path", "adopt.go",
+		"return g.join(s, zones)", "return \"\", \"\""},
 	{2, "a FIN is forgotten", "follow.go",
 		"e.closed = true\n\t}\n\tswitch {", "}\n\tif false {\n\t}\n\tswitch {"},
 	{3, "tombstones do not count", "tombstone.go",
@@ -38,6 +56,12 @@ var mutations = []struct {
 		"return s >= Installing }", "return s >= Verifying }"},
 	{5, "failed removals are not repeated", "remove.go",
 		"g.retries = append(g.retries, s)", "g.release(s)"},
+	{5, "entries of rules that are being adopted are taken for free", "claim.go",
+		"return len(g.claims[e.key.Tuple]) > 0", "return false"},
+	{5, "rules that were found are forgotten", "adopt.go",
+		"g.sessions[s.id] = s", "_ = s.id"},
+	{6, "window checks of adopted sessions are not relaxed", "adopt.go",
+		"if s.isTCP() { // again", "if false { // again"},
 	{6, "nothing is kept alive", "poll.go",
 		"if !g.cfg.KeepAlive ||", "if true ||"},
 	{6, "rules go in before the window checks are relaxed", "install.go",
@@ -61,6 +85,7 @@ func TestMutations(t *testing.T) {
 	}
 	for _, m := range mutations {
 		t.Run(fmt.Sprintf("promise %d/%s", m.promise, m.what), func(t *testing.T) {
+			t.Parallel()
 			out, err := runMutated(t, m.file, m.old, m.new_)
 			if err == nil {
 				t.Fatal("the simulation did not notice")
@@ -98,7 +123,7 @@ func runMutated(t *testing.T, file, old, replacement string) (string, error) {
 	if err := os.WriteFile(list, overlay, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("go", "test", "-count=1", "-vet=off", "-run=^TestSimulation$", "-overlay="+list, ".", "-seed=1", "-steps=60000")
+	cmd := exec.Command("go", "test", "-count=1", "-vet=off", "-failfast", "-run=^TestSimulation$", "-overlay="+list, ".", "-seed=1", "-steps=60000")
 	cmd.Env = append(os.Environ(), "FLOWSHUNT_MUTATED=1")
 	out, err := cmd.CombinedOutput()
 	return string(out), err

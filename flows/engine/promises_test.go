@@ -15,6 +15,8 @@ type ledger struct {
 	picked   map[flows.EntryKey]bool // ... that it was picked up in mid-stream
 	buried   map[flows.Tuple]bool
 	liberal  map[flows.SessionID]bool
+	marks    map[flows.EntryKey]flows.ZoneState // as last told
+	ageing   int                                // stations that OVS was about to forget
 	installs []flows.Instant
 	broken   []string
 }
@@ -24,6 +26,7 @@ func newLedger() *ledger {
 		closed: make(map[flows.EntryKey]bool), denied: make(map[flows.EntryKey]bool),
 		picked: make(map[flows.EntryKey]bool),
 		buried: make(map[flows.Tuple]bool), liberal: make(map[flows.SessionID]bool),
+		marks: make(map[flows.EntryKey]flows.ZoneState),
 	}
 }
 
@@ -33,8 +36,11 @@ func (l *ledger) fail(promise int, format string, args ...any) {
 
 // deliver notes what the engine is about to be told.
 func (l *ledger) deliver(w *world, events []Event) {
+	l.ageing = 0
 	for _, ev := range events {
 		switch ev := ev.(type) {
+		case MACAgeing:
+			l.ageing++
 		case EntriesRead:
 			l.told(ev.Entries)
 		case EntriesAppeared:
@@ -51,6 +57,7 @@ func (l *ledger) deliver(w *world, events []Event) {
 func (l *ledger) told(entries []flows.Entry) {
 	for i := range entries {
 		e := &entries[i]
+		l.marks[e.Key] = flows.ZoneState{Zone: e.Key.Zone, Mark: e.Mark, Labels: e.Labels}
 		l.closed[e.Key] = l.closed[e.Key] || e.TCP.State.Closing()
 		l.denied[e.Key] = l.denied[e.Key] || e.Mark&1 != 0
 		l.picked[e.Key] = l.picked[e.Key] || e.TCP.Flags[0] == 0x2a && e.TCP.Flags[1] == 0x2a
@@ -67,6 +74,11 @@ func (l *ledger) toldGone(keys []flows.EntryKey) {
 
 // order checks what the engine has just ordered.
 func (l *ledger) order(w *world, effects []Effect) {
+	defer func() {
+		if l.ageing < 0 {
+			l.fail(7, "more sessions were led through OVS than stations were about to be forgotten")
+		}
+	}()
 	for _, e := range effects {
 		switch e := e.(type) {
 		case Relax:
@@ -75,6 +87,10 @@ func (l *ledger) order(w *world, effects []Effect) {
 			l.ordered(w, e)
 		case KeepAlive:
 			l.kept(w, e)
+		case Remove:
+			if e.Cause == flows.MACAgeing && w.engine.sessions[e.Session].retries == 0 {
+				l.ageing--
+			}
 		}
 	}
 }
@@ -117,6 +133,9 @@ func (l *ledger) kept(w *world, e KeepAlive) {
 
 // expired checks that an entry did not die while the eswitch forwarded it.
 func (l *ledger) expired(w *world, k *kernelEntry) {
+	if !w.up || w.now.Sub(w.upAt) < adoptWithin+3*time.Second {
+		return // nobody could keep it alive
+	}
 	for _, h := range w.rules {
 		if h.conn == k.conn && w.now.Sub(k.hwHitAt) < time.Second && w.now.Sub(h.since) > 3*time.Second &&
 			!k.TCP.State.Closing() {
@@ -127,12 +146,19 @@ func (l *ledger) expired(w *world, k *kernelEntry) {
 
 // check checks the promises about the state that is reached.
 func (l *ledger) check(w *world) {
+	if !w.up || w.findAt > 0 {
+		return
+	}
 	l.checkAllowed(w)
+	l.checkPaths(w)
+	l.checkLifetime(w)
 	l.checkUseful(w)
 	l.checkRelaxed(w)
 	l.checkOwned(w)
 	l.checkBudgets(w)
 	l.checkReasons(w)
+	l.checkOnce(w)
+	l.checkAttributed(w)
 }
 
 // reaction is the longest time from a change that no event told, to the removal:
@@ -150,7 +176,7 @@ func (w *world) reaction() time.Duration {
 // offloaded, give or take the time to see that they may not.
 func (l *ledger) checkAllowed(w *world) {
 	for id, h := range w.rules {
-		age := w.now.Sub(h.since)
+		age := w.now.Sub(w.since(h, h.since))
 		if h.conn == nil {
 			if age > w.reaction() {
 				l.fail(1, "session %v is for no connection", id)
@@ -159,12 +185,12 @@ func (l *ledger) checkAllowed(w *world) {
 		}
 		// What was wrong already when the rules went in is seen by the read that
 		// follows, not only by the next poll. Failed removals are repeated.
-		if age > 3*slowest+10*turn && !w.faults && h.stillBad(w) {
+		if age > 3*slowest+10*turn && !w.faults && !w.adopted(h) && h.stillBad(w) {
 			l.fail(1, "session %v was not verified after its installation", id)
 		}
 		for _, key := range h.keys {
 			k := w.entries[key]
-			since := h.since
+			since := w.since(h, h.since)
 			if k != nil {
 				if k.badSince == 0 {
 					continue
@@ -197,7 +223,7 @@ func (h *hardware) stillBad(w *world) bool {
 // checkAlone is the part of promise 1 about tenants with the same addresses.
 func (l *ledger) checkAlone(w *world, id flows.SessionID, h *hardware) {
 	for _, c := range w.conns {
-		if c == h.conn || orientationless(c.tuple) != orientationless(h.conn.tuple) || w.now.Sub(h.since) < 2*time.Second {
+		if c == h.conn || orientationless(c.tuple) != orientationless(h.conn.tuple) || w.now.Sub(w.since(h, h.since)) < 2*time.Second {
 			continue
 		}
 		for _, key := range c.keys {
@@ -215,7 +241,7 @@ func (l *ledger) checkUseful(w *world) {
 		if h.conn == nil || !h.conn.wrongPath || h.conn.ended || h.conn.pps[0] < 100 {
 			continue
 		}
-		if age := w.now.Sub(h.since); age > w.cfg.NoHitsAfter+w.reaction()+2*time.Second {
+		if age := w.now.Sub(w.since(h, h.since)); age > w.cfg.NoHitsAfter+w.reaction()+2*time.Second {
 			l.fail(4, "session %v has no hits for %v", id, age)
 		}
 	}
@@ -224,7 +250,7 @@ func (l *ledger) checkUseful(w *world) {
 // checkRelaxed is the part of promise 6 about TCP's window checks.
 func (l *ledger) checkRelaxed(w *world) {
 	for id, h := range w.rules {
-		if h.conn == nil || h.conn.wrongPath || h.conn.tuple.Proto != flows.TCP || w.now.Sub(h.since) < w.reaction() {
+		if h.conn == nil || h.conn.wrongPath || h.conn.tuple.Proto != flows.TCP || w.now.Sub(w.since(h, h.since)) < w.reaction() {
 			continue
 		}
 		for _, key := range h.keys {
@@ -232,7 +258,7 @@ func (l *ledger) checkRelaxed(w *world) {
 			if k == nil {
 				continue
 			}
-			if !k.liberal || k.maxAck > 0 && w.now.Sub(k.maxAck) > w.reaction() {
+			if !k.liberal || k.maxAck > 0 && w.now.Sub(w.since(h, k.maxAck)) > w.reaction() {
 				l.fail(6, "session %v: %v would refuse a RST: liberal %v, MAXACK_SET for %v", id, key, k.liberal, w.now.Sub(k.maxAck))
 			}
 		}
@@ -270,7 +296,7 @@ func (l *ledger) checkReasons(w *world) {
 		switch {
 		case e.reason == "":
 			l.fail(8, "%v has no reason", e.key)
-		case e.session == nil && e.verdict == flows.Offload && !e.queued && (e.reason == flows.Elephant || e.reason == flows.MarkOffload || e.reason == flows.Mouse):
+		case w.engine.sessionOf(e) == nil && e.verdict == flows.Offload && !e.queued && (e.reason == flows.Elephant || e.reason == flows.MarkOffload || e.reason == flows.Mouse):
 			l.fail(8, "%v should be offloaded, is not, and says only %q", e.key, e.reason)
 		case e.session == nil && e.verdict == flows.Inspect && (e.reason == flows.Elephant || e.reason == flows.MarkOffload):
 			l.fail(8, "%v is in the slow path and gives a reason to offload: %q", e.key, e.reason)

@@ -18,8 +18,9 @@ func simulationConfig() Config {
 	cfg.Elephant = Elephant{Bytes: 10_000, Rate: 20_000, LeaveRate: 5_000, LeaveAfter: 5 * time.Second}
 	cfg.Mark = Mark{Offload: MaskedMark{0x10, 0x10}, Never: MaskedMark{0x20, 0x20}, Blocked: MaskedMark{0x1, 0x1}}
 	cfg.Timeouts = Timeouts{TCP: 20, UDP: 6, GRE: 6, Generic: 6}
-	cfg.Capacity = 15
+	cfg.Capacity = 10
 	cfg.InsertRate = 3
+	cfg.MaxLifetime = 15 * time.Second
 	cfg.IdleAfter = 20 * time.Second
 	cfg.ReadInterval = 2 * time.Second
 	return cfg
@@ -36,7 +37,7 @@ func TestSimulation(t *testing.T) {
 	for i := range uint64(worlds) {
 		t.Run(fmt.Sprintf("seed=%d", first+i), func(t *testing.T) {
 			t.Parallel()
-			simulate(t, newWorld(first+i, simulationConfig(), i%2 == 1), *steps/worlds)
+			simulate(t, newWorld(first+i, simulationConfig(), i%2 == 1, i%4 >= 2), *steps/worlds)
 		})
 	}
 }
@@ -44,7 +45,8 @@ func TestSimulation(t *testing.T) {
 func simulate(t *testing.T, w *world, steps int) {
 	t.Helper()
 	for n := range steps {
-		if n == steps-2000 {
+		if n >= steps-2000 && w.up {
+			w.ending = true
 			w.events = append(w.events, Stop{})
 		}
 		w.step()
@@ -56,18 +58,31 @@ func simulate(t *testing.T, w *world, steps int) {
 	if len(w.rules) > 0 || len(w.engine.sessions) > 0 {
 		t.Fatalf("promise 5: after Stop %d rules and %d sessions are left", len(w.rules), len(w.engine.sessions))
 	}
-	c := w.engine.Counts()
-	t.Logf("%d installs, %d failed, removals %v, %d keepalives, followed %v", c.Installs, c.InstallsFailed, c.Removals, c.KeepAlives, c.Followed)
-	if c.Installs < uint64(steps/200) || c.KeepAlives == 0 {
+	w.total.add(w.engine.Counts())
+	t.Logf("%+v, %d agents; at the end %v, removals %v", w.total, w.agents, w.engine.Counts().Followed, w.engine.Counts().Removals)
+	n := uint64(steps)
+	if c := w.total; c.installs < n/200 || c.validated < n/100 || !w.restless && c.keepAlives == 0 || w.restless && c.refuted+c.adopted < n/200 {
 		t.Fatalf("the world was too quiet to show anything: %+v", c)
 	}
+}
+
+// totals are sums over the agents of a world.
+type totals struct{ installs, keepAlives, adopted, doubts, validated, refuted uint64 }
+
+func (t *totals) add(c Counts) {
+	t.installs += c.Installs
+	t.keepAlives += c.KeepAlives
+	t.adopted += c.Adopted
+	t.doubts += c.Doubts
+	t.validated += c.Validated
+	t.refuted += c.Refuted
 }
 
 // TestStepIsDeterministic runs the same world twice.
 func TestStepIsDeterministic(t *testing.T) {
 	var logs [2]string
 	for i := range logs {
-		w := newWorld(7, simulationConfig(), true)
+		w := newWorld(7, simulationConfig(), true, true)
 		for range 3000 {
 			logs[i] += fmt.Sprintf("%v\n", w.step())
 		}

@@ -29,6 +29,17 @@ type world struct {
 	faults bool // executors fail at times, events are lost
 	seen   *ledger
 
+	pipeline []flowRule    // what OVS does other than forwarding
+	planned  []flowRule    // and will
+	up       bool          // an agent runs
+	agents   int           // started after the first
+	restless bool          // OVS is reprogrammed, and agents are killed
+	ending   bool          // it was told to stop
+	total    totals        // of agents that are no more
+	startAt  flows.Instant // when the next one starts
+	findAt   flows.Instant // when it finds the rules; 0: it has found them
+	upAt     flows.Instant // when it had
+
 	dumpAt    flows.Instant
 	dumping   *flows.Instant
 	countAt   flows.Instant
@@ -45,6 +56,8 @@ type conn struct {
 	keys      []flows.EntryKey
 	ended     bool
 	wrongPath bool // the resolver is wrong about it: rules would see nothing
+	plain     bool // the pipeline matches its packets as they came
+	routes    []routed
 }
 
 type kernelEntry struct {
@@ -60,6 +73,8 @@ type kernelEntry struct {
 
 type hardware struct {
 	conn  *conn
+	tuple flows.Tuple
+	paths flows.Paths
 	keys  []flows.EntryKey
 	count [2]flows.Counters
 	since flows.Instant
@@ -68,6 +83,7 @@ type hardware struct {
 type job struct {
 	at     flows.Instant
 	effect Effect
+	answer Event // to effect, found out earlier
 	cancel bool
 }
 
@@ -78,11 +94,11 @@ const (
 	portsNum = 12
 )
 
-func newWorld(seed uint64, cfg Config, faults bool) *world {
+func newWorld(seed uint64, cfg Config, faults, restless bool) *world {
 	w := &world{
 		rng: rand.New(rand.NewPCG(seed, 1)), cfg: cfg, engine: New(cfg), faults: faults,
 		entries: make(map[flows.EntryKey]*kernelEntry), rules: make(map[flows.SessionID]*hardware),
-		ports: make(map[flows.PortID]flows.Reason), seen: newLedger(), now: 1,
+		ports: make(map[flows.PortID]flows.Reason), seen: newLedger(), now: 1, up: true, restless: restless,
 	}
 	for i := range portsNum {
 		w.ports[flows.PortID(i+1)] = ""
@@ -100,10 +116,15 @@ func (w *world) step() []Effect {
 	w.traffic()
 	w.expire()
 	w.execute()
+	if !w.running() {
+		w.events = nil
+		return nil
+	}
 	w.watch()
 	events := w.events
 	w.events = nil
 	w.seen.deliver(w, events)
+	w.noteRoutes()
 	effects := w.engine.Step(w.now, events)
 	w.seen.order(w, effects)
 	for _, e := range effects {
@@ -116,16 +137,33 @@ func (w *world) step() []Effect {
 // cancels an Install that was not begun.
 func (w *world) enqueue(e Effect) {
 	due := w.now.Add(time.Duration(w.rng.Int64N(int64(slowest))))
+	if _, ok := e.(Validate); ok && w.chance(0.02) {
+		if due = due.Add(time.Duration(w.rng.Int64N(int64(2 * time.Second)))); w.chance(0.2) {
+			return // never answered
+		}
+	}
 	remove, removing := e.(Remove)
 	for _, j := range w.jobs {
 		if i, installing := j.effect.(Install); installing && removing && i.Session == remove.Session {
 			j.cancel = true
 		}
 	}
+	if r, ok := e.(Resolve); ok && w.restless && w.chance(0.2) && w.entries[r.Entry] != nil {
+		at := w.now.Add(time.Duration(w.rng.Int64N(int64(slowest))))
+		w.planned = append(w.planned, flowRule{match: w.randomMatch(w.entries[r.Entry].conn), at: at})
+	}
 	w.jobs = append(w.jobs, &job{at: due, effect: e})
+	switch e.(type) {
+	case Resolve, Validate: // is answered by what was so at some time before
+		look := w.now.Add(time.Duration(w.rng.Int64N(int64(due.Sub(w.now)) + 1)))
+		w.jobs = append(w.jobs, &job{at: look, effect: e, answer: pending{w.jobs[len(w.jobs)-1]}})
+	}
 }
 
 func (w *world) execute() {
+	if w.findAt > 0 {
+		return // the agent begins with what is there
+	}
 	slices.SortStableFunc(w.jobs, func(a, b *job) int { return int(a.at - b.at) })
 	for len(w.jobs) > 0 && w.jobs[0].at <= w.now {
 		j := w.jobs[0]
@@ -138,7 +176,9 @@ func (w *world) run(j *job) {
 	fails := w.faults && w.chance(0.02)
 	switch e := j.effect.(type) {
 	case Resolve:
-		w.events = append(w.events, w.resolve(e, fails))
+		w.look(j, func() Event { return w.resolve(e, fails) })
+	case Validate:
+		w.look(j, func() Event { return w.validate(e, fails) })
 	case Relax:
 		w.events = append(w.events, Relaxed{e.Session, e.Op, w.relax(e, fails)})
 	case Install:
@@ -174,11 +214,8 @@ func (w *world) resolve(e Resolve, fails bool) PathResolved {
 		ev.Reason = flows.PathUnknown
 		return ev
 	}
-	c := k.conn
-	ev.Paths = flows.Paths{{In: c.ports[0], Out: c.ports[1]}, {In: c.ports[1], Out: c.ports[0]}}
-	if c.zoned {
-		ev.Zones = c.zones
-	}
+	r := w.route(k.conn, e.States)
+	ev.Paths, ev.Zones, ev.Reason, ev.Plain = r.paths, r.zones, r.reason, k.conn.plain
 	return ev
 }
 
@@ -188,7 +225,7 @@ func (w *world) relax(e Relax, fails bool) error {
 		if k == nil || fails {
 			return errors.New("ENOENT")
 		}
-		k.liberal = true
+		k.liberal = k.liberal || e.Step == SetLiberal
 		if e.Step == ClearMaxAck {
 			k.maxAck = 0
 		}
@@ -197,16 +234,18 @@ func (w *world) relax(e Relax, fails bool) error {
 }
 
 func (w *world) install(e Install) {
-	h := &hardware{since: w.now}
+	h := &hardware{since: w.now, tuple: e.Tuples[flows.Orig], paths: e.Paths}
+	w.attribute(h)
+	w.rules[e.Session] = h
+}
+
+// attribute finds the connection whose packets rules match.
+func (w *world) attribute(h *hardware) {
 	for _, c := range w.conns {
-		if c.tuple == e.Tuples[flows.Orig] && c.ports[0] == e.Paths[0].In && !c.gone(w) {
-			h.conn = c
+		if c.tuple == h.tuple && c.ports[0] == h.paths[0].In && !c.gone(w) {
+			h.conn, h.keys = c, c.keys
 		}
 	}
-	if h.conn != nil {
-		h.keys = h.conn.keys
-	}
-	w.rules[e.Session] = h
 }
 
 func (w *world) read(id flows.SessionID, op uint64, keys []flows.EntryKey, timeout uint32) SessionRead {
@@ -242,6 +281,7 @@ func (w *world) reportPorts() {
 
 // watch delivers what the watchers would: dumps that take time, and counters.
 func (w *world) watch() {
+	w.find()
 	if w.dumping != nil && w.now.Sub(*w.dumping) > 100*time.Millisecond {
 		began := *w.dumping
 		w.dumping = nil
