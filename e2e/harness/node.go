@@ -112,6 +112,13 @@ func (n *Node) StartSwitch() error {
 // when OVS is restarted.
 func (n *Node) StopSwitch() { n.vswitchd.Stop() }
 
+// FreezeSwitch stops ovs-vswitchd where it is until thaw is called.
+func (n *Node) FreezeSwitch(t testing.TB) (thaw func()) {
+	t.Helper()
+	n.vswitchd.Signal(t, syscall.SIGSTOP)
+	return sync.OnceFunc(func() { n.vswitchd.Signal(t, syscall.SIGCONT) })
+}
+
 func uptimeReached() error {
 	b, err := os.ReadFile("/proc/uptime")
 	if err != nil {

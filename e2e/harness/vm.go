@@ -3,6 +3,7 @@ package harness
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -43,20 +44,72 @@ func (w *World) AddVM(bridge, name string, cfg VMConfig) *VM {
 		IP6: netip.AddrFrom16([16]byte{0: 0xfd, 15: n}),
 	}
 	w.vms = append(w.vms, vm)
-	w.Feed(t, fmt.Sprintf("link add %s type veth peer name eth0 address %s netns %s\nlink set %[1]s up\n", vm.Rep, vm.MAC, ns.Name), "ip", "-batch", "-")
-	vm.Feed(t, fmt.Sprintf("addr add %s/24 dev eth0\naddr add %s/64 dev eth0 nodad\nlink set eth0 up\n", vm.IP4, vm.IP6), "ip", "-batch", "-")
+	w.cable(vm, "")
 	if cfg.NoOffload {
 		vm.Run(t, "ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
 	}
-	args := []string{"add-port", bridge, vm.Rep, "--", "set", "interface", vm.Rep, `external_ids:attached-mac="` + vm.MAC + `"`}
+	ids := cfg.ExternalIDs
 	if cfg.IfaceID != "" {
-		args = append(args, "external_ids:iface-id="+cfg.IfaceID)
+		ids = append([]string{"iface-id=" + cfg.IfaceID}, ids...)
 	}
-	for _, id := range cfg.ExternalIDs {
+	w.Attach(bridge, vm, ids...)
+	return vm
+}
+
+// cable makes the pair of devices; more is what else ip-link shall know of the port's.
+func (w *World) cable(vm *VM, more string) {
+	w.T.Helper()
+	w.Feed(w.T, fmt.Sprintf("link add %s %s type veth peer name eth0 address %s netns %s\nlink set %[1]s up\n", vm.Rep, more, vm.MAC, vm.Namespace.Name), "ip", "-batch", "-")
+	vm.Feed(w.T, fmt.Sprintf("addr add %s/24 dev eth0\naddr add %s/64 dev eth0 nodad\nlink set eth0 up\n", vm.IP4, vm.IP6), "ip", "-batch", "-")
+}
+
+// Attach makes the machine's device a port of a bridge, with external_ids given as
+// key=value.
+func (w *World) Attach(bridge string, vm *VM, ids ...string) {
+	w.T.Helper()
+	args := []string{"add-port", bridge, vm.Rep, "--", "set", "interface", vm.Rep, `external_ids:attached-mac="` + vm.MAC + `"`}
+	for _, id := range ids {
 		args = append(args, "external_ids:"+id)
 	}
 	w.Vsctl(args...)
-	return vm
+}
+
+// Detach undoes Attach.
+func (w *World) Detach(vm *VM) {
+	w.T.Helper()
+	w.Vsctl("del-port", vm.Rep)
+}
+
+// Rename gives the machine's device another name; OVS is not told.
+func (w *World) Rename(vm *VM, name string) {
+	w.T.Helper()
+	w.Feed(w.T, fmt.Sprintf("link set %s down\nlink set %[1]s name %s\nlink set %[2]s up\n", vm.Rep, name), "ip", "-batch", "-")
+	vm.Rep = name
+}
+
+// Replace deletes the machine's device and makes another one of that name with the
+// same ifindex; OVS is not told. Connections of the machine live on.
+func (w *World) Replace(vm *VM, name string) {
+	w.T.Helper()
+	index := w.Ifindex(vm)
+	w.Run(w.T, "ip", "link", "del", vm.Rep)
+	vm.Rep = name
+	w.cable(vm, fmt.Sprint("index ", index))
+	if now := w.Ifindex(vm); now != index {
+		w.T.Fatalf("%s has ifindex %d, want %d again", name, now, index)
+	}
+}
+
+// Ifindex is the index of the machine's device.
+func (w *World) Ifindex(vm *VM) int {
+	w.T.Helper()
+	line := w.Run(w.T, "ip", "-o", "link", "show", "dev", vm.Rep)
+	first, _, _ := strings.Cut(line, ":")
+	index, err := strconv.Atoi(first)
+	if err != nil {
+		w.T.Fatalf("%v in %q", err, line)
+	}
+	return index
 }
 
 // OFPort is the OpenFlow number of the VM's port.

@@ -14,7 +14,7 @@ const displaceEvery = time.Second
 // capacity and the insertion rate allow. The others wait.
 func (g *Engine) admit() {
 	g.dropUnwanted()
-	if len(g.waiting) == 0 {
+	if len(g.waiting) == 0 || g.cfg.AwaitRules {
 		return
 	}
 	if g.hasRoom() || g.now >= g.displace { // else their order does not matter

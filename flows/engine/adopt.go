@@ -9,6 +9,7 @@ import (
 // rulesFound takes over what an earlier agent left. What was begun before is begun
 // anew, so that no connection has two sessions.
 func (g *Engine) rulesFound(found []FoundSession) {
+	g.cfg.AwaitRules = false
 	if len(found) == 0 {
 		return
 	}

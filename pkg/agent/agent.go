@@ -113,7 +113,7 @@ func (a *Agent) acquire(ctx context.Context) error {
 		return fmt.Errorf("conntrack: %w", err)
 	}
 	a.cfg.Engine.Timeouts = engine.Timeouts{TCP: timeouts.TCP, UDP: timeouts.UDP, GRE: timeouts.GRE, Generic: timeouts.Generic}
-	a.cfg.Engine.FirstSession = firstSession()
+	a.cfg.Engine.FirstSession, a.cfg.Engine.AwaitRules = firstSession(), true
 	if a.inventory, err = ovsdb.New(ovsdb.Config{Endpoint: a.cfg.OVSDB}); err != nil {
 		return fmt.Errorf("ovsdb: %w", err)
 	}

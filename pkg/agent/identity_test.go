@@ -29,9 +29,8 @@ func TestIdentities(t *testing.T) {
 		{"row", 2, 1, home, false},
 		{"device with the same ifindex", 1, 2, home, false},
 		{"VLAN", 1, 1, change(func(p *path.Port) { p.Tag = 20 }), false},
-		{"trunk", 1, 1, change(func(p *path.Port) { p.Trunk = true }), false},
+		{"bond", 1, 1, change(func(p *path.Port) { p.Bond = true }), false},
 		{"bridge", 1, 1, change(func(p *path.Port) { p.Bridge = "br1" }), false},
-		{"zone", 1, 1, change(func(p *path.Port) { p.Zone, p.HasZone = 4, true }), false},
 		{"OpenFlow port", 1, 1, change(func(p *path.Port) { p.Ofport = 2 }), false},
 		{"attached MAC", 1, 1, change(func(p *path.Port) { p.AttachedMAC = flows.MAC{2} }), false},
 	} {

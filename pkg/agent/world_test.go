@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -180,7 +181,35 @@ func testConfig(t *testing.T, d *database) Config {
 	cfg.Wires = []path.Wire{{A: "p0", B: "p1"}}
 	cfg.Engine.Mark.Offload = engine.MaskedMark{Value: 4, Mask: 4}
 	cfg.Engine.IdleAfter = time.Hour
+	cfg.judge = &patch{}
 	return cfg
+}
+
+// patch is a switch that sends what enters p0 to p1, and the other way, and tracks in
+// every zone. There is no ovs-vswitchd behind the databases of these tests.
+type patch struct {
+	ports  atomic.Pointer[path.Ports]
+	doubts atomic.Int64
+	broken atomic.Bool // it drops instead
+}
+
+func (p *patch) SetPorts(ports *path.Ports) { p.ports.Store(ports) }
+func (p *patch) Doubt(flows.Instant)        { p.doubts.Add(1) }
+
+func (p *patch) Forward(_ context.Context, q path.Question, _ flows.Instant) (path.Forwarding, error) {
+	if p.broken.Load() {
+		return path.Forwarding{}, &path.Refusal{Reason: flows.PathDropped, Detail: "as told"}
+	}
+	answer := path.Forwarding{Plain: true}
+	for _, s := range q.States {
+		answer.Zones = append(answer.Zones, s.Zone)
+	}
+	for _, port := range p.ports.Load().All() {
+		if port.Name != q.In.Name && port.Ifindex != 0 && port.Type != "internal" {
+			answer.Out = port.ID
+		}
+	}
+	return answer, nil
 }
 
 // running is an agent that runs.

@@ -119,6 +119,10 @@ func behind(a Action) error {
 	switch a := a.(type) {
 	case Output, Recirc:
 		return refuse(flows.UnsupportedOutputs, "packets go more than one way")
+	case CT:
+		return refuse(flows.UnsupportedAction, "ct(zone=%d) behind an output", a.Zone)
+	case CTClear:
+		return refuse(flows.UnsupportedAction, "ct_clear behind an output")
 	case Unsupported:
 		return &Refusal{a.Reason, a.Name}
 	default:

@@ -258,7 +258,7 @@ func TestExecution(t *testing.T) {
 		}
 	}
 	t.Logf("FLOWSHUNT_SEED=%d", seed)
-	n := 20_000
+	n := 10_000
 	c := run(seed, n, honest, same)
 	if c.wrong != "" {
 		t.Fatal(c.wrong)

@@ -10,6 +10,7 @@ group_id=3,type=select,selection_method=dp_hash,bucket=bucket_id:1,actions=outpu
 
 const br0Flows = `
 table=0,ip,actions=resubmit(,1)
+table=0,priority=40000,ipv6,ipv6_dst=fd00::25,actions=ct(table=48,zone=10)
 table=0,ipv6,actions=ct(table=2,zone=10)
 table=1,priority=9,ip,nw_dst=10.0.1.0/24,actions=ct(table=2,zone=10)
 table=1,priority=9,ip,nw_dst=10.0.2.0/24,actions=output:2,output:3
@@ -64,6 +65,8 @@ table=45,actions=set_field:1->reg0
 table=46,tcp,tcp_flags=+ack-syn,nw_ttl=64,nw_tos=0,dl_src=02:00:00:00:00:00/ff:ff:00:00:00:00,actions=output:2
 table=47,ip,ct_state=+trk,actions=ct_clear,output:2
 table=48,ip,ct_state=+est,ct_nw_src=10.0.0.1,ct_nw_proto=6,ct_tp_dst=80,actions=output:2
+table=48,priority=40000,ip,ct_state=+est+rpl,ct_nw_src=10.0.25.2,ct_nw_dst=10.0.0.1,actions=output:3
+table=48,priority=40000,ipv6,ct_state=+est-rpl,ct_ipv6_src=fd00::1,ct_nw_proto=6,ct_tp_src=80,actions=output:2
 table=48,priority=1,actions=drop
 table=49,priority=2,tun_id=7,tun_src=192.0.2.0/24,in_port=1,actions=drop
 table=49,priority=1,ip,actions=output:2

@@ -17,10 +17,12 @@
 //   - in_port is the OpenFlow port of the bridge that was asked, in every stage, also
 //     behind patch ports. The stages after the first are tied by their recirculation
 //     id, so they are kept without it. Numbers in actions are the datapath's.
-//   - The original tuple of the connection cannot be given: a pipeline that matches on
-//     ct_nw_src and the like is traced with zeros, and its stage matches on them. One
-//     mask is missing in the text: that of ct_tp_src and ct_tp_dst where ct_nw_proto is
-//     not looked at.
+//   - A packet is written as for OpenFlow, with a bridge, or as for the datapath, with
+//     the datapath's port. Only in the second form the original tuple of the connection
+//     can be given; in the first one it is zero, and a pipeline that matches on
+//     ct_nw_src and the like gives stages that match on zeros. One mask is missing in
+//     the text, that of ct_tp_src and ct_tp_dst where ct_nw_proto is not looked at: give
+//     the datapath's port wherever it is known.
 //   - Several --ct-next have one state: a trace cannot be in the reply direction in
 //     one zone and in the original one in another.
 //   - A trace has no packet, so it learns no MAC, sends nothing and changes nothing

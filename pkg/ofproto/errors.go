@@ -8,9 +8,9 @@ import "errors"
 var (
 	// ErrQuery means that OVS cannot be asked about such a packet.
 	ErrQuery = errors.New("packet cannot be traced")
-	// ErrBridge means that OVS has no bridge of that name, or not yet: after a start
-	// it answers before its bridges are configured.
-	ErrBridge = errors.New("unknown bridge")
+	// ErrBridge means that OVS has no such bridge, or no such port of the datapath, or
+	// not yet: after a start it answers before its bridges are configured.
+	ErrBridge = errors.New("unknown to OVS")
 	// ErrStages means that the packet is recirculated more often than this package
 	// follows.
 	ErrStages = errors.New("too many recirculations")

@@ -190,6 +190,7 @@ func TestDamaged(t *testing.T) {
 		{"unknown field", strings.Replace(good, "eth,ip,", "eth,ip,foo=1,", 1), ErrFormat},
 		{"no recirculation id", strings.Replace(good, "Megaflow: recirc_id=0,", "Megaflow: ", 1), ErrFormat},
 		{"unknown action", strings.Replace(good, "actions: ct(zone=10)", "actions: ct(zone=10),foo", 1), ErrFormat},
+		{"another bridge", strings.Replace(good, `bridge("br0")`, `bridge("br1")`, 1), ErrFormat},
 		{"no bridge", strings.Replace(good, `bridge("br0")`, "thaw", 1), ErrFormat},
 		{"error", strings.Replace(good, "    output:2\n", "    output:2\n     >>>> anything <<<<\n", 1), ErrFailed},
 		{"unknown warning", strings.Replace(good, "    output:2\n", "    output:2\n     >> anything\n", 1), ErrFailed},
@@ -250,6 +251,7 @@ func TestQueries(t *testing.T) {
 	for name, change := range map[string]func(*Query){
 		"bridge":       func(q *Query) { q.Bridge = "" },
 		"option":       func(q *Query) { q.Bridge = "--names" },
+		"datapath":     func(q *Query) { q.Datapath = &Datapath{Type: "--names"} },
 		"port":         func(q *Query) { q.InPort = 0 },
 		"source":       func(q *Query) { q.SrcMAC = flows.MAC{} },
 		"destination":  func(q *Query) { q.DstMAC = flows.MAC{1} },

@@ -19,8 +19,8 @@ var (
 	// asides start the names of fields that are no part of the packet as it came in.
 	asides = []string{
 		"reg", "xreg", "xxreg", "metadata", "pkt_mark", "ct_mark", "ct_label", "tun_",
-		"nxm_nx_reg", "nxm_nx_xxreg", "oxm_of_pkt_reg", "oxm_of_metadata",
-		"nxm_nx_pkt_mark", "nxm_nx_ct_mark", "nxm_nx_ct_label", "nxm_nx_tun_",
+		"NXM_NX_REG", "NXM_NX_XXREG", "OXM_OF_PKT_REG", "OXM_OF_METADATA",
+		"NXM_NX_PKT_MARK", "NXM_NX_CT_MARK", "NXM_NX_CT_LABEL", "NXM_NX_TUN_",
 	}
 )
 
@@ -35,15 +35,13 @@ func isPlain(text string) bool {
 	case strings.HasPrefix(text, "resubmit(,"): // no port
 		return !strings.Contains(text, "ct") // not with the tuple of the connection
 	case strings.HasPrefix(text, "pop:"):
-		return isAside(strings.TrimPrefix(text, "pop:"))
+		return hasPrefix(text[len("pop:"):], asides)
 	case hasPrefix(text, writers):
 		arrow := strings.LastIndex(text, "->")
-		return arrow >= 0 && isAside(text[arrow+2:])
+		return arrow >= 0 && hasPrefix(text[arrow+2:], asides)
 	}
 	return false
 }
-
-func isAside(field string) bool { return hasPrefix(strings.ToLower(field), asides) }
 
 func hasPrefix(s string, prefixes []string) bool {
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })

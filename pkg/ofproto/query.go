@@ -15,12 +15,21 @@ const maxStates = 12
 // bridge, untagged and in no tunnel.
 type Query struct {
 	Bridge         string
-	InPort         uint32 // OpenFlow port number; 65534 is the bridge's own port
+	InPort         uint32    // OpenFlow port number; 65534 is the bridge's own port
+	Datapath       *Datapath // the same port in the datapath; nil: not known
 	SrcMAC, DstMAC flows.MAC
 	Tuple          flows.Tuple // as the packet is addressed
 	Reply          bool        // it travels in the reply direction of the connection
 	Mark           uint32      // of the conntrack entry
 	Labels         [16]byte    // of the conntrack entry, most significant byte first
+}
+
+// Datapath is where a port is in the datapath. Only with it OVS can be told the
+// original tuple of the connection, which a pipeline may match on (OVN's load
+// balancers do).
+type Datapath struct {
+	Type string // "system" or "netdev"
+	Port uint32
 }
 
 // args returns the arguments of ofproto/trace.
@@ -29,6 +38,9 @@ func (q *Query) args() ([]string, error) {
 		return nil, err
 	}
 	args := []string{q.Bridge, q.flow()}
+	if q.Datapath != nil {
+		args = []string{q.Datapath.Type, q.key()}
+	}
 	for range maxStates {
 		args = append(args, "--ct-next", q.state(","))
 	}
@@ -40,6 +52,8 @@ func (q *Query) check() error {
 	switch {
 	case q.Bridge == "" || q.Bridge[0] == '-':
 		return fmt.Errorf("%w: bridge %q", ErrQuery, q.Bridge)
+	case q.Datapath != nil && q.Datapath.Type != "system" && q.Datapath.Type != "netdev":
+		return fmt.Errorf("%w: datapath %q", ErrQuery, q.Datapath.Type)
 	case q.InPort == 0:
 		return fmt.Errorf("%w: no port", ErrQuery)
 	case !q.SrcMAC.IsUnicast() || !q.DstMAC.IsUnicast():

@@ -22,8 +22,10 @@ func (p *parser) steps() {
 			break
 		}
 		text := strings.TrimLeft(line, " ")
-		if strings.HasPrefix(text, "bridge(") {
-			bridges++
+		if name, ok := strings.CutPrefix(text, "bridge("); ok {
+			if bridges++; bridges == 1 && name != `"`+p.query.Bridge+`")` {
+				p.failf("the port is in bridge(%s", clip(name))
+			}
 		} else {
 			p.step(text)
 		}
@@ -60,12 +62,8 @@ func isRule(text string) bool { return strings.Trim(text, "-") == "" }
 // isTable reports whether text is the line of a table: its number, and the flow that
 // matched there.
 func isTable(text string) bool {
-	if text == "--. Executing action set:" {
-		return true
-	}
 	id, _, found := strings.Cut(text, ". ")
-	_, err := number(id, 8)
-	return found && err == nil
+	return found && (id == "--" || len(id) > 0 && len(id) <= 3 && strings.Trim(id, "0123456789") == "")
 }
 
 // isThaw reports whether text is about what a recirculation brings back; the actions
@@ -82,13 +80,12 @@ func isThaw(text string) bool {
 // action looks at an OpenFlow action that was executed, as ovs-actions(7) writes it.
 // The nested ones of clone, ct and write_actions come as lines of their own too.
 func (p *parser) action(text string) {
-	lower := strings.ToLower(text)
 	switch {
-	case strings.Contains(lower, "controller"):
+	case strings.Contains(text, "controller"), strings.Contains(text, "CONTROLLER"):
 		p.refuse(flows.UnsupportedUpcall, text)
-	case strings.Contains(lower, "learn("):
+	case strings.Contains(text, "learn("):
 		p.refuse(flows.UnsupportedAction, text)
-	case strings.Contains(lower, "group:"):
+	case strings.Contains(text, "group:"):
 		p.trace.Groups = true
 	case !isPlain(text):
 		p.trace.Plain = false

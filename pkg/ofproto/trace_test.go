@@ -1,6 +1,7 @@
 package ofproto
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -50,6 +51,7 @@ type testCase struct {
 	name         string
 	query        Query
 	want         string // actions of the stages, as render writes them
+	told         string // instead of want where OVS knows the original tuple
 	plain, group bool
 	err          error        // instead of a trace
 	reason       flows.Reason // of a refusal instead of a trace
@@ -57,15 +59,18 @@ type testCase struct {
 	foreign      bool         // stages are for a packet that is changed on the way
 }
 
-const direct = "ct(10) recirc(1)\nb"
+const (
+	direct = "ct(10) recirc(1)\nb"
+	lost   = "ct(10) recirc(1)\ndrop"
+)
 
 func cases() []testCase {
 	w7, nobody := flows.MAC{2, 0, 0, 0, 0, 2}, flows.MAC{2, 0, 0, 0, 0, 7}
 	return []testCase{
 		{name: "tcp", query: ask("10.0.1.2"), want: direct, plain: true},
 		{name: "reply", query: with(ask("10.0.1.2"), func(q *Query) { q.Reply = true }), want: direct, plain: true},
-		{name: "blocked", query: with(ask("10.0.1.2"), func(q *Query) { q.Mark = 1 }), want: "ct(10) recirc(1)\ndrop", plain: true},
-		{name: "labelled", query: with(ask("10.0.1.2"), func(q *Query) { q.Labels = [16]byte{7: 1} }), want: "ct(10) recirc(1)\ndrop", plain: true},
+		{name: "blocked", query: with(ask("10.0.1.2"), func(q *Query) { q.Mark = 1 }), want: lost, plain: true},
+		{name: "labelled", query: with(ask("10.0.1.2"), func(q *Query) { q.Labels = [16]byte{7: 1} }), want: lost, plain: true},
 		{name: "tcp6", query: v6(flows.TCP, 80), want: direct, plain: true},
 		{name: "udp", query: with(ask("10.0.1.2"), func(q *Query) { q.Tuple.Proto = flows.UDP }), want: direct, plain: true},
 		{name: "udp6", query: v6(flows.UDP, 53), want: direct, plain: true},
@@ -100,7 +105,11 @@ func cases() []testCase {
 		{name: "no-port", query: ask("10.0.22.2"), want: "drop", plain: true},
 		{name: "truncated", query: ask("10.0.23.2"), want: "path-unsupported/action<trunc(100)> b"},
 		{name: "conjunction", query: ask("10.0.24.2"), want: direct, plain: true},
-		{name: "original-tuple", query: ask("10.0.25.2"), want: "ct(10) recirc(1)\ndrop", plain: true},
+		{name: "original-tuple", query: ask("10.0.25.2"), want: lost, told: direct, plain: true},
+		{name: "original-tuple-reply", query: with(ask("10.0.25.2"), func(q *Query) { q.Reply = true }),
+			want: lost, told: "ct(10) recirc(1)\nc", plain: true},
+		{name: "original-tuple6", query: with(v6(flows.TCP, 80), func(q *Query) { q.Tuple.Dst = netip.MustParseAddr("fd00::25") }),
+			want: lost, told: direct, plain: true},
 		{name: "mac-swap", query: ask("10.0.27.2"), want: "path-unsupported/routed<set(eth(src=02:00:00:00:00:02))> b", foreign: true},
 		{name: "tunnel-flow", query: ask("10.0.28.2"), want: "b", plain: true},
 		{name: "nowhere", query: ask("10.9.9.9"), want: "drop", plain: true},
@@ -122,6 +131,68 @@ func TestRealOVS(t *testing.T) {
 			save(t, c.name+".txt", caller.text)
 			c.check(t, trace, err, portNames(w.ports))
 		})
+	}
+}
+
+// ovnCases are answers of OVN 23.03: three ports of a port group that permits tcp/80
+// in, two of them on one logical switch, the third behind a logical router; ovn-lb has
+// a load balancer on the switch as well.
+func ovnCases() []testCase {
+	q := ask("10.0.0.2")
+	q.Bridge, q.Mark, q.Labels, q.Datapath = "br-int", 0, [16]byte{}, &Datapath{}
+	routed := with(q, func(q *Query) {
+		q.DstMAC, q.Tuple.Dst = flows.MAC{2, 0, 0, 0, 1, 1}, netip.MustParseAddr("10.0.1.3")
+	})
+	return []testCase{
+		{name: "ovn", query: q, want: "ct(3) recirc(1)\nct(8) recirc(2)\nvm2", plain: true},
+		{name: "ovn-lb", query: q, want: "ct(5 nat) recirc(1)\nct(8 nat) recirc(2)\nvm2"},
+		{name: "ovn-routed", query: routed, foreign: true,
+			want: "ct(3) recirc(1)\npath-unsupported/action<ct_clear> path-unsupported/routed" +
+				"<set(eth(src=02:00:00:00:01:02,dst=02:00:00:00:00:03))> path-unsupported/routed<set(ipv4(ttl=63))> ct(9) recirc(2)\nvm3"},
+	}
+}
+
+func TestCapturedOVN(t *testing.T) {
+	names := portNames(load(t, "ovn-ports.txt"))
+	for _, c := range ovnCases() {
+		t.Run(c.name, func(t *testing.T) {
+			trace, err := parse(&c.query, load(t, c.name+".txt"))
+			c.check(t, trace, err, names)
+		})
+	}
+}
+
+// TestDatapathKey: the other way to ask gives the same answers, but for the original
+// tuple.
+func TestDatapathKey(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range cases() {
+		t.Run(c.name, func(t *testing.T) {
+			if c.err == ErrBridge {
+				t.Skip("no such port")
+			}
+			c.want = cmp.Or(c.told, c.want)
+			if c.query.Datapath = at(w.ports, c.query); c.query.Datapath == nil {
+				t.Fatal("port not found")
+			}
+			trace, err := (&Tracer{w}).Trace(t.Context(), c.query)
+			c.check(t, trace, err, portNames(w.ports))
+		})
+	}
+	q := ask("10.0.2.2")
+	q.Datapath = at(w.ports, with(q, func(q *Query) { q.InPort = 2 }))
+	if _, err := (&Tracer{w}).Trace(t.Context(), q); !errors.Is(err, ErrFormat) {
+		t.Errorf("another port: %v", err)
+	}
+	q.Datapath = at(w.ports, onVLAN(1, flows.MAC{}))
+	if _, err := (&Tracer{w}).Trace(t.Context(), q); !errors.Is(err, ErrFormat) {
+		t.Errorf("a port of another bridge: %v", err)
+	}
+	for _, d := range []Datapath{{"netdev", 4711}, {"system", 1}} {
+		q.Datapath = &d
+		if _, err := (&Tracer{w}).Trace(t.Context(), q); !errors.Is(err, ErrBridge) {
+			t.Errorf("%v: %v", d, err)
+		}
 	}
 }
 

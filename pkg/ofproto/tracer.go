@@ -42,9 +42,8 @@ func (t *Tracer) Trace(ctx context.Context, q Query) (*Trace, error) {
 	}
 	text, err := t.Caller.Call(ctx, "ofproto/trace", args...)
 	if err != nil {
-		// OVS tells refusals apart by their text alone
-		if strings.HasSuffix(err.Error(), q.Bridge+": unknown bridge") {
-			return nil, fmt.Errorf("%w %s: %w", ErrBridge, q.Bridge, err)
+		if isUnknown(&q, err) {
+			err = fmt.Errorf("%w: %w", ErrBridge, err)
 		}
 		return nil, fmt.Errorf("trace in %s: %w", q.Bridge, err)
 	}
@@ -53,4 +52,13 @@ func (t *Tracer) Trace(ctx context.Context, q Query) (*Trace, error) {
 		return nil, fmt.Errorf("trace in %s: %w", q.Bridge, err)
 	}
 	return trace, nil
+}
+
+// isUnknown reports whether OVS refused for want of the bridge, the port or the
+// datapath. Its refusals differ in their text alone.
+func isUnknown(q *Query, err error) bool {
+	text := err.Error()
+	return strings.HasSuffix(text, q.Bridge+": unknown bridge") ||
+		strings.HasSuffix(text, "Cannot find the datapath") ||
+		q.Datapath != nil && strings.HasSuffix(text, fmt.Sprintf("no OpenFlow port for datapath port %d", q.Datapath.Port))
 }

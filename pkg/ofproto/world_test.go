@@ -93,16 +93,28 @@ func (w *world) flows(t testing.TB, bridge, groups, flows string) {
 // nested finds ids and ports inside of actions that are kept as text.
 var nested = regexp.MustCompile(`\b(recirc|le)\(\w+\)`)
 
-var portLine = regexp.MustCompile(`(?m)^ +(\S+) \d+/(\d+): `)
+var portLine = regexp.MustCompile(`(?m)^ +(\S+) (\d+)/(\d+): `)
 
 // portNames maps the datapath's port numbers to names.
 func portNames(show string) map[uint32]string {
 	names := map[uint32]string{}
 	for _, m := range portLine.FindAllStringSubmatch(show, -1) {
-		n, _ := strconv.ParseUint(m[2], 10, 32)
+		n, _ := strconv.ParseUint(m[3], 10, 32)
 		names[uint32(n)] = m[1]
 	}
 	return names
+}
+
+// at says where the port of a query is in the datapath.
+func at(show string, q Query) *Datapath {
+	_, ports, _ := strings.Cut(show, "\n  "+q.Bridge+":\n")
+	for _, m := range portLine.FindAllStringSubmatch(ports, -1) {
+		if m[2] == strconv.Itoa(int(q.InPort)) {
+			n, _ := strconv.ParseUint(m[3], 10, 32)
+			return &Datapath{Type: "netdev", Port: uint32(n)}
+		}
+	}
+	return nil
 }
 
 // render writes the actions of a trace, one line a stage; ports have their names and
@@ -193,6 +205,18 @@ func tracked(k megaflow.Key, q Query, zone flows.Zone) megaflow.Key {
 	k.SetUint(megaflow.CTMark, uint64(q.Mark))
 	k.SetWide(megaflow.CTLabel, q.Labels)
 	k.SetUint(megaflow.InPort, 0)
+	if q.Datapath == nil { // the original tuple was not told
+		return k
+	}
+	t := q.Tuple
+	if q.Reply {
+		t = t.Reverse()
+	}
+	k.SetUint(megaflow.CTIPProto, uint64(t.Proto))
+	k.SetUint(megaflow.CTTPSrc, uint64(t.SrcPort))
+	k.SetUint(megaflow.CTTPDst, uint64(t.DstPort))
+	k.SetWide(megaflow.CTIPSrc, wide(t.Src))
+	k.SetWide(megaflow.CTIPDst, wide(t.Dst))
 	return k
 }
 

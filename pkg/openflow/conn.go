@@ -29,7 +29,8 @@ type conn struct {
 	monitor monitor
 
 	monitored bool // the bridge confirmed the monitor
-	watching  bool // and the barrier after it
+	ready     bool // and the barrier after it
+	paused    bool // it leaves out changes
 	probing   bool // a probe is unanswered
 }
 
@@ -39,7 +40,7 @@ func newConn(sock net.Conn, config Config, q *queue) *conn {
 
 // run reads until the connection ends, and returns why.
 func (c *conn) run() error {
-	if err := c.send(appendHello(nil, xidHello)); err != nil {
+	if err := c.send(appendHello(nil, xidHello, c.config.offer)); err != nil {
 		return err
 	}
 	if err := c.wait(c.config.Timeout); err != nil {
@@ -68,7 +69,7 @@ func (c *conn) next() (message, int, error) {
 			return m, size, c.alive()
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return m, 0, endError(err)
-		case !c.watching || c.probing:
+		case !c.ready || c.probing:
 			return m, 0, fmt.Errorf("%w for %v", ErrSilent, c.config.Timeout)
 		}
 		if err := c.probe(); err != nil {
@@ -80,7 +81,7 @@ func (c *conn) next() (message, int, error) {
 // alive notes that the bridge is: any message shows it. The handshake has one
 // deadline for all of it.
 func (c *conn) alive() error {
-	if !c.watching {
+	if !c.ready {
 		return nil
 	}
 	c.probing = false

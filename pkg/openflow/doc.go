@@ -32,12 +32,15 @@
 // All measured with Open vSwitch 3.1.
 //
 //   - Groups and meters: told in 1.4 and 1.5 (REQUESTFORWARD), not in 1.0 to 1.3.
-//   - Hidden flows: those of in-band control and of fail-open, which stand above
-//     all others while a controller is away. The flow that a standalone bridge
-//     without controller gets is told.
+//   - Hidden flows, which stand above all others: those of in-band control, and the
+//     NORMAL of a standalone bridge whose controllers are away (fail-open). Told
+//     are: that the first controller or the last one's removal empties the tables,
+//     and the flow of a standalone bridge without controller.
 //   - MAC learning, multicast snooping, spanning tree, bonds, mirrors and what else
 //     NORMAL depends on: it is not in the tables.
 //   - A modification that leaves a flow's actions as they were.
+//   - What a table does with a packet that matches nothing (mod-table of 1.1 and
+//     1.2), what a bridge does with fragments (set-frags), and tunnel metadata.
 //   - The port flag no-flood, except in 1.0; later versions do not have it.
 //   - Which of the flows that came and went during a pause did so. OVS pauses when
 //     128 KiB of changes wait for us; that is told as Lost.

@@ -15,7 +15,7 @@ const (
 // The fields that narrow. NXM and OXM differ in where and how wide they are;
 // messages of 1.0 mix both.
 const (
-	nxmInPort  field = classNicira<<7 | 0 // 16 bits
+	nxmInPort  field = classNicira << 7 // number 0, 16 bits
 	nxmEthDst  field = classNicira<<7 | 1
 	nxmEthSrc  field = classNicira<<7 | 2
 	nxmEthType field = classNicira<<7 | 3
@@ -30,7 +30,7 @@ const (
 	nxmIPv6Src field = classNiciraMore<<7 | 19
 	nxmIPv6Dst field = classNiciraMore<<7 | 20
 
-	oxmInPort  field = classBasic<<7 | 0 // 32 bits
+	oxmInPort  field = classBasic << 7 // number 0, 32 bits
 	oxmEthDst  field = classBasic<<7 | 3
 	oxmEthSrc  field = classBasic<<7 | 4
 	oxmEthType field = classBasic<<7 | 5

@@ -35,7 +35,7 @@ func (c *conn) greet(m message) error {
 	if m.kind != typeHello {
 		return malformed("no hello")
 	}
-	v, err := negotiate(m)
+	v, err := negotiate(m, c.config.offer)
 	if err != nil {
 		return err
 	}
@@ -74,13 +74,15 @@ func (c *conn) portStatus(m message) error {
 // confirmed takes the reply to the barrier: what was asked for before is in force.
 func (c *conn) confirmed(m message) error {
 	switch {
-	case m.xid != xidBarrier || c.watching:
+	case m.xid != xidBarrier || c.ready:
 		return nil
 	case !c.monitored:
 		return malformed("no reply to the flow monitor")
 	}
-	c.watching = true
-	c.queue.watch()
+	c.ready = true
+	if !c.paused {
+		c.queue.watch()
+	}
 	return c.wait(c.config.Idle)
 }
 
@@ -92,11 +94,11 @@ func (c *conn) pauseOrResume(b []byte) {
 // tellPause tells of a pause. At its end flows may be gone that were added during
 // it, and that nobody told of: the doubt begins anew.
 func (c *conn) tellPause(paused, resumed bool) {
-	if paused {
+	if paused || resumed {
+		c.paused = !resumed
 		c.queue.lose(ErrPaused)
 	}
-	if resumed && c.watching {
-		c.queue.lose(ErrPaused)
+	if resumed && c.ready {
 		c.queue.watch()
 	}
 }

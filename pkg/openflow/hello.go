@@ -9,17 +9,17 @@ import (
 
 const helloVersionBitmap = 1 // of ofp_hello_elem_type
 
-// appendHello appends a HELLO that offers what this package speaks.
-func appendHello(b []byte, xid uint32) []byte {
+// appendHello appends a HELLO that offers the versions of a bitmap.
+func appendHello(b []byte, xid, offer uint32) []byte {
 	body := []byte{0, helloVersionBitmap, 0, 8}
-	body = binary.BigEndian.AppendUint32(body, known)
+	body = binary.BigEndian.AppendUint32(body, offer)
 	return appendMessage(b, OpenFlow15, typeHello, xid, body)
 }
 
-// negotiate returns the version that a bridge's HELLO and ours lead to: the
-// highest that both have. Without a bitmap a HELLO offers all up to its own
+// negotiate returns the version that a bridge's HELLO and our offer lead to: the
+// highest of both. Without a bitmap a HELLO offers all up to its own
 // (OpenFlow 1.3.1, section 6.3.1).
-func negotiate(hello message) (Version, error) {
+func negotiate(hello message, offer uint32) (Version, error) {
 	offered := uint32(1)<<(min(hello.version, 31)+1) - 2
 	for b := hello.body; len(b) >= 4; {
 		kind, size := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
@@ -32,7 +32,7 @@ func negotiate(hello message) (Version, error) {
 		}
 		b = b[min((size+7)&^7, len(b)):]
 	}
-	common := offered & known
+	common := offered & offer
 	if common == 0 {
 		return 0, fmt.Errorf("%w: bridge has %s: %s", ErrVersion, versions(offered), adviceVersion)
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,7 +17,10 @@ import (
 // bridge is br0 of a real Open vSwitch.
 type bridge struct {
 	*ovstest.OVS
-	t testing.TB
+	t  testing.TB
+	ns netns.NsHandle
+
+	settled uint16 // priority of the last flow that settle added
 }
 
 // newBridge starts Open vSwitch in a network namespace of this thread and makes
@@ -32,7 +36,7 @@ func newBridge(t testing.TB) *bridge {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ns.Close() })
-	b := &bridge{ovstest.Start(t), t}
+	b := &bridge{OVS: ovstest.Start(t), t: t, ns: ns}
 	b.Vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev", "fail_mode=secure",
 		"protocols=OpenFlow10,OpenFlow11,OpenFlow12,OpenFlow13,OpenFlow14,OpenFlow15")
 	return b
@@ -60,7 +64,7 @@ func (b *bridge) ofctl(args ...string) string {
 func (b *bridge) protocols(versions ...Version) {
 	b.t.Helper()
 	var names []string
-	for _, v := range versions {
+	for _, v := range slices.Compact(versions) {
 		names = append(names, v.String())
 	}
 	b.Vsctl("set", "bridge", "br0", "protocols="+strings.Join(names, ","))

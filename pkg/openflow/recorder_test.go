@@ -81,6 +81,16 @@ func (r *recorder) change(t testing.TB) Change {
 	return *c.change
 }
 
+// flow returns the next change of a flow; changes of ports may come before it.
+func (r *recorder) flow(t testing.TB) Change {
+	t.Helper()
+	for {
+		if c := r.change(t); c.Kind != PortModified {
+			return c
+		}
+	}
+}
+
 // watching waits for Watching, which is the next call.
 func (r *recorder) watching(t testing.TB) Version {
 	t.Helper()
@@ -116,6 +126,21 @@ func start(t testing.TB, config Config) (*recorder, <-chan error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	done.Go(func() { ended <- Watch(ctx, config, r) })
+	t.Cleanup(func() {
+		cancel()
+		done.Wait()
+	})
+	return r, ended
+}
+
+// startFollow is start with Follow.
+func startFollow(t testing.TB, config Config) (*recorder, <-chan error) {
+	t.Helper()
+	r := newRecorder()
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() { ended <- Follow(ctx, config, r) })
 	t.Cleanup(func() {
 		cancel()
 		done.Wait()

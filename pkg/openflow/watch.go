@@ -26,6 +26,8 @@ type Config struct {
 	// Pending is how many changes wait for the handler before they become one
 	// Lost. 0 means 4,096.
 	Pending int
+
+	offer uint32 // bitmap of versions; 0 means known
 }
 
 // SocketPath returns the management socket of a bridge; rundir is where OVS has
@@ -52,6 +54,7 @@ type Handler interface {
 // handler was watching, except when ctx ended.
 func Watch(ctx context.Context, config Config, h Handler) error {
 	config.Timeout = cmp.Or(config.Timeout, defaultTimeout)
+	config.offer = cmp.Or(config.offer, known)
 	config.Idle = cmp.Or(config.Idle, defaultIdle)
 	var dialer net.Dialer
 	sock, err := dialer.DialContext(ctx, "unix", config.Socket)

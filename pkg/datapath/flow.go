@@ -1,0 +1,79 @@
+package datapath
+
+import (
+	"context"
+
+	"github.com/flowshunt/flowshunt/pkg/megaflow"
+)
+
+// maxFlows is the most that OVS lets a datapath have (flow-limit is 200,000 by
+// default, ovs-vswitchd.conf.db(5)).
+const maxFlows = 200_000
+
+// Flows lists the flows of the datapath, with port numbers of the datapath. It
+// leaves out those that no IP packet over Ethernet can match which comes without a
+// tunnel and is not ICMP.
+//
+// The walk is not a snapshot: while the kernel resizes its table a flow may be
+// missing or occur twice. Flows that OVS has put into tc are not in it.
+//
+// The kernel does not tell of ct_nw_src, ct_nw_dst, ct_ipv6_src and ct_ipv6_dst
+// where a flow does not match ct_nw_proto too: ovs_ct_put_key looks at that field of
+// the masked key. Such a flow seems to match more than it does. It betrays itself
+// only where the flow that a packet really takes is listed too and does something
+// else; megaflow.Table then does not tell. So connections that have no packets in
+// the datapath must not be composed without asking OVS, on bridges where OpenFlow
+// flows match these fields.
+func (c *Conn) Flows(ctx context.Context) (all []megaflow.Flow, err error) {
+	seen := 0
+	err = c.list(ctx, "list flows", c.flow, func() { all, seen = nil, 0 }, func(attributes []byte) error {
+		if seen++; seen > maxFlows {
+			return ErrTooMany
+		}
+		f, ours, err := decodeFlow(attributes)
+		if ours {
+			all = append(all, f)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// decodeFlow reads a flow. ours is false if it is left out.
+func decodeFlow(attributes []byte) (f megaflow.Flow, ours bool, err error) {
+	var key, mask, actions []byte
+	masked, told := false, false
+	a := attrs{b: attributes, err: &err}
+	for a.next() {
+		switch a.typ {
+		case flowKey:
+			key = a.val
+		case flowMask:
+			mask, masked = a.val, true
+		case flowActions:
+			actions, told = a.val, true
+		case flowStats:
+			b := a.bytes(16)
+			f.Packets, f.Bytes = native.Uint64(b), native.Uint64(b[8:])
+		}
+	}
+	if err != nil {
+		return f, false, err
+	}
+	if key == nil {
+		return f, false, &DecodeError{"flow without a key"}
+	}
+	if f.Match, f.Unknown, ours, err = decodeMatch(key, mask, masked); err != nil || !ours {
+		return f, false, err
+	}
+	if !told {
+		// too long for a dump (ovs_flow_cmd_fill_actions, net/openvswitch/datapath.c)
+		f.Unknown = "actions that the kernel did not list"
+		return f, true, nil
+	}
+	f.Actions, err = decodeActions(actions)
+	return f, err == nil, err
+}
