@@ -68,13 +68,6 @@ func (m *metering) step(now flows.Instant, events []message, effects []engine.Ef
 	clear(m.timed) // batches go back to the dumper
 }
 
-// changed counts a change that a watcher noticed, by a fixed word for where.
-func (m *metering) changed(source string) {
-	if m != nil {
-		m.recorder.Changed(source)
-	}
-}
-
 // meteredCounters adds to the ports what the eswitch counts.
 type meteredCounters struct {
 	eswitch interface {
@@ -152,7 +145,7 @@ type source Agent
 func (s *source) Snapshot(ctx context.Context) metrics.Snapshot {
 	m := metrics.Snapshot{
 		Started: s.began, Ready: len((*Agent)(s).unready(ctx)) == 0, Ports: make(map[flows.Reason]int),
-		Busy: s.rules.busy(), Overruns: s.listener.overruns.Load(), TapMissed: s.taps.taps.Stats().Overruns,
+		Busy: s.rules.busy(), Changes: s.doubts.counts(), Overruns: s.listener.overruns.Load(), TapMissed: s.taps.taps.Stats().Overruns,
 	}
 	m.Mode = metrics.Mode{Configured: (*Agent)(s).mode(), Effective: (*Agent)(s).mode()}
 	for _, c := range s.parts {

@@ -181,7 +181,6 @@ func TestLiveness(t *testing.T) {
 // An agent without metrics has no part for them.
 func TestNoMetrics(t *testing.T) {
 	r, _, _, _ := enforcing(t, 1, nil)
-	r.metering.changed("openflow")
 	for _, c := range r.parts {
 		if c.get().Name == "metrics" {
 			t.Error("there is a component for what nobody asked for")

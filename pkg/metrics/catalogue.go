@@ -30,6 +30,7 @@ var (
 	installs       = counter("session_installs_total", "Installations of sessions that the eswitch has answered, by `result`: ok or failed.", "result")
 	removals       = counter("session_removals_total", "Removals of sessions that the eswitch has answered, by `result`: ok or failed. One that failed is repeated.", "result")
 	pulls          = counter("session_pulls_total", "Sessions that were ordered out of the eswitch, by cause.", "cause")
+	adoptions      = counter("session_adoptions_total", "Sessions of an earlier agent that were confirmed and taken over.")
 	installTime    = histogram("session_install_duration_seconds", quick, "From the order to install a session until the eswitch has acknowledged all of its rules. Failed ones do not count.")
 	removalTime    = histogram("session_removal_duration_seconds", quick, "From the first order to remove a session until the eswitch has acknowledged that no rule of it is left, with all repetitions.")
 	keepalives     = counter("keepalives_total", "Refreshes of conntrack entries of offloaded sessions that were ordered.")
@@ -43,8 +44,9 @@ var (
 
 // Change and reaction.
 var (
-	changes         = counter("changes_total", "Changes that were noticed outside, by source.", "source")
-	doubts          = counter("path_doubts_total", "Times that the paths of sessions became doubtful, by `scope` of the doubt: all sessions, those on some ports, or those with some packets.", "scope")
+	changes         = counter("changes_total", "Changes that put paths in doubt, by `source`: where they were noticed.", "source")
+	doubts          = counter("path_doubts_total", "Doubts about paths that the engine was told of, by `scope`: all sessions, those on some ports, or those with some packets. Changes that come close together make one doubt.", "scope")
+	sessionDoubts   = counter("session_doubts_total", "Times that the path of a session became doubtful.")
 	validations     = counter("validations_total", "Answers to the question whether OVS still does what the rules of a session do: `confirmed`, or the reason why not.", "result")
 	validationTime  = histogram("validation_duration_seconds", quick, "From the order to validate a session until its answer.")
 	propagationTime = histogram("propagation_duration_seconds", quick, "From an outside event until the eswitch has acknowledged the removal of a session because of it, by `source` of the event. Removals that the agent decided by itself (idle, mouse, displaced, ...) do not count.",
@@ -71,9 +73,9 @@ type section struct {
 func catalogue() []section {
 	return []section{
 		{"The agent", []*definition{buildInfo, startSeconds, modeInfo, ready, componentUp, ports, budgetUsed, budgetLimit, eswitchBusy}},
-		{"Sessions and rules", []*definition{sessions, rules, connections, installs, removals, pulls, installTime, removalTime, keepalives, unfollowed}},
+		{"Sessions and rules", []*definition{sessions, rules, connections, installs, removals, pulls, adoptions, installTime, removalTime, keepalives, unfollowed}},
 		{"Traffic", []*definition{offloadedBytes, offloadedPkts, portBytes, portPkts}},
-		{"Change and reaction", []*definition{changes, doubts, validations, validationTime, propagationTime}},
+		{"Change and reaction", []*definition{changes, doubts, sessionDoubts, validations, validationTime, propagationTime}},
 		{"Conntrack and taps", []*definition{overruns, resyncs, dumps, dumpTime, dumpEntries, hints, tapMissed}},
 	}
 }

@@ -19,7 +19,6 @@ import (
 // busyServer has a value for every metric.
 func busyServer(silent bool) *Server {
 	r := newRecorder()
-	r.Changed("openflow")
 	r.Step(ms(20), []Timed{
 		{ms(10), engine.DumpDone{Began: ms(1), Complete: true}},
 		{ms(11), engine.PathsDoubted{}},

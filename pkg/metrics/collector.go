@@ -53,6 +53,9 @@ func (c *collector) collectAgent(out chan<- prometheus.Metric, s *Snapshot) {
 		out <- budgetUsed.value(float64(b.Used), b.Name)
 		out <- budgetLimit.value(float64(b.Limit), b.Name)
 	}
+	for source, n := range s.Changes {
+		out <- changes.value(float64(n), source)
+	}
 	out <- eswitchBusy.value(s.Busy.Seconds())
 	out <- dumpEntries.value(float64(s.DumpEntries))
 	out <- overruns.value(float64(s.Overruns))
@@ -72,6 +75,8 @@ func collectEngine(out chan<- prometheus.Metric, e *Engine) {
 	}
 	out <- installs.value(float64(c.Installs), "ok")
 	out <- installs.value(float64(c.InstallsFailed), "failed")
+	out <- adoptions.value(float64(c.Adopted))
+	out <- sessionDoubts.value(float64(c.Doubts))
 	out <- keepalives.value(float64(c.KeepAlives))
 	out <- hints.value(float64(c.Hints))
 	out <- unfollowed.value(float64(c.Unfollowed))

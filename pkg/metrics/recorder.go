@@ -32,7 +32,7 @@ type Recorder struct {
 
 	installTime, removalTime, validationTime, dumpTime prometheus.Histogram
 	propagationTime                                    *prometheus.HistogramVec
-	removals, doubts, validated, dumps, changes        *prometheus.CounterVec
+	removals, doubts, validated, dumps                 *prometheus.CounterVec
 	resyncs                                            prometheus.Counter
 	rules                                              prometheus.Gauge
 }
@@ -73,7 +73,7 @@ func NewRecorder(cfg RecorderConfig) *Recorder {
 
 		propagationTime: propagationTime.histogramVec(),
 		removals:        removals.counterVec(), doubts: doubts.counterVec(), validated: validations.counterVec(),
-		dumps: dumps.counterVec(), changes: changes.counterVec(),
+		dumps:   dumps.counterVec(),
 		resyncs: resyncs.newCounter(), rules: rules.newGauge(),
 	}
 	for _, result := range []string{"ok", "failed"} {
@@ -85,10 +85,6 @@ func NewRecorder(cfg RecorderConfig) *Recorder {
 	}
 	return r
 }
-
-// Changed counts a change outside, by where it was noticed: a fixed word, as
-// "openflow". It may be called concurrently.
-func (r *Recorder) Changed(source string) { r.changes.WithLabelValues(source).Inc() }
 
 // Step takes what one step of the engine was given, and what it ordered then. now is
 // the time that the engine was told.
@@ -255,6 +251,6 @@ func choose(b bool, yes, no string) string {
 func (r *Recorder) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		r.installTime, r.removalTime, r.validationTime, r.dumpTime, r.propagationTime,
-		r.removals, r.doubts, r.validated, r.dumps, r.changes, r.resyncs, r.rules,
+		r.removals, r.doubts, r.validated, r.dumps, r.resyncs, r.rules,
 	}
 }

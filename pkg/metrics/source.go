@@ -25,9 +25,10 @@ type Snapshot struct {
 	Budgets    []Budget
 	Busy       time.Duration // of the eswitch with the batch in progress
 
-	DumpEntries uint64 // of the last dump
-	Overruns    uint64 // conntrack events lost, times
-	TapMissed   uint64 // packets
+	Changes     map[string]uint64 // that put paths in doubt, by a fixed word for where they were noticed
+	DumpEntries uint64            // of the last dump
+	Overruns    uint64            // conntrack events lost, times
+	TapMissed   uint64            // packets
 
 	Engine *Engine
 }

@@ -22,6 +22,7 @@ func (f fake) Snapshot(context.Context) Snapshot {
 		},
 		Ports:   map[flows.Reason]int{"": 2, flows.PortDown: 1},
 		Budgets: []Budget{{Name: "sessions", Used: 3, Limit: 100}},
+		Changes: map[string]uint64{"openflow": 12},
 		Busy:    1500 * time.Millisecond, DumpEntries: 7, Overruns: 8, TapMissed: 9,
 	}
 	if !f.silent {
@@ -30,7 +31,7 @@ func (f fake) Snapshot(context.Context) Snapshot {
 			Counts: engine.Counts{
 				Followed: map[flows.Reason]int{flows.Elephant: 3, flows.Mouse: 40},
 				Removals: map[flows.Reason]uint64{flows.Idle: 5, flows.PathChanged: 6},
-				Installs: 14, InstallsFailed: 1, KeepAlives: 2, Hints: 3, Unfollowed: 4,
+				Installs: 14, InstallsFailed: 1, KeepAlives: 2, Doubts: 11, Adopted: 10, Hints: 3, Unfollowed: 4,
 				Offloaded: flows.Counters{Packets: 100, Bytes: 150_000},
 			},
 		}
