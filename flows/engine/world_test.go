@@ -72,6 +72,7 @@ type kernelEntry struct {
 }
 
 type hardware struct {
+	id    flows.SessionID
 	conn  *conn
 	tuple flows.Tuple
 	paths flows.Paths
@@ -234,7 +235,7 @@ func (w *world) relax(e Relax, fails bool) error {
 }
 
 func (w *world) install(e Install) {
-	h := &hardware{since: w.now, tuple: e.Tuples[flows.Orig], paths: e.Paths}
+	h := &hardware{id: e.Session, since: w.now, tuple: e.Tuples[flows.Orig], paths: e.Paths}
 	w.attribute(h)
 	w.rules[e.Session] = h
 }
