@@ -36,7 +36,8 @@ const dropBit = 0x40
 
 // route composes what OVS does, given what it sees of the connection in its zones.
 func (w *world) route(c *conn, states []flows.ZoneState) route {
-	r := route{paths: c.paths()}
+	base := c.paths()
+	r := route{paths: base}
 	if c.zoned {
 		r.zones = c.zones
 	}
@@ -46,7 +47,7 @@ func (w *world) route(c *conn, states []flows.ZoneState) route {
 			t.DstPort ^= 0x8000
 		}
 		for _, f := range w.pipeline {
-			if f.match.Has(c.paths()[d], t) {
+			if f.match.Has(base[d], t) {
 				f.apply(&r, d)
 				break
 			}
@@ -295,8 +296,10 @@ func (w *world) crash() {
 		}
 	}
 	w.up, w.jobs = false, nil
-	if c := w.affected(w.conns[0]); w.chance(0.5) {
-		w.replace(c)
+	for _, s := range w.engine.sessionsInOrder() {
+		if h := w.rules[s.id]; h != nil && h.conn != nil && w.chance(0.3) {
+			w.replace(h.conn)
+		}
 	}
 	w.total.add(w.engine.Counts())
 	w.startAt = w.now.Add(time.Duration(w.rng.IntN(60)) * turn)
@@ -366,10 +369,13 @@ func (w *world) adopted(h *hardware) bool { return h.since < w.upAt }
 // since returns when something about rules began that the present agent must have
 // come to know: not before it had the time to look at those that it found.
 func (w *world) since(h *hardware, at flows.Instant) flows.Instant {
-	if w.adopted(h) {
-		return max(at, w.upAt.Add(adoptWithin))
+	if !w.adopted(h) {
+		return at
 	}
-	return at
+	if s := w.engine.sessions[h.id]; s != nil && s.installedAt > 0 {
+		return max(at, s.installedAt)
+	}
+	return max(at, w.upAt.Add(adoptWithin))
 }
 
 // checkOnce is the part of promise 5 about restarts: no connection has rules twice.
