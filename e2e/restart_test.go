@@ -65,7 +65,9 @@ func TestOVSRestarts(t *testing.T) {
 // restart` does: the datapath forwards by what it has until they are back.
 func restartSwitch(w *harness.World, bridge string) {
 	w.T.Helper()
-	set := func(args ...string) { w.Run(w.T, append([]string{"ovs-vsctl", "--no-wait", "--timeout=20"}, args...)...) }
+	set := func(args ...string) {
+		w.Run(w.T, append([]string{"ovs-vsctl", "--no-wait", "--timeout=20"}, args...)...)
+	}
 	flows := w.Run(w.T, "ovs-ofctl", "--no-stats", "dump-flows", bridge)
 	set("set", "open_vswitch", ".", "other_config:flow-restore-wait=true")
 	w.StopSwitch()
