@@ -123,7 +123,7 @@ func runMutated(t *testing.T, file, old, replacement string) (string, error) {
 	if err := os.WriteFile(list, overlay, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("go", "test", "-count=1", "-vet=off", "-failfast", "-run=^TestSimulation$", "-overlay="+list, ".", "-seed=1", "-steps=60000")
+	cmd := exec.Command("go", "test", "-count=1", "-vet=off", "-failfast", "-ldflags=-s -w", "-run=^TestSimulation$", "-overlay="+list, ".", "-seed=1", "-steps=60000")
 	cmd.Env = append(os.Environ(), "FLOWSHUNT_MUTATED=1")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
