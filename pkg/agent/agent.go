@@ -182,7 +182,7 @@ func (a *Agent) build() {
 	if a.judge = a.cfg.judge; a.judge == nil {
 		a.judge = path.NewJudge(path.JudgeConfig{Datapath: &a.datapath, Tracer: &ofproto.Tracer{Caller: vswitchd}})
 	}
-	a.doubts = newDoubts(a.judge, l)
+	a.doubts = newDoubts(a.judge, l, a.cfg.OVSGrace)
 	a.paths = path.NewResolver(path.Config{
 		Judge: a.judge, Wires: a.cfg.Wires, Selected: a.cfg.Selected,
 		Found: func(t flows.Tuple) { l.hint(engine.Sighted{Tuple: t}) },

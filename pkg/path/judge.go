@@ -87,10 +87,11 @@ func (j *Judge) Forward(ctx context.Context, q Question, now flows.Instant) (For
 // contradicted returns why the flows of the datapath say something else than OVS does.
 // That they do not tell is none: they are gone soon after the last packet.
 func (j *Judge) contradicted(ctx context.Context, q Question, number uint32, path megaflow.Path, now flows.Instant) error {
-	if doubted := flows.Instant(j.doubted.Load()); now.Sub(doubted) <= settled {
+	quiet := flows.Instant(j.doubted.Load()).Add(settled)
+	if now <= quiet {
 		return nil
 	}
-	actual, err := j.megaflows.compose(ctx, q, number, now)
+	actual, err := j.megaflows.compose(ctx, q, number, now, quiet)
 	refused, isRefusal := errors.AsType[*megaflow.Refusal](err)
 	switch {
 	case errors.Is(err, megaflow.ErrUnknown):
