@@ -22,6 +22,8 @@ var allowed = []struct{ pattern, why string }{
 		"a story has killed ovsdb-server"},
 	{`\|jsonrpc\|WARN\|unix#\d+: (receive|send) error: (Connection reset by peer|Broken pipe)`,
 		"a client, the agent or a command of a story, did not wait any longer for a daemon that was stopped or starved"},
+	{`\|dpif(\([^|]*\))?\|WARN\|\S+: execute ct\(.* failed \(Invalid argument\) on packet`,
+		"the kernel has no room for another connection: a story has filled conntrack's table"},
 	{`\|WARN\|Dropped \d+ log messages`,
 		"counts what was said before, and was judged then"},
 }
