@@ -24,6 +24,8 @@ var allowed = []struct{ pattern, why string }{
 		"a client, the agent or a command of a story, did not wait any longer for a daemon that was stopped or starved"},
 	{`\|dpif(\([^|]*\))?\|WARN\|\S+: execute ct\(.* failed \(Invalid argument\) on packet`,
 		"the kernel has no room for another connection: a story has filled conntrack's table"},
+	{`\|ofproto_dpif_upcall(\([^|]*\))?\|WARN\|Failed to acquire udpif_key corresponding to unexpected flow \(Invalid argument\)`,
+		"a flow of a port that a story has deleted while the daemon stood still; cookies of ours that OVS took for its own would be of no such file"},
 	{`\|WARN\|Dropped \d+ log messages`,
 		"counts what was said before, and was judged then"},
 }
