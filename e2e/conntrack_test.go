@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,8 +13,9 @@ import (
 	"github.com/flowshunt/flowshunt/e2e/harness"
 )
 
-// Counters that are switched off, events that are lost in a flood, a table that is
-// full and a zone that is flushed: what may stay stays, what has ended leaves.
+// Counters that are switched off, an end that nobody heard of, events that are lost in
+// a flood, a table that is full, a zone that is flushed: what may stay stays, what has
+// ended leaves.
 func TestConntrackWeather(t *testing.T) {
 	w := harness.SwitchedPair(t)
 	r, gone := startRunning(w, 48400)
@@ -23,37 +26,40 @@ func TestConntrackWeather(t *testing.T) {
 
 	a.Signal(t, syscall.SIGSTOP)
 	w.Run(t, append([]string{"conntrack", "-D"}, r.filter...)...)
+	flood := os.Getenv("FLOWSHUNT_SLOW") != ""
+	if flood {
+		t.Logf("%d connections fill the table", w.Flood(t))
+	}
 	began := time.Now()
-	n := w.Flood(t)
-	t.Logf("%d connections in %v fill the table", n, time.Since(began).Round(time.Millisecond))
-	began = time.Now()
 	a.Signal(t, syscall.SIGCONT)
 	at := left(t, a, gone, "gone")
 	t.Logf("out %v after it could be known", at.Sub(began).Round(time.Millisecond))
-	harness.Within(t, patience, "the overrun is counted", func() error {
-		if !regexp.MustCompile(`event_overruns +- +[1-9]`).MatchString(ctl(w.World, "stats")) {
-			return fmt.Errorf("%s", ctl(w.World, "stats"))
-		}
-		return nil
-	})
+	if flood {
+		harness.Within(t, patience, "the overrun is counted", func() error {
+			if stats := ctl(w.World, "stats"); !regexp.MustCompile(`event_overruns +- +[1-9]`).MatchString(stats) {
+				return fmt.Errorf("%s", stats)
+			}
+			return nil
+		})
+		mustMatch(t, ctl(w.World, "show"), `budget conntrack is used up`)
+	}
 	harness.Throughout(t, 3*time.Second, "the others stay", func() error {
+		now := sessions(w.World)
 		for _, c := range stays {
-			if now := becomes(w.World, 0, c.Tuple, "offloaded", "elephant"); now.ID != c.ID {
-				return fmt.Errorf("was %+v, is %+v", c, now)
+			if !slices.ContainsFunc(now, func(s session) bool { return s.ID == c.ID && s.State == "offloaded" }) {
+				return fmt.Errorf("%+v is none of %+v", c, now)
 			}
 		}
 		return nil
 	})
 	pairs(t, w.World, 0)
-	mustMatch(t, ctl(w.World, "show"), `budget conntrack is used up`)
-	if _, err := w.Conntrack(kept.filter...); err != nil {
-		t.Error(err)
-	}
 
 	w.Run(t, "conntrack", "-D", "-w", fmt.Sprint(w.Zone))
-	first, second := left(t, a, stays[0], "gone"), left(t, a, stays[1], "gone")
-	if d := second.Sub(first).Abs(); d > time.Second {
-		t.Errorf("%v between two sessions of one zone", d)
+	flushed := time.Now()
+	for _, c := range stays {
+		if d := left(t, a, c, "gone").Sub(flushed); d > time.Second {
+			t.Errorf("%s: out %v after the zone was flushed", c.Tuple, d)
+		}
 	}
 	pairs(t, w.World, backWithin)
 }

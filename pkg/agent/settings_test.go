@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,8 +16,10 @@ import (
 // What is switched off later is told with what to do, and no longer than it is off.
 func TestSettings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var found error
-		s := &settings{check: func(context.Context) error { return found }, interval: time.Second, health: newComponent("conntrack", silent)}
+		var found atomic.Pointer[error]
+		set := func(err error) { found.Store(&err) }
+		set(nil)
+		s := &settings{check: func(context.Context) error { return *found.Load() }, interval: time.Second, health: newComponent("conntrack", silent)}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- s.run(ctx) }()
@@ -31,13 +34,13 @@ func TestSettings(t *testing.T) {
 			}
 		}
 		want(control.HealthOK)
-		found = &conntrack.PreflightError{Problems: []conntrack.Problem{
+		set(&conntrack.PreflightError{Problems: []conntrack.Problem{
 			{What: "a is 0", Why: "b", Fix: []string{"c", "d"}}, {What: "e", Why: "f"},
-		}}
+		}})
 		want(control.HealthFailed, "a is 0: b; to mend it: c", "; e: f")
-		found = errors.New("no memory")
+		set(errors.New("no memory"))
 		want(control.HealthFailed, "no memory")
-		found = nil
+		set(nil)
 		want(control.HealthOK)
 		cancel()
 		if err := <-ended; err != nil {
