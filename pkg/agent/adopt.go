@@ -50,7 +50,7 @@ func (a *Agent) takeRules(ctx context.Context) error {
 // by which it is judged. It installs nothing before.
 func (a *Agent) adopt(ctx context.Context) error {
 	began := time.Now()
-	for a.ports.now.Load() == nil || !a.dumper.whole.Load() {
+	for !a.ports.told.Load() || !a.dumper.whole.Load() {
 		pause(ctx, tick)
 		if ctx.Err() != nil {
 			return nil
