@@ -73,7 +73,7 @@ func (j *Judge) Forward(ctx context.Context, q Question, now flows.Instant) (For
 	plain := false
 	err = megaflow.ErrUnknown
 	if doubted := flows.Instant(j.doubted.Load()); now.Sub(doubted) > settled {
-		path, err = j.megaflows.compose(ctx, q, number, now)
+		path, err = j.megaflows.compose(ctx, q, number, now, doubted)
 	}
 	if errors.Is(err, megaflow.ErrUnknown) {
 		path, plain, err = j.chains.compose(ctx, q, number)

@@ -26,18 +26,21 @@ type megaflows struct {
 	keep  time.Duration
 }
 
-func (m *megaflows) compose(ctx context.Context, q Question, in uint32, now flows.Instant) (megaflow.Path, error) {
-	table, err := m.fresh(ctx, now)
+// compose is asked no sooner than the flows have settled after doubted.
+func (m *megaflows) compose(ctx context.Context, q Question, in uint32, now, doubted flows.Instant) (megaflow.Path, error) {
+	table, err := m.fresh(ctx, now, doubted)
 	if err != nil {
 		return megaflow.Path{}, err
 	}
 	return megaflow.Compose(table, packetOf(q, in), connectionOf(q))
 }
 
-func (m *megaflows) fresh(ctx context.Context, now flows.Instant) (*megaflow.Table, error) {
+// fresh returns what was read after the flows had settled: a table that took long to
+// read is kept for longer than that, and may be from before the doubt.
+func (m *megaflows) fresh(ctx context.Context, now, doubted flows.Instant) (*megaflow.Table, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.table != nil && now.Sub(m.began) < m.keep {
+	if m.table != nil && m.began.Sub(doubted) > settled && now.Sub(m.began) < m.keep {
 		return m.table, nil
 	}
 	start := time.Now()
