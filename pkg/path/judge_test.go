@@ -85,3 +85,31 @@ func TestFlowsFromBeforeADoubt(t *testing.T) {
 	}
 	s.goes(t, j, q, doubt.Add(settled+time.Millisecond), 13)
 }
+
+// A doubt is told at once, and what was being read meanwhile is not kept.
+func TestDoubtWaitsForNobody(t *testing.T) {
+	s := &plainSwitch{traces: 2, reading: make(chan struct{}), began: make(chan struct{})}
+	j, q := newPlainJudge(s)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = j.Forward(t.Context(), q, now)
+	}()
+	<-s.began
+	doubted := make(chan struct{})
+	go func() {
+		defer close(doubted)
+		j.Doubt(now)
+	}()
+	select {
+	case <-doubted:
+	case <-time.After(10 * time.Second):
+		t.Error("the doubt waits for the kernel")
+	}
+	close(s.reading)
+	<-ended
+	<-doubted
+	if j.numbers.known != nil {
+		t.Error("ports that were read before the doubt are kept")
+	}
+}
