@@ -177,13 +177,14 @@ func (b *bridgeMonitor) Changed(changes []openflow.Change) {
 }
 
 // doubtOf returns what changes of a bridge may concern, or false where that is nothing.
-// Groups and meters are passed over: no session has a path through one.
+// Meters are passed over: the datapath shows them, and no session has a path through
+// one. Of a group with one bucket, or of type all, it shows nothing.
 func doubtOf(facts bridgeFacts, changes []openflow.Change) (ev engine.PathsDoubted, touching bool) {
 	ev.Ports = facts.ports
 	ev.Matches = []flows.PacketMatch{}
 	for _, c := range changes {
 		switch c.Kind {
-		case openflow.GroupChanged, openflow.MeterChanged:
+		case openflow.MeterChanged:
 			continue
 		case openflow.FlowAdded, openflow.FlowDeleted, openflow.FlowModified:
 			if c.NonIP {

@@ -1,0 +1,48 @@
+package agent
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/openflow"
+)
+
+var br0 = bridgeFacts{name: "br0", ports: []flows.PortID{1, 2}, byPort: map[uint32]flows.PortID{5: 1}}
+
+func TestDoubtOf(t *testing.T) {
+	flow := openflow.Change{Kind: openflow.FlowAdded, InPort: 5}
+	tests := []struct {
+		name    string
+		changes []openflow.Change
+		matches int // -1: every packet, -2: none
+	}{
+		{"flow", []openflow.Change{flow}, 1},
+		{"flows", slices.Repeat([]openflow.Change{flow}, maxMatches), maxMatches},
+		{"many flows", slices.Repeat([]openflow.Change{flow}, maxMatches+1), -1},
+		{"ARP", []openflow.Change{{Kind: openflow.FlowDeleted, NonIP: true}}, -2},
+		{"meter", []openflow.Change{{Kind: openflow.MeterChanged}}, -2},
+		{"group", []openflow.Change{{Kind: openflow.GroupChanged}}, -1},
+		{"port", []openflow.Change{{Kind: openflow.PortModified}}, -1},
+		{"not known", []openflow.Change{{}}, -1},
+		{"port, then a flow", []openflow.Change{{Kind: openflow.PortModified}, flow}, -1},
+	}
+	for _, test := range tests {
+		ev, touching := doubtOf(br0, test.changes)
+		got := len(ev.Matches)
+		if ev.Matches == nil {
+			got = -1
+		}
+		if !touching {
+			got = -2
+		}
+		if got != test.matches || !slices.Equal(ev.Ports, br0.ports) {
+			t.Errorf("%s: %d matches, ports %v, want %d", test.name, got, ev.Ports, test.matches)
+		}
+	}
+	for port, want := range map[uint32]flows.PortID{5: 1, 6: 0, 0xfffffffe: 0} {
+		if ev, _ := doubtOf(br0, []openflow.Change{{Kind: openflow.FlowAdded, InPort: port}}); ev.Matches[0].In != want {
+			t.Errorf("in_port %d: port %d, want %d", port, ev.Matches[0].In, want)
+		}
+	}
+}
