@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/flows/engine"
 	"github.com/flowshunt/flowshunt/pkg/openflow"
 )
 
@@ -44,5 +45,41 @@ func TestDoubtOf(t *testing.T) {
 		if ev, _ := doubtOf(br0, []openflow.Change{{Kind: openflow.FlowAdded, InPort: port}}); ev.Matches[0].In != want {
 			t.Errorf("in_port %d: port %d, want %d", port, ev.Matches[0].In, want)
 		}
+	}
+}
+
+// silentJudge implements doubter.
+type silentJudge struct{}
+
+func (silentJudge) Doubt(flows.Instant) {}
+
+// newTestDoubts returns doubts, and what takes those that the engine was told.
+func newTestDoubts(t *testing.T) (d *doubts, told func() []engine.PathsDoubted) {
+	t.Helper()
+	l := newLoop(newClock(), nil, nil)
+	d = newDoubts(silentJudge{}, l)
+	t.Cleanup(d.close)
+	return d, func() (list []engine.PathsDoubted) {
+		for _, m := range l.inbox.tryTake() {
+			list = append(list, m.event.(engine.PathsDoubted))
+		}
+		return list
+	}
+}
+
+// A change is about the ports that the bridge has when it is told, under the ids that
+// they have then.
+func TestChangeOfAPortThatIsNew(t *testing.T) {
+	d, told := newTestDoubts(t)
+	known := []bridgeFacts{br0}
+	m := &monitors{rundir: t.TempDir(), bridges: func() []bridgeFacts { return known }, doubts: d,
+		running: make(map[string]*bridgeMonitor)}
+	m.follow(t.Context(), known)
+	defer m.follow(t.Context(), nil)
+	known = []bridgeFacts{{name: "br0", ports: []flows.PortID{2, 3}, byPort: map[uint32]flows.PortID{5: 3}}}
+	m.running["br0"].Changed([]openflow.Change{{Kind: openflow.FlowAdded, InPort: 5}})
+	got := told()
+	if len(got) != 1 || !slices.Equal(got[0].Ports, []flows.PortID{2, 3}) || got[0].Matches[0].In != 3 {
+		t.Errorf("told %+v", got)
 	}
 }
