@@ -90,7 +90,7 @@ func (m *monitors) look() {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("bridge %s: %w", facts.name, err))
 		}
-		if _, refused := errors.AsType[*openflow.Refusal](err); refused || time.Since(since) > m.grace {
+		if !away(err) || time.Since(since) > m.grace {
 			blind = append(blind, facts.ports)
 		}
 	}
@@ -111,6 +111,13 @@ func (m *monitors) look() {
 	if due || blindly {
 		m.blinded = time.Now()
 	}
+}
+
+// away reports whether OVS may be away, or hang, where a bridge is not watched: then it
+// does not take changes either. In all other cases it may change and we do not hear of it.
+func away(err error) bool {
+	return err == nil || errors.Is(err, openflow.ErrNotRunning) || errors.Is(err, openflow.ErrClosed) ||
+		errors.Is(err, openflow.ErrSilent)
 }
 
 func (m *monitors) raise(source string, lists [][]flows.PortID) {
@@ -164,8 +171,7 @@ func (b *bridgeMonitor) Watching(openflow.Version) {
 	b.doubts.raise("openflow-connected", engine.PathsDoubted{Ports: b.facts().ports})
 }
 
-// Lost implements openflow.Handler. That OVS is away changes nothing: nobody else
-// changes its datapath.
+// Lost implements openflow.Handler.
 func (b *bridgeMonitor) Lost(reason error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,8 +1,12 @@
 package agent
 
 import (
+	"errors"
+	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
@@ -81,5 +85,41 @@ func TestChangeOfAPortThatIsNew(t *testing.T) {
 	got := told()
 	if len(got) != 1 || !slices.Equal(got[0].Ports, []flows.PortID{2, 3}) || got[0].Matches[0].In != 3 {
 		t.Errorf("told %+v", got)
+	}
+}
+
+// A bridge that lives and does not tell its changes is in doubt all the time, one that
+// is away only after a while.
+func TestBlindness(t *testing.T) {
+	tests := []struct {
+		err  error
+		want bool // in doubt at once
+	}{
+		{nil, false}, // not connected yet
+		{fmt.Errorf("%w: no socket", openflow.ErrNotRunning), false},
+		{openflow.ErrSilent, false},
+		{fmt.Errorf("%w: reset", openflow.ErrClosed), false},
+		{openflow.ErrPaused, true},
+		{fmt.Errorf("%w: socket", openflow.ErrPermission), true},
+		{fmt.Errorf("%w: 1.9", openflow.ErrVersion), true},
+		{fmt.Errorf("%w: match", openflow.ErrProtocol), true},
+		{&openflow.Refusal{Version: openflow.OpenFlow13}, true},
+		{errors.New("too many open files"), true},
+	}
+	for _, grace := range []time.Duration{time.Hour, -1} {
+		for _, test := range tests {
+			d, told := newTestDoubts(t)
+			b := &bridgeMonitor{name: "br0", doubts: d, since: time.Now()}
+			m := &monitors{bridges: func() []bridgeFacts { return []bridgeFacts{br0} }, doubts: d, grace: grace,
+				confirm: time.Hour, confirmed: time.Now(), health: newComponent("openflow", slog.New(slog.DiscardHandler)),
+				running: map[string]*bridgeMonitor{"br0": b}}
+			if test.err != nil {
+				b.Lost(test.err)
+			}
+			m.look()
+			if got := len(told()) > 0; got != (test.want || grace < 0) {
+				t.Errorf("%v, grace %v: in doubt: %v", test.err, grace, got)
+			}
+		}
 	}
 }
