@@ -13,6 +13,11 @@ import (
 // a thousand times.
 const gatherFor = 100 * time.Millisecond
 
+// holdFor is how long doubts are held back while OVS is being restored. OVS looks at
+// flow-restore-wait only until it has been false once (bridge_run in
+// vswitchd/bridge.c), so one that is set later, or forgotten, says nothing.
+const holdFor = time.Minute
+
 // maxMatches bounds what a doubt is narrowed by; beyond, it is about every packet.
 const maxMatches = 256
 
@@ -26,7 +31,8 @@ type doubts struct {
 	loop  *loop
 
 	mu     sync.Mutex
-	held   bool // OVS is being restored: its tables say nothing yet
+	held   bool      // OVS is being restored: its tables say nothing yet
+	since  time.Time // when that was said first
 	timer  *time.Timer
 	closed bool
 	merged engine.PathsDoubted
@@ -52,12 +58,19 @@ func (d *doubts) raise(source string, ev engine.PathsDoubted) {
 	}
 }
 
-// hold keeps doubts back while OVS is being restored.
+// hold keeps doubts back while OVS is being restored. It wants to be called again and
+// again.
 func (d *doubts) hold(held bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.held = held
-	if !held && d.any && d.timer == nil && !d.closed {
+	switch {
+	case !held:
+		d.since = time.Time{}
+	case d.since.IsZero():
+		d.since = time.Now()
+	}
+	d.held = held && time.Since(d.since) < holdFor
+	if !d.held && d.any && d.timer == nil && !d.closed {
 		d.tell()
 	}
 }
