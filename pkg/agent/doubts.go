@@ -122,10 +122,11 @@ func union(a, b engine.PathsDoubted) engine.PathsDoubted {
 	return u
 }
 
-func mergePorts(a, b []flows.PortID) []flows.PortID {
-	merged := make([]flows.PortID, 0, max(len(a), len(b)))
-	seen := make(map[flows.PortID]bool, len(a)+len(b))
-	for _, list := range [][]flows.PortID{a, b} {
+// mergePorts returns what is in any of the lists; it is never nil.
+func mergePorts(lists ...[]flows.PortID) []flows.PortID {
+	merged := []flows.PortID{}
+	seen := make(map[flows.PortID]bool)
+	for _, list := range lists {
 		for _, id := range list {
 			if !seen[id] {
 				seen[id] = true

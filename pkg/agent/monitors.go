@@ -75,20 +75,23 @@ func (m *monitors) start(ctx context.Context, bridge string) *bridgeMonitor {
 func (m *monitors) look() {
 	due := time.Since(m.confirmed) >= m.confirm
 	blindly := time.Since(m.blinded) >= time.Second
-	var ports, blind []flows.PortID
+	var ports, blind [][]flows.PortID
 	var errs []error
-	for _, b := range m.running {
-		facts := b.facts()
+	for _, facts := range m.bridges() {
+		b := m.running[facts.name]
+		if b == nil {
+			continue // for a moment
+		}
 		watching, since, err := b.get()
 		switch {
 		case watching:
-			ports = mergePorts(ports, facts.ports)
+			ports = append(ports, facts.ports)
 			continue
 		case err != nil:
-			errs = append(errs, fmt.Errorf("bridge %s: %w", b.name, err))
+			errs = append(errs, fmt.Errorf("bridge %s: %w", facts.name, err))
 		}
-		if _, refused := errors.AsType[*openflow.Refusal](err); refused || time.Since(since) > m.grace {
-			blind = mergePorts(blind, facts.ports)
+		if !away(err) || time.Since(since) > m.grace {
+			blind = append(blind, facts.ports)
 		}
 	}
 	if len(errs) > 0 {
@@ -98,7 +101,7 @@ func (m *monitors) look() {
 	}
 	switch {
 	case due:
-		m.raise("interval", mergePorts(ports, blind))
+		m.raise("interval", append(ports, blind...))
 	case blindly:
 		m.raise("no-monitor", blind)
 	}
@@ -110,8 +113,15 @@ func (m *monitors) look() {
 	}
 }
 
-func (m *monitors) raise(source string, ports []flows.PortID) {
-	if len(ports) > 0 {
+// away reports whether OVS may be away, or hang, where a bridge is not watched: then it
+// does not take changes either. In all other cases it may change and we do not hear of it.
+func away(err error) bool {
+	return err == nil || errors.Is(err, openflow.ErrNotRunning) || errors.Is(err, openflow.ErrClosed) ||
+		errors.Is(err, openflow.ErrSilent)
+}
+
+func (m *monitors) raise(source string, lists [][]flows.PortID) {
+	if ports := mergePorts(lists...); len(ports) > 0 {
 		m.doubts.raise(source, engine.PathsDoubted{Ports: ports})
 	}
 }
@@ -135,12 +145,13 @@ func (b *bridgeMonitor) stop() {
 	<-b.ended
 }
 
-// facts returns the bridge as it is now: a port that a session can be on is among its
-// ports before that session is.
+// facts returns what is known of the bridge now: the engine may have had sessions on a
+// new port, or on one that has another id since it was changed, for longer than the
+// monitors were looked at.
 func (b *bridgeMonitor) facts() bridgeFacts {
-	for _, f := range b.bridges() {
-		if f.name == b.name {
-			return f
+	for _, facts := range b.bridges() {
+		if facts.name == b.name {
+			return facts
 		}
 	}
 	return bridgeFacts{name: b.name}
@@ -157,13 +168,10 @@ func (b *bridgeMonitor) Watching(openflow.Version) {
 	b.mu.Lock()
 	b.watching, b.since, b.err = true, time.Now(), nil
 	b.mu.Unlock()
-	if ports := b.facts().ports; len(ports) > 0 {
-		b.doubts.raise("openflow-connected", engine.PathsDoubted{Ports: ports})
-	}
+	b.doubts.raise("openflow-connected", engine.PathsDoubted{Ports: b.facts().ports})
 }
 
-// Lost implements openflow.Handler. That OVS is away changes nothing: nobody else
-// changes its datapath.
+// Lost implements openflow.Handler.
 func (b *bridgeMonitor) Lost(reason error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

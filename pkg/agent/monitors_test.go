@@ -1,10 +1,7 @@
 package agent
 
 import (
-	"errors"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/openflow"
@@ -50,42 +47,4 @@ func TestDoubtOf(t *testing.T) {
 	if many, _ := doubtOf(facts, make([]openflow.Change, 2*maxMatches)); many.Matches != nil {
 		t.Error("more matches than are bounded")
 	}
-}
-
-// A bridge that does not tell its changes is doubted each second while OVS lives, and
-// when OVS is away for longer than the grace.
-func TestBlindMonitors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		told, d := newTold()
-		defer d.close()
-		facts := func() []bridgeFacts { return []bridgeFacts{{name: "br0", ports: []flows.PortID{1}}} }
-		b := &bridgeMonitor{name: "br0", bridges: facts, doubts: d, since: time.Now()}
-		m := &monitors{bridges: facts, doubts: d, confirm: 10 * time.Second, grace: time.Minute,
-			health: newComponent("openflow", silent), running: map[string]*bridgeMonitor{"br0": b}}
-		doubted := func(span time.Duration) (n int) {
-			for end := time.Now().Add(span); time.Now().Before(end); time.Sleep(monitorsEvery) {
-				m.look()
-				synctest.Wait()
-				n += len(told.doubts())
-			}
-			return n
-		}
-		m.confirmed = time.Now()
-		b.Watching(openflow.OpenFlow14)
-		if n := doubted(20 * time.Second); n != 2 {
-			t.Errorf("watching: %d doubts in 20 s, want that of the connection and one of the interval", n)
-		}
-		b.Lost(errors.New("no such file"))
-		if n := doubted(50 * time.Second); n != 0 {
-			t.Errorf("away: %d doubts within the grace", n)
-		}
-		if n := doubted(30 * time.Second); n < 15 {
-			t.Errorf("away for too long: %d doubts in 20 s", n)
-		}
-		b.Watching(openflow.OpenFlow14)
-		b.Lost(&openflow.Refusal{})
-		if n := doubted(20 * time.Second); n < 15 {
-			t.Errorf("refused: %d doubts in 20 s", n)
-		}
-	})
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -18,13 +19,14 @@ var appliedLater = []time.Duration{300 * time.Millisecond, time.Second}
 type rowDoubts struct {
 	doubts    *doubts
 	before    *ovsdb.Snapshot
+	bridges   []bridgeFacts  // as they were then
 	unapplied []flows.PortID // of bridges that changed since cur_cfg did
 }
 
 // compare looks for what is different from the snapshot before.
 func (r *rowDoubts) compare(s *ovsdb.Snapshot, bridges []bridgeFacts) {
-	before := r.before
-	r.before = s
+	before, was := r.before, r.bridges
+	r.before, r.bridges = s, bridges
 	if before == nil || !s.Connected {
 		return
 	}
@@ -41,12 +43,15 @@ func (r *rowDoubts) compare(s *ovsdb.Snapshot, bridges []bridgeFacts) {
 			}
 		}
 	}
-	var ports []flows.PortID
-	for _, b := range bridges {
+	// Packets that came through a bridge that is gone, or is not joined to theirs any
+	// more, go another way too.
+	var lists [][]flows.PortID
+	for _, b := range slices.Concat(was, bridges) {
 		if touched[b.name] {
-			ports = mergePorts(ports, b.ports)
+			lists = append(lists, b.ports)
 		}
 	}
+	ports := mergePorts(lists...)
 	if len(ports) > 0 {
 		r.raise(ports)
 		for _, after := range appliedLater {
