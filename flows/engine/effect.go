@@ -14,7 +14,7 @@ type Resolve struct {
 	Session flows.SessionID
 	Op      uint64
 	Entry   flows.EntryKey
-	States  []flows.ZoneState // of all entries with the tuple of Entry, in either orientation
+	States  []flows.ZoneState // of all entries with the tuple of Entry, in either orientation, that are not closing
 }
 
 // Validate asks whether OVS would do with packets of a session what its rules do;

@@ -47,11 +47,9 @@ func (m *monitors) follow(ctx context.Context, bridges []bridgeFacts) {
 	wanted := make(map[string]bool, len(bridges))
 	for _, b := range bridges {
 		wanted[b.name] = true
-		if known := m.running[b.name]; known != nil {
-			known.set(b)
-			continue
+		if m.running[b.name] == nil {
+			m.running[b.name] = m.start(ctx, b.name)
 		}
-		m.running[b.name] = m.start(ctx, b)
 	}
 	for name, b := range m.running {
 		if !wanted[name] {
@@ -61,12 +59,12 @@ func (m *monitors) follow(ctx context.Context, bridges []bridgeFacts) {
 	}
 }
 
-func (m *monitors) start(ctx context.Context, b bridgeFacts) *bridgeMonitor {
+func (m *monitors) start(ctx context.Context, bridge string) *bridgeMonitor {
 	ctx, cancel := context.WithCancel(ctx)
-	w := &bridgeMonitor{facts: b, doubts: m.doubts, since: time.Now(), cancel: cancel, ended: make(chan struct{})}
+	w := &bridgeMonitor{name: bridge, bridges: m.bridges, doubts: m.doubts, since: time.Now(), cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(w.ended)
-		_ = openflow.Follow(ctx, openflow.Config{Socket: openflow.SocketPath(m.rundir, b.name)}, w)
+		_ = openflow.Follow(ctx, openflow.Config{Socket: openflow.SocketPath(m.rundir, bridge)}, w)
 	}()
 	return w
 }
@@ -80,13 +78,14 @@ func (m *monitors) look() {
 	var ports, blind []flows.PortID
 	var errs []error
 	for _, b := range m.running {
-		facts, watching, since, err := b.get()
+		facts := b.facts()
+		watching, since, err := b.get()
 		switch {
 		case watching:
 			ports = mergePorts(ports, facts.ports)
 			continue
 		case err != nil:
-			errs = append(errs, fmt.Errorf("bridge %s: %w", facts.name, err))
+			errs = append(errs, fmt.Errorf("bridge %s: %w", b.name, err))
 		}
 		if _, refused := errors.AsType[*openflow.Refusal](err); refused || time.Since(since) > m.grace {
 			blind = mergePorts(blind, facts.ports)
@@ -119,12 +118,13 @@ func (m *monitors) raise(source string, ports []flows.PortID) {
 
 // bridgeMonitor turns changes of one bridge into doubts.
 type bridgeMonitor struct {
-	doubts *doubts
-	cancel context.CancelFunc
-	ended  chan struct{}
+	name    string
+	bridges func() []bridgeFacts
+	doubts  *doubts
+	cancel  context.CancelFunc
+	ended   chan struct{}
 
 	mu       sync.Mutex
-	facts    bridgeFacts
 	watching bool
 	since    time.Time // of watching, or of not
 	err      error     // why not
@@ -135,25 +135,31 @@ func (b *bridgeMonitor) stop() {
 	<-b.ended
 }
 
-func (b *bridgeMonitor) set(facts bridgeFacts) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.facts = facts
+// facts returns the bridge as it is now: a port that a session can be on is among its
+// ports before that session is.
+func (b *bridgeMonitor) facts() bridgeFacts {
+	for _, f := range b.bridges() {
+		if f.name == b.name {
+			return f
+		}
+	}
+	return bridgeFacts{name: b.name}
 }
 
-func (b *bridgeMonitor) get() (facts bridgeFacts, watching bool, since time.Time, err error) {
+func (b *bridgeMonitor) get() (watching bool, since time.Time, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.facts, b.watching, b.since, b.err
+	return b.watching, b.since, b.err
 }
 
 // Watching implements openflow.Handler: what happened before is not known.
 func (b *bridgeMonitor) Watching(openflow.Version) {
 	b.mu.Lock()
 	b.watching, b.since, b.err = true, time.Now(), nil
-	ports := b.facts.ports
 	b.mu.Unlock()
-	b.doubts.raise("openflow-connected", engine.PathsDoubted{Ports: ports})
+	if ports := b.facts().ports; len(ports) > 0 {
+		b.doubts.raise("openflow-connected", engine.PathsDoubted{Ports: ports})
+	}
 }
 
 // Lost implements openflow.Handler. That OVS is away changes nothing: nobody else
@@ -169,7 +175,7 @@ func (b *bridgeMonitor) Lost(reason error) {
 
 // Changed implements openflow.Handler.
 func (b *bridgeMonitor) Changed(changes []openflow.Change) {
-	facts, _, _, _ := b.get()
+	facts := b.facts()
 	ev, touching := doubtOf(facts, changes)
 	if touching && len(facts.ports) > 0 {
 		b.doubts.raise("openflow", ev)

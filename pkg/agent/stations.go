@@ -84,7 +84,9 @@ func (s *stations) lookAt(ctx context.Context, b bridgeFacts, known *bridgeStati
 	if err != nil {
 		return err
 	}
-	if known.table != nil {
+	if known.table == nil {
+		s.raise(b, nil) // what happened before is not known
+	} else {
 		s.compare(b, known.table, table)
 	}
 	known.stats, known.table = stats, table
@@ -107,7 +109,13 @@ func (s *stations) compare(b bridgeFacts, before, after *ofproto.Table) {
 	if len(matches) > maxMatches {
 		matches = nil
 	}
-	s.doubts.raise("fdb", engine.PathsDoubted{Ports: b.ports, Matches: matches})
+	s.raise(b, matches)
+}
+
+func (s *stations) raise(b bridgeFacts, matches []flows.PacketMatch) {
+	if len(b.ports) > 0 {
+		s.doubts.raise("fdb", engine.PathsDoubted{Ports: b.ports, Matches: matches})
+	}
 }
 
 var exactMAC = flows.MAC{255, 255, 255, 255, 255, 255}

@@ -172,6 +172,20 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
+// TestUnknownIndexed: flows are found too by what is usually known and here is not.
+func TestUnknownIndexed(t *testing.T) {
+	icmp := NewPacket(7, flows.Path{}, tuple(t, "icmp,10.0.0.1,10.0.0.2"))
+	any := Flow{Match: match(map[Field]uint64{RecircID: 0, InPort: 7}), Actions: []Action{Output{3}}}
+	echo := Flow{Match: match(map[Field]uint64{RecircID: 0, InPort: 7, IPProto: 1, TPSrc: 8}), Actions: []Action{Output{4}}}
+	table := NewTable([]Flow{any, echo})
+	if _, err := table.Lookup(&icmp); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "depends on tp_src") {
+		t.Error(err)
+	}
+	if _, err := table.Lookup(&Packet{}); !errors.Is(err, ErrUnknown) {
+		t.Error(err)
+	}
+}
+
 // endless is a chain without a circle that is too long.
 func endless() []Flow {
 	var all [][]Action
