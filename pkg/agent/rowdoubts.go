@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"reflect"
 	"slices"
 	"time"
 
@@ -32,6 +33,9 @@ func (r *rowDoubts) compare(s *ovsdb.Snapshot, bridges []bridgeFacts) {
 	}
 	touched := make(map[string]bool)
 	for _, c := range ovsdb.Diff(before, s) {
+		if c.Kind == ovsdb.BridgeChanged && forwardAlike(*c.OldBridge, *c.NewBridge) {
+			continue
+		}
 		for _, b := range []*ovsdb.Bridge{c.OldBridge, c.NewBridge} {
 			if b != nil {
 				touched[b.Name] = true
@@ -63,6 +67,13 @@ func (r *rowDoubts) compare(s *ovsdb.Snapshot, bridges []bridgeFacts) {
 		r.raise(r.unapplied)
 		r.unapplied = nil
 	}
+}
+
+// forwardAlike reports whether a bridge has changed in nothing but the id of its
+// datapath, which a restarted ovsdb-server does not know until ovs-vswitchd tells it.
+func forwardAlike(a, b ovsdb.Bridge) bool {
+	a.DatapathID = b.DatapathID
+	return reflect.DeepEqual(a, b)
 }
 
 func (r *rowDoubts) raise(ports []flows.PortID) {
