@@ -164,6 +164,13 @@ func TestUnknown(t *testing.T) {
 			t.Errorf("%s: %v, want %q", test.name, err, test.want)
 		}
 	}
+	// whatever its TTL, the next packet meets an action that no rule has, or no flow
+	ttl.Actions = []Action{Unsupported{flows.UnsupportedRouted, "set(ipv4(ttl=63))"}, Output{3}}
+	var r *Refusal
+	if _, err := Compose(NewTable([]Flow{ttl}), tcpPacket(t), conn); !errors.As(err, &r) || r.Reason != flows.UnsupportedRouted {
+		t.Errorf("dec_ttl: %v", err)
+	}
+	ttl.Actions = []Action{Output{3}}
 	// overlaps that do the same are no matter, nor is what no packet of ours has
 	ttl.Match.SetUint(TCPFlags, 2, 2)
 	same := Flow{Match: match(map[Field]uint64{RecircID: 0, IPTOS: 4}), Actions: []Action{Output{3}}}

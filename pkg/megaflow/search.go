@@ -58,6 +58,8 @@ func (s *search) answer() (*Flow, error) {
 	switch {
 	case s.sure != nil && !s.split:
 		return s.sure, nil
+	case s.doubt != nil && !s.split && s.refusal() != nil:
+		return nil, s.refusal()
 	case s.doubt != nil:
 		return nil, unknown(s.why(s.doubt))
 	case s.split:
@@ -66,6 +68,17 @@ func (s *search) answer() (*Flow, error) {
 		return nil, unknown(fmt.Sprintf("no flow with recirc_id(%#x),in_port(%d) matches",
 			s.p.Key.Uint(RecircID), s.p.Key.Uint(InPort)))
 	}
+}
+
+// refusal names what stands in the way of a rule in all that can match, as dec_ttl
+// does where OVS looked at the TTL for its sake; nil: nothing.
+func (s *search) refusal() error {
+	for _, a := range s.first.Actions {
+		if u, ok := a.(Unsupported); ok {
+			return &Refusal{u.Reason, u.Name}
+		}
+	}
+	return nil
 }
 
 // why says what the match of a flow depends on.
