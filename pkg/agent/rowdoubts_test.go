@@ -1,43 +1,13 @@
 package agent
 
 import (
-<<<<<<< HEAD
-	"testing"
-
-	"github.com/flowshunt/flowshunt/flows"
-	"github.com/flowshunt/flowshunt/flows/engine"
-	"github.com/flowshunt/flowshunt/ovsdb"
-)
-
-// What a restarted database has forgotten is no doubt; what a bridge does is.
-func TestRowDoubts(t *testing.T) {
-	l := newLoop(newClock(), engine.New(engine.DefaultConfig()), nil)
-	d := newDoubts(&patch{}, l)
-	defer d.close()
-	r := rowDoubts{doubts: d}
-	bridges := []bridgeFacts{{name: "br0", ports: []flows.PortID{1}}}
-	was := ovsdb.Bridge{Name: "br0", DatapathID: "00005a0c00c8ac4e"}
-	forgot := was
-	forgot.DatapathID = ""
-	opened := forgot
-	opened.FailMode = "standalone"
-	for i, b := range []ovsdb.Bridge{was, forgot, was, forgot, opened} {
-		r.compare(&ovsdb.Snapshot{Connected: true, Bridges: []ovsdb.Bridge{b}}, bridges)
-		want := uint64(0)
-		if i == 4 {
-			want = 1
-		}
-		if n := d.counts()["ovsdb"]; n != want {
-			t.Errorf("snapshot %d: %d doubts, want %d", i, n, want)
-		}
-	}
-=======
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/flows/engine"
 	"github.com/flowshunt/flowshunt/ovsdb"
 	"github.com/flowshunt/flowshunt/pkg/path"
 )
@@ -111,5 +81,28 @@ func TestBridgesOf(t *testing.T) {
 	if b := got[1]; b.ageing != time.Minute || len(b.byPort) != 1 || b.byPort[5] != 1 {
 		t.Errorf("%+v", b)
 	}
->>>>>>> main
+}
+
+// What a restarted database has forgotten is no doubt; what a bridge does is.
+func TestForgottenIsNoDoubt(t *testing.T) {
+	l := newLoop(newClock(), engine.New(engine.DefaultConfig()), nil)
+	d := newDoubts(&patch{}, l, time.Minute)
+	defer d.close()
+	r := rowDoubts{doubts: d}
+	bridges := []bridgeFacts{{name: "br0", ports: []flows.PortID{1}}}
+	was := ovsdb.Bridge{Name: "br0", DatapathID: "00005a0c00c8ac4e"}
+	forgot := was
+	forgot.DatapathID = ""
+	opened := forgot
+	opened.FailMode = "standalone"
+	for i, b := range []ovsdb.Bridge{was, forgot, was, forgot, opened} {
+		r.compare(&ovsdb.Snapshot{Connected: true, Bridges: []ovsdb.Bridge{b}}, bridges)
+		want := uint64(0)
+		if i == 4 {
+			want = 1
+		}
+		if n := d.counts()["ovsdb"]; n != want {
+			t.Errorf("snapshot %d: %d doubts, want %d", i, n, want)
+		}
+	}
 }
