@@ -63,7 +63,7 @@ func (m *adopting) foreignersStand() {
 }
 
 // rulesOf are the rules of the connections with a source port, by where they stand.
-func rulesOf(w *harness.World, sport uint16) map[string]harness.Filter {
+func filtersOf(w *harness.World, sport uint16) map[string]harness.Filter {
 	w.T.Helper()
 	rules := make(map[string]harness.Filter)
 	for _, r := range ourRules(w) {
@@ -87,7 +87,7 @@ type ovsSaw = map[string]uint64
 
 func newUnseen(r *running, c connection) *unseen {
 	r.w.T.Helper()
-	u := &unseen{running: r, connection: c, rules: rulesOf(r.w.World, c.SrcPort), packets: r.w.Entry(r.filter...).Packets()}
+	u := &unseen{running: r, connection: c, rules: filtersOf(r.w.World, c.SrcPort), packets: r.w.Entry(r.filter...).Packets()}
 	u.ovs = u.seen()
 	if len(u.rules) != 2 {
 		r.w.T.Fatalf("%s: rules %v", r.flow.tuple, u.rules)
@@ -107,9 +107,9 @@ func (u *unseen) seen() [2]ovsSaw {
 // moves waits until a megabyte more has passed by.
 func (u *unseen) moves() {
 	u.w.T.Helper()
-	start := bytesOf(rulesOf(u.w.World, u.SrcPort))
+	start := bytesOf(filtersOf(u.w.World, u.SrcPort))
 	harness.Within(u.w.T, patience, "a megabyte more", func() error {
-		if n := bytesOf(rulesOf(u.w.World, u.SrcPort)); n < start+1e6 {
+		if n := bytesOf(filtersOf(u.w.World, u.SrcPort)); n < start+1e6 {
 			return fmt.Errorf("%d bytes, then %d", start, n)
 		}
 		return nil
@@ -131,7 +131,7 @@ func (u *unseen) check() {
 		t.Errorf("was %+v, is %+v", u.connection, now)
 	}
 	u.moves()
-	rules := rulesOf(w.World, u.SrcPort)
+	rules := filtersOf(w.World, u.SrcPort)
 	if was, are := slices.Sorted(maps.Keys(u.rules)), slices.Sorted(maps.Keys(rules)); !slices.Equal(was, are) {
 		t.Errorf("rules were\n%q, are\n%q", was, are)
 	}
@@ -212,7 +212,7 @@ func TestAdoptKilled(t *testing.T) {
 // deleteOne deletes one of a connection's two rules.
 func (m *adopting) deleteOne(sport uint16) {
 	m.T.Helper()
-	for _, f := range rulesOf(m.World, sport) {
+	for _, f := range filtersOf(m.World, sport) {
 		m.Run(m.T, "tc", "filter", "del", "dev", f.Dev, "ingress", "pref", fmt.Sprint(f.Pref), "protocol", f.Protocol,
 			"handle", fmt.Sprintf("%#x", f.Handle), "flower")
 		return
@@ -223,7 +223,7 @@ func (m *adopting) deleteOne(sport uint16) {
 // packets, and those with FIN too.
 func (m *adopting) duplicate(sport uint16) {
 	m.T.Helper()
-	for _, f := range rulesOf(m.World, sport) {
+	for _, f := range filtersOf(m.World, sport) {
 		if f.Dev != m.A.Rep {
 			continue
 		}

@@ -104,7 +104,7 @@ func (m *restarting) through(restart restart, sport uint16) {
 	now := offloaded(m.World, r[runs].tuple)
 	t.Logf("%s was session %s, is %s", now.Tuple, c[runs].ID, now.ID)
 	for _, sport := range append(revoked, ends) {
-		if rules := rulesOf(m.World, sport); len(rules) != 0 {
+		if rules := filtersOf(m.World, sport); len(rules) != 0 {
 			t.Errorf("port %d: %v", sport, rules)
 		}
 	}
