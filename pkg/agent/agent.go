@@ -200,7 +200,7 @@ func (a *Agent) build() {
 	}
 	a.resolver = &resolver{paths: a.paths, loop: l, todo: newQueue[engine.Resolve](), want: a.taps.want, log: a.log}
 	a.validator = &validator{paths: a.paths, loop: l, todo: newQueue[pendingValidation](),
-		within: a.cfg.Engine.ValidateWithin, health: part("ovs-vswitchd")}
+		health: part("ovs-vswitchd")}
 	if a.cfg.judge == nil {
 		a.watchers = append(a.watchers,
 			&monitors{rundir: cmp.Or(a.cfg.OVSRundir, unixctl.DefaultRundir), bridges: a.ports.bridges,

@@ -26,7 +26,6 @@ type validator struct {
 	}
 	loop   *loop
 	todo   *queue[pendingValidation]
-	within time.Duration
 	health *component
 }
 
@@ -83,7 +82,7 @@ func (v *validator) validate(ctx context.Context, p pendingValidation) (engine.V
 			return ev, true
 		}
 		v.health.failed(err)
-		if time.Since(p.since) > v.within {
+		if time.Since(p.since) > p.Within {
 			ev.Reason, ev.Detail = flows.PathDoubted, err.Error()
 			return ev, true
 		}

@@ -25,7 +25,7 @@ func TestValidator(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var away atomic.Bool
 		l := testLoop()
-		v := &validator{loop: l, todo: newQueue[pendingValidation](), within: time.Second, health: newComponent("ovs", silent),
+		v := &validator{loop: l, todo: newQueue[pendingValidation](), health: newComponent("ovs", silent),
 			paths: pathsFunc(func(v path.Validation) (path.Answer, error) {
 				switch {
 				case away.Load():
@@ -49,7 +49,7 @@ func TestValidator(t *testing.T) {
 		}
 		ask := func() {
 			for i := range 20 {
-				v.put(engine.Validate{Session: flows.SessionID(i + 1), Op: 3, Tuple: flows.Tuple{SrcPort: uint16(i)}})
+				v.put(engine.Validate{Session: flows.SessionID(i + 1), Op: 3, Within: time.Second, Tuple: flows.Tuple{SrcPort: uint16(i)}})
 			}
 		}
 		ask()

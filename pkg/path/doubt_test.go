@@ -2,6 +2,7 @@ package path
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -12,11 +13,12 @@ import (
 )
 
 // plainSwitch is a datapath with ports 1 to 3 that sends what enters at 1 to one of
-// them, and an OVS that says where it would.
+// them, and an OVS that would send it to another one.
 type plainSwitch struct {
 	flows, traces uint32        // where to
 	reading       chan struct{} // Ports waits for it; nil: it does not
 	began         chan struct{} // is told before
+	perPort       bool          // OVS looks at the source port
 	reads, asked  int
 }
 
@@ -37,9 +39,13 @@ func (s *plainSwitch) Flows(context.Context) ([]megaflow.Flow, error) {
 	return []megaflow.Flow{flowTo(s.flows)}, nil
 }
 
-func (s *plainSwitch) Trace(context.Context, ofproto.Query) (*ofproto.Trace, error) {
+func (s *plainSwitch) Trace(_ context.Context, q ofproto.Query) (*ofproto.Trace, error) {
 	s.asked++
-	return &ofproto.Trace{Stages: []megaflow.Flow{flowTo(s.traces)}, Plain: true}, nil
+	f := flowTo(s.traces)
+	if s.perPort {
+		f.Match.SetUint(megaflow.TPSrc, uint64(q.Tuple.SrcPort), 0xffff)
+	}
+	return &ofproto.Trace{Stages: []megaflow.Flow{f}, Plain: true}, nil
 }
 
 func flowTo(out uint32) megaflow.Flow {
@@ -111,5 +117,34 @@ func TestDoubtWaitsForNobody(t *testing.T) {
 	<-doubted
 	if j.numbers.known != nil {
 		t.Error("ports that were read before the doubt are kept")
+	}
+}
+
+// Traces that hold for one connection each do not pile up, and those of other stations
+// are not in the way.
+func TestChainsAreBounded(t *testing.T) {
+	s := &plainSwitch{traces: 2, perPort: true}
+	j, q := newPlainJudge(s)
+	other := q
+	other.DstMAC = macY
+	s.goes(t, j, other, 1, 12)
+	for port := range 10 * maxPerKey {
+		q.Tuple = mustTuple(t, fmt.Sprintf("tcp,10.0.0.1:%d,10.0.0.2:5201", 10000+port))
+		if _, err := j.Forward(t.Context(), q, 1); err != nil {
+			t.Fatal(err)
+		}
+		for key, chains := range j.chains.known {
+			if len(chains) > maxPerKey {
+				t.Fatalf("%d chains for %+v", len(chains), key)
+			}
+		}
+	}
+	if j.chains.size > 1+maxPerKey {
+		t.Errorf("counts %d", j.chains.size)
+	}
+	asked := s.asked
+	s.goes(t, j, other, 1, 12)
+	if s.asked != asked {
+		t.Error("the trace of other stations was forgotten")
 	}
 }
