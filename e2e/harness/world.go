@@ -29,6 +29,7 @@ func New(t testing.TB) *World {
 func On(t testing.TB, n *Node) *World {
 	t.Helper()
 	w := &World{Node: n, T: t}
+	w.checkWarnings()
 	t.Cleanup(w.clear)
 	w.reportOnFailure()
 	return w

@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/flowshunt/flowshunt/flows"
+import (
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
 
 // Effect is something to be done. Each is answered by one event that repeats
 // Session and Op. Install and Remove of one session are carried out in the order in
@@ -14,7 +18,7 @@ type Resolve struct {
 	Session flows.SessionID
 	Op      uint64
 	Entry   flows.EntryKey
-	States  []flows.ZoneState // of all entries with the tuple of Entry, in either orientation
+	States  []flows.ZoneState // of all entries with the tuple of Entry, in either orientation, that are not closing
 }
 
 // Validate asks whether OVS would do with packets of a session what its rules do;
@@ -26,6 +30,7 @@ type Validate struct {
 	Tuple   flows.Tuple // of the original direction
 	Paths   flows.Paths
 	States  []flows.ZoneState // as in Resolve
+	Within  time.Duration     // after that no answer is waited for
 }
 
 // Relax changes the TCP window checks of all entries of a session; answered by Relaxed.

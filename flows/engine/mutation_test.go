@@ -86,7 +86,11 @@ func TestMutations(t *testing.T) {
 	for _, m := range mutations {
 		t.Run(fmt.Sprintf("promise %d/%s", m.promise, m.what), func(t *testing.T) {
 			t.Parallel()
-			out, err := runMutated(t, m.file, m.old, m.new_)
+			out, err := "", error(nil)
+			// What is rare need not happen in each world.
+			for seed := 1; err == nil && seed <= 31; seed += 10 {
+				out, err = runMutated(t, m.file, m.old, m.new_, seed)
+			}
 			if err == nil {
 				t.Fatal("the simulation did not notice")
 			}
@@ -97,7 +101,7 @@ func TestMutations(t *testing.T) {
 	}
 }
 
-func runMutated(t *testing.T, file, old, replacement string) (string, error) {
+func runMutated(t *testing.T, file, old, replacement string, seed int) (string, error) {
 	t.Helper()
 	source, err := os.ReadFile(file)
 	if err != nil {
@@ -123,7 +127,7 @@ func runMutated(t *testing.T, file, old, replacement string) (string, error) {
 	if err := os.WriteFile(list, overlay, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("go", "test", "-count=1", "-vet=off", "-failfast", "-run=^TestSimulation$", "-overlay="+list, ".", "-seed=1", "-steps=60000")
+	cmd := exec.Command("go", "test", "-count=1", "-vet=off", "-failfast", "-ldflags=-s -w", "-run=^TestSimulation$", "-overlay="+list, ".", fmt.Sprintf("-seed=%d", seed), "-steps=60000")
 	cmd.Env = append(os.Environ(), "FLOWSHUNT_MUTATED=1")
 	out, err := cmd.CombinedOutput()
 	return string(out), err

@@ -36,7 +36,8 @@ const dropBit = 0x40
 
 // route composes what OVS does, given what it sees of the connection in its zones.
 func (w *world) route(c *conn, states []flows.ZoneState) route {
-	r := route{paths: c.paths()}
+	base := c.paths()
+	r := route{paths: base}
 	if c.zoned {
 		r.zones = c.zones
 	}
@@ -46,7 +47,7 @@ func (w *world) route(c *conn, states []flows.ZoneState) route {
 			t.DstPort ^= 0x8000
 		}
 		for _, f := range w.pipeline {
-			if f.match.Has(c.paths()[d], t) {
+			if f.match.Has(base[d], t) {
 				f.apply(&r, d)
 				break
 			}
@@ -249,151 +250,5 @@ func (w *world) remark(c *conn) {
 		k.Mark ^= dropBit
 	default:
 		k.Labels[1] ^= dropBit
-	}
-}
-
-// checkPaths is the part of promise 1 about paths: rules that do something else than
-// OVS leave within the bound, whenever they came.
-func (l *ledger) checkPaths(w *world) {
-	bound := w.cfg.ValidateWithin + slowest + 3*turn
-	if w.faults {
-		bound += 8 * slowest // failed removals are repeated
-	}
-	for id, h := range w.rules {
-		if h.conn == nil || h.conn.gone(w) {
-			continue
-		}
-		if since := h.wrongSince(); since > 0 && w.now.Sub(w.since(h, since)) > bound {
-			l.fail(1, "session %v: its path is another one since %v", id, w.now.Sub(since))
-		}
-	}
-}
-
-// checkLifetime is the part of promise 1 about what no event told.
-func (l *ledger) checkLifetime(w *world) {
-	for id, h := range w.rules {
-		if age := w.now.Sub(w.since(h, h.since)); age > w.cfg.MaxLifetime+w.reaction() {
-			l.fail(1, "session %v has rules since %v", id, age)
-		}
-	}
-}
-
-// running starts an agent when it is time.
-func (w *world) running() bool {
-	if !w.up && w.now >= w.startAt {
-		w.start()
-	}
-	return w.up
-}
-
-// crash ends the agent at once: nothing that it ordered and that was not begun happens
-// any more. Sometimes it is replaced in an orderly way.
-func (w *world) crash() {
-	if w.chance(0.3) {
-		for _, j := range w.jobs {
-			w.run(j)
-		}
-	}
-	w.up, w.jobs = false, nil
-	if c := w.affected(w.conns[0]); w.chance(0.5) {
-		w.replace(c)
-	}
-	w.total.add(w.engine.Counts())
-	w.startAt = w.now.Add(time.Duration(w.rng.IntN(60)) * turn)
-}
-
-// replace is a connection that ends and is followed at once by one with the same tuple.
-func (w *world) replace(c *conn) {
-	w.destroy(c)
-	next := &conn{tuple: c.tuple, ports: c.ports, zones: c.zones, zoned: c.zoned, pps: c.pps, plain: c.plain}
-	for _, zone := range c.zones {
-		w.addEntry(next, zone, c.tuple, [2]uint8{0x23, 0x23})
-	}
-	w.conns = append(w.conns, next)
-}
-
-// twins reports whether a connection with rules has the tuple of another one.
-func (w *world) twins() bool {
-	for _, h := range w.rules {
-		for _, c := range w.conns {
-			if h.conn != nil && c != h.conn && c.tuple == h.tuple && !h.conn.gone(w) && !c.gone(w) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// start begins anew with what is there.
-func (w *world) start() {
-	w.agents++
-	cfg := w.cfg
-	cfg.FirstSession = flows.SessionID(w.rng.IntN(1000))
-	w.engine, w.up, w.seen = New(cfg), true, newLedger()
-	w.events, w.dumping, w.dumpAt = nil, nil, w.now.Add(2500*time.Millisecond)
-	w.reportPorts()
-	ev := EntriesRead{At: w.now}
-	for _, k := range w.entriesInOrder() {
-		if k.finished && !k.TCP.State.Closing() { // reopened: who was not there cannot know
-			if k.finished = false; k.Mark&0x21 == 0 {
-				k.badSince = 0
-			}
-		}
-		ev.Entries = append(ev.Entries, k.report(w.now))
-	}
-	w.events = append(w.events, ev, DumpDone{Began: w.now, Complete: true})
-	w.findAt = w.now.Add(time.Duration(w.rng.IntN(4)) * turn)
-}
-
-// find tells a new agent of the rules.
-func (w *world) find() {
-	if w.findAt == 0 || w.now < w.findAt {
-		return
-	}
-	w.findAt, w.upAt = 0, w.now
-	var ev RulesFound
-	for id, h := range w.rules {
-		w.attribute(h)
-		ev.Sessions = append(ev.Sessions, FoundSession{ID: id, Tuple: h.tuple, Paths: h.paths, Count: h.count})
-	}
-	slices.SortFunc(ev.Sessions, func(a, b FoundSession) int { return int(a.ID) - int(b.ID) })
-	w.events = append(w.events, ev)
-}
-
-// adopted reports whether rules are of an earlier agent.
-func (w *world) adopted(h *hardware) bool { return h.since < w.upAt }
-
-// since returns when something about rules began that the present agent must have
-// come to know: not before it had the time to look at those that it found.
-func (w *world) since(h *hardware, at flows.Instant) flows.Instant {
-	if w.adopted(h) {
-		return max(at, w.upAt.Add(adoptWithin))
-	}
-	return at
-}
-
-// checkOnce is the part of promise 5 about restarts: no connection has rules twice.
-func (l *ledger) checkOnce(w *world) {
-	of := make(map[*conn]flows.SessionID)
-	for id, h := range w.rules {
-		if other := of[h.conn]; h.conn != nil && other != 0 {
-			l.fail(5, "%v has the rules of two sessions, %v and %v", h.tuple, id, other)
-		}
-		of[h.conn] = id
-	}
-}
-
-// checkAttributed is the part of promise 1 about whose entries are looked at.
-func (l *ledger) checkAttributed(w *world) {
-	for id, h := range w.rules {
-		s := w.engine.sessions[id]
-		if s == nil || s.nominal || h.conn == nil {
-			continue
-		}
-		for _, e := range s.entries {
-			if k := w.entries[e.key]; k != nil && k.conn != h.conn && s.state == Offloaded {
-				l.fail(1, "session %v is judged by %v, which is another connection's", id, e.key)
-			}
-		}
 	}
 }

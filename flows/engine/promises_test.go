@@ -250,16 +250,18 @@ func (l *ledger) checkUseful(w *world) {
 // checkRelaxed is the part of promise 6 about TCP's window checks.
 func (l *ledger) checkRelaxed(w *world) {
 	for id, h := range w.rules {
-		if h.conn == nil || h.conn.wrongPath || h.conn.tuple.Proto != flows.TCP || w.now.Sub(w.since(h, h.since)) < w.reaction() {
+		if h.conn == nil || h.conn.wrongPath || h.conn.tuple.Proto != flows.TCP {
 			continue
 		}
+		age := w.now.Sub(w.since(h, h.since))
 		for _, key := range h.keys {
 			k := w.entries[key]
-			if k == nil {
-				continue
-			}
-			if !k.liberal || k.maxAck > 0 && w.now.Sub(w.since(h, k.maxAck)) > w.reaction() {
-				l.fail(6, "session %v: %v would refuse a RST: liberal %v, MAXACK_SET for %v", id, key, k.liberal, w.now.Sub(k.maxAck))
+			switch {
+			case k == nil:
+			case !k.liberal && age > w.reaction()-w.cfg.ReadInterval:
+				l.fail(6, "session %v: %v would refuse what is in no window", id, key)
+			case k.maxAck > 0 && age > w.reaction() && w.now.Sub(w.since(h, k.maxAck)) > w.reaction():
+				l.fail(6, "session %v: %v would refuse a RST: MAXACK_SET for %v", id, key, w.now.Sub(k.maxAck))
 			}
 		}
 	}

@@ -51,7 +51,8 @@ func (g *Engine) orderValidate(s *session) {
 	s.doubt.asked = true
 	s.doubt.op++
 	g.validating++
-	g.emit(Validate{Session: s.id, Op: s.doubt.op, Tuple: s.tuple, Paths: s.paths, States: g.states(s.tuple)})
+	g.emit(Validate{Session: s.id, Op: s.doubt.op, Tuple: s.tuple, Paths: s.paths, States: g.states(s.tuple),
+		Within: g.validateWithin(s)})
 }
 
 // deadline returns when a session that is in doubt must have been confirmed.

@@ -33,6 +33,7 @@ type world struct {
 	planned  []flowRule    // and will
 	up       bool          // an agent runs
 	agents   int           // started after the first
+	quiet    bool          // nothing happens but traffic
 	restless bool          // OVS is reprogrammed, and agents are killed
 	ending   bool          // it was told to stop
 	total    totals        // of agents that are no more
@@ -72,6 +73,7 @@ type kernelEntry struct {
 }
 
 type hardware struct {
+	id    flows.SessionID
 	conn  *conn
 	tuple flows.Tuple
 	paths flows.Paths
@@ -112,7 +114,9 @@ func (w *world) chance(p float64) bool { return w.rng.Float64() < p }
 // step lets one turn of time pass, and returns the effects that were ordered.
 func (w *world) step() []Effect {
 	w.now = w.now.Add(turn)
-	w.happen()
+	if !w.quiet {
+		w.happen()
+	}
 	w.traffic()
 	w.expire()
 	w.execute()
@@ -234,7 +238,7 @@ func (w *world) relax(e Relax, fails bool) error {
 }
 
 func (w *world) install(e Install) {
-	h := &hardware{since: w.now, tuple: e.Tuples[flows.Orig], paths: e.Paths}
+	h := &hardware{id: e.Session, since: w.now, tuple: e.Tuples[flows.Orig], paths: e.Paths}
 	w.attribute(h)
 	w.rules[e.Session] = h
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
+	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
 )
 
 // adoptWait is how long what an earlier agent left may stand unjudged, because ports
@@ -22,26 +24,33 @@ func (a *Agent) takeOver(ctx context.Context) error {
 	}
 	var err error
 	for range sweepAttempts { // devices come and go under it
-		var strays int
-		a.found, strays, err = a.eswitch.Adopt(ctx)
-		if strays > 0 {
-			a.log.Warn("removed rules that an earlier agent left half done", "rules", strays)
-		}
-		if err == nil {
+		if err = a.takeRules(ctx); err == nil {
 			break
 		}
 	}
-	if err != nil {
+	return err
+}
+
+// takeRules removes what other preferences have first: ranges of preferences can
+// overlap, and what it removes must not be adopted before.
+func (a *Agent) takeRules(ctx context.Context) error {
+	if err := a.sweepOthers(ctx); err != nil {
 		return err
 	}
-	return a.sweepOthers(ctx)
+	var strays int
+	var err error
+	a.found, strays, err = a.eswitch.Adopt(ctx)
+	if strays > 0 {
+		a.log.Warn("removed rules that an earlier agent left half done", "rules", strays)
+	}
+	return err
 }
 
 // adopt hands what was found to the engine, once that knows the ports and connections
 // by which it is judged. It installs nothing before.
 func (a *Agent) adopt(ctx context.Context) error {
 	began := time.Now()
-	for a.ports.now.Load() == nil || !a.dumper.whole.Load() {
+	for !a.ports.told.Load() || !a.dumper.whole.Load() {
 		pause(ctx, tick)
 		if ctx.Err() != nil {
 			return nil
@@ -93,6 +102,9 @@ func (a *Agent) sweepOthers(ctx context.Context) error {
 		return err
 	}
 	for _, preference := range others {
+		if preference == cmp.Or(a.cfg.Preference, flower.DefaultPreference) {
+			continue
+		}
 		n, err := sweepAt(ctx, preference)
 		if n > 0 {
 			a.log.Warn("removed rules that an agent with another preference left", "rules", n)

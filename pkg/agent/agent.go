@@ -62,6 +62,7 @@ type Agent struct {
 	rules     *rules
 	counter   *counter
 	vanished  *vanished
+	settings  *settings
 	parts     []*component
 	readiness readiness
 	metering  *metering // nil: nobody asked for metrics
@@ -181,7 +182,7 @@ func (a *Agent) build() {
 	if a.judge = a.cfg.judge; a.judge == nil {
 		a.judge = path.NewJudge(path.JudgeConfig{Datapath: &a.datapath, Tracer: &ofproto.Tracer{Caller: vswitchd}})
 	}
-	a.doubts = newDoubts(a.judge, l)
+	a.doubts = newDoubts(a.judge, l, a.cfg.OVSGrace)
 	a.paths = path.NewResolver(path.Config{
 		Judge: a.judge, Wires: a.cfg.Wires, Selected: a.cfg.Selected,
 		Found: func(t flows.Tuple) { l.hint(engine.Sighted{Tuple: t}) },
@@ -199,7 +200,7 @@ func (a *Agent) build() {
 	}
 	a.resolver = &resolver{paths: a.paths, loop: l, todo: newQueue[engine.Resolve](), want: a.taps.want, log: a.log}
 	a.validator = &validator{paths: a.paths, loop: l, todo: newQueue[pendingValidation](),
-		within: a.cfg.Engine.ValidateWithin, health: part("ovs-vswitchd")}
+		health: part("ovs-vswitchd")}
 	if a.cfg.judge == nil {
 		a.watchers = append(a.watchers,
 			&monitors{rundir: cmp.Or(a.cfg.OVSRundir, unixctl.DefaultRundir), bridges: a.ports.bridges,
@@ -210,6 +211,7 @@ func (a *Agent) build() {
 	a.rules = newRules(a.eswitch, a.ports.ifindex, l, eswitchHealth, a.log)
 	a.counter = &counter{eswitch: a.eswitch, loop: l, interval: a.cfg.CountInterval, health: eswitchHealth, now: make(chan struct{}, 1)}
 	a.vanished = &vanished{deletions: a.deletions, ports: a.ports, counter: a.counter, health: part("tc-events")}
+	a.settings = &settings{check: checkConntrack, interval: checkSettings, health: part("conntrack-settings")}
 	a.meter()
 }
 
@@ -270,7 +272,7 @@ func (a *Agent) watch(ctx context.Context) error {
 			return err
 		}
 		for _, f := range []func(context.Context) error{
-			a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.vanished.run, a.adopt, a.announce,
+			a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.vanished.run, a.settings.run, a.adopt, a.announce,
 		} {
 			watch(f)
 		}

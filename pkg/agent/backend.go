@@ -124,6 +124,8 @@ func stateOf(v *engine.View) control.State {
 		return control.StateResolving
 	case engine.Observed:
 		return control.StateCandidate
+	case engine.Adopting:
+		return control.StateAdopting
 	case engine.Offloaded:
 		return control.StateOffloaded
 	case engine.Removing:

@@ -25,8 +25,10 @@ type doubts struct {
 	judge doubter
 	loop  *loop
 
+	limit time.Duration // how long they can be held
+
 	mu     sync.Mutex
-	held   bool // OVS is being restored: its tables say nothing yet
+	held   time.Time // since when OVS is being restored; zero: it is not
 	timer  *time.Timer
 	closed bool
 	merged engine.PathsDoubted
@@ -34,8 +36,8 @@ type doubts struct {
 	count  map[string]uint64
 }
 
-func newDoubts(judge doubter, l *loop) *doubts {
-	return &doubts{judge: judge, loop: l, count: make(map[string]uint64)}
+func newDoubts(judge doubter, l *loop, limit time.Duration) *doubts {
+	return &doubts{judge: judge, loop: l, limit: limit, count: make(map[string]uint64)}
 }
 
 // raise tells a doubt: at once, or together with others a moment later.
@@ -47,17 +49,27 @@ func (d *doubts) raise(source string, ev engine.PathsDoubted) {
 		ev = union(d.merged, ev)
 	}
 	d.merged, d.any = ev, true
-	if d.timer == nil && !d.held && !d.closed {
-		d.tell()
-	}
+	d.tellIfDue()
 }
 
-// hold keeps doubts back while OVS is being restored.
+// hold keeps doubts back while OVS is being restored, for as long as the limit allows:
+// meanwhile its tables say nothing, and it leaves the datapath as it is.
 func (d *doubts) hold(held bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.held = held
-	if !held && d.any && d.timer == nil && !d.closed {
+	switch {
+	case !held:
+		d.held = time.Time{}
+	case d.held.IsZero():
+		d.held = time.Now()
+	}
+	d.tellIfDue()
+}
+
+// tellIfDue is called with mu held.
+func (d *doubts) tellIfDue() {
+	held := !d.held.IsZero() && time.Since(d.held) < d.limit
+	if d.any && d.timer == nil && !held && !d.closed {
 		d.tell()
 	}
 }
@@ -74,9 +86,7 @@ func (d *doubts) gathered() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.timer = nil
-	if d.any && !d.held && !d.closed {
-		d.tell()
-	}
+	d.tellIfDue()
 }
 
 func (d *doubts) close() {
@@ -112,10 +122,11 @@ func union(a, b engine.PathsDoubted) engine.PathsDoubted {
 	return u
 }
 
-func mergePorts(a, b []flows.PortID) []flows.PortID {
-	merged := make([]flows.PortID, 0, max(len(a), len(b)))
-	seen := make(map[flows.PortID]bool, len(a)+len(b))
-	for _, list := range [][]flows.PortID{a, b} {
+// mergePorts returns what is in any of the lists; it is never nil.
+func mergePorts(lists ...[]flows.PortID) []flows.PortID {
+	merged := []flows.PortID{}
+	seen := make(map[flows.PortID]bool)
+	for _, list := range lists {
 		for _, id := range list {
 			if !seen[id] {
 				seen[id] = true

@@ -47,11 +47,9 @@ func (m *monitors) follow(ctx context.Context, bridges []bridgeFacts) {
 	wanted := make(map[string]bool, len(bridges))
 	for _, b := range bridges {
 		wanted[b.name] = true
-		if known := m.running[b.name]; known != nil {
-			known.set(b)
-			continue
+		if m.running[b.name] == nil {
+			m.running[b.name] = m.start(ctx, b.name)
 		}
-		m.running[b.name] = m.start(ctx, b)
 	}
 	for name, b := range m.running {
 		if !wanted[name] {
@@ -61,12 +59,12 @@ func (m *monitors) follow(ctx context.Context, bridges []bridgeFacts) {
 	}
 }
 
-func (m *monitors) start(ctx context.Context, b bridgeFacts) *bridgeMonitor {
+func (m *monitors) start(ctx context.Context, bridge string) *bridgeMonitor {
 	ctx, cancel := context.WithCancel(ctx)
-	w := &bridgeMonitor{facts: b, doubts: m.doubts, since: time.Now(), cancel: cancel, ended: make(chan struct{})}
+	w := &bridgeMonitor{name: bridge, bridges: m.bridges, doubts: m.doubts, since: time.Now(), cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(w.ended)
-		_ = openflow.Follow(ctx, openflow.Config{Socket: openflow.SocketPath(m.rundir, b.name)}, w)
+		_ = openflow.Follow(ctx, openflow.Config{Socket: openflow.SocketPath(m.rundir, bridge)}, w)
 	}()
 	return w
 }
@@ -77,19 +75,23 @@ func (m *monitors) start(ctx context.Context, b bridgeFacts) *bridgeMonitor {
 func (m *monitors) look() {
 	due := time.Since(m.confirmed) >= m.confirm
 	blindly := time.Since(m.blinded) >= time.Second
-	var ports, blind []flows.PortID
+	var ports, blind [][]flows.PortID
 	var errs []error
-	for _, b := range m.running {
-		facts, watching, since, err := b.get()
+	for _, facts := range m.bridges() {
+		b := m.running[facts.name]
+		if b == nil {
+			continue // for a moment
+		}
+		watching, since, err := b.get()
 		switch {
 		case watching:
-			ports = mergePorts(ports, facts.ports)
+			ports = append(ports, facts.ports)
 			continue
 		case err != nil:
 			errs = append(errs, fmt.Errorf("bridge %s: %w", facts.name, err))
 		}
-		if _, refused := errors.AsType[*openflow.Refusal](err); refused || time.Since(since) > m.grace {
-			blind = mergePorts(blind, facts.ports)
+		if !away(err) || time.Since(since) > m.grace {
+			blind = append(blind, facts.ports)
 		}
 	}
 	if len(errs) > 0 {
@@ -99,7 +101,7 @@ func (m *monitors) look() {
 	}
 	switch {
 	case due:
-		m.raise("interval", mergePorts(ports, blind))
+		m.raise("interval", append(ports, blind...))
 	case blindly:
 		m.raise("no-monitor", blind)
 	}
@@ -111,20 +113,28 @@ func (m *monitors) look() {
 	}
 }
 
-func (m *monitors) raise(source string, ports []flows.PortID) {
-	if len(ports) > 0 {
+// away reports whether OVS may be away, or hang, where a bridge is not watched: then it
+// does not take changes either. In all other cases it may change and we do not hear of it.
+func away(err error) bool {
+	return err == nil || errors.Is(err, openflow.ErrNotRunning) || errors.Is(err, openflow.ErrClosed) ||
+		errors.Is(err, openflow.ErrSilent)
+}
+
+func (m *monitors) raise(source string, lists [][]flows.PortID) {
+	if ports := mergePorts(lists...); len(ports) > 0 {
 		m.doubts.raise(source, engine.PathsDoubted{Ports: ports})
 	}
 }
 
 // bridgeMonitor turns changes of one bridge into doubts.
 type bridgeMonitor struct {
-	doubts *doubts
-	cancel context.CancelFunc
-	ended  chan struct{}
+	name    string
+	bridges func() []bridgeFacts
+	doubts  *doubts
+	cancel  context.CancelFunc
+	ended   chan struct{}
 
 	mu       sync.Mutex
-	facts    bridgeFacts
 	watching bool
 	since    time.Time // of watching, or of not
 	err      error     // why not
@@ -135,29 +145,33 @@ func (b *bridgeMonitor) stop() {
 	<-b.ended
 }
 
-func (b *bridgeMonitor) set(facts bridgeFacts) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.facts = facts
+// facts returns what is known of the bridge now: the engine may have had sessions on a
+// new port, or on one that has another id since it was changed, for longer than the
+// monitors were looked at.
+func (b *bridgeMonitor) facts() bridgeFacts {
+	for _, facts := range b.bridges() {
+		if facts.name == b.name {
+			return facts
+		}
+	}
+	return bridgeFacts{name: b.name}
 }
 
-func (b *bridgeMonitor) get() (facts bridgeFacts, watching bool, since time.Time, err error) {
+func (b *bridgeMonitor) get() (watching bool, since time.Time, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.facts, b.watching, b.since, b.err
+	return b.watching, b.since, b.err
 }
 
 // Watching implements openflow.Handler: what happened before is not known.
 func (b *bridgeMonitor) Watching(openflow.Version) {
 	b.mu.Lock()
 	b.watching, b.since, b.err = true, time.Now(), nil
-	ports := b.facts.ports
 	b.mu.Unlock()
-	b.doubts.raise("openflow-connected", engine.PathsDoubted{Ports: ports})
+	b.doubts.raise("openflow-connected", engine.PathsDoubted{Ports: b.facts().ports})
 }
 
-// Lost implements openflow.Handler. That OVS is away changes nothing: nobody else
-// changes its datapath.
+// Lost implements openflow.Handler.
 func (b *bridgeMonitor) Lost(reason error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -169,7 +183,7 @@ func (b *bridgeMonitor) Lost(reason error) {
 
 // Changed implements openflow.Handler.
 func (b *bridgeMonitor) Changed(changes []openflow.Change) {
-	facts, _, _, _ := b.get()
+	facts := b.facts()
 	ev, touching := doubtOf(facts, changes)
 	if touching && len(facts.ports) > 0 {
 		b.doubts.raise("openflow", ev)

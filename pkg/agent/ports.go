@@ -47,6 +47,7 @@ type ports struct {
 	ids      identities
 	prepared map[int32]bool // ports with what is ours; true: released once
 	now      atomic.Pointer[portTable]
+	told     atomic.Bool // the engine was told of the first one
 }
 
 // portTable is what is known of the ports at one moment. It is never changed.
@@ -140,6 +141,7 @@ func (p *ports) publish(table *portTable) {
 		engine.ModeChanged{Enforce: p.cfg.Engine.Enforce && table.forced == "", Reason: table.forced},
 		engine.PortsChanged{Ports: states},
 	)
+	p.told.Store(true)
 }
 
 func (p *ports) checkDatabase(s *ovsdb.Snapshot) {

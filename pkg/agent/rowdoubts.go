@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -18,18 +20,22 @@ var appliedLater = []time.Duration{300 * time.Millisecond, time.Second}
 type rowDoubts struct {
 	doubts    *doubts
 	before    *ovsdb.Snapshot
+	bridges   []bridgeFacts  // as they were then
 	unapplied []flows.PortID // of bridges that changed since cur_cfg did
 }
 
 // compare looks for what is different from the snapshot before.
 func (r *rowDoubts) compare(s *ovsdb.Snapshot, bridges []bridgeFacts) {
-	before := r.before
-	r.before = s
+	before, was := r.before, r.bridges
+	r.before, r.bridges = s, bridges
 	if before == nil || !s.Connected {
 		return
 	}
 	touched := make(map[string]bool)
 	for _, c := range ovsdb.Diff(before, s) {
+		if c.Kind == ovsdb.BridgeChanged && forwardAlike(*c.OldBridge, *c.NewBridge) {
+			continue
+		}
 		for _, b := range []*ovsdb.Bridge{c.OldBridge, c.NewBridge} {
 			if b != nil {
 				touched[b.Name] = true
@@ -41,12 +47,15 @@ func (r *rowDoubts) compare(s *ovsdb.Snapshot, bridges []bridgeFacts) {
 			}
 		}
 	}
-	var ports []flows.PortID
-	for _, b := range bridges {
+	// Packets that came through a bridge that is gone, or is not joined to theirs any
+	// more, go another way too.
+	var lists [][]flows.PortID
+	for _, b := range slices.Concat(was, bridges) {
 		if touched[b.name] {
-			ports = mergePorts(ports, b.ports)
+			lists = append(lists, b.ports)
 		}
 	}
+	ports := mergePorts(lists...)
 	if len(ports) > 0 {
 		r.raise(ports)
 		for _, after := range appliedLater {
@@ -58,6 +67,13 @@ func (r *rowDoubts) compare(s *ovsdb.Snapshot, bridges []bridgeFacts) {
 		r.raise(r.unapplied)
 		r.unapplied = nil
 	}
+}
+
+// forwardAlike reports whether a bridge has changed in nothing but the id of its
+// datapath, which a restarted ovsdb-server does not know until ovs-vswitchd tells it.
+func forwardAlike(a, b ovsdb.Bridge) bool {
+	a.DatapathID = b.DatapathID
+	return reflect.DeepEqual(a, b)
 }
 
 func (r *rowDoubts) raise(ports []flows.PortID) {

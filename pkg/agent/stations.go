@@ -33,10 +33,11 @@ type stations struct {
 
 // bridgeStations is what was seen of one bridge.
 type bridgeStations struct {
-	stats ofproto.FDBStats
-	table *ofproto.Table
-	aged  time.Time               // when ages were last looked at
-	told  map[flows.MAC]time.Time // when each was last told to be ageing
+	stats  ofproto.FDBStats
+	unread ofproto.FDBStats // when the table was not to be had
+	table  *ofproto.Table
+	aged   time.Time               // when ages were last looked at
+	told   map[flows.MAC]time.Time // when each was last told to be ageing
 }
 
 func (s *stations) run(ctx context.Context) error {
@@ -82,9 +83,15 @@ func (s *stations) lookAt(ctx context.Context, b bridgeFacts, known *bridgeStati
 	}
 	table, err := s.fdb.Table(ctx, b.name)
 	if err != nil {
+		if stats != known.stats && stats != known.unread && ctx.Err() == nil {
+			known.unread = stats // some station is elsewhere, nobody knows which
+			s.doubts.raise("fdb", engine.PathsDoubted{Ports: b.ports})
+		}
 		return err
 	}
-	if known.table != nil {
+	if known.table == nil {
+		s.raise(b, nil) // what happened before is not known
+	} else {
 		s.compare(b, known.table, table)
 	}
 	known.stats, known.table = stats, table
@@ -107,7 +114,13 @@ func (s *stations) compare(b bridgeFacts, before, after *ofproto.Table) {
 	if len(matches) > maxMatches {
 		matches = nil
 	}
-	s.doubts.raise("fdb", engine.PathsDoubted{Ports: b.ports, Matches: matches})
+	s.raise(b, matches)
+}
+
+func (s *stations) raise(b bridgeFacts, matches []flows.PacketMatch) {
+	if len(b.ports) > 0 {
+		s.doubts.raise("fdb", engine.PathsDoubted{Ports: b.ports, Matches: matches})
+	}
 }
 
 var exactMAC = flows.MAC{255, 255, 255, 255, 255, 255}

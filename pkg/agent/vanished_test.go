@@ -68,9 +68,13 @@ func TestVanished(t *testing.T) {
 // lostRules is an eswitch where rules are gone.
 type lostRules struct{ reads chan struct{} }
 
-func (l lostRules) Counters(context.Context) ([]flows.SessionCounters, []flows.SessionID, error) {
-	l.reads <- struct{}{}
-	return nil, []flows.SessionID{7}, nil
+func (l lostRules) Counters(ctx context.Context) ([]flows.SessionCounters, []flows.SessionID, error) {
+	select {
+	case l.reads <- struct{}{}:
+		return nil, []flows.SessionID{7}, nil
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
 }
 
 // A reading that was asked for does not wait for the interval.
@@ -90,6 +94,7 @@ func TestCounterSoon(t *testing.T) {
 			t.Fatal("no reading")
 		}
 	}
+	eventually(t, "three readings told", func() bool { return loop.inbox.len() >= 3 })
 	cancel()
 	<-ended
 	var told []string

@@ -175,7 +175,7 @@ func TestTextFitsTheWire(t *testing.T) {
 }
 
 func TestUnknownEnums(t *testing.T) {
-	for in, want := range map[pb.State]string{0: "unknown-0", 6: "removing", 7: "unknown-7", 256: "unknown-255", -1: "unknown-255"} {
+	for in, want := range map[pb.State]string{0: "unknown-0", 7: "adopting", 8: "unknown-8", 256: "unknown-255", -1: "unknown-255"} {
 		if got := enum[State](in).String(); got != want {
 			t.Errorf("state %d: %s, want %s", in, got, want)
 		}

@@ -10,7 +10,8 @@ import (
 // means "not known".
 type State uint8
 
-// The states in the order in which an elephant passes them.
+// The states in the order in which an elephant passes them, and the one in which it
+// is found after a restart.
 const (
 	StateFollowing  State = iota + 1 // known and measured, not chosen
 	StateCandidate                   // chosen, waits (budget, mode)
@@ -18,9 +19,10 @@ const (
 	StateInstalling                  // rules are on their way to the eswitch
 	StateOffloaded                   // all its rules are in the eswitch
 	StateRemoving                    // rules are on their way out
+	StateAdopting                    // rules of an earlier agent are in the eswitch and being judged
 )
 
-var stateNames = []string{"following", "candidate", "resolving", "installing", "offloaded", "removing"}
+var stateNames = []string{"following", "candidate", "resolving", "installing", "offloaded", "removing", "adopting"}
 
 // String returns the lower-case name, or the number of an unknown state.
 func (s State) String() string { return nameOf(s, stateNames...) }

@@ -11,8 +11,14 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/ofproto"
 )
 
-// maxChains bounds what is remembered of traces; beyond, all is forgotten.
-const maxChains = 4096
+// maxChains bounds what is remembered of traces, and maxPerKey what is remembered for
+// one key; beyond, all of that is forgotten. Where a pipeline looks at the tuple, the
+// traces of a key are as many as its connections, and to look through more of them
+// takes longer than another trace.
+const (
+	maxChains = 4096
+	maxPerKey = 64
+)
 
 // Tracer asks OVS what it would do with a packet; *ofproto.Tracer is one.
 type Tracer interface {
@@ -30,10 +36,11 @@ type chains struct {
 	generation uint64 // of what is known; a trace from before is not kept
 }
 
-// chainKey is where packets come in.
+// chainKey is where packets come in, and between which stations.
 type chainKey struct {
-	bridge string
-	ofport uint32
+	bridge   string
+	ofport   uint32
+	src, dst flows.MAC
 }
 
 // chain is the answer of one trace.
@@ -66,6 +73,10 @@ func (c *chains) keep(key chainKey, generation uint64, ch chain) {
 		clear(c.known)
 		c.size = 0
 	}
+	if n := len(c.known[key]); n >= maxPerKey {
+		delete(c.known, key)
+		c.size -= n
+	}
 	c.known[key] = append(c.known[key], ch)
 	c.size++
 }
@@ -73,7 +84,7 @@ func (c *chains) keep(key chainKey, generation uint64, ch chain) {
 // compose answers from what is known, or asks OVS. number is the port's in the
 // datapath.
 func (c *chains) compose(ctx context.Context, q Question, number uint32) (path megaflow.Path, plain bool, err error) {
-	key := chainKey{q.In.Bridge, q.In.Ofport}
+	key := chainKey{q.In.Bridge, q.In.Ofport, q.SrcMAC, q.DstMAC}
 	known, generation := c.at(key)
 	for _, ch := range known {
 		if path, err = ch.compose(q, number); !errors.Is(err, megaflow.ErrUnknown) {

@@ -23,10 +23,11 @@ type JudgeConfig struct {
 	Tracer   Tracer
 }
 
-// Judge says what OVS does with packets. It asks the flows of the datapath, which
-// are what is really done, as long as nothing has changed of late; where they do not
-// tell, or may be old, OVS is asked to trace such a packet. Its methods may be
-// called concurrently.
+// Judge says what OVS does with packets. OVS is asked to trace such a packet, and what
+// it says must be what the datapath really does, as far as its flows tell; when
+// something has changed of late, they may be old and are not asked. The flows alone
+// would not do: the kernel hides some of their conditions (see package datapath), and
+// does not tell what changes a path on its way. Its methods may be called concurrently.
 type Judge struct {
 	numbers   numbers
 	megaflows megaflows
@@ -69,23 +70,41 @@ func (j *Judge) Forward(ctx context.Context, q Question, now flows.Instant) (For
 	if !ok {
 		return Forwarding{}, refuse(flows.PathUnknown, "%s is no port of the datapath", q.In.Name)
 	}
-	var path megaflow.Path
-	plain := false
-	err = megaflow.ErrUnknown
-	if doubted := flows.Instant(j.doubted.Load()); now.Sub(doubted) > settled {
-		path, err = j.megaflows.compose(ctx, q, number, now)
-	}
-	if errors.Is(err, megaflow.ErrUnknown) {
-		path, plain, err = j.chains.compose(ctx, q, number)
-	}
+	path, plain, err := j.chains.compose(ctx, q, number)
 	if err != nil {
 		return Forwarding{}, refusalOf(err)
+	}
+	if err := j.contradicted(ctx, q, number, path, now); err != nil {
+		return Forwarding{}, err
 	}
 	out := j.ports.Load().byName[numbers.name(path.Out)]
 	if out == nil {
 		return Forwarding{}, refuse(flows.PathUnknown, "OVS sends what enters %s to port %d of its datapath, which is none of the database's", q.In.Name, path.Out)
 	}
 	return Forwarding{Out: out.ID, Zones: path.Zones, Plain: plain}, nil
+}
+
+// contradicted returns why the flows of the datapath say something else than OVS does.
+// That they do not tell is none: they are gone soon after the last packet.
+func (j *Judge) contradicted(ctx context.Context, q Question, number uint32, path megaflow.Path, now flows.Instant) error {
+	quiet := flows.Instant(j.doubted.Load()).Add(settled)
+	if now <= quiet {
+		return nil
+	}
+	actual, err := j.megaflows.compose(ctx, q, number, now, quiet)
+	refused, isRefusal := errors.AsType[*megaflow.Refusal](err)
+	switch {
+	case errors.Is(err, megaflow.ErrUnknown):
+		return nil
+	case isRefusal:
+		return &Refusal{Reason: refused.Reason, Detail: refused.Detail}
+	case err != nil:
+		return fmt.Errorf("flows of the datapath: %w", err)
+	case actual.Out != path.Out:
+		return refuse(flows.PathUnknown, "OVS says that what enters %s goes to port %d of its datapath, whose flows send it to %d",
+			q.In.Name, path.Out, actual.Out)
+	}
+	return nil
 }
 
 // refusalOf returns the Refusal that answers a question, or err where OVS could not be

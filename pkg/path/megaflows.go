@@ -26,18 +26,19 @@ type megaflows struct {
 	keep  time.Duration
 }
 
-func (m *megaflows) compose(ctx context.Context, q Question, in uint32, now flows.Instant) (megaflow.Path, error) {
-	table, err := m.fresh(ctx, now)
+func (m *megaflows) compose(ctx context.Context, q Question, in uint32, now, since flows.Instant) (megaflow.Path, error) {
+	table, err := m.fresh(ctx, now, since)
 	if err != nil {
 		return megaflow.Path{}, err
 	}
 	return megaflow.Compose(table, packetOf(q, in), connectionOf(q))
 }
 
-func (m *megaflows) fresh(ctx context.Context, now flows.Instant) (*megaflow.Table, error) {
+// fresh returns flows that were read after since, and not long ago.
+func (m *megaflows) fresh(ctx context.Context, now, since flows.Instant) (*megaflow.Table, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.table != nil && now.Sub(m.began) < m.keep {
+	if m.table != nil && m.began > since && now.Sub(m.began) < m.keep {
 		return m.table, nil
 	}
 	start := time.Now()

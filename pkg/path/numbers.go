@@ -18,8 +18,9 @@ type Datapath interface {
 type numbers struct {
 	datapath Datapath
 
-	mu    sync.Mutex
-	known *numbering
+	mu         sync.Mutex // not held while they are read: a doubt does not wait for the kernel
+	known      *numbering
+	generation uint64 // of known; what was read before is not kept
 }
 
 // numbering is never changed.
@@ -34,22 +35,36 @@ func (n *numbers) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.known = nil
+	n.generation++
+}
+
+func (n *numbers) last() (*numbering, uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.known, n.generation
+}
+
+func (n *numbers) keep(known *numbering, generation uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if generation == n.generation {
+		n.known = known
+	}
 }
 
 func (n *numbers) get(ctx context.Context) (*numbering, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.known != nil {
-		return n.known, nil
+	known, generation := n.last()
+	if known != nil {
+		return known, nil
 	}
 	ports, err := n.datapath.Ports(ctx)
 	if err != nil {
 		return nil, err
 	}
-	known := &numbering{names: make(map[uint32]string, len(ports)), numbers: make(map[string]uint32, len(ports))}
+	known = &numbering{names: make(map[uint32]string, len(ports)), numbers: make(map[string]uint32, len(ports))}
 	for _, p := range ports {
 		known.names[p.Number], known.numbers[p.Name] = p.Name, p.Number
 	}
-	n.known = known
+	n.keep(known, generation)
 	return known, nil
 }

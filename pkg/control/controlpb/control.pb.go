@@ -141,6 +141,7 @@ const (
 	State_STATE_INSTALLING  State = 4 // rules are on their way to the eswitch
 	State_STATE_OFFLOADED   State = 5 // all its rules are in the eswitch
 	State_STATE_REMOVING    State = 6 // rules are on their way out
+	State_STATE_ADOPTING    State = 7 // rules of an earlier agent are in the eswitch and being judged
 )
 
 // Enum value maps for State.
@@ -153,6 +154,7 @@ var (
 		4: "STATE_INSTALLING",
 		5: "STATE_OFFLOADED",
 		6: "STATE_REMOVING",
+		7: "STATE_ADOPTING",
 	}
 	State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
@@ -162,6 +164,7 @@ var (
 		"STATE_INSTALLING":  4,
 		"STATE_OFFLOADED":   5,
 		"STATE_REMOVING":    6,
+		"STATE_ADOPTING":    7,
 	}
 )
 
@@ -1932,7 +1935,7 @@ const file_pkg_control_controlpb_control_proto_rawDesc = "" +
 	"\x12HEALTH_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tHEALTH_OK\x10\x01\x12\x13\n" +
 	"\x0fHEALTH_STARTING\x10\x02\x12\x11\n" +
-	"\rHEALTH_FAILED\x10\x03*\x9c\x01\n" +
+	"\rHEALTH_FAILED\x10\x03*\xb0\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTATE_FOLLOWING\x10\x01\x12\x13\n" +
@@ -1940,7 +1943,8 @@ const file_pkg_control_controlpb_control_proto_rawDesc = "" +
 	"\x0fSTATE_RESOLVING\x10\x03\x12\x14\n" +
 	"\x10STATE_INSTALLING\x10\x04\x12\x13\n" +
 	"\x0fSTATE_OFFLOADED\x10\x05\x12\x12\n" +
-	"\x0eSTATE_REMOVING\x10\x06*^\n" +
+	"\x0eSTATE_REMOVING\x10\x06\x12\x12\n" +
+	"\x0eSTATE_ADOPTING\x10\a*^\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fVERDICT_INSPECT\x10\x01\x12\x13\n" +

@@ -99,6 +99,7 @@ func TestBenchInsert(t *testing.T) {
 
 var peerNames = map[string]string{
 	"flower-insert": "tc -b", "flower-delete": "tc -b", "flower-counters": "tc -s filter show",
+	"adopt-10k": "tc -b, out and in again", "adopt-10k-own": "our own removal and installation", "adopt-10k-read": "tc -s filter show",
 }
 
 func report(t testing.TB, path, name string, ours, peer float64) {

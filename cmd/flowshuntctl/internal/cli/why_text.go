@@ -51,6 +51,8 @@ func headline(e *control.Entry) string {
 		return "is OFFLOADED"
 	case control.StateResolving, control.StateInstalling:
 		return "is NOT YET OFFLOADED"
+	case control.StateAdopting:
+		return "is BEING ADOPTED: its rules are in the eswitch, and judged again"
 	case control.StateRemoving:
 		return "is LEAVING THE ESWITCH"
 	default:

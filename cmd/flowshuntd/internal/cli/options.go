@@ -43,7 +43,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.ports, "ports", "", "ports that may be offloaded: names or globs, comma-separated, or all")
 	f.StringVar(&o.wires, "wires", "", "virtual wires: pairs of ports patched to each other, as p0:p1,p2:p3")
 	f.BoolVar(&o.TrustOVS, "trust-ovs", false, "offload ports with security groups (iface-id) by the word of OVS's flows alone")
-	f.StringVar(&o.onExit, "on-exit", "flush", "what a stop does with the rules: flush (take them out) or keep (traffic goes on past OVS until the next agent, or flowshuntctl flush, removes them)")
+	f.StringVar(&o.onExit, "on-exit", "flush", "what a stop does with the rules: flush (take them out) or keep (traffic goes on past OVS until the next agent takes them over, or flowshuntctl flush removes them)")
 
 	f.StringVar(&o.OVSDB, "ovsdb", "", "endpoint of the Open vSwitch database, unix:PATH or tcp:HOST:PORT (default the local one)")
 	f.StringVar(&o.OVSRundir, "ovs-rundir", "", "directory of ovs-vswitchd's pidfile (default /var/run/openvswitch)")

@@ -1,0 +1,64 @@
+package harness
+
+import (
+	"regexp"
+	"strings"
+)
+
+// allowed are the warnings of ovs-vswitchd that a story may cause, each with why.
+// Anything else is taken for our doing, and fails the story.
+var allowed = []struct{ pattern, why string }{
+	{`\|(timeval|ovs_rcu)(\([^|]*\))?\|WARN\|`,
+		"an emulated machine, or a story that stops the daemon for a moment, is slow; the agent holds no lock of OVS"},
+	{`\|bridge\|WARN\|could not open network device \S+ \(No such device\)`,
+		"a story has deleted or renamed a port's device, or its clean-up has"},
+	{`\|(netdev_linux|dpif|dpif_netlink|bridge|ofproto)(\([^|]*\))?\|WARN\|.*[Nn]o such device`,
+		"the same, said by those who use the device"},
+	{`\|ofproto\|WARN\|\S+: cannot get R?STP (status|stats) on nonexistent port`,
+		"the same, between the end of the device and that of its row"},
+	{`\|netdev_linux\|WARN\|\S+: (adding|removing) policing qdisc failed: File exists`,
+		"cannot be avoided: OVS tries to police while our clsact is there; see what happens then in TestPolicing"},
+	{`\|(reconnect|jsonrpc|stream_unix|ovsdb_idl|ovsdb_cs)\|WARN\|.*(db\.sock|reconnect|connection dropped)`,
+		"a story has killed ovsdb-server"},
+	{`\|jsonrpc\|WARN\|unix#\d+: (receive|send) error: (Connection reset by peer|Broken pipe)`,
+		"a client, the agent or a command of a story, did not wait any longer for a daemon that was stopped or starved"},
+	{`\|dpif(\([^|]*\))?\|WARN\|\S+: execute ct\(.* failed \(Invalid argument\) on packet`,
+		"the kernel has no room for another connection: a story has filled conntrack's table"},
+	{`\|ofproto_dpif_upcall(\([^|]*\))?\|WARN\|Failed to acquire udpif_key corresponding to unexpected flow \(Invalid argument\)`,
+		"a flow of a port that a story has deleted while the daemon stood still; cookies of ours that OVS took for its own would be of no such file"},
+	{`\|WARN\|Dropped \d+ log messages`,
+		"counts what was said before, and was judged then"},
+}
+
+var severe = regexp.MustCompile(`\|(WARN|ERR|EMER)\|`)
+
+// unexpected returns those lines of ovs-vswitchd's log that complain of something and
+// are not in the list.
+func unexpected(log string) (lines []string) {
+	for line := range strings.Lines(log) {
+		if severe.MatchString(line) && !isAllowed(line) {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
+}
+
+func isAllowed(line string) bool {
+	for _, a := range allowed {
+		if regexp.MustCompile(a.pattern).MatchString(line) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkWarnings fails a test in whose time OVS complained of something that is not in
+// the list. It comes after everything else was cleared up.
+func (w *World) checkWarnings() {
+	from := fileSize(w.log("ovs-vswitchd"))
+	w.T.Cleanup(func() {
+		for _, line := range unexpected(fileFrom(w.log("ovs-vswitchd"), from)) {
+			w.T.Errorf("ovs-vswitchd complains: %s", line)
+		}
+	})
+}

@@ -1,0 +1,27 @@
+package harness
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestUnexpected(t *testing.T) {
+	const log = `2026-11-22T06:27:04.591Z|00049|bridge|INFO|bridge br0: deleted interface rep-vm1 on port 5
+2026-11-22T06:27:05.313Z|00050|bridge|WARN|could not open network device rep-vm1 (No such device)
+2026-11-22T06:27:05.596Z|00051|ofproto_dpif_upcall(revalidator3)|WARN|Failed to acquire udpif_key corresponding to unexpected flow (No such file or directory): ufid:1
+2026-11-22T06:27:05.597Z|00052|timeval|WARN|Unreasonably long 1200ms poll interval
+2026-11-22T06:27:05.597Z|00002|timeval(revalidator16)|WARN|context switches: 0 voluntary, 2 involuntary
+2026-11-22T06:27:05.597Z|00003|ofproto|WARN|br0: cannot get RSTP status on nonexistent port 2
+2026-11-22T06:27:05.598Z|00053|util|EMER|assertion failed
+2026-11-22T06:27:05.599Z|00054|netdev_linux|WARN|rep-vm1: adding policing qdisc failed: File exists
+2026-11-22T06:27:05.600Z|00055|netdev_linux|WARN|rep-vm1: adding policing qdisc failed: Invalid argument
+`
+	want := []string{
+		"2026-11-22T06:27:05.596Z|00051|ofproto_dpif_upcall(revalidator3)|WARN|Failed to acquire udpif_key corresponding to unexpected flow (No such file or directory): ufid:1",
+		"2026-11-22T06:27:05.598Z|00053|util|EMER|assertion failed",
+		"2026-11-22T06:27:05.600Z|00055|netdev_linux|WARN|rep-vm1: adding policing qdisc failed: Invalid argument",
+	}
+	if got := unexpected(log); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}

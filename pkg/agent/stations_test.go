@@ -1,0 +1,147 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/pkg/ofproto"
+)
+
+// learned is an FDB that answers as OVS would.
+type learned struct {
+	moved int
+	lines string // of fdb/show
+	err   error
+	shown int
+}
+
+func (l *learned) Call(_ context.Context, method string, _ ...string) (string, error) {
+	if l.err != nil {
+		return "", l.err
+	}
+	if method == "fdb/show" {
+		l.shown++
+		return " port  VLAN  MAC                Age\n" + l.lines, nil
+	}
+	return fmt.Sprintf(`Statistics for bridge "br0":
+  Current/maximum MAC entries in the table: %d/8192
+  Current static MAC entries in the table : 0
+  Total number of learned MAC entries     : 2
+  Total number of expired MAC entries     : 0
+  Total number of evicted MAC entries     : 0
+  Total number of port moved MAC entries  : %d
+`, strings.Count(l.lines, "\n"), l.moved), nil
+}
+
+func TestStations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told, d := newTold()
+		defer d.close()
+		ovs := &learned{lines: "    1     0  02:00:00:00:00:0a    0\n    2     0  02:00:00:00:00:0b    0\n"}
+		facts := []bridgeFacts{{name: "br0", ports: []flows.PortID{1, 2}, ageing: 300 * time.Second}}
+		s := &stations{fdb: &ofproto.FDB{Caller: ovs}, bridges: func() []bridgeFacts { return facts }, doubts: d, loop: told.loop,
+			health: newComponent("fdb", silent), known: make(map[string]*bridgeStations)}
+		look := func() []engine.PathsDoubted {
+			s.look(t.Context())
+			time.Sleep(gatherFor)
+			synctest.Wait()
+			return told.doubts()
+		}
+		if got := look(); len(got) != 1 || got[0].Matches != nil {
+			t.Errorf("at first: %+v, want a doubt about everything", got)
+		}
+		if got := look(); len(got) != 0 || ovs.shown != 1 {
+			t.Errorf("nothing changed: %+v, read %d times", got, ovs.shown)
+		}
+		ovs.moved++
+		ovs.lines = strings.Replace(ovs.lines, "2     0  02", "3     0  02", 1)
+		want := flows.PacketMatch{DstMAC: flows.MAC{2, 0, 0, 0, 0, 0xb}, DstMask: exactMAC}
+		if got := look(); len(got) != 1 || len(got[0].Matches) != 1 || got[0].Matches[0] != want || len(got[0].Ports) != 2 {
+			t.Errorf("one moved: %+v", got)
+		}
+		ovs.err = errors.New("no OVS")
+		if got := look(); len(got) != 0 {
+			t.Errorf("OVS away: %+v", got)
+		}
+		ovs.err = nil
+		ovs.lines = strings.SplitAfter(ovs.lines, "\n")[0]
+		if got := look(); len(got) != 1 || len(got[0].Matches) != 1 || got[0].Matches[0] != want {
+			t.Errorf("forgotten meanwhile: %+v", got)
+		}
+		facts = nil
+		if look(); len(s.known) != 0 {
+			t.Error("a bridge that is gone is remembered")
+		}
+	})
+}
+
+// A station that sessions come from, and that OVS has not heard of for half of the
+// ageing time, is told; and not again at once.
+func TestAgeingStations(t *testing.T) {
+	l, _ := observing(t)
+	d := newDoubts(&told{loop: l}, l, time.Minute)
+	defer d.close()
+	ovs := &learned{lines: "    1     0  02:00:00:00:00:01  151\n    2     0  02:00:00:00:00:02  149\n    3     0  02:00:00:00:00:03  200\n"}
+	s := &stations{fdb: &ofproto.FDB{Caller: ovs}, doubts: d, loop: l, health: newComponent("fdb", silent)}
+	known := &bridgeStations{told: make(map[flows.MAC]time.Time)}
+	b := bridgeFacts{name: "br0", ageing: 300 * time.Second}
+	var err error
+	if known.table, err = s.fdb.Table(t.Context(), "br0"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- l.serveAsks(ctx) }()
+	for range 2 {
+		s.refresh(ctx, b, known)
+	}
+	cancel()
+	<-ended
+	got := l.inbox.tryTake()
+	want := engine.MACAgeing{Port: 1, MAC: flows.MAC{2, 0, 0, 0, 0, 1}}
+	if len(got) != 1 || got[0].event != want {
+		t.Errorf("told %+v, want %+v alone", got, want)
+	}
+}
+
+// serveAsks answers what is asked of the engine, and nothing else.
+func (l *loop) serveAsks(ctx context.Context) error {
+	for {
+		select {
+		case f := <-l.asks:
+			f(l.engine)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// observing returns a loop whose engine has one session between ports 1 and 2, and its
+// id.
+func observing(t *testing.T) (*loop, flows.SessionID) {
+	t.Helper()
+	cfg := engine.DefaultConfig()
+	cfg.Mark.Offload = engine.MaskedMark{Value: 4, Mask: 4}
+	var session engine.Resolve
+	l := newLoop(newClock(), engine.New(cfg), func(effects []engine.Effect) {
+		for _, e := range effects {
+			session = e.(engine.Resolve)
+		}
+	})
+	e := entry("10.0.0.1")
+	e.Mark = 4
+	l.post(engine.PortsChanged{Ports: []engine.PortState{{ID: 1}, {ID: 2}}}, engine.EntriesRead{At: 1, Entries: []flows.Entry{e}})
+	l.step()
+	a, b := flows.MAC{2, 0, 0, 0, 0, 1}, flows.MAC{2, 0, 0, 0, 0, 2}
+	l.post(engine.PathResolved{Session: session.Session, Op: session.Op, Zones: []flows.Zone{10},
+		Paths: flows.Paths{{In: 1, Out: 2, SrcMAC: a, DstMAC: b}, {In: 2, Out: 1, SrcMAC: b, DstMAC: a}}})
+	l.step()
+	return l, session.Session
+}

@@ -1,0 +1,86 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/pkg/control"
+	"github.com/flowshunt/flowshunt/pkg/path"
+)
+
+// pathsFunc answers as a resolver would.
+type pathsFunc func(path.Validation) (path.Answer, error)
+
+func (f pathsFunc) Validate(_ context.Context, v path.Validation, _ flows.Instant) (path.Answer, error) {
+	return f(v)
+}
+
+func TestValidator(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var away atomic.Bool
+		l := testLoop()
+		v := &validator{loop: l, todo: newQueue[pendingValidation](), health: newComponent("ovs", silent),
+			paths: pathsFunc(func(v path.Validation) (path.Answer, error) {
+				switch {
+				case away.Load():
+					return path.Answer{}, errors.New("no OVS")
+				case v.Tuple.SrcPort == 0:
+					return path.Answer{}, &path.Refusal{Reason: flows.PathDropped, Detail: "dropped"}
+				}
+				return path.Answer{Zones: []flows.Zone{5}, Plain: true}, nil
+			})}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- v.run(ctx) }()
+		answers := func() map[flows.SessionID]engine.Validated {
+			synctest.Wait()
+			list := make(map[flows.SessionID]engine.Validated)
+			for _, m := range l.inbox.tryTake() {
+				ev := m.event.(engine.Validated)
+				list[ev.Session] = ev
+			}
+			return list
+		}
+		ask := func() {
+			for i := range 20 {
+				v.put(engine.Validate{Session: flows.SessionID(i + 1), Op: 3, Within: time.Second, Tuple: flows.Tuple{SrcPort: uint16(i)}})
+			}
+		}
+		ask()
+		got := answers()
+		if len(got) != 20 || got[1].Reason != flows.PathDropped || got[1].Detail != "dropped" || got[2].Reason != "" ||
+			!got[2].Plain || len(got[2].Zones) != 1 || got[2].Op != 3 {
+			t.Errorf("answers: %+v", got)
+		}
+		away.Store(true)
+		ask()
+		time.Sleep(500 * time.Millisecond)
+		if got := answers(); len(got) != 0 {
+			t.Errorf("answers of OVS while it is away: %+v", got)
+		}
+		if h := v.health.get(); h.Health != control.HealthFailed {
+			t.Errorf("health while OVS is away: %+v", h)
+		}
+		away.Store(false)
+		time.Sleep(askAgain)
+		if got := answers(); len(got) != 20 || got[2].Reason != "" {
+			t.Errorf("answers after it came back: %+v", got)
+		}
+		away.Store(true)
+		ask()
+		time.Sleep(1200 * time.Millisecond)
+		if got := answers(); len(got) != 20 || got[7].Reason != flows.PathDoubted {
+			t.Errorf("answers after the time was over: %+v", got)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
