@@ -42,7 +42,7 @@ func TestBusyBridge(t *testing.T) {
 		{"a register", 5, func(n uint32) [][]byte {
 			return [][]byte{harness.OXM(harness.OXMReg, 0, binary.BigEndian.AppendUint32(nil, n)...)}
 		}, 2, 15},
-		{"metadata", 5, func(n uint32) [][]byte {
+		{"metadata", 6, func(n uint32) [][]byte {
 			return [][]byte{harness.OXM(harness.OXMBasic, harness.OXMMetadata, binary.BigEndian.AppendUint64(nil, uint64(n))...)}
 		}, 2, 15},
 	} {

@@ -58,6 +58,9 @@ func TestGroupsUnknown(t *testing.T) {
 	}
 
 	w.NeutronAccept("br0", 2, p.B, rule)
-	refused(w, f, "ct-blocked")
 	offloaded(w, elephantFlow(p, "tcp", 47001).tuple)
+	becomes(w, patience, f.tuple, "following", "ct-blocked")
+	if rules := rulesOf(w, 47000); len(rules) != 0 {
+		t.Errorf("rules of what is condemned: %v", rules)
+	}
 }
