@@ -82,7 +82,6 @@ const (
 	UnsupportedDatapath Reason = "path-unsupported/datapath"
 	UnsupportedBond     Reason = "path-unsupported/bond"
 	UnsupportedHairpin  Reason = "path-unsupported/hairpin"
-	UnsupportedBridges  Reason = "path-unsupported/bridges"
 	UnsupportedOutputs  Reason = "path-unsupported/outputs"   // several output ports, as of a flood
 	UnsupportedGroup    Reason = "path-unsupported/group"     // an OpenFlow group, whose changes nobody tells
 	UnsupportedUpcall   Reason = "path-unsupported/userspace" // OVS wants to see each packet

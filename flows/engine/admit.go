@@ -115,7 +115,7 @@ func (g *Engine) begin(e *entry) {
 func (g *Engine) resolve(s *session) {
 	g.enter(s, Resolving)
 	s.changes = g.changes
-	g.emit(Resolve{Session: s.id, Op: s.op, Entry: s.primary().key, States: g.states(s.tuple)})
+	g.emit(Resolve{Session: s.id, Op: s.op, Entry: s.primary().key, States: g.States(s.tuple)})
 }
 
 // enter moves a session to a state whose effect gets a new Op.

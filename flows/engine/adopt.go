@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -13,6 +14,7 @@ func (g *Engine) rulesFound(found []FoundSession) {
 	if len(found) == 0 {
 		return
 	}
+	g.adoptBy = g.now.Add(adoptWithin + time.Duration(len(found))*adoptEach)
 	for _, s := range g.sessionsInOrder() {
 		if !s.state.hasRules() {
 			g.remove(s, flows.Displaced)

@@ -23,7 +23,7 @@ type Config struct {
 	ReadInterval time.Duration // between two reads of an offloaded connection, while they are few
 	ReadBudget   float64       // reads per second beyond which the interval grows
 
-	// AwaitRules lets nothing be offloaded before RulesFound has told what is already.
+	// AwaitRules lets nothing be admitted before RulesFound has told what is there already.
 	AwaitRules bool
 
 	KeepAlive bool // refresh conntrack timeouts from hardware counters; off only in tests of that

@@ -1,12 +1,18 @@
 package engine
 
-import "github.com/flowshunt/flowshunt/flows"
+import (
+	"cmp"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
 
 // doubt says whether the path of a session may have changed. Only a Validate that was
 // ordered after a doubt answers it.
 type doubt struct {
 	since  flows.Instant // the earliest that is not answered; 0: none
-	later  flows.Instant // the earliest after the Validate on its way was ordered; 0: none
+	due    flows.Instant // by when those must be
+	later  doubtLater    // those after the Validate on its way was ordered
 	op     uint64        // of the last Validate
 	asked  bool          // a Validate is on its way
 	early  bool          // older than the binding: no rules before it is answered
@@ -14,44 +20,61 @@ type doubt struct {
 	looked uint64        // the last PathsDoubted that was compared with the session
 }
 
+// doubtLater is what is to be answered by the next Validate.
+type doubtLater struct{ since, due flows.Instant }
+
 // pathsDoubted doubts the sessions that a change may concern.
 func (g *Engine) pathsDoubted(ev PathsDoubted) {
 	g.changes++
 	if ev.Ports == nil {
 		for _, s := range g.sessions {
-			g.doubtIfConcerned(s, ev.Matches)
+			g.doubtIfConcerned(s, &ev)
 		}
 		return
 	}
 	for _, id := range ev.Ports {
 		for _, s := range g.onPort[id] {
-			g.doubtIfConcerned(s, ev.Matches)
+			g.doubtIfConcerned(s, &ev)
 		}
 	}
 }
 
-func (g *Engine) doubtIfConcerned(s *session, matches []flows.PacketMatch) {
-	if s.doubt.looked == g.changes || s.dead || !s.bound() || s.doubt.unanswerable() {
+func (g *Engine) doubtIfConcerned(s *session, ev *PathsDoubted) {
+	if s.doubt.looked == g.changes || s.dead || !s.bound() || s.doubt.covers(g.dueFor(s, ev.Within)) {
 		return
 	}
 	s.doubt.looked = g.changes
-	if matches == nil || !s.plain || s.anyMatches(matches) {
-		g.doubtPath(s)
+	if ev.anyPacket() || !s.plain || s.meantBy(ev) {
+		g.doubtWithin(s, ev.Within)
 	}
 }
 
-// unanswerable reports whether one more doubt would change nothing, because the next
-// Validate is not ordered yet.
-func (d *doubt) unanswerable() bool {
-	return d.since != 0 && !d.asked || d.later != 0
+// covers reports whether one more doubt would change nothing, because a Validate that
+// is not ordered yet must be answered by then anyway.
+func (d *doubt) covers(due flows.Instant) bool {
+	if d.asked {
+		return d.later.since != 0 && d.later.due <= due
+	}
+	return d.since != 0 && d.due <= due
 }
 
-// anyMatches reports whether packets of either direction are meant.
-func (s *session) anyMatches(matches []flows.PacketMatch) bool {
+// deadline returns when the first of the doubts must be answered.
+func (d *doubt) deadline() flows.Instant {
+	if d.later.since != 0 {
+		return min(d.due, d.later.due)
+	}
+	return d.due
+}
+
+// meantBy reports whether packets of either direction are meant.
+func (s *session) meantBy(ev *PathsDoubted) bool {
 	tuples := s.tuples()
-	for i := range matches {
-		for d := range tuples {
-			if matches[i].Has(s.paths[d], tuples[d]) {
+	for d := range tuples {
+		if ev.Stations[s.paths[d].DstMAC] {
+			return true
+		}
+		for i := range ev.Matches {
+			if ev.Matches[i].Has(s.paths[d], tuples[d]) {
 				return true
 			}
 		}
@@ -59,23 +82,46 @@ func (s *session) anyMatches(matches []flows.PacketMatch) bool {
 	return false
 }
 
-// doubtPath asks for a confirmation of a session's path.
-func (g *Engine) doubtPath(s *session) {
-	d := &s.doubt
-	if !s.bound() || d.unanswerable() {
+// doubtPath asks for a confirmation of a session's path in the usual time.
+func (g *Engine) doubtPath(s *session) { g.doubtWithin(s, 0) }
+
+func (g *Engine) doubtWithin(s *session, within time.Duration) {
+	d, due := &s.doubt, g.dueFor(s, within)
+	if !s.bound() || d.covers(due) {
 		return
 	}
 	g.counts.Doubts++
 	if d.asked {
-		d.later = g.now
+		d.later.add(g.now, due)
+		g.validateAt = min(g.validateAt, d.later.due)
 		return
 	}
-	d.since = g.now
-	g.validateAt = min(g.validateAt, g.deadline(s))
+	earliest := doubtLater{d.since, d.due}
+	earliest.add(g.now, due)
+	d.since, d.due = earliest.since, earliest.due
+	g.validateAt = min(g.validateAt, d.due)
 	if !d.listed {
 		d.listed = true
 		g.doubted = append(g.doubted, s)
 	}
+}
+
+// add keeps the earlier of both times.
+func (l *doubtLater) add(since, due flows.Instant) {
+	if l.since == 0 {
+		l.since, l.due = since, due
+	}
+	l.due = min(l.due, due)
+}
+
+// dueFor returns by when a doubt of now must be answered.
+func (g *Engine) dueFor(s *session, within time.Duration) flows.Instant {
+	within = cmp.Or(within, g.cfg.ValidateWithin)
+	due := g.now.Add(within)
+	if s.state == Adopting {
+		due = max(due, g.adoptBy)
+	}
+	return due
 }
 
 // doubtEarly doubts a session that was just bound to a path that was asked for before

@@ -35,6 +35,7 @@ type Engine struct {
 	reads    bucket
 	displace flows.Instant // next time a displacement is considered
 
+	adoptBy  flows.Instant // by when what an earlier agent left must be confirmed
 	forced   flows.Reason // why observe is forced, if it is
 	stopping bool
 	counts   Counts
@@ -105,8 +106,8 @@ func (g *Engine) handle(ev Event) {
 		g.sighted(ev.Tuple)
 	case PathResolved:
 		g.pathResolved(ev)
-	case PathRefused:
-		g.pathRefused(ev)
+	case Pause:
+		g.cfg.AwaitRules = true
 	case PathsDoubted:
 		g.pathsDoubted(ev)
 	case Validated:

@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/flowshunt/flowshunt/flows"
+import (
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
 
 // Event is something that happened outside. The engine keeps no reference to an
 // event's slices after Step returned.
@@ -57,23 +61,27 @@ type PathResolved struct {
 	Detail string
 }
 
-// PathRefused says that the path of a session is not what OVS would do any more.
-type PathRefused struct {
-	Session flows.SessionID
-	Reason  flows.Reason
-	Detail  string
-}
-
 // PathsDoubted says that OVS may treat some packets differently now than it did. What
-// it may touch is validated within Config.ValidateWithin, or leaves.
+// it may touch is validated in time, or leaves.
 type PathsDoubted struct {
 	// Ports are those whose packets may be concerned, because the change is on the way
 	// that they take; nil means all.
 	Ports []flows.PortID
-	// Matches narrow that further, by union, for sessions whose path is plain; nil
-	// means every packet.
-	Matches []flows.PacketMatch
+	// Matches and Stations narrow that further for sessions whose path is plain: to
+	// packets that one of the Matches has, or that are addressed to one of the Stations.
+	// With neither, every packet is meant.
+	Matches  []flows.PacketMatch
+	Stations map[flows.MAC]bool
+	// Within is the time for it; 0 means Config.ValidateWithin. A doubt that nothing has
+	// caused leaves more, so that many sessions need not leave for want of answers.
+	Within time.Duration
 }
+
+// anyPacket reports whether the doubt is not narrowed.
+func (ev *PathsDoubted) anyPacket() bool { return ev.Matches == nil && ev.Stations == nil }
+
+// Pause says that nothing more is admitted, while what is there goes on.
+type Pause struct{}
 
 // Validated answers Validate. Without a Reason, OVS would do with packets of the session,
 // at a moment after Validate was ordered, what its rules do.
@@ -175,9 +183,9 @@ func (Lost) event()            {}
 func (Hint) event()            {}
 func (Sighted) event()         {}
 func (PathResolved) event()    {}
-func (PathRefused) event()     {}
 func (PathsDoubted) event()    {}
 func (Validated) event()       {}
+func (Pause) event()           {}
 func (RulesFound) event()      {}
 func (MACAgeing) event()       {}
 func (Relaxed) event()         {}

@@ -52,9 +52,7 @@ func (w *world) happen() {
 	case 14:
 		w.repairPorts()
 	case 18:
-		if s := c.session(w); s != nil {
-			w.events = append(w.events, PathRefused{Session: s.id, Reason: flows.PathChanged})
-		}
+		w.events = append(w.events, w.idleDoubt())
 	case 17:
 		w.reopen(c)
 	case 19:
@@ -322,4 +320,13 @@ func (w *world) expire() {
 		}
 	}
 	w.conns = slices.DeleteFunc(w.conns, func(c *conn) bool { return c.gone(w) })
+}
+
+// idleDoubt is a doubt that nothing has caused: about everything with more time, or about
+// stations that are nobody's.
+func (w *world) idleDoubt() PathsDoubted {
+	if w.chance(0.5) {
+		return PathsDoubted{Within: 4 * w.cfg.ValidateWithin}
+	}
+	return PathsDoubted{Stations: map[flows.MAC]bool{{6, 6, 6}: true}}
 }

@@ -34,16 +34,6 @@ func (g *Engine) pathResolved(ev PathResolved) {
 	}
 }
 
-// pathRefused pulls a session whose path was found wrong after it was resolved.
-func (g *Engine) pathRefused(ev PathRefused) {
-	s := g.sessions[ev.Session]
-	if s == nil || s.state == Resolving || s.state == Removing {
-		return
-	}
-	s.primary().detail = ev.Detail
-	g.remove(s, ev.Reason)
-}
-
 // usePath binds a session to its ports and zones, or says why that cannot be.
 func (g *Engine) usePath(s *session, paths flows.Paths, zones []flows.Zone) (flows.Reason, string) {
 	if reason := g.refusedPort(paths); reason != "" {

@@ -48,9 +48,9 @@ func (g *Engine) readMarks(e *entry, rec *flows.Entry) {
 	}
 }
 
-// states returns what a pipeline can see of all connections with a tuple. One that
+// States returns what a pipeline can see of all connections with a tuple. One that
 // is closing is left out, since another may stand in its zone already.
-func (g *Engine) states(tuple flows.Tuple) []flows.ZoneState {
+func (g *Engine) States(tuple flows.Tuple) []flows.ZoneState {
 	var list []flows.ZoneState
 	for e := g.entries.group(tuple); e != nil; e = e.next {
 		if !e.closed {

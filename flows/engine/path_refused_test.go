@@ -31,11 +31,14 @@ func offload(t *testing.T) (*Engine, flows.SessionID) {
 // A path that is refused after it was used takes the session's rules out.
 func TestPathRefused(t *testing.T) {
 	g, id := offload(t)
-	effects := g.Step(flows.Instant(5*time.Second), []Event{PathRefused{Session: id + 1, Reason: flows.PathChanged}})
-	if len(effects) != 0 {
-		t.Fatalf("the path of another session: %v", effects)
+	effects := g.Step(flows.Instant(5*time.Second), []Event{PathsDoubted{}})
+	ask, ok := effects[0].(Validate)
+	if !ok || ask.Session != id {
+		t.Fatalf("effects %v, want a question", effects)
 	}
-	effects = g.Step(flows.Instant(5*time.Second), []Event{PathRefused{Session: id, Reason: flows.PathChanged, Detail: "moved"}})
+	effects = g.Step(flows.Instant(5*time.Second), []Event{
+		Validated{Session: id + 1, Op: ask.Op, Reason: flows.PathDropped},
+		Validated{Session: id, Op: ask.Op, Reason: flows.PathChanged, Detail: "moved"}})
 	if len(effects) != 1 {
 		t.Fatalf("effects %v, want one removal", effects)
 	}

@@ -133,7 +133,7 @@ func cooldown(cause flows.Reason, fails uint8) time.Duration {
 		return backoff(time.Second, fails, 30*time.Second)
 	case flows.UnsupportedVLAN, flows.UnsupportedRouted, flows.UnsupportedInternal, flows.UnsupportedPatch,
 		flows.UnsupportedTunnel, flows.UnsupportedPortType, flows.UnsupportedDatapath, flows.UnsupportedBond,
-		flows.UnsupportedHairpin, flows.UnsupportedBridges, flows.UnsupportedOutputs, flows.UnsupportedGroup,
+		flows.UnsupportedHairpin, flows.UnsupportedOutputs, flows.UnsupportedGroup,
 		flows.UnsupportedUpcall, flows.UnsupportedAction, flows.PathDropped:
 		return backoff(5*time.Second, fails, time.Minute)
 	case flows.NoHits, flows.InstallFailed, flows.RelaxFailed, flows.KeepFailed:

@@ -13,9 +13,10 @@ const (
 	// maxValidating bounds the Validates on their way, so that those of the most
 	// valuable sessions do not queue up behind others.
 	maxValidating = 256
-	// adoptWithin is the least bound for the confirmation of rules of an earlier
-	// agent, since all of them are in doubt at once.
+	// adoptWithin, and adoptEach for each of them, is the bound for the confirmation of
+	// what an earlier agent left, since all of that is in doubt at once.
 	adoptWithin = 5 * time.Second
+	adoptEach   = time.Millisecond
 )
 
 // validate ends sessions whose doubts were not answered in time, and orders Validates
@@ -25,7 +26,7 @@ func (g *Engine) validate() {
 	if len(g.doubted) == 0 || g.validating > maxValidating/2 && g.now < g.validateAt {
 		return
 	}
-	slices.SortFunc(g.doubted, moreValuable)
+	slices.SortFunc(g.doubted, g.moreUrgent)
 	g.validateAt = math.MaxInt64
 	g.doubted = slices.DeleteFunc(g.doubted, func(s *session) bool {
 		g.validateOrEnd(s)
@@ -38,31 +39,21 @@ func (g *Engine) validateOrEnd(s *session) {
 	switch {
 	case s.doubt.since == 0:
 		return
-	case g.now >= g.deadline(s):
-		g.giveUp(s, flows.PathDoubted, "no answer within "+g.validateWithin(s).String())
+	case g.now >= s.doubt.deadline():
+		g.giveUp(s, flows.PathDoubted, "no answer within "+s.doubt.deadline().Sub(s.doubt.since).String())
 		return
 	case !s.doubt.asked && g.validating < maxValidating:
 		g.orderValidate(s)
 	}
-	g.validateAt = min(g.validateAt, g.deadline(s))
+	g.validateAt = min(g.validateAt, s.doubt.deadline())
 }
 
 func (g *Engine) orderValidate(s *session) {
 	s.doubt.asked = true
 	s.doubt.op++
 	g.validating++
-	g.emit(Validate{Session: s.id, Op: s.doubt.op, Tuple: s.tuple, Paths: s.paths, States: g.states(s.tuple),
-		Within: g.validateWithin(s)})
-}
-
-// deadline returns when a session that is in doubt must have been confirmed.
-func (g *Engine) deadline(s *session) flows.Instant { return s.doubt.since.Add(g.validateWithin(s)) }
-
-func (g *Engine) validateWithin(s *session) time.Duration {
-	if s.state == Adopting {
-		return max(g.cfg.ValidateWithin, adoptWithin)
-	}
-	return g.cfg.ValidateWithin
+	g.emit(Validate{Session: s.id, Op: s.doubt.op, Tuple: s.tuple, Paths: s.paths, States: g.States(s.tuple),
+		Within: s.doubt.due.Sub(g.now)})
 }
 
 // validated takes the answer to Validate.
@@ -97,9 +88,9 @@ func (g *Engine) confirm(s *session, plain bool) {
 	g.validating--
 	d := &s.doubt
 	d.asked, d.early = false, false
-	d.since, d.later = d.later, 0
+	d.since, d.due, d.later = d.later.since, d.later.due, doubtLater{}
 	if d.since != 0 {
-		g.validateAt = min(g.validateAt, g.deadline(s))
+		g.validateAt = min(g.validateAt, d.due)
 	}
 }
 
@@ -116,6 +107,19 @@ func (s *session) standsIn(zones []flows.Zone) bool {
 		}
 	}
 	return true
+}
+
+// moreUrgent orders sessions in doubt: those that must be confirmed in the usual time
+// go before those that leave more; and the most valuable first.
+func (g *Engine) moreUrgent(a, b *session) int {
+	soon := g.now.Add(g.cfg.ValidateWithin)
+	if x, y := a.doubt.due <= soon, b.doubt.due <= soon; x != y {
+		if x {
+			return -1
+		}
+		return 1
+	}
+	return moreValuable(a, b)
 }
 
 // moreValuable orders sessions: the most valuable first, and always the same way.

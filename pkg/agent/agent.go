@@ -40,7 +40,7 @@ type Agent struct {
 	loop      *loop
 	inventory *ovsdb.Inventory
 	links     *link.Watcher
-	datapath  lazyDatapath
+	datapath  kernelDatapath
 	judge     judge
 	paths     *path.Resolver
 	driver    *flower.Driver

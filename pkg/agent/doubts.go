@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -13,8 +14,12 @@ import (
 // a thousand times.
 const gatherFor = 100 * time.Millisecond
 
-// maxMatches bounds what a doubt is narrowed by; beyond, it is about every packet.
-const maxMatches = 256
+// maxMatches and maxStations bound what a doubt is narrowed by; beyond, it is about
+// every packet. A guest can make a bridge learn as many stations as its table holds.
+const (
+	maxMatches  = 256
+	maxStations = 1 << 16
+)
 
 // doubter is what forgets what it knows of OVS; *path.Judge is one.
 type doubter interface{ Doubt(now flows.Instant) }
@@ -45,6 +50,11 @@ func (d *doubts) raise(source string, ev engine.PathsDoubted) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.count[source]++
+	if ev.Within > 0 && !d.isHeld() && !d.closed {
+		d.judge.Doubt(d.loop.clock.now())
+		d.loop.post(ev) // not together with what is more urgent
+		return
+	}
 	if d.any {
 		ev = union(d.merged, ev)
 	}
@@ -68,11 +78,12 @@ func (d *doubts) hold(held bool) {
 
 // tellIfDue is called with mu held.
 func (d *doubts) tellIfDue() {
-	held := !d.held.IsZero() && time.Since(d.held) < d.limit
-	if d.any && d.timer == nil && !held && !d.closed {
+	if d.any && d.timer == nil && !d.isHeld() && !d.closed {
 		d.tell()
 	}
 }
+
+func (d *doubts) isHeld() bool { return !d.held.IsZero() && time.Since(d.held) < d.limit }
 
 // tell is called with mu held and no timer running.
 func (d *doubts) tell() {
@@ -116,11 +127,17 @@ func union(a, b engine.PathsDoubted) engine.PathsDoubted {
 	if a.Ports != nil && b.Ports != nil {
 		u.Ports = mergePorts(a.Ports, b.Ports)
 	}
-	if a.Matches != nil && b.Matches != nil && len(a.Matches)+len(b.Matches) <= maxMatches {
-		u.Matches = append(append(u.Matches, a.Matches...), b.Matches...)
+	if anyPacket(a) || anyPacket(b) || len(a.Matches)+len(b.Matches) > maxMatches || len(a.Stations)+len(b.Stations) > maxStations {
+		return u
 	}
+	u.Matches = append(append([]flows.PacketMatch{}, a.Matches...), b.Matches...)
+	u.Stations = make(map[flows.MAC]bool, len(a.Stations)+len(b.Stations))
+	maps.Copy(u.Stations, a.Stations)
+	maps.Copy(u.Stations, b.Stations)
 	return u
 }
+
+func anyPacket(ev engine.PathsDoubted) bool { return ev.Matches == nil && ev.Stations == nil }
 
 // mergePorts returns what is in any of the lists; it is never nil.
 func mergePorts(lists ...[]flows.PortID) []flows.PortID {

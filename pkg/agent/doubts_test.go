@@ -97,6 +97,13 @@ func TestUnionIsBounded(t *testing.T) {
 	if u := union(many, aboutPort(2, flows.PacketMatch{})); u.Matches != nil || len(u.Ports) != 2 {
 		t.Errorf("%d matches, ports %v", len(u.Matches), u.Ports)
 	}
+	stations := engine.PathsDoubted{Ports: []flows.PortID{2}, Stations: map[flows.MAC]bool{{2}: true}}
+	if u := union(aboutPort(1, flows.PacketMatch{}), stations); len(u.Matches) != 1 || !u.Stations[flows.MAC{2}] {
+		t.Errorf("packets and stations: %+v", u)
+	}
+	if u := union(aboutPort(1), stations); u.Matches != nil || u.Stations != nil {
+		t.Errorf("every packet and stations: %+v", u)
+	}
 	if u := union(many, aboutPort(2)); u.Matches != nil {
 		t.Errorf("some packets and every packet are %d matches", len(u.Matches))
 	}

@@ -43,8 +43,8 @@ func TestStationMoves(t *testing.T) {
 		}
 		d.gathered() // does not wait for more
 		got := told()
-		if len(got) != doubts || doubts > 0 && len(got[0].Matches) != matches {
-			t.Errorf("%s: told %+v, want %d with %d matches", what, got, doubts, matches)
+		if len(got) != doubts || doubts > 0 && len(got[0].Stations) != matches {
+			t.Errorf("%s: told %+v, want %d with %d stations", what, got, doubts, matches)
 		}
 	}
 	look("first", 1, 0)

@@ -16,6 +16,10 @@ import (
 // watched, and whether paths are due to be confirmed.
 const monitorsEvery = 250 * time.Millisecond
 
+// connectTime is how long a bridge may not be watched before somebody is told: one that
+// was just made has its socket a moment later.
+const connectTime = 3 * time.Second
+
 // monitors watches the OpenFlow tables of all bridges.
 type monitors struct {
 	rundir  string
@@ -87,7 +91,7 @@ func (m *monitors) look() {
 		case watching:
 			ports = append(ports, facts.ports)
 			continue
-		case err != nil:
+		case err != nil && time.Since(since) > connectTime:
 			errs = append(errs, fmt.Errorf("bridge %s: %w", facts.name, err))
 		}
 		if !away(err) || time.Since(since) > m.grace {
@@ -101,9 +105,9 @@ func (m *monitors) look() {
 	}
 	switch {
 	case due:
-		m.raise("interval", append(ports, blind...))
+		m.raise("interval", m.confirm, append(ports, blind...))
 	case blindly:
-		m.raise("no-monitor", blind)
+		m.raise("no-monitor", 0, blind)
 	}
 	if due {
 		m.confirmed = time.Now()
@@ -120,9 +124,9 @@ func away(err error) bool {
 		errors.Is(err, openflow.ErrSilent)
 }
 
-func (m *monitors) raise(source string, lists [][]flows.PortID) {
+func (m *monitors) raise(source string, within time.Duration, lists [][]flows.PortID) {
 	if ports := mergePorts(lists...); len(ports) > 0 {
-		m.doubts.raise(source, engine.PathsDoubted{Ports: ports})
+		m.doubts.raise(source, engine.PathsDoubted{Ports: ports, Within: within})
 	}
 }
 

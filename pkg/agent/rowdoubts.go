@@ -13,7 +13,7 @@ import (
 // appliedLater is when a change that the database told is doubted again:
 // ovs-vswitchd hears of it at the same time as we do, and need not have taken it over
 // when it is asked first. Normally cur_cfg tells when it has; nobody must write so.
-var appliedLater = []time.Duration{300 * time.Millisecond, time.Second}
+var appliedLater = []time.Duration{300 * time.Millisecond, time.Second, 3 * time.Second}
 
 // rowDoubts raises doubts about what the database says of forwarding. It is used by one
 // goroutine.

@@ -54,7 +54,7 @@ func TestStations(t *testing.T) {
 			synctest.Wait()
 			return told.doubts()
 		}
-		if got := look(); len(got) != 1 || got[0].Matches != nil {
+		if got := look(); len(got) != 1 || got[0].Matches != nil || got[0].Stations != nil {
 			t.Errorf("at first: %+v, want a doubt about everything", got)
 		}
 		if got := look(); len(got) != 0 || ovs.shown != 1 {
@@ -62,8 +62,8 @@ func TestStations(t *testing.T) {
 		}
 		ovs.moved++
 		ovs.lines = strings.Replace(ovs.lines, "2     0  02", "3     0  02", 1)
-		want := flows.PacketMatch{DstMAC: flows.MAC{2, 0, 0, 0, 0, 0xb}, DstMask: exactMAC}
-		if got := look(); len(got) != 1 || len(got[0].Matches) != 1 || got[0].Matches[0] != want || len(got[0].Ports) != 2 {
+		moved := flows.MAC{2, 0, 0, 0, 0, 0xb}
+		if got := look(); len(got) != 1 || len(got[0].Stations) != 1 || !got[0].Stations[moved] || len(got[0].Ports) != 2 {
 			t.Errorf("one moved: %+v", got)
 		}
 		ovs.err = errors.New("no OVS")
@@ -72,7 +72,7 @@ func TestStations(t *testing.T) {
 		}
 		ovs.err = nil
 		ovs.lines = strings.SplitAfter(ovs.lines, "\n")[0]
-		if got := look(); len(got) != 1 || len(got[0].Matches) != 1 || got[0].Matches[0] != want {
+		if got := look(); len(got) != 1 || len(got[0].Stations) != 1 || !got[0].Stations[moved] {
 			t.Errorf("forgotten meanwhile: %+v", got)
 		}
 		facts = nil

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,6 +66,10 @@ func (v *validator) run(ctx context.Context) error {
 // when ctx has ended.
 func (v *validator) validate(ctx context.Context, p pendingValidation) (engine.Validated, bool) {
 	ev := engine.Validated{Session: p.Session, Op: p.Op}
+	if late := time.Since(p.since); late > p.Within {
+		ev.Reason, ev.Detail = flows.PathDoubted, fmt.Sprintf("not asked for %v", late)
+		return ev, true
+	}
 	for {
 		answer, err := v.paths.Validate(ctx, path.Validation{Tuple: p.Tuple, Paths: p.Paths, States: p.States}, v.loop.clock.now())
 		if ctx.Err() != nil {

@@ -106,7 +106,19 @@ func (b *backend) entry(ctx context.Context, x *engine.Explanation, asked flows.
 // pathCheck tells the path that a connection without a session would have.
 func (b *backend) pathCheck(ctx context.Context, rec *flows.Entry) control.Check {
 	c := control.Check{Name: "path known", Result: control.ResultOK}
-	answer, err := b.paths.Resolve(ctx, path.Request{Key: rec.Key, Reply: rec.Reply}, b.loop.clock.now())
+	states := []flows.ZoneState{{Zone: rec.Key.Zone, Mark: rec.Mark, Labels: rec.Labels}}
+	err := b.loop.ask(ctx, func(e *engine.Engine) {
+		for _, s := range e.States(rec.Key.Tuple) {
+			if s.Zone != rec.Key.Zone {
+				states = append(states, s)
+			}
+		}
+	})
+	if err != nil {
+		c.Result, c.Detail = control.ResultUnknown, err.Error()
+		return c
+	}
+	answer, err := b.paths.Resolve(ctx, path.Request{Key: rec.Key, Reply: rec.Reply, States: states}, b.loop.clock.now())
 	var refusal *path.Refusal
 	switch {
 	case err == nil:

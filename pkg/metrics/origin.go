@@ -58,7 +58,7 @@ func (o *origins) earliest(from origin, at flows.Instant) {
 // began.
 func (o *origins) note(at flows.Instant, ev engine.Event) {
 	switch ev := ev.(type) {
-	case engine.PathsDoubted, engine.PathRefused:
+	case engine.PathsDoubted:
 		o.earliest(fromPath, at)
 	case engine.PortsChanged:
 		o.earliest(fromPorts, at)

@@ -151,8 +151,8 @@ func TestPropagation(t *testing.T) {
 		source string        // empty: nothing to measure
 		took   time.Duration // with the removal acknowledged at 2 s
 	}{
-		{"port", flows.PortDown, []Timed{{ms(1990), engine.PortsChanged{}}, {ms(1970), engine.PathRefused{}}}, "ports", 10 * time.Millisecond},
-		{"path", flows.PathChanged, []Timed{{ms(1970), engine.PathRefused{}}, {ms(1980), engine.PathsDoubted{}}}, "path", 30 * time.Millisecond},
+		{"port", flows.PortDown, []Timed{{ms(1990), engine.PortsChanged{}}, {ms(1970), engine.PathsDoubted{}}}, "ports", 10 * time.Millisecond},
+		{"path", flows.PathChanged, []Timed{{ms(1970), engine.PathsDoubted{}}, {ms(1980), engine.PathsDoubted{}}}, "path", 30 * time.Millisecond},
 		{"nobody confirmed it", flows.PathDoubted, nil, "path", 1005 * time.Millisecond},
 		{"entry gone", flows.Gone, []Timed{{ms(1960), engine.EntriesGone{}}}, "conntrack", 40 * time.Millisecond},
 		{"entry read", flows.Blocked, []Timed{{ms(1990), engine.SessionRead{At: ms(1950)}}}, "conntrack", 50 * time.Millisecond},

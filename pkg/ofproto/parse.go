@@ -122,10 +122,10 @@ func (p *parser) heading() uint32 {
 		p.failf("recirc(%s)%s", clip(text), clip(how))
 	}
 	if strings.HasPrefix(p.rest, "Replacing ") {
-		p.trace.Plain = false
 		p.exactly("Replacing src/dst IP/ports to simulate NAT:")
-		p.after(" Initial flow: ")
-		p.after(" Modified flow: ")
+		if before := p.after(" Initial flow: "); p.after(" Modified flow: ") != before {
+			p.trace.Plain = false
+		}
 	}
 	p.exactly(rule)
 	p.exactly("")

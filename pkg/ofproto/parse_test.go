@@ -225,7 +225,7 @@ func TestSlowPath(t *testing.T) {
 
 func TestPlain(t *testing.T) {
 	for _, text := range []string{
-		"drop", "NORMAL", "output:4", "output:NXM_NX_REG15[]", "resubmit(,3)", "goto_table:5", "ct(table=1,zone=10)", "ct_clear", "set_field:0x1->reg0",
+		"drop", "NORMAL", "output:4", "output:NXM_NX_REG15[]", "resubmit(,3)", "goto_table:5", "ct(table=15,zone=NXM_NX_REG13[0..15],nat)", "nat", "ct(table=1,zone=10)", "ct_clear", "set_field:0x1->reg0",
 		"set_field:0x7/0xffff->reg13", "load:0x1->NXM_NX_CT_MARK[0]", "move:NXM_OF_ETH_SRC[]->NXM_NX_XXREG0[0..47]", "pop:NXM_NX_REG2[]", "push:NXM_OF_ETH_SRC[]",
 		"set_field:0x5->metadata", "set_field:0x1->tun_id", "set_tunnel:0x1", "check_pkt_larger(1400)->NXM_NX_REG0[0]", "clone(resubmit(,3))", "set_queue:5",
 		"ct(commit,zone=NXM_NX_REG13[0..15],exec(set_field:0/0x1->ct_mark))", "set_field:0->ct_label",
@@ -237,7 +237,7 @@ func TestPlain(t *testing.T) {
 	for _, text := range []string{
 		"", "foo", "mod_dl_dst:00:00:00:00:00:09", "mod_nw_src:10.0.0.1", "mod_tp_dst:80", "dec_ttl", "push_vlan:0x8100", "pop_vlan", "strip_vlan",
 		"set_field:02:00:00:00:00:09->eth_dst", "load:0xffff->NXM_OF_IN_PORT[]", "set_field:ANY->in_port", "move:NXM_NX_REG0[]->NXM_OF_ETH_DST[]",
-		"pop:NXM_OF_IN_PORT[]", "resubmit(5,1)", "resubmit:5", "resubmit(,1,ct)", "ct(commit,table=2,nat(src=192.0.2.1))", "ct(nat)", "nat", "nat(src=192.0.2.1)",
+		"pop:NXM_OF_IN_PORT[]", "resubmit(5,1)", "resubmit:5", "resubmit(,1,ct)", "ct(commit,table=2,nat(src=192.0.2.1))", "nat(src=192.0.2.1)", "nat=src",
 		"bundle(eth_src,0,active_backup,ofport,members:1,2)", "multipath(eth_src,50,modulo_n,1,0,NXM_NX_REG0[])", "output(port=2,max_len=100)",
 		"set_field:10.0.0.1->ip_src", "load:0x50->NXM_OF_TCP_DST[]", "decap()", "push_mpls:0x8847", "set_field:1", "load:0x1", "set_field:1->nw_ttl",
 	} {

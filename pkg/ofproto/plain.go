@@ -8,7 +8,7 @@ import (
 // plainWords and plainVerbs are the actions that leave the packet as it is.
 var (
 	plainWords = []string{
-		"drop", "NORMAL", "FLOOD", "ALL", "LOCAL", "IN_PORT", "IN_PORT:0", "ct_clear", "exit", "clear_actions", "pop_queue",
+		"drop", "NORMAL", "FLOOD", "ALL", "LOCAL", "IN_PORT", "IN_PORT:0", "ct_clear", "exit", "clear_actions", "pop_queue", "nat",
 	}
 	plainVerbs = []string{
 		"output:", "enqueue:", "set_queue:", "goto_table:", "push:", "note:", "meter:",
@@ -31,7 +31,9 @@ func isPlain(text string) bool {
 	case slices.Contains(plainWords, text), hasPrefix(text, plainVerbs):
 		return true
 	case text == "ct" || strings.HasPrefix(text, "ct("):
-		return !strings.Contains(text, "nat")
+		// A bare nat does what was decided for the connection; if that is a change, the
+		// resumed pipeline begins with it.
+		return !strings.Contains(text, "nat(") && !strings.Contains(text, "src=") && !strings.Contains(text, "dst=")
 	case strings.HasPrefix(text, "resubmit(,"): // no port
 		return !strings.Contains(text, "ct") // not with the tuple of the connection
 	case strings.HasPrefix(text, "pop:"):

@@ -264,6 +264,7 @@ func TestForeignUntouched(t *testing.T) {
 	if n, err := eswitch.New(r.Driver, eswitch.Config{}).Sweep(t.Context()); err != nil || n != 44 {
 		t.Errorf("sweep removed %d, %v", n, err)
 	}
+	e = eswitch.New(r.Driver, eswitch.Config{}) // the old one knows them as installed
 	for _, res := range e.Install(t.Context(), s) {
 		if res.Err != nil {
 			t.Fatal(res.Err)

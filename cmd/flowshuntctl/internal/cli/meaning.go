@@ -74,5 +74,4 @@ var meanings = map[flows.Reason]string{
 	flows.UnsupportedGroup:    "An OpenFlow group decides where its packets go, and OVS does not tell when that changes.",
 	flows.UnsupportedUpcall:   "OVS wants to see each of its packets.",
 	flows.UnsupportedAction:   "OVS does something with its packets that a rule cannot do.",
-	flows.UnsupportedBridges:  "It crosses more bridges than can be followed yet.",
 }
