@@ -22,6 +22,8 @@ var allowed = []struct{ pattern, why string }{
 		"a story has killed ovsdb-server"},
 	{`\|jsonrpc\|WARN\|unix#\d+: (receive|send) error: (Connection reset by peer|Broken pipe)`,
 		"a client, the agent or a command of a story, did not wait any longer for a daemon that was stopped or starved"},
+	{`\|rconn\|WARN\|\S+<->unix#\d+: connection dropped \((Connection reset by peer|Broken pipe)\)`,
+		"the same, of OpenFlow; and an agent that was killed while it was told of flows"},
 	{`\|dpif(\([^|]*\))?\|WARN\|\S+: execute ct\(.* failed \(Invalid argument\) on packet`,
 		"the kernel has no room for another connection: a story has filled conntrack's table"},
 	{`\|ofproto_dpif_upcall(\([^|]*\))?\|WARN\|Failed to acquire udpif_key corresponding to unexpected flow \(Invalid argument\)`,
