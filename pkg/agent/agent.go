@@ -29,7 +29,7 @@ import (
 )
 
 // callTime bounds a call of ovs-vswitchd, which answers one after the other.
-const callTime = 2 * time.Second
+const callTime = 5 * time.Second
 
 // Agent is one running agent.
 type Agent struct {

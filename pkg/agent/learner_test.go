@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/control"
 	"github.com/flowshunt/flowshunt/pkg/ofproto"
 )
 
@@ -58,4 +60,29 @@ func TestStationMoves(t *testing.T) {
 	look("moved again, unreadable", 1, 0)
 	l.moved, l.err = 4, nil
 	look("moved and back, readable", 1, 1)
+}
+
+// One bridge that cannot be asked is a failure, whichever others can.
+func TestStationsFail(t *testing.T) {
+	d, _ := newTestDoubts(t)
+	broken := &learner{port: 1, err: errors.New("too long")}
+	s := &stations{fdb: &ofproto.FDB{Caller: byBridge{"br0": broken, "br1": {port: 1}}}, doubts: d,
+		bridges: func() []bridgeFacts { return []bridgeFacts{{name: "br0"}, {name: "br1"}} },
+		health:  newComponent("fdb", slog.New(slog.DiscardHandler))}
+	s.look(t.Context())
+	if got := s.health.get(); got.Health != control.HealthFailed {
+		t.Errorf("%+v", got)
+	}
+	broken.err = nil
+	s.look(t.Context())
+	if got := s.health.get(); got.Health != control.HealthOK {
+		t.Errorf("%+v", got)
+	}
+}
+
+// byBridge has a switch for each bridge.
+type byBridge map[string]*learner
+
+func (b byBridge) Call(ctx context.Context, method string, args ...string) (string, error) {
+	return b[args[0]].Call(ctx, method, args...)
 }

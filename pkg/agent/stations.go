@@ -54,19 +54,21 @@ func (s *stations) run(ctx context.Context) error {
 func (s *stations) look(ctx context.Context) {
 	facts := s.bridges()
 	current := make(map[string]*bridgeStations, len(facts))
+	var errs []error
 	for _, b := range facts {
 		known := s.known[b.name]
 		if known == nil {
 			known = &bridgeStations{told: make(map[flows.MAC]time.Time), aged: time.Now()}
 		}
 		current[b.name] = known
-		if err := s.lookAt(ctx, b, known); ctx.Err() == nil && err != nil {
-			s.health.failed(err)
-			continue
-		}
-		s.health.ok()
+		errs = append(errs, s.lookAt(ctx, b, known))
 	}
 	s.known = current
+	if err := errors.Join(errs...); err == nil {
+		s.health.ok()
+	} else if ctx.Err() == nil {
+		s.health.failed(err)
+	}
 }
 
 func (s *stations) lookAt(ctx context.Context, b bridgeFacts, known *bridgeStations) error {

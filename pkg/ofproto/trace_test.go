@@ -145,7 +145,7 @@ func ovnCases() []testCase {
 	})
 	return []testCase{
 		{name: "ovn", query: q, want: "ct(3) recirc(1)\nct(8) recirc(2)\nvm2", plain: true},
-		{name: "ovn-lb", query: q, want: "ct(5 nat) recirc(1)\nct(8 nat) recirc(2)\nvm2"},
+		{name: "ovn-lb", query: q, want: "ct(5 nat) recirc(1)\nct(8 nat) recirc(2)\nvm2", plain: true},
 		{name: "ovn-routed", query: routed, foreign: true,
 			want: "ct(3) recirc(1)\npath-unsupported/action<ct_clear> path-unsupported/routed" +
 				"<set(eth(src=02:00:00:00:01:02,dst=02:00:00:00:00:03))> path-unsupported/routed<set(ipv4(ttl=63))> ct(9) recirc(2)\nvm3"},
