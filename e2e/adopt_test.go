@@ -62,7 +62,7 @@ func (m *adopting) foreignersStand() {
 	}
 }
 
-// rulesOf are the rules of the connections with a source port, by where they stand.
+// filtersOf are the rules of the connections with a source port, by where they stand.
 func filtersOf(w *harness.World, sport uint16) map[string]harness.Filter {
 	w.T.Helper()
 	rules := make(map[string]harness.Filter)

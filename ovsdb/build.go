@@ -144,6 +144,7 @@ func newPort(p Port, row *vswitchd.Interface, port *vswitchd.Port, bridge *Bridg
 	p.Name = row.Name
 	p.Type = orSystem(row.Type)
 	p.Error = deref(row.Error)
+	p.Peer = row.Options["peer"]
 	p.AdminUp = deref(row.AdminState) == vswitchd.InterfaceAdminStateUp
 	p.LinkUp = deref(row.LinkState) == vswitchd.InterfaceLinkStateUp
 	p.Policing = Policing{

@@ -22,7 +22,7 @@ var monitored = map[string][]string{
 		"tag", "trunks", "vlan_mode"},
 	vswitchd.InterfaceTable: {"admin_state", "error", "external_ids", "ifindex",
 		"ingress_policing_burst", "ingress_policing_kpkts_burst", "ingress_policing_kpkts_rate",
-		"ingress_policing_rate", "link_state", "mac_in_use", "name", "ofport", "type"},
+		"ingress_policing_rate", "link_state", "mac_in_use", "name", "ofport", "options", "type"},
 	vswitchd.MirrorTable:                 {"name", "output_port", "select_all", "select_dst_port", "select_src_port"},
 	vswitchd.QoSTable:                    {"type"},
 	vswitchd.FlowSampleCollectorSetTable: {"bridge"},

@@ -25,6 +25,7 @@ type Port struct {
 	AdminUp bool      // admin_state is "up"; unknown counts as down
 	LinkUp  bool      // link_state is "up"; unknown counts as down
 	Error   string    // Interface.error: why OVS could not open it
+	Peer    string    // options:peer: of a patch port, the name of the other end
 
 	AttachedMAC flows.MAC // external_ids:attached-mac: of the guest
 	IfaceID     string    // external_ids:iface-id: Neutron's and OVN's name of the port

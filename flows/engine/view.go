@@ -72,6 +72,17 @@ func (g *Engine) Used() map[State]int {
 	return used
 }
 
+// Doubted returns how many sessions are in doubt.
+func (g *Engine) Doubted() int {
+	n := 0
+	for _, s := range g.doubted {
+		if s.doubt.since != 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // PortUse says how many sessions a port takes part in: with rules, or without any
 // yet, as all are in mode observe.
 type PortUse struct{ Sessions, Candidates int }

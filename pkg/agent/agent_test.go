@@ -16,6 +16,7 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/control"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/model"
+	"github.com/flowshunt/flowshunt/pkg/path"
 )
 
 // notifications collects what the agent tells systemd.
@@ -214,6 +215,42 @@ func TestStopKeepsRules(t *testing.T) {
 	}
 	if m.Len() != 10 {
 		t.Errorf("%d rules are left, want all 10", m.Len())
+	}
+}
+
+// slowPatch answers when it is told to.
+type slowPatch struct {
+	patch
+	answer chan struct{}
+}
+
+func (p *slowPatch) Forward(ctx context.Context, q path.Question, now flows.Instant) (path.Forwarding, error) {
+	if p.broken.Load() {
+		<-p.answer
+	}
+	return p.patch.Forward(ctx, q, now)
+}
+
+// What is in doubt is answered before the rules are left alone.
+func TestStopKeepsNothingInDoubt(t *testing.T) {
+	ovs := &slowPatch{answer: make(chan struct{})}
+	r, m, _, _ := enforcing(t, 5, func(c *Config, _ *model.Config) {
+		c.KeepOnExit, c.judge = true, ovs
+		c.Engine.ValidateWithin = patience
+	})
+	ovs.broken.Store(true)
+	r.doubts.raise("test", engine.PathsDoubted{})
+	eventually(t, "all are in doubt", func() bool {
+		n := 0
+		err := r.loop.ask(t.Context(), func(e *engine.Engine) { n = e.Doubted() })
+		return err == nil && n == 5
+	})
+	time.AfterFunc(20*tick, func() { close(ovs.answer) })
+	if err := r.end(); err != nil {
+		t.Error(err)
+	}
+	if m.Len() != 0 {
+		t.Errorf("%d rules are left that OVS would not follow", m.Len())
 	}
 }
 

@@ -47,7 +47,7 @@ func TestStationMoves(t *testing.T) {
 			t.Errorf("%s: told %+v, want %d with %d matches", what, got, doubts, matches)
 		}
 	}
-	look("first", 0, 0)
+	look("first", 1, 0)
 	look("nothing", 0, 0)
 	l.moved, l.port = 1, 2
 	look("moved", 1, 1)

@@ -21,8 +21,9 @@ const (
 // unless one of them has failed.
 func (a *Agent) stop() error {
 	if a.cfg.KeepOnExit {
-		// What was revoked is not kept.
-		a.settle(func(e *engine.Engine) bool { return e.Used()[engine.Removing] == 0 })
+		// What was revoked is not kept, nor what OVS may just have changed: it is answered
+		// within --validate-within. A successor may be long in coming.
+		a.settle(func(e *engine.Engine) bool { return e.Doubted() == 0 && e.Used()[engine.Removing] == 0 })
 		return nil
 	}
 	a.loop.post(engine.Stop{})
