@@ -24,7 +24,8 @@ func TestBusyBridge(t *testing.T) {
 	}
 	w := harness.SwitchedPair(t)
 	const metrics = "127.0.0.1:9474"
-	r, c := startRunning(w, 47000, "--metrics-listen="+metrics)
+	// an emulated machine among others may take longer than the second that is usual
+	r, c := startRunning(w, 47000, "--metrics-listen="+metrics, "--validate-within=5s")
 	d := &drift{r, t, 47000, c}
 	d.carried(w.A, w.B)
 	of := w.OpenFlow("br0")

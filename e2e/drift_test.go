@@ -106,14 +106,15 @@ func driftPorts(d *drift, eth0 *harness.Capture, causes map[string]int) {
 	w := d.w
 	there := way{eth0, "to the receiver", d.sport, 9000}
 	d.starts(w.B)
-	d.leaves("receiver's port on another bridge", there, "port-gone", causes, func() {
+	// OVS floods what is for a MAC that it does not know, and may say so before the database tells
+	const early = "port-gone|path-unsupported/outputs"
+	d.leaves("receiver's port on another bridge", there, early, causes, func() {
 		w.Vsctl("del-port", w.B.Rep, "--", "add-port", "br1", w.B.Rep)
 	})
 	w.Detach(w.B)
 	w.Attach("br0", w.B)
 	d.returns(w.B)
-	// OVS floods, for it knows no such MAC there, before the database tells of another port
-	d.leaves("receiver's port in another VLAN", there, "port-gone|path-unsupported/outputs", causes, func() {
+	d.leaves("receiver's port in another VLAN", there, early, causes, func() {
 		w.Vsctl("set", "port", w.B.Rep, "tag=20")
 	})
 	w.Vsctl("remove", "port", w.B.Rep, "tag", "20")
@@ -161,14 +162,13 @@ func (d *drift) leaves(name string, old way, causes string, count map[string]int
 	})
 	removed := d.agent.Logged(t, patience, "remove", "session", d.c.ID)
 	cause := removed.Attrs["cause"]
-	if !regexp.MustCompile("^(" + causes + ")$").MatchString(cause) {
+	// on a slow machine the time to validate is over first
+	if !regexp.MustCompile("^(path-unvalidated|" + causes + ")$").MatchString(cause) {
 		t.Errorf("%s: left for %s, want %s", name, cause, causes)
 	}
 	count[cause]++
-	if rules := d.rules(); len(rules) != 0 {
-		t.Errorf("%s: rules left: %v", name, rules)
-	}
-	pairs(t, w.World, 0)
+	d.c.leaves(t, d.agent)
+	pairs(t, w.World, time.Second) // it may be on its way back by the new path
 	t.Logf("%s: %s; ordered %v, last packet %v after the beginning of a change that took %v", name, cause,
 		removed.Time.Sub(began).Round(time.Millisecond), old.last(t).Sub(began).Round(time.Millisecond), changed.Sub(began).Round(time.Millisecond))
 }
@@ -251,14 +251,15 @@ func carried(t testing.TB, w *harness.World, f *flow, sport uint16, from, to *ha
 		}
 		return bytes
 	}
-	packets, start := w.Entry(f.filter...).Packets(), sum()
+	entry, start := w.Entry(f.filter...), sum()
 	harness.Within(t, patience, "bytes in hardware", func() error {
-		if n := sum() - start; n < bytes {
+		if n := int64(sum() - start); n < bytes {
 			return fmt.Errorf("%d", n)
 		}
 		return nil
 	})
-	if n := w.Entry(f.filter...).Packets() - packets; n > 3 {
-		t.Errorf("%s: conntrack saw %d packets, want at most 3", f.tuple, n)
+	now := w.Entry(f.filter...)
+	if n := now.Packets() - entry.Packets(); n > 3 {
+		t.Errorf("%s: conntrack saw %d packets, want at most 3: %+v, then %+v", f.tuple, n, entry, now)
 	}
 }
