@@ -36,7 +36,7 @@ type Engine struct {
 	displace flows.Instant // next time a displacement is considered
 
 	adoptBy  flows.Instant // by when what an earlier agent left must be confirmed
-	forced   flows.Reason // why observe is forced, if it is
+	forced   flows.Reason  // why observe is forced, if it is
 	stopping bool
 	counts   Counts
 }
