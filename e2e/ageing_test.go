@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"testing"
 	"time"
 
@@ -17,10 +16,8 @@ const ageing = 15 * time.Second
 // see for many times as long as OVS remembers it: no packet to it is flooded to a third
 // port.
 func TestMACAgeing(t *testing.T) {
-	times := 2
-	if os.Getenv("FLOWSHUNT_SLOW") != "" {
-		times = 6
-	}
+	slowly(t)
+	const times = 6
 	w := harness.SwitchedPair(t)
 	other, third := w.AddVM("br0", "other", harness.VMConfig{}), w.AddVM("br0", "third", harness.VMConfig{})
 	all := []*harness.VM{w.A, w.B, other, third}
@@ -44,7 +41,7 @@ func TestMACAgeing(t *testing.T) {
 	})
 	before, began := seen.Of(t, 47001, 9001).Packets+seen.Of(t, 47000, 9000).Packets, time.Now()
 	mouseBefore := heard.Of(t, 47001, 9001).Packets
-	harness.Throughout(t, time.Duration(times)*ageing, "nothing is flooded", func() error {
+	harness.Throughout(t, times*ageing, "nothing is flooded", func() error {
 		if n := seen.Of(t, 47001, 9001).Packets + seen.Of(t, 47000, 9000).Packets - before; n != 0 {
 			return fmt.Errorf("a third port saw %d packets after %v", n, time.Since(began))
 		}

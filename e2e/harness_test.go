@@ -16,6 +16,7 @@ import (
 // The harness itself, without an agent: two rules made by the tc command take
 // a download away from OVS and conntrack, as those of an agent will.
 func TestHarnessElephantByHand(t *testing.T) {
+	slowly(t)
 	for name, pair := range map[string]func(testing.TB) *harness.Pair{"switch": harness.SwitchedPair, "wire": harness.WiredPair} {
 		t.Run(name, func(t *testing.T) { elephantByHand(t, pair(t)) })
 	}

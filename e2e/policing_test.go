@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -62,8 +63,16 @@ func TestPolicing(t *testing.T) {
 	r.arrives()
 }
 
+// policeIndex is a number that the kernel gives to each policer of the node.
+var policeIndex = regexp.MustCompile(`police 0x[0-9a-f]+`)
+
 // policer is what tc shows of OVS's policing of A's port.
 func policer(w *harness.Pair) string {
+	w.T.Helper()
+	return policeIndex.ReplaceAllString(policerListing(w), "police")
+}
+
+func policerListing(w *harness.Pair) string {
 	w.T.Helper()
 	return w.Run(w.T, "tc", "qdisc", "show", "dev", w.A.Rep, "ingress") + w.Run(w.T, "tc", "filter", "show", "dev", w.A.Rep, "parent", "ffff:")
 }

@@ -131,10 +131,12 @@ func cooldown(cause flows.Reason, fails uint8) time.Duration {
 		return 250 * time.Millisecond // nothing speaks against it; the next dump comes later than that
 	case flows.PathUnknown, flows.PathAmbiguous, flows.PathChanged, flows.PathDoubted, flows.ZoneUnknown:
 		return backoff(time.Second, fails, 30*time.Second)
+	case flows.UnsupportedOutputs, flows.PathDropped:
+		// OVS learns a station, or its flows come back after a restart, in a moment.
+		return backoff(time.Second, fails, 10*time.Second)
 	case flows.UnsupportedVLAN, flows.UnsupportedRouted, flows.UnsupportedInternal, flows.UnsupportedPatch,
 		flows.UnsupportedTunnel, flows.UnsupportedPortType, flows.UnsupportedDatapath, flows.UnsupportedBond,
-		flows.UnsupportedHairpin, flows.UnsupportedOutputs, flows.UnsupportedGroup,
-		flows.UnsupportedUpcall, flows.UnsupportedAction, flows.PathDropped:
+		flows.UnsupportedHairpin, flows.UnsupportedGroup, flows.UnsupportedUpcall, flows.UnsupportedAction:
 		return backoff(5*time.Second, fails, time.Minute)
 	case flows.NoHits, flows.InstallFailed, flows.RelaxFailed, flows.KeepFailed:
 		return backoff(5*time.Second, fails, 5*time.Minute)
