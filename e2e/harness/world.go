@@ -99,6 +99,13 @@ func (w *World) reportOnFailure() {
 		log := kernelLog()
 		w.T.Logf("kernel log:\n%s", tail(log[min(kernel, len(log)):]))
 		w.T.Logf("ovs-vswitchd.log:\n%s", tail(fileFrom(w.log("ovs-vswitchd"), ovs)))
+		for _, b := range w.bridges {
+			for _, args := range [][]string{{"ovs-appctl", "fdb/show", b}, {"ovs-appctl", "fdb/stats-show", b}, {"ovs-ofctl", "--no-stats", "dump-flows", b}} {
+				if out, err := w.Try(args...); err == nil {
+					w.T.Logf("%s:\n%s", strings.Join(args, " "), tail(out))
+				}
+			}
+		}
 		for _, args := range [][]string{{"conntrack", "-L", "-o", "extended,id"}, {"ovs-appctl", "dpctl/dump-flows", "-m"}, {"tc", "-s", "filter", "show"}} {
 			if out, err := w.Try(args...); err == nil {
 				w.T.Logf("%s:\n%s", strings.Join(args, " "), tail(out))

@@ -183,6 +183,7 @@ func (a *Agent) build() {
 		a.judge = path.NewJudge(path.JudgeConfig{Datapath: &a.datapath, Tracer: &ofproto.Tracer{Caller: vswitchd}})
 	}
 	a.doubts = newDoubts(a.judge, l, a.cfg.OVSGrace)
+	a.doubts.log = a.log
 	a.paths = path.NewResolver(path.Config{
 		Judge: a.judge, Wires: a.cfg.Wires, Selected: a.cfg.Selected,
 		Found: func(t flows.Tuple) { l.hint(engine.Sighted{Tuple: t}) },

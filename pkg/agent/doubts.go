@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"log/slog"
 	"maps"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type doubter interface{ Doubt(now flows.Instant) }
 type doubts struct {
 	judge doubter
 	loop  *loop
+	log   *slog.Logger
 
 	limit time.Duration // how long they can be held
 
@@ -42,7 +44,7 @@ type doubts struct {
 }
 
 func newDoubts(judge doubter, l *loop, limit time.Duration) *doubts {
-	return &doubts{judge: judge, loop: l, limit: limit, count: make(map[string]uint64)}
+	return &doubts{judge: judge, loop: l, log: slog.New(slog.DiscardHandler), limit: limit, count: make(map[string]uint64)}
 }
 
 // raise tells a doubt: at once, or together with others a moment later.
@@ -50,6 +52,7 @@ func (d *doubts) raise(source string, ev engine.PathsDoubted) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.count[source]++
+	d.log.Debug("doubt", "source", source, "ports", len(ev.Ports), "matches", len(ev.Matches), "stations", len(ev.Stations), "held", d.isHeld())
 	if ev.Within > 0 && !d.isHeld() && !d.closed {
 		d.judge.Doubt(d.loop.clock.now())
 		d.loop.post(ev) // not together with what is more urgent

@@ -46,7 +46,8 @@ func (s *stations) run(ctx context.Context) error {
 		began := time.Now()
 		s.look(ctx)
 		took := time.Since(began)
-		pause(ctx, max(stationsEvery-took, 4*took)) // a fifth of OVS's time at most
+		// A fifth of OVS's time at most, but an OVS that hung is not left alone for long.
+		pause(ctx, max(stationsEvery-took, min(4*took, time.Second)))
 	}
 	return nil
 }
@@ -73,6 +74,11 @@ func (s *stations) look(ctx context.Context) {
 
 func (s *stations) lookAt(ctx context.Context, b bridgeFacts, known *bridgeStations) error {
 	stats, err := s.fdb.Stats(ctx, b.name)
+	if err != nil {
+		// A new ovs-vswitchd has forgotten what the old one knew, and may have learned as
+		// much again since: the counters would not tell.
+		known.table, known.stats = nil, ofproto.FDBStats{}
+	}
 	if errors.Is(err, ofproto.ErrBridge) {
 		return nil // the database is ahead of ovs-vswitchd, or behind it
 	}
@@ -80,7 +86,7 @@ func (s *stations) lookAt(ctx context.Context, b bridgeFacts, known *bridgeStati
 		return err
 	}
 	due := time.Since(known.aged) > max(b.ageing/10, time.Second)
-	if stats == known.stats && !due {
+	if known.table != nil && stats == known.stats && !due {
 		return nil
 	}
 	table, err := s.fdb.Table(ctx, b.name)

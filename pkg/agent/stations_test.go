@@ -71,9 +71,12 @@ func TestStations(t *testing.T) {
 			t.Errorf("OVS away: %+v", got)
 		}
 		ovs.err = nil
+		if got := look(); len(got) != 1 || got[0].Matches != nil || got[0].Stations != nil {
+			t.Errorf("back, and as it was: %+v, want a doubt about everything", got)
+		}
 		ovs.lines = strings.SplitAfter(ovs.lines, "\n")[0]
 		if got := look(); len(got) != 1 || len(got[0].Stations) != 1 || !got[0].Stations[moved] {
-			t.Errorf("forgotten meanwhile: %+v", got)
+			t.Errorf("forgotten: %+v", got)
 		}
 		facts = nil
 		if look(); len(s.known) != 0 {
