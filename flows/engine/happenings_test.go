@@ -102,14 +102,6 @@ func (w *world) connect(tuple flows.Tuple) {
 	w.conns = append(w.conns, c)
 }
 
-// session returns the session of a connection, if it has one.
-func (c *conn) session(w *world) *session {
-	if e := w.engine.entries.get(c.keys[0]); e != nil {
-		return e.session
-	}
-	return nil
-}
-
 // gone reports whether no entry is left of a connection.
 func (c *conn) gone(w *world) bool {
 	for _, key := range c.keys {
