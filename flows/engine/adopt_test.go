@@ -162,10 +162,11 @@ func TestClaims(t *testing.T) {
 func TestAdoptionBound(t *testing.T) {
 	g, now := restarted(true, inZoneOf(1, 10))
 	g.Step(now, []Event{RulesFound{[]FoundSession{found(7, 1, 2)}}})
-	if effects := g.Step(now.Add(adoptWithin-1), nil); len(effects) != 0 {
+	const bound = adoptWithin + adoptEach // for one
+	if effects := g.Step(now.Add(bound-1), nil); len(effects) != 0 {
 		t.Fatalf("effects %+v before the bound", effects)
 	}
-	if effects := g.Step(now.Add(adoptWithin), nil); len(effects) != 1 || effects[0].(Remove).Cause != flows.PathDoubted {
+	if effects := g.Step(now.Add(bound), nil); len(effects) != 1 || effects[0].(Remove).Cause != flows.PathDoubted {
 		t.Errorf("effects %+v, want a removal", effects)
 	}
 }
@@ -176,6 +177,10 @@ func TestQuietRestart(t *testing.T) {
 	for seed := range uint64(10) {
 		w := newWorld(seed, simulationConfig(), false, false)
 		for range 2000 {
+			w.step()
+		}
+		w.quiet = true
+		for range 500 { // until all that has happened was heard of
 			w.step()
 		}
 		w.crash()
@@ -189,7 +194,7 @@ func TestQuietRestart(t *testing.T) {
 		w.start()
 		w.quiet = true
 		total += len(before)
-		for range 50 {
+		for n := 0; n < 100 && (n < 50 || w.engine.Counts().Adopted < uint64(len(before))); n++ {
 			w.step()
 			if w.seen.check(w); len(w.seen.broken) > 0 {
 				t.Fatal(w.seen.broken)
