@@ -7,8 +7,12 @@ import (
 	"github.com/flowshunt/flowshunt/flows"
 )
 
-// displaceEvery bounds how often the least valuable sessions are looked for.
-const displaceEvery = time.Second
+const (
+	// displaceEvery bounds how often the least valuable sessions are looked for.
+	displaceEvery = time.Second
+	// measured is how long a session is in the eswitch before its rate there is known.
+	measured = 3 * time.Second
+)
 
 // admit begins sessions for waiting entries, the most valuable first, as far as
 // capacity and the insertion rate allow. The others wait.
@@ -79,7 +83,7 @@ func (g *Engine) displaceLeast() {
 	}
 	g.displace = g.now.Add(displaceEvery)
 	least := slices.DeleteFunc(g.sessionsInOrder(), func(s *session) bool {
-		return s.state != Offloaded && s.state != Observed
+		return s.state != Offloaded && s.state != Observed || s.state == Offloaded && g.now.Sub(s.installedAt) < measured
 	})
 	slices.SortStableFunc(least, func(a, b *session) int {
 		if a.value().less(b.value()) {
