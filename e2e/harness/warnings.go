@@ -28,6 +28,10 @@ var allowed = []struct{ pattern, why string }{
 		"the kernel has no room for another connection: a story has filled conntrack's table"},
 	{`\|ofproto_dpif_upcall(\([^|]*\))?\|WARN\|Failed to acquire udpif_key corresponding to unexpected flow \(Invalid argument\)`,
 		"a flow of a port that a story has deleted while the daemon stood still; cookies of ours that OVS took for its own would be of no such file"},
+	{`\|fatal_signal(\([^|]*\))?\|WARN\|terminating with signal`,
+		"a story has stopped the daemon"},
+	{`\|ofproto_dpif_xlate(\([^|]*\))?\|WARN\|received packet on unknown port`,
+		"a packet was on its way to the daemon while a story deleted the port where it came in"},
 	{`\|WARN\|Dropped \d+ log messages`,
 		"counts what was said before, and was judged then"},
 }
