@@ -1,6 +1,7 @@
 package path
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -110,7 +111,7 @@ func (c *chains) compose(ctx context.Context, q Question, number uint32) (path m
 func (c *chains) trace(ctx context.Context, q Question, number uint32, state flows.ZoneState) (chain, error) {
 	trace, err := c.tracer.Trace(ctx, ofproto.Query{
 		Bridge: q.In.Bridge, InPort: q.In.Ofport, SrcMAC: q.SrcMAC, DstMAC: q.DstMAC,
-		Datapath: &ofproto.Datapath{Type: orSystem(q.In.Datapath), Port: number},
+		Datapath: &ofproto.Datapath{Type: cmp.Or(q.In.Datapath, "system"), Port: number},
 		Tuple:    q.Tuple, Reply: q.Dir == flows.Reply, Mark: state.Mark, Labels: megaflow.Labels(state.Labels),
 	})
 	if err != nil {
@@ -122,13 +123,6 @@ func (c *chains) trace(ctx context.Context, q Question, number uint32, state flo
 		trace.Stages[0].Match.SetUint(megaflow.InPort, uint64(number), 1<<32-1)
 	}
 	return chain{megaflow.NewTable(trace.Stages), trace}, nil
-}
-
-func orSystem(kind string) string {
-	if kind == "" {
-		return "system"
-	}
-	return kind
 }
 
 // maxVariants bounds the traces for one question.

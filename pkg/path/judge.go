@@ -92,14 +92,11 @@ func (j *Judge) contradicted(ctx context.Context, q Question, number uint32, pat
 		return nil
 	}
 	actual, err := j.megaflows.compose(ctx, q, number, now, quiet)
-	refused, isRefusal := errors.AsType[*megaflow.Refusal](err)
 	switch {
 	case errors.Is(err, megaflow.ErrUnknown):
 		return nil
-	case isRefusal:
-		return &Refusal{Reason: refused.Reason, Detail: refused.Detail}
 	case err != nil:
-		return fmt.Errorf("flows of the datapath: %w", err)
+		return refusalOf(err)
 	case actual.Out != path.Out:
 		return refuse(flows.PathUnknown, "OVS says that what enters %s goes to port %d of its datapath, whose flows send it to %d",
 			q.In.Name, path.Out, actual.Out)

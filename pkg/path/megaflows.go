@@ -2,6 +2,7 @@ package path
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -44,7 +45,7 @@ func (m *megaflows) fresh(ctx context.Context, now, since flows.Instant) (*megaf
 	start := time.Now()
 	list, err := m.datapath.Flows(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("flows of the datapath: %w", err)
 	}
 	m.table, m.began = megaflow.NewTable(list), now
 	m.keep = max(keepMegaflows, readShare*time.Since(start))
