@@ -11,7 +11,7 @@ import (
 type bridgeFacts struct {
 	name   string
 	ageing time.Duration           // mac-aging-time
-	ports  []flows.PortID          // whose packets may come through it
+	ports  []flows.PortID          // whose packets may come through it; shared, not to be changed
 	byPort map[uint32]flows.PortID // of network devices, by OpenFlow port number
 }
 
@@ -24,20 +24,30 @@ func bridgesOf(s *ovsdb.Snapshot, list []portStatus) []bridgeFacts {
 			patched[p.Bridge] = true
 		}
 	}
+	var joined []flows.PortID // of all bridges with patch ports
+	own := make(map[string][]flows.PortID)
+	byPort := make(map[string]map[uint32]flows.PortID)
+	for _, p := range list {
+		own[p.Bridge] = append(own[p.Bridge], p.ID)
+		if patched[p.Bridge] {
+			joined = append(joined, p.ID)
+		}
+		if byPort[p.Bridge] == nil {
+			byPort[p.Bridge] = make(map[uint32]flows.PortID)
+		}
+		if p.Type != "patch" && p.Ofport != 0 {
+			byPort[p.Bridge][p.Ofport] = p.ID
+		}
+	}
 	var facts []bridgeFacts
 	for i := range s.Bridges {
 		b := &s.Bridges[i]
 		if b.DatapathType != "system" {
 			continue
 		}
-		f := bridgeFacts{name: b.Name, ageing: b.MACAging, byPort: make(map[uint32]flows.PortID)}
-		for _, p := range list {
-			if p.Bridge == b.Name || patched[p.Bridge] && patched[b.Name] {
-				f.ports = append(f.ports, p.ID)
-			}
-			if p.Bridge == b.Name && p.Type != "patch" && p.Ofport != 0 {
-				f.byPort[p.Ofport] = p.ID
-			}
+		f := bridgeFacts{name: b.Name, ageing: b.MACAging, ports: own[b.Name], byPort: byPort[b.Name]}
+		if patched[b.Name] {
+			f.ports = joined
 		}
 		facts = append(facts, f)
 	}

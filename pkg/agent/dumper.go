@@ -50,10 +50,7 @@ func newDumper(conn *conntrack.Conn, l *loop, interval time.Duration, health *co
 
 // soon asks for a dump at once, after events were lost.
 func (d *dumper) soon() {
-	select {
-	case d.now <- struct{}{}:
-	default:
-	}
+	signal(d.now)
 }
 
 func (d *dumper) run(ctx context.Context) error {

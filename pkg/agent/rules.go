@@ -53,7 +53,7 @@ func (r *rules) install(e engine.Install) {
 	r.installs[e.Session] = e
 	r.order = append(r.order, e.Session)
 	r.mu.Unlock()
-	r.signal()
+	signal(r.wake)
 }
 
 func (r *rules) remove(e engine.Remove) {
@@ -61,14 +61,7 @@ func (r *rules) remove(e engine.Remove) {
 	delete(r.installs, e.Session)
 	r.removes = append(r.removes, e)
 	r.mu.Unlock()
-	r.signal()
-}
-
-func (r *rules) signal() {
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
+	signal(r.wake)
 }
 
 // next returns either removals, or, if there are none, installations.

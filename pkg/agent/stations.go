@@ -93,7 +93,7 @@ func (s *stations) lookAt(ctx context.Context, b bridgeFacts, known *bridgeStati
 	if err != nil {
 		if stats != known.stats && stats != known.unread && ctx.Err() == nil {
 			known.unread = stats // some station is elsewhere, nobody knows which
-			s.doubts.raise("fdb", engine.PathsDoubted{Ports: b.ports})
+			s.raise(b, nil)
 		}
 		return err
 	}

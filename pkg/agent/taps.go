@@ -60,10 +60,7 @@ func (t *taps) set(list []portStatus) {
 
 // want is called when evidence is missing.
 func (t *taps) want() {
-	select {
-	case t.wake <- struct{}{}:
-	default:
-	}
+	signal(t.wake)
 }
 
 // run switches sampling on while it is wanted, and off after that.

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,12 +65,10 @@ func (v *validator) run(ctx context.Context) error {
 // when ctx has ended.
 func (v *validator) validate(ctx context.Context, p pendingValidation) (engine.Validated, bool) {
 	ev := engine.Validated{Session: p.Session, Op: p.Op}
-	if late := time.Since(p.since); late > p.Within {
-		ev.Reason, ev.Detail = flows.PathDoubted, fmt.Sprintf("not asked for %v", late)
-		return ev, true
-	}
-	for {
-		answer, err := v.paths.Validate(ctx, path.Validation{Tuple: p.Tuple, Paths: p.Paths, States: p.States}, v.loop.clock.now())
+	err := errNotAsked
+	for ; time.Since(p.since) <= p.Within; pause(ctx, askAgain) {
+		var answer path.Answer
+		answer, err = v.paths.Validate(ctx, path.Validation{Tuple: p.Tuple, Paths: p.Paths, States: p.States}, v.loop.clock.now())
 		if ctx.Err() != nil {
 			return ev, false
 		}
@@ -87,10 +84,9 @@ func (v *validator) validate(ctx context.Context, p pendingValidation) (engine.V
 			return ev, true
 		}
 		v.health.failed(err)
-		if time.Since(p.since) > p.Within {
-			ev.Reason, ev.Detail = flows.PathDoubted, err.Error()
-			return ev, true
-		}
-		pause(ctx, askAgain)
 	}
+	ev.Reason, ev.Detail = flows.PathDoubted, err.Error()
+	return ev, ctx.Err() == nil
 }
+
+var errNotAsked = errors.New("there was no time to ask OVS")

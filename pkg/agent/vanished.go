@@ -55,11 +55,3 @@ func (v *vanished) lookAtAll() {
 	v.ports.soon()
 	v.counter.soon()
 }
-
-// signal leaves a value in a channel with room for one, unless one waits already.
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
