@@ -10,18 +10,18 @@ import (
 // doubt says whether the path of a session may have changed. Only a Validate that was
 // ordered after a doubt answers it.
 type doubt struct {
-	since  flows.Instant // the earliest that is not answered; 0: none
-	due    flows.Instant // by when those must be
-	later  doubtLater    // those after the Validate on its way was ordered
-	op     uint64        // of the last Validate
-	asked  bool          // a Validate is on its way
-	early  bool          // older than the binding: no rules before it is answered
-	listed bool          // stands in Engine.doubted
-	looked uint64        // the last PathsDoubted that was compared with the session
+	first  doubtSpan // those that the next answer settles
+	later  doubtSpan // those after the Validate on its way was ordered
+	op     uint64    // of the last Validate
+	asked  bool      // a Validate is on its way
+	early  bool      // older than the binding: no rules before it is answered
+	listed bool      // stands in Engine.doubted
+	looked uint64    // the last PathsDoubted that was compared with the session
 }
 
-// doubtLater is what is to be answered by the next Validate.
-type doubtLater struct{ since, due flows.Instant }
+// doubtSpan is some doubts: when the earliest came, and by when they must be answered.
+// The zero value is none.
+type doubtSpan struct{ since, due flows.Instant }
 
 // pathsDoubted doubts the sessions that a change may concern.
 func (g *Engine) pathsDoubted(ev PathsDoubted) {
@@ -52,18 +52,24 @@ func (g *Engine) doubtIfConcerned(s *session, ev *PathsDoubted) {
 // covers reports whether one more doubt would change nothing, because a Validate that
 // is not ordered yet must be answered by then anyway.
 func (d *doubt) covers(due flows.Instant) bool {
+	next := d.next()
+	return next.since != 0 && next.due <= due
+}
+
+// next returns the doubts that a Validate that is ordered from now on answers.
+func (d *doubt) next() *doubtSpan {
 	if d.asked {
-		return d.later.since != 0 && d.later.due <= due
+		return &d.later
 	}
-	return d.since != 0 && d.due <= due
+	return &d.first
 }
 
 // deadline returns when the first of the doubts must be answered.
 func (d *doubt) deadline() flows.Instant {
 	if d.later.since != 0 {
-		return min(d.due, d.later.due)
+		return min(d.first.due, d.later.due)
 	}
-	return d.due
+	return d.first.due
 }
 
 // meantBy reports whether packets of either direction are meant.
@@ -91,15 +97,8 @@ func (g *Engine) doubtWithin(s *session, within time.Duration) {
 		return
 	}
 	g.counts.Doubts++
-	if d.asked {
-		d.later.add(g.now, due)
-		g.validateAt = min(g.validateAt, d.later.due)
-		return
-	}
-	earliest := doubtLater{d.since, d.due}
-	earliest.add(g.now, due)
-	d.since, d.due = earliest.since, earliest.due
-	g.validateAt = min(g.validateAt, d.due)
+	d.next().add(g.now, due)
+	g.validateAt = min(g.validateAt, d.deadline())
 	if !d.listed {
 		d.listed = true
 		g.doubted = append(g.doubted, s)
@@ -107,11 +106,11 @@ func (g *Engine) doubtWithin(s *session, within time.Duration) {
 }
 
 // add keeps the earlier of both times.
-func (l *doubtLater) add(since, due flows.Instant) {
-	if l.since == 0 {
-		l.since, l.due = since, due
+func (s *doubtSpan) add(since, due flows.Instant) {
+	if s.since == 0 {
+		s.since, s.due = since, due
 	}
-	l.due = min(l.due, due)
+	s.due = min(s.due, due)
 }
 
 // dueFor returns by when a doubt of now must be answered.

@@ -27,7 +27,7 @@ var mutations = []struct {
 	{1, "ports are not looked at again when the path is known", "ports.go",
 		"} else if reason != \"\" {", "} else if false {"},
 	{1, "an answer settles doubts that came after it was asked for", "validate.go",
-		"d.since, d.due, d.later = d.later.since, d.later.due, doubtLater{}", "d.since, d.due, d.later = 0, 0, doubtLater{}"},
+		"d.first, d.later = d.later, doubtSpan{}", "d.first, d.later = doubtSpan{}, doubtSpan{}"},
 	{1, "a change while the path is resolved is forgotten", "doubt.go",
 		"if s.changes != g.changes {", "if false {"},
 	{1, "doubts are narrowed for paths that are not plain", "doubt.go",

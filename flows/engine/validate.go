@@ -30,17 +30,17 @@ func (g *Engine) validate() {
 	g.validateAt = math.MaxInt64
 	g.doubted = slices.DeleteFunc(g.doubted, func(s *session) bool {
 		g.validateOrEnd(s)
-		s.doubt.listed = s.doubt.since != 0
+		s.doubt.listed = s.doubt.first.since != 0
 		return !s.doubt.listed
 	})
 }
 
 func (g *Engine) validateOrEnd(s *session) {
 	switch {
-	case s.doubt.since == 0:
+	case s.doubt.first.since == 0:
 		return
 	case g.now >= s.doubt.deadline():
-		g.giveUp(s, flows.PathDoubted, "no answer within "+s.doubt.deadline().Sub(s.doubt.since).String())
+		g.giveUp(s, flows.PathDoubted, "no answer within "+s.doubt.deadline().Sub(s.doubt.first.since).String())
 		return
 	case !s.doubt.asked && g.validating < maxValidating:
 		g.orderValidate(s)
@@ -53,7 +53,7 @@ func (g *Engine) orderValidate(s *session) {
 	s.doubt.op++
 	g.validating++
 	g.emit(Validate{Session: s.id, Op: s.doubt.op, Tuple: s.tuple, Paths: s.paths, States: g.States(s.tuple),
-		Within: s.doubt.due.Sub(g.now)})
+		Within: s.doubt.first.due.Sub(g.now)})
 }
 
 // validated takes the answer to Validate.
@@ -88,9 +88,9 @@ func (g *Engine) confirm(s *session, plain bool) {
 	g.validating--
 	d := &s.doubt
 	d.asked, d.early = false, false
-	d.since, d.due, d.later = d.later.since, d.later.due, doubtLater{}
-	if d.since != 0 {
-		g.validateAt = min(g.validateAt, d.due)
+	d.first, d.later = d.later, doubtSpan{}
+	if d.first.since != 0 {
+		g.validateAt = min(g.validateAt, d.first.due)
 	}
 }
 
@@ -113,7 +113,7 @@ func (s *session) standsIn(zones []flows.Zone) bool {
 // go before those that leave more; and the most valuable first.
 func (g *Engine) moreUrgent(a, b *session) int {
 	soon := g.now.Add(g.cfg.ValidateWithin)
-	if x, y := a.doubt.due <= soon, b.doubt.due <= soon; x != y {
+	if x, y := a.doubt.first.due <= soon, b.doubt.first.due <= soon; x != y {
 		if x {
 			return -1
 		}

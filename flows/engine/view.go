@@ -76,7 +76,7 @@ func (g *Engine) Used() map[State]int {
 func (g *Engine) Doubted() int {
 	n := 0
 	for _, s := range g.doubted {
-		if s.doubt.since != 0 {
+		if s.doubt.first.since != 0 {
 			n++
 		}
 	}
@@ -117,7 +117,7 @@ func (g *Engine) view(e *entry) View {
 	if s == nil {
 		return v
 	}
-	v.Doubted = s.doubt.since
+	v.Doubted = s.doubt.first.since
 	v.Session, v.State, v.Since = s.id, s.state, s.since
 	v.Reason, v.Rate, v.Hardware, v.InHW, v.Paths = s.reason, s.rate, s.hw, s.inHW, s.paths
 	if s.state == Removing {
