@@ -29,6 +29,13 @@ func newTold() (*told, *doubts) {
 	return t, newDoubts(t, t.loop, time.Minute)
 }
 
+// newTestDoubts is newTold for a test that needs no more than the doubts; they end with it.
+func newTestDoubts(t *testing.T) (d *doubts, doubts func() []engine.PathsDoubted) {
+	told, d := newTold()
+	t.Cleanup(d.close)
+	return d, told.doubts
+}
+
 func aboutPort(id flows.PortID, matches ...flows.PacketMatch) engine.PathsDoubted {
 	return engine.PathsDoubted{Ports: []flows.PortID{id}, Matches: matches}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/pkg/control"
 	"github.com/flowshunt/flowshunt/pkg/ofproto"
 )
 
@@ -18,17 +19,18 @@ import (
 type learned struct {
 	moved int
 	lines string // of fdb/show
-	err   error
-	shown int
+	shown int    // how often
+
+	away, unreadable error // of every call, of fdb/show
 }
 
 func (l *learned) Call(_ context.Context, method string, _ ...string) (string, error) {
-	if l.err != nil {
-		return "", l.err
+	if l.away != nil {
+		return "", l.away
 	}
 	if method == "fdb/show" {
 		l.shown++
-		return " port  VLAN  MAC                Age\n" + l.lines, nil
+		return " port  VLAN  MAC                Age\n" + l.lines, l.unreadable
 	}
 	return fmt.Sprintf(`Statistics for bridge "br0":
   Current/maximum MAC entries in the table: %d/8192
@@ -66,11 +68,11 @@ func TestStations(t *testing.T) {
 		if got := look(); len(got) != 1 || len(got[0].Stations) != 1 || !got[0].Stations[moved] || len(got[0].Ports) != 2 {
 			t.Errorf("one moved: %+v", got)
 		}
-		ovs.err = errors.New("no OVS")
+		ovs.away = errors.New("no OVS")
 		if got := look(); len(got) != 0 {
 			t.Errorf("OVS away: %+v", got)
 		}
-		ovs.err = nil
+		ovs.away = nil
 		if got := look(); len(got) != 1 || got[0].Matches != nil || got[0].Stations != nil {
 			t.Errorf("back, and as it was: %+v, want a doubt about everything", got)
 		}
@@ -147,4 +149,64 @@ func observing(t *testing.T) (*loop, flows.SessionID) {
 		Paths: flows.Paths{{In: 1, Out: 2, SrcMAC: a, DstMAC: b}, {In: 2, Out: 1, SrcMAC: b, DstMAC: a}}})
 	l.step()
 	return l, session.Session
+}
+
+// station is a at a port, in the words of fdb/show.
+func station(port int) string { return fmt.Sprintf("    %d     0  02:00:00:00:00:0a    0\n", port) }
+
+func TestStationMoves(t *testing.T) {
+	d, told := newTestDoubts(t)
+	l := &learned{lines: station(1)}
+	s := &stations{fdb: &ofproto.FDB{Caller: l}, doubts: d}
+	facts := br0
+	facts.ageing = time.Hour
+	known := &bridgeStations{told: make(map[flows.MAC]time.Time), aged: time.Now()}
+	look := func(what string, doubts, matches int) {
+		t.Helper()
+		err := s.lookAt(t.Context(), facts, known)
+		if (err != nil) != (l.unreadable != nil) {
+			t.Errorf("%s: %v", what, err)
+		}
+		d.gathered() // does not wait for more
+		got := told()
+		if len(got) != doubts || doubts > 0 && len(got[0].Stations) != matches {
+			t.Errorf("%s: told %+v, want %d with %d stations", what, got, doubts, matches)
+		}
+	}
+	look("first", 1, 0)
+	look("nothing", 0, 0)
+	l.moved, l.lines = 1, station(2)
+	look("moved", 1, 1)
+	l.moved, l.lines, l.unreadable = 2, station(3), errors.New("too long")
+	look("moved, unreadable", 1, 0)
+	look("still unreadable", 0, 0)
+	l.moved = 3
+	look("moved again, unreadable", 1, 0)
+	l.moved, l.unreadable = 4, nil
+	look("moved and back, readable", 1, 1)
+}
+
+// One bridge that cannot be asked is a failure, whichever others can.
+func TestStationsFail(t *testing.T) {
+	d, _ := newTestDoubts(t)
+	broken := &learned{lines: station(1), unreadable: errors.New("too long")}
+	s := &stations{fdb: &ofproto.FDB{Caller: byBridge{"br0": broken, "br1": {lines: station(1)}}}, doubts: d,
+		bridges: func() []bridgeFacts { return []bridgeFacts{{name: "br0"}, {name: "br1"}} },
+		health:  newComponent("fdb", silent)}
+	s.look(t.Context())
+	if got := s.health.get(); got.Health != control.HealthFailed {
+		t.Errorf("%+v", got)
+	}
+	broken.unreadable = nil
+	s.look(t.Context())
+	if got := s.health.get(); got.Health != control.HealthOK {
+		t.Errorf("%+v", got)
+	}
+}
+
+// byBridge has a switch for each bridge.
+type byBridge map[string]*learned
+
+func (b byBridge) Call(ctx context.Context, method string, args ...string) (string, error) {
+	return b[args[0]].Call(ctx, method, args...)
 }
