@@ -5,17 +5,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/vishvananda/netns"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/megaflow"
@@ -32,16 +28,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("missing: root, for a network namespace")
-	}
-	runtime.LockOSThread() // never unlocked: the thread ends with its namespace
-	ns, err := netns.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ns.Close() })
-	ovs := ovstest.Start(t)
+	ovs, _ := ovstest.StartAlone(t)
 	w := &world{ovs: ovs, Client: &unixctl.Client{Rundir: ovs.Rundir}}
 	w.bridge("br0", "a=1", "b=2", "c=3")
 	w.bridge("br1", "d=2")

@@ -3,7 +3,6 @@ package openflow
 import (
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,16 +26,8 @@ type bridge struct {
 // br0, which has no flow and allows every version.
 func newBridge(t testing.TB) *bridge {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("missing: root, for a network namespace")
-	}
-	runtime.LockOSThread() // never unlocked: the thread ends with its namespace
-	ns, err := netns.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ns.Close() })
-	b := &bridge{OVS: ovstest.Start(t), t: t, ns: ns}
+	ovs, ns := ovstest.StartAlone(t)
+	b := &bridge{OVS: ovs, t: t, ns: ns}
 	b.Vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev", "fail_mode=secure",
 		"protocols=OpenFlow10,OpenFlow11,OpenFlow12,OpenFlow13,OpenFlow14,OpenFlow15")
 	return b

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -47,14 +46,8 @@ type station struct {
 
 func newNode(t *testing.T) *node {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("missing: root, for network namespaces")
-	}
-	runtime.LockOSThread() // never unlocked: the thread ends with its namespace
-	home, err := netns.New()
-	must(t, err)
-	t.Cleanup(func() { home.Close() })
-	n := &node{t: t, home: home, ovs: ovstest.Start(t)}
+	ovs, home := ovstest.StartAlone(t)
+	n := &node{t: t, home: home, ovs: ovs}
 	n.ovs.Vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev")
 	return n
 }

@@ -12,23 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"github.com/flowshunt/flowshunt/pkg/unixctl/ovstest"
 )
 
 func TestRealDaemon(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("missing: root, for a network namespace")
-	}
-	runtime.LockOSThread() // never unlocked: the thread ends with its namespace
-	ns, err := netns.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ns.Close() })
-	ovs := ovstest.Start(t)
+	ovs, _ := ovstest.StartAlone(t)
 	c := &Client{Rundir: ovs.Rundir}
 
 	version, err := c.Call(t.Context(), "version")

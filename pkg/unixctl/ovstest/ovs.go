@@ -10,10 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vishvananda/netns"
 )
 
 const schema = "/usr/share/openvswitch/vswitch.ovsschema"
@@ -23,6 +26,22 @@ type OVS struct {
 	Rundir   string // pidfiles and control sockets
 	Database string // "unix:" and the path of the database socket
 	t        testing.TB
+}
+
+// StartAlone runs Open vSwitch in a network namespace of its own, on the test's thread,
+// which is locked into it: both end with the test. It skips like Start.
+func StartAlone(t testing.TB) (*OVS, netns.NsHandle) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("missing: root, for a network namespace")
+	}
+	runtime.LockOSThread() // never unlocked: the thread ends with its namespace
+	ns, err := netns.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ns.Close() })
+	return Start(t), ns
 }
 
 // Start runs Open vSwitch until the test ends. The caller has locked its thread
