@@ -1,14 +1,12 @@
 package agent
 
 import (
-	"encoding/json"
-	"errors"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/hack/benchtest"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/model"
 )
@@ -95,28 +93,12 @@ func TestTakeOver(t *testing.T) { takeOver(t, 20) }
 // TestBenchTakeOver takes over 10,000 rules, beside the same agent that installs as
 // many anew. Everything but tc and OVS is real.
 func TestBenchTakeOver(t *testing.T) {
-	path := os.Getenv("FLOWSHUNT_BENCH_JSON")
-	if path == "" {
-		t.Skip("FLOWSHUNT_BENCH_JSON: not set")
-	}
+	benchtest.Need(t)
 	const sessions = 5000
 	var read, ours, peer time.Duration
 	t.Run("adopt", func(t *testing.T) { read, ours = takeOver(t, sessions) })
 	t.Run("anew", func(t *testing.T) { peer = anew(t, sessions) })
-	row, err := json.Marshal(map[string]any{
-		"name": "adopt-10k-agent", "unit": "rules/s", "ours": 2 * sessions / ours.Seconds(),
-		"peer": 2 * sessions / peer.Seconds(), "peer_name": "the same agent, installing anew", "ratio": peer.Seconds() / ours.Seconds(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("open after %v, all offloaded after %v; anew after %v: %s", read, ours, peer, row)
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = f.Write(append(row, '\n'))
-	if err := errors.Join(err, f.Close()); err != nil {
-		t.Fatal(err)
-	}
+	t.Logf("open after %v, all offloaded after %v; anew after %v", read, ours, peer)
+	benchtest.Report(t, benchtest.Rate("adopt-10k-agent", "rules/s", 2*sessions/ours.Seconds(), 2*sessions/peer.Seconds(),
+		"the same agent, installing anew"))
 }

@@ -3,11 +3,8 @@ package conntrack
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json"
-	"errors"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -15,37 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/hack/benchtest"
 )
-
-// row is one line of the benchmark report: ratio > 1 means ours is better.
-type row struct {
-	Name     string  `json:"name"`
-	Unit     string  `json:"unit"`
-	Ours     float64 `json:"ours"`
-	Peer     float64 `json:"peer"`
-	PeerName string  `json:"peer_name"`
-	Ratio    float64 `json:"ratio"`
-}
-
-// report appends rows, one JSON object a line, to the file that FLOWSHUNT_BENCH_JSON
-// names.
-func report(b *testing.B, rows ...row) {
-	b.Helper()
-	file := os.Getenv("FLOWSHUNT_BENCH_JSON")
-	if file == "" {
-		return
-	}
-	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, r := range rows {
-		err = errors.Join(err, json.NewEncoder(f).Encode(r))
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		b.Fatal(err)
-	}
-}
 
 // entryCount is the table size to measure with: FLOWSHUNT_BENCH_ENTRIES, else
 // 500,000, or 20,000 with -short.
@@ -105,11 +73,6 @@ func raiseMax(b *testing.B, n int) {
 	setSysctl(b, name, n)
 }
 
-func median(d []time.Duration) time.Duration {
-	slices.Sort(d)
-	return d[len(d)/2]
-}
-
 // BenchmarkDump500k compares a dump with that of conntrack(8), by turns.
 func BenchmarkDump500k(b *testing.B) {
 	n := entryCount(b)
@@ -156,21 +119,21 @@ func BenchmarkDump500k(b *testing.B) {
 	for b.Loop() {
 		dump()
 	}
-	us, them := median(ours), median(theirs)
-	usUser, themUser := median(ourUser), median(theirUser)
+	us, them := benchtest.Median(ours), benchtest.Median(theirs)
+	usUser, themUser := benchtest.Median(ourUser), benchtest.Median(theirUser)
 	ratio := them.Seconds() / us.Seconds()
 	b.ReportMetric(float64(n)/us.Seconds(), "entries/s")
 	b.ReportMetric(allocs/float64(n), "allocs/entry")
 	b.ReportMetric(ratio, "x-conntrack-L")
 	b.Logf("%d entries: %v, conntrack -L %v, %.0f allocations", n, us, them, allocs)
-	least := median(floors)
+	least := benchtest.Median(floors)
 	b.Logf("receiving without a look at it: %v", least)
 	b.Logf("user space alone: %v, conntrack -L %v; the rest is the kernel's walk, the same for both", usUser, themUser)
 	if n == 500_000 {
-		report(b,
-			row{"conntrack-dump-500k", "s", us.Seconds(), them.Seconds(), "conntrack -L", ratio},
-			row{"conntrack-dump-500k-floor", "s", us.Seconds(), least.Seconds(), "recvmsg without decoding", least.Seconds() / us.Seconds()},
-			row{"conntrack-dump-500k-user-cpu", "s", usUser.Seconds(), themUser.Seconds(), "conntrack -L", themUser.Seconds() / usUser.Seconds()})
+		benchtest.Report(b,
+			benchtest.Row{Name: "conntrack-dump-500k", Unit: "s", Ours: us.Seconds(), Peer: them.Seconds(), PeerName: "conntrack -L", Ratio: ratio},
+			benchtest.Row{Name: "conntrack-dump-500k-floor", Unit: "s", Ours: us.Seconds(), Peer: least.Seconds(), PeerName: "recvmsg without decoding", Ratio: least.Seconds() / us.Seconds()},
+			benchtest.Row{Name: "conntrack-dump-500k-user-cpu", Unit: "s", Ours: usUser.Seconds(), Peer: themUser.Seconds(), PeerName: "conntrack -L", Ratio: themUser.Seconds() / usUser.Seconds()})
 	}
 }
 

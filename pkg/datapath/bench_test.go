@@ -1,19 +1,17 @@
 package datapath
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netns"
 
+	"github.com/flowshunt/flowshunt/hack/benchtest"
 	"github.com/flowshunt/flowshunt/pkg/megaflow"
 )
 
@@ -29,12 +27,9 @@ func script(n int) string {
 }
 
 // TestBenchDump lists 10,000 flows with ovs-dpctl and with a Conn, in turns, and
-// writes the medians to FLOWSHUNT_BENCH_JSON, one JSON object per line.
+// reports the medians.
 func TestBenchDump(t *testing.T) {
-	path := os.Getenv("FLOWSHUNT_BENCH_JSON")
-	if path == "" {
-		t.Skip("FLOWSHUNT_BENCH_JSON: not set")
-	}
+	benchtest.Need(t)
 	runtime.LockOSThread() // never unlocked: the thread ends with its namespace
 	home, err := netns.New()
 	must(t, err)
@@ -64,17 +59,8 @@ func TestBenchDump(t *testing.T) {
 		megaflow.NewTable(all)
 		build = append(build, time.Since(began).Seconds())
 	}
-	t.Logf("%d flows: listed in %.0f ms, made a table in %.0f ms", n, 1000*median(ours), 1000*median(build))
-	row, err := json.Marshal(map[string]any{
-		"name": "megaflow-dump", "unit": "flows/s", "ours": n / median(ours), "peer": n / median(peer),
-		"peer_name": "ovs-dpctl dump-flows", "ratio": median(peer) / median(ours),
-	})
-	must(t, err)
-	t.Logf("%s", row)
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	must(t, err)
-	_, err = fmt.Fprintf(f, "%s\n", row)
-	must(t, errors.Join(err, f.Close()))
+	t.Logf("%d flows: listed in %.0f ms, made a table in %.0f ms", n, 1000*benchtest.Median(ours), 1000*benchtest.Median(build))
+	benchtest.Report(t, benchtest.Rate("megaflow-dump", "flows/s", n/benchtest.Median(ours), n/benchtest.Median(peer), "ovs-dpctl dump-flows"))
 }
 
 func dpctl(t *testing.T, input string, args ...string) {
@@ -86,9 +72,4 @@ func dpctl(t *testing.T, input string, args ...string) {
 	if err := cmd.Run(); err != nil || strings.Contains(errs.String(), "ovs-dpctl:") {
 		t.Fatalf("ovs-dpctl %s: %v\n%.500s", strings.Join(args, " "), err, errs.String())
 	}
-}
-
-func median(x []float64) float64 {
-	slices.Sort(x)
-	return x[len(x)/2]
 }

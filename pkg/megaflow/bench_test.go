@@ -1,15 +1,12 @@
 package megaflow
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/netip"
-	"os"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/hack/benchtest"
 )
 
 // node is the table of a node with many megaflows, as a pipeline of three flows a
@@ -97,18 +94,10 @@ func resolve(t testing.TB, src Source, packets []Packet, n int) float64 {
 	return float64(n) / time.Since(began).Seconds()
 }
 
-func median(x []float64) float64 {
-	slices.Sort(x)
-	return x[len(x)/2]
-}
-
-// TestBenchResolve writes a line to FLOWSHUNT_BENCH_JSON: connections resolved a
+// TestBenchResolve reports connections resolved a
 // second with 10,000 megaflows, against a scan of the list.
 func TestBenchResolve(t *testing.T) {
-	path := os.Getenv("FLOWSHUNT_BENCH_JSON")
-	if path == "" {
-		t.Skip("FLOWSHUNT_BENCH_JSON: not set")
-	}
+	benchtest.Need(t)
 	d := newNode(10_000)
 	var build, ours, peer []float64
 	var table *Table
@@ -119,23 +108,8 @@ func TestBenchResolve(t *testing.T) {
 		ours = append(ours, resolve(t, table, d.packets, 20_000))
 		peer = append(peer, resolve(t, scan(d.flows), d.packets, 500))
 	}
-	t.Logf("%d flows, %d masks, built in %.1f ms", len(d.flows), masks(d.flows), 1000*median(build))
-	row, err := json.Marshal(map[string]any{
-		"name": "megaflow-resolve", "unit": "connections/s", "ours": median(ours), "peer": median(peer),
-		"peer_name": "linear scan", "ratio": median(ours) / median(peer),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%s", row)
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := fmt.Fprintf(f, "%s\n", row); err != nil {
-		t.Fatal(err)
-	}
+	t.Logf("%d flows, %d masks, built in %.1f ms", len(d.flows), masks(d.flows), 1000*benchtest.Median(build))
+	benchtest.Report(t, benchtest.Rate("megaflow-resolve", "connections/s", benchtest.Median(ours), benchtest.Median(peer), "linear scan"))
 }
 
 func masks(all []Flow) int {

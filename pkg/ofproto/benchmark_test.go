@@ -10,44 +10,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/flowshunt/flowshunt/hack/benchtest"
 	"github.com/flowshunt/flowshunt/pkg/unixctl"
 )
-
-// row is a measurement as hack/bench collects them; ratio > 1 means ours is better.
-type row struct {
-	Name     string  `json:"name"`
-	Unit     string  `json:"unit"`
-	Ours     float64 `json:"ours"`
-	Peer     float64 `json:"peer"`
-	PeerName string  `json:"peer_name"`
-	Ratio    float64 `json:"ratio"`
-}
-
-// report appends a row, as one line, to the file that FLOWSHUNT_BENCH_JSON names.
-func report(b *testing.B, r row) {
-	b.Helper()
-	file := os.Getenv("FLOWSHUNT_BENCH_JSON")
-	if file == "" {
-		return
-	}
-	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := errors.Join(json.NewEncoder(f).Encode(r), f.Close()); err != nil {
-		b.Fatal(err)
-	}
-}
-
-func median(d []time.Duration) time.Duration {
-	slices.Sort(d)
-	return d[len(d)/2]
-}
 
 // twoZones is a pipeline like that of two ports with security groups on one node;
 // ovnLike has 40 resubmits as well, with registers.
@@ -122,10 +91,10 @@ func BenchmarkTraceValidate(b *testing.B) {
 	for b.Loop() {
 		validate(b, tracer, queries, 3)
 	}
-	mine, theirs := 1/median(us).Seconds(), 1/median(them).Seconds()
+	mine, theirs := 1/benchtest.Median(us).Seconds(), 1/benchtest.Median(them).Seconds()
 	b.ReportMetric(mine, "validations/s")
 	b.ReportMetric(mine/theirs, "x-ovs-appctl")
-	report(b, row{"trace-validate", "validations/s", mine, theirs, "ovs-appctl ofproto/trace", mine / theirs})
+	benchtest.Report(b, benchtest.Rate("trace-validate", "validations/s", mine, theirs, "ovs-appctl ofproto/trace"))
 }
 
 func validate(b *testing.B, tracer *Tracer, queries [2]Query, stages int) {

@@ -2,9 +2,9 @@ package flower_test
 
 import (
 	"errors"
-	"os"
 	"testing"
 
+	"github.com/flowshunt/flowshunt/hack/benchtest"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/eswitchtest"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
@@ -15,10 +15,7 @@ import (
 // would do that does not: take them out and put them in again, by tc -b and by an
 // Eswitch; and beside tc only reading them.
 func TestBenchAdopt(t *testing.T) {
-	path := os.Getenv("FLOWSHUNT_BENCH_JSON")
-	if path == "" {
-		t.Skip("FLOWSHUNT_BENCH_JSON: not set")
-	}
+	benchtest.Need(t)
 	tctest.NeedFlower(t)
 	r := rig(t, flower.Config{})
 	first := prepared(t, r)
@@ -69,8 +66,8 @@ func TestBenchAdopt(t *testing.T) {
 		}))
 		tctest.Run(t, "tc -b "+del)
 	}
-	t.Logf("looking for other preferences: %.3f s; adopting: %.3f s", median(others), median(adopt))
-	report(t, path, "adopt-10k", rules/median(adopt), rules/median(batch))
-	report(t, path, "adopt-10k-own", rules/median(adopt), rules/median(again))
-	report(t, path, "adopt-10k-read", rules/median(adopt), rules/median(show))
+	t.Logf("looking for other preferences: %.3f s; adopting: %.3f s", benchtest.Median(others), benchtest.Median(adopt))
+	report(t, "adopt-10k", rules/benchtest.Median(adopt), rules/benchtest.Median(batch))
+	report(t, "adopt-10k-own", rules/benchtest.Median(adopt), rules/benchtest.Median(again))
+	report(t, "adopt-10k-read", rules/benchtest.Median(adopt), rules/benchtest.Median(show))
 }

@@ -1,16 +1,15 @@
 package flower_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/hack/benchtest"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/eswitchtest"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
@@ -47,19 +46,10 @@ func seconds(fn func()) float64 {
 	return time.Since(began).Seconds()
 }
 
-func median(x []float64) float64 {
-	slices.Sort(x)
-	return x[len(x)/2]
-}
-
 // TestBenchInsert installs and removes the same rules with tc -b and with an
-// Eswitch, in turns, and writes the medians to FLOWSHUNT_BENCH_JSON, one JSON
-// object per line.
+// Eswitch, in turns, and reports the medians.
 func TestBenchInsert(t *testing.T) {
-	path := os.Getenv("FLOWSHUNT_BENCH_JSON")
-	if path == "" {
-		t.Skip("FLOWSHUNT_BENCH_JSON: not set")
-	}
+	benchtest.Need(t)
 	tctest.NeedFlower(t)
 	r := rig(t, flower.Config{})
 	e := prepared(t, r)
@@ -92,9 +82,9 @@ func TestBenchInsert(t *testing.T) {
 			}
 		}))
 	}
-	report(t, path, "flower-insert", rules/median(ourAdd), rules/median(peerAdd))
-	report(t, path, "flower-delete", rules/median(ourDel), rules/median(peerDel))
-	report(t, path, "flower-counters", rules/median(ourShow), rules/median(peerShow))
+	report(t, "flower-insert", rules/benchtest.Median(ourAdd), rules/benchtest.Median(peerAdd))
+	report(t, "flower-delete", rules/benchtest.Median(ourDel), rules/benchtest.Median(peerDel))
+	report(t, "flower-counters", rules/benchtest.Median(ourShow), rules/benchtest.Median(peerShow))
 }
 
 var peerNames = map[string]string{
@@ -102,25 +92,9 @@ var peerNames = map[string]string{
 	"adopt-10k": "tc -b, out and in again", "adopt-10k-own": "our own removal and installation", "adopt-10k-read": "tc -s filter show",
 }
 
-func report(t testing.TB, path, name string, ours, peer float64) {
+func report(t testing.TB, name string, ours, peer float64) {
 	t.Helper()
-	row, err := json.Marshal(map[string]any{
-		"name": name, "unit": "rules/s", "ours": ours, "peer": peer, "peer_name": peerNames[name], "ratio": ours / peer,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%s", row)
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.Write(append(row, '\n')); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
+	benchtest.Report(t, benchtest.Rate(name, "rules/s", ours, peer, peerNames[name]))
 }
 
 // BenchmarkInstall measures a session's way in and out without a kernel request
