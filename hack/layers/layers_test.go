@@ -18,7 +18,7 @@ const module = "github.com/flowshunt/flowshunt"
 // lower layers and its own folder, never a neighbour and never upwards.
 var table = [][]string{
 	{"flows", "pkg/version"},
-	{"flows/engine", "pkg/megaflow"},
+	{"flows/engine", "pkg/megaflow", "pkg/nlsocket"},
 	{"pkg/conntrack", "pkg/tc", "pkg/openflow", "pkg/datapath", "pkg/ofproto", "pkg/tap", "pkg/link", "pkg/unixctl"},
 	{"pkg/eswitch"},
 	{"pkg/path", "pkg/inspect"},

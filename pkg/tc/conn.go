@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/flowshunt/flowshunt/pkg/nlsocket"
 )
 
 // Config changes how a Conn works. The zero value is fine.
@@ -32,12 +34,12 @@ type Config struct {
 type Conn struct {
 	perSend int
 
-	mu     sync.Mutex // guards what follows
-	fd     int        // -1 after Close
-	seq    uint32     // of the last request
-	unread uint32     // sequence of a dump that was not read to its end, or 0
-	buf    []byte     // one datagram
-	dump   Filter     // decoded into, for each filter of a dump
+	mu     sync.Mutex      // guards what follows
+	socket nlsocket.Socket // nlsocket.Closed after Close
+	seq    uint32          // of the last request
+	unread uint32          // sequence of a dump that was not read to its end, or 0
+	buf    []byte          // one datagram
+	dump   Filter          // decoded into, for each filter of a dump
 }
 
 // Dial opens a socket in the network namespace of the calling thread.
@@ -51,30 +53,12 @@ func Dial(cfg Config) (*Conn, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 10 * time.Second
 	}
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	socket, err := nlsocket.Open(unix.NETLINK_ROUTE, nlsocket.Config{ReceiveBuffer: cfg.ReceiveBuffer, Timeout: cfg.Timeout})
 	if err != nil {
-		return nil, os.NewSyscallError("socket", err)
-	}
-	if err := setup(fd, cfg); err != nil {
-		unix.Close(fd)
 		return nil, err
 	}
 	// 64 KiB: the kernel fills up to 32 KiB per datagram of a dump.
-	return &Conn{fd: fd, perSend: cfg.PerSend, buf: make([]byte, 64<<10)}, nil
-}
-
-func setup(fd int, cfg Config) error {
-	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return os.NewSyscallError("bind", err)
-	}
-	// Both since Linux 4.12 and 4.3. Without them there are fewer words in errors.
-	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
-	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
-	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, cfg.ReceiveBuffer) != nil {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, cfg.ReceiveBuffer)
-	}
-	wait := unix.NsecToTimeval(cfg.Timeout.Nanoseconds())
-	return os.NewSyscallError("setsockopt", unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait))
+	return &Conn{socket: socket, perSend: cfg.PerSend, buf: make([]byte, 64<<10)}, nil
 }
 
 // PortID returns the netlink port id of the socket, by which a Watcher can tell its
@@ -82,30 +66,25 @@ func setup(fd int, cfg Config) error {
 func (c *Conn) PortID() uint32 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	addr, err := unix.Getsockname(c.fd)
-	own, ok := addr.(*unix.SockaddrNetlink)
-	if err != nil || !ok {
-		return 0
-	}
-	return own.Pid
+	return c.socket.PortID()
 }
 
 // Close closes the socket. Requests that are running finish first.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.fd < 0 {
+	if c.socket == nlsocket.Closed {
 		return nil
 	}
-	err := unix.Close(c.fd)
-	c.fd = -1
+	err := c.socket.Close()
+	c.socket = nlsocket.Closed
 	return err
 }
 
 // ready prepares for a new request: answers to an abandoned dump are read away,
 // because the kernel refuses a second dump while one runs.
 func (c *Conn) ready(ctx context.Context) error {
-	if c.fd < 0 {
+	if c.socket == nlsocket.Closed {
 		return fmt.Errorf("tc: %w", os.ErrClosed)
 	}
 	if err := ctx.Err(); err != nil {
@@ -132,38 +111,21 @@ func (c *Conn) nextSeq(n int) uint32 {
 	return first
 }
 
-func (c *Conn) send(b []byte) error {
-	for {
-		err := unix.Sendto(c.fd, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
-		if err != unix.EINTR {
-			return os.NewSyscallError("sendmsg", err)
-		}
-	}
-}
-
 // receive reads one datagram of the kernel's. What it returns is valid until the
 // next call.
 func (c *Conn) receive() ([]byte, error) {
-	for {
-		n, from, err := unix.Recvfrom(c.fd, c.buf, unix.MSG_TRUNC)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err == unix.ENOBUFS:
-			return nil, ErrOverrun
-		case err == unix.EAGAIN:
-			return nil, ErrNoAnswer
-		case err != nil:
-			return nil, os.NewSyscallError("recvmsg", err)
-		}
-		if sender, ok := from.(*unix.SockaddrNetlink); !ok || sender.Pid != 0 {
-			continue // not from the kernel
-		}
-		if n > len(c.buf) {
-			return nil, fmt.Errorf("tc: datagram of %d bytes", n)
-		}
-		return c.buf[:n], nil
+	n, err := c.socket.Receive(c.buf)
+	switch {
+	case err == unix.ENOBUFS:
+		return nil, ErrOverrun
+	case err == unix.EAGAIN:
+		return nil, ErrNoAnswer
+	case err != nil:
+		return nil, err
+	case n > len(c.buf):
+		return nil, fmt.Errorf("tc: datagram of %d bytes", n)
 	}
+	return c.buf[:n], nil
 }
 
 var errShort = errors.New("tc: datagram ends within a message")

@@ -61,7 +61,7 @@ func (c *Conn) transact(b *Batch, from, to int, results []Result) error {
 	}
 	flags := b.buf[b.start(to-1)+6:]
 	native.PutUint16(flags, native.Uint16(flags)|unix.NLM_F_ACK)
-	if err := c.send(b.buf[b.start(from):b.reqs[to-1].end]); err != nil {
+	if err := c.socket.Send(b.buf[b.start(from):b.reqs[to-1].end]); err != nil {
 		return err
 	}
 	for done := false; !done; {

@@ -83,7 +83,7 @@ func (c *Conn) startDump(ctx context.Context, b *Batch, fn func(message) error) 
 	}
 	seq := c.nextSeq(1)
 	native.PutUint32(b.buf[8:], seq)
-	if err := c.send(b.buf); err != nil {
+	if err := c.socket.Send(b.buf); err != nil {
 		return err
 	}
 	c.unread = seq
