@@ -92,6 +92,8 @@ func driftRedirected(d *drift, second *harness.VM, eth0, eth1 *harness.Capture, 
 	})
 	d.arriveBy(elsewhere)
 	w.B.SendBy(d.t, "eth1", w.A)
+	w.B.Ping(d.t, w.A.IP4) // OVS learns from what no flow of the datapath matches
+	learned(w.World, "br0", second)
 	d.returns(second)
 	delFlows(w.World, "br0")
 	d.stays("redirected to where it goes anyway")
@@ -99,6 +101,18 @@ func driftRedirected(d *drift, second *harness.VM, eth0, eth1 *harness.Capture, 
 	d.returns(w.B)
 	d.arrives()
 	rulesWithin(d.t, w.World, patience, 0)
+}
+
+// learned waits until OVS has the receiver's MAC at a port.
+func learned(w *harness.World, bridge string, at *harness.VM) {
+	w.T.Helper()
+	station := regexp.MustCompile(`(?m)^ *` + w.OFPort(at) + ` +0 +` + at.MAC + ` `)
+	harness.Within(w.T, patience, "OVS has learned "+at.MAC, func() error {
+		if fdb := w.Run(w.T, "ovs-appctl", "fdb/show", bridge); !station.MatchString(fdb) {
+			return fmt.Errorf("not at port %s:\n%s", w.OFPort(at), fdb)
+		}
+		return nil
+	})
 }
 
 // driftPorts changes where the receiver's port is, and blocks the sender's.
