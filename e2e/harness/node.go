@@ -19,6 +19,7 @@ type Node struct {
 	Dir string // databases, sockets and logs of OVS
 
 	ovsdb, vswitchd *Process
+	flooded         int // connections that Flood has made or tried to make
 }
 
 // Sysctls that the agent demands and a story needs to see anything: the kernel
