@@ -5,3 +5,9 @@ package flows
 // gets a new one, so neither a name nor a reused ifindex can be taken for what
 // it was before. Zero means "no port".
 type PortID uint32
+
+// EswitchID names what executes the rules of a port: the eswitch whose representor it
+// is, by the kernel's phys_switch_id as lower-case hexadecimal digits
+// (Documentation/networking/switchdev.rst). Empty means that no hardware does: the
+// kernel executes them in software.
+type EswitchID string

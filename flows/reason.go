@@ -45,6 +45,8 @@ const (
 	ModeSwitched  Reason = "mode-switched"    // the agent changed between observe and enforce
 	OVSDBLost     Reason = "ovsdb-lost"       // the OVS database has not answered for too long
 	Stopping      Reason = "stopping"         // the agent is going down
+	NotInHW       Reason = "not-in-hw"        // hardware does not have its rules any more
+	EswitchReset  Reason = "eswitch-reset"    // the NIC was reset and may have lost its rules
 	InstallFailed Reason = "install-failed"   // the eswitch refused a rule
 	RelaxFailed   Reason = "relax-failed"     // the TCP window checks could not be relaxed
 	KeepFailed    Reason = "keepalive-failed" // the conntrack entry could not be kept alive
@@ -68,6 +70,7 @@ const (
 	PortUnready   Reason = "port-unready"     // the eswitch cannot take rules of ours there
 	PortQoS       Reason = "port-qos"         // policing or QoS, which a rule would bypass
 	PortMirrored  Reason = "port-mirrored"    // a mirror, sFlow, NetFlow or IPFIX looks at it
+	PortNotInHW   Reason = "port-not-in-hw"   // hardware is required, and it is no representor, or its hw-tc-offload is off
 )
 
 // Reasons why a path cannot be carried by a rule.
@@ -85,5 +88,6 @@ const (
 	UnsupportedOutputs  Reason = "path-unsupported/outputs"   // several output ports, as of a flood
 	UnsupportedGroup    Reason = "path-unsupported/group"     // an OpenFlow group, whose changes nobody tells
 	UnsupportedUpcall   Reason = "path-unsupported/userspace" // OVS wants to see each packet
+	UnsupportedEswitch  Reason = "path-unsupported/eswitch"   // the two ports belong to different eswitches
 	UnsupportedAction   Reason = "path-unsupported/action"    // any other action; the detail names it
 )

@@ -32,4 +32,5 @@ type Session struct {
 type SessionCounters struct {
 	ID    SessionID
 	Count [2]Counters
+	InHW  bool // hardware has all of its rules
 }

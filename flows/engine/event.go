@@ -158,9 +158,14 @@ type RulesVanished struct{ Sessions []flows.SessionID }
 
 // PortState is a port with the reason why nothing may be offloaded on it, or none.
 type PortState struct {
-	ID     flows.PortID
-	Reason flows.Reason
+	ID      flows.PortID
+	Eswitch flows.EswitchID // which executes rules for packets that come in there
+	Reason  flows.Reason
 }
+
+// EswitchReset says that an eswitch may have lost all of its rules, although tc still
+// lists them.
+type EswitchReset struct{ Eswitch flows.EswitchID }
 
 // PortsChanged carries the state of all ports. A port that is not listed is gone.
 type PortsChanged struct{ Ports []PortState }
@@ -194,6 +199,7 @@ func (Removed) event()         {}
 func (SessionRead) event()     {}
 func (Counted) event()         {}
 func (RulesVanished) event()   {}
+func (EswitchReset) event()    {}
 func (PortsChanged) event()    {}
 func (ModeChanged) event()     {}
 func (Stop) event()            {}

@@ -26,7 +26,7 @@ func originOf(cause flows.Reason) origin {
 	switch cause {
 	case flows.OVSHWOffload, flows.OVSDBLost, flows.ModeSwitched:
 		return fromMode
-	case flows.RulesGone:
+	case flows.RulesGone, flows.NotInHW, flows.EswitchReset:
 		return fromEswitch
 	case flows.NotEstablished, flows.OneWay, flows.NotAssured, flows.Closing, flows.Related, flows.Helper,
 		flows.SeqAdjusted, flows.Invalid, flows.Midstream, flows.Blocked, flows.KernelOffload, flows.NoCounters,

@@ -33,6 +33,8 @@ var meanings = map[flows.Reason]string{
 	flows.Idle:          "The eswitch saw no packet of it for the idle time, so it left the table.",
 	flows.NoHits:        "Its rules saw no packet while conntrack went on counting, so they did not match its traffic and were taken out.",
 	flows.RulesGone:     "Somebody else deleted a rule of it; it returns after a pause.",
+	flows.NotInHW:       "Hardware had its rules and does not have them any more, and hardware is required.",
+	flows.EswitchReset:  "The NIC was reset and may have lost its rules; it is installed again.",
 	flows.ModeSwitched:  "The agent changed between observe and enforce; it is decided anew.",
 	flows.OVSDBLost:     "The OVS database has not answered for too long, so the ports are not known any more.",
 	flows.Tombstone:     "It was denied earlier. Only a new handshake, on a new conntrack entry, makes it eligible again.",
@@ -58,6 +60,7 @@ var meanings = map[flows.Reason]string{
 	flows.PortUnready:   "A port of it cannot take rules: its qdisc, or a filter on it, belongs to someone else.",
 	flows.PortGone:      "A port of it was deleted or replaced.",
 	flows.PortQoS:       "A port of it has policing or QoS, which a rule would bypass.",
+	flows.PortNotInHW:   "Hardware is required, and a port of it is no representor of a NIC, or its hw-tc-offload is off.",
 	flows.PortMirrored:  "A mirror, sFlow, NetFlow or IPFIX looks at a port of it, and would lose sight of its packets.",
 
 	flows.UnsupportedNAT:      "Its addresses are translated on the way, which rules cannot do yet.",
@@ -73,5 +76,6 @@ var meanings = map[flows.Reason]string{
 	flows.UnsupportedOutputs:  "OVS sends its packets to several ports.",
 	flows.UnsupportedGroup:    "An OpenFlow group decides where its packets go, and OVS does not tell when that changes.",
 	flows.UnsupportedUpcall:   "OVS wants to see each of its packets.",
+	flows.UnsupportedEswitch:  "Its two ports belong to different eswitches, and hardware cannot send packets from one to the other.",
 	flows.UnsupportedAction:   "OVS does something with its packets that a rule cannot do.",
 }
