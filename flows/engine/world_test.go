@@ -278,7 +278,7 @@ func (w *world) reportPorts() {
 	ev := PortsChanged{}
 	for i := range portsNum {
 		id := flows.PortID(i + 1)
-		ev.Ports = append(ev.Ports, PortState{id, w.ports[id]})
+		ev.Ports = append(ev.Ports, PortState{ID: id, Reason: w.ports[id]})
 	}
 	w.events = append(w.events, ev)
 }
