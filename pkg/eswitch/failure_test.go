@@ -150,6 +150,31 @@ func TestNewcomersAreNotJudged(t *testing.T) {
 	}
 }
 
+// TestHardwareIsLeft: a session is in hardware while all of its rules are.
+func TestHardwareIsLeft(t *testing.T) {
+	e, m, r := open(t, model.Config{})
+	e.Install(t.Context(), r.Sessions(2))
+	inHW := func() (n int) {
+		counters, _, err := e.Counters(t.Context())
+		if err != nil || len(counters) != 2 {
+			t.Fatalf("%d counters, %v", len(counters), err)
+		}
+		for _, c := range counters {
+			if c.InHW {
+				n++
+			}
+		}
+		return n
+	}
+	if n := inHW(); n != 2 {
+		t.Errorf("%d of 2 sessions in hardware", n)
+	}
+	m.LeaveHardware(r.B) // where the replies come in
+	if n := inHW(); n != 0 {
+		t.Errorf("%d sessions in hardware with half of their rules", n)
+	}
+}
+
 // TestCountersAllocate: a reading allocates for its result, not for each rule.
 func TestCountersAllocate(t *testing.T) {
 	d := &dumper{}

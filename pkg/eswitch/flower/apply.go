@@ -125,10 +125,29 @@ func (d *Driver) settle(ctx context.Context, w *worker, c *eswitch.Change) {
 		_ = errors.As(c.Err, &refusal)
 		c.Err = fmt.Errorf("%w: %w", eswitch.ErrNotPrepared, refusal)
 	case d.cfg.Mode == Both && errors.Is(c.Err, eswitch.ErrNotOffloaded):
-		if _, err := w.do(ctx, d.deletion(w, c)); err != nil {
-			c.Err = fmt.Errorf("%w; %w: %w", c.Err, eswitch.ErrUnknown, err)
-		}
+		c.Err = d.withdraw(ctx, w, c)
 	}
+}
+
+// withdraw takes out again what no hardware took, and asks once more for hardware
+// alone: only that makes the kernel pass on the driver's number, by which a full table
+// is told from what the driver cannot do.
+func (d *Driver) withdraw(ctx context.Context, w *worker, c *eswitch.Change) error {
+	if _, err := w.do(ctx, d.deletion(w, c)); err != nil {
+		return fmt.Errorf("%w; %w: %w", c.Err, eswitch.ErrUnknown, err)
+	}
+	_, err := w.do(ctx, func(b *tc.Batch) error {
+		d.encode(&w.filter, c)
+		w.filter.Flags |= tc.SkipSW
+		return b.AddFilter(&w.filter, tc.Exclusive)
+	})
+	if err != nil {
+		return classify(err, SkipSW)
+	}
+	if _, err := w.do(ctx, d.deletion(w, c)); err != nil { // it changed its mind
+		return fmt.Errorf("%w; %w: %w", c.Err, eswitch.ErrUnknown, err)
+	}
+	return c.Err
 }
 
 func (d *Driver) deletion(w *worker, c *eswitch.Change) func(*tc.Batch) error {

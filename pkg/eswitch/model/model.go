@@ -52,6 +52,7 @@ type entry struct {
 	generation uint8
 	rule       flows.Rule
 	count      flows.Counters
+	software   bool // hardware does not have it any more
 }
 
 // New returns a model with the given ports.
@@ -205,7 +206,7 @@ func (m *Model) snapshot(scope eswitch.Scope) (found []eswitch.Found) {
 			continue
 		}
 		for ref, e := range m.bySlot[slot{scope.Link, c}] {
-			f := eswitch.Found{Ref: ref, Session: e.session, Generation: e.generation, Count: e.count, Hardware: e.count, InHW: true}
+			f := eswitch.Found{Ref: ref, Session: e.session, Generation: e.generation, Count: e.count, Hardware: e.count, InHW: !e.software}
 			if scope.Detail {
 				f.Rule, f.Intact = e.rule, true
 			}

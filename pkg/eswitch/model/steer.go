@@ -60,3 +60,13 @@ func (m *Model) Len() int {
 	defer m.mu.Unlock()
 	return len(m.rules)
 }
+
+// LeaveHardware makes the rules of a port stay without hardware, as turning the port's
+// hw-tc-offload off does.
+func (m *Model) LeaveHardware(link int32) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for ref, e := range m.rules {
+		e.software = e.software || ref.Link == link
+	}
+}
