@@ -3,6 +3,8 @@
 //
 //	traffic listen [-echo] tcp|udp ADDR
 //	traffic dial [-sport PORT] [-n COUNT] tcp|udp|ip:PROTOCOL ADDR
+//	traffic herd [-sport PORT] [-n COUNT] [-rate BYTES] [-skew S] udp ADDR
+//	traffic reflect [-n PORTS] udp ADDR
 //
 // Connections are numbered from 1. Orders come on stdin, one a line, the
 // connection's number first:
@@ -14,6 +16,9 @@
 //	1 rst                 close with a reset
 //	1 close               close both halves
 //	1 report              tell the counters
+//
+// A herd is thousands of UDP flows of known, unequal rates to the ports from that of
+// ADDR on, which a reflector answers; its only order is report.
 //
 // What happens is told on stdout, one JSON object a line, with the time and the
 // counters of that moment: listening, open, sent, fin and rst (just before they are
@@ -49,6 +54,8 @@ func run(args []string) error {
 	echo := fs.Bool("echo", false, "listen: return what comes in")
 	sport := fs.Int("sport", 0, "dial: first source port, 0: any")
 	count := fs.Int("n", 1, "dial: connections")
+	rate := fs.Float64("rate", 1e6, "herd: bytes per second of all flows")
+	skew := fs.Float64("skew", 1, "herd: exponent of the rates; 0: all alike")
 	if err := fs.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -56,6 +63,14 @@ func run(args []string) error {
 		return errors.New("need a network and an address")
 	}
 	network, addr := fs.Arg(0), fs.Arg(1)
+	switch args[0] {
+	case "herd", "reflect":
+		to, err := netip.ParseAddrPort(addr)
+		if err != nil || network != "udp" {
+			return fmt.Errorf("%s %s %s: need udp and an address with a port", args[0], network, addr)
+		}
+		return drive(args[0], to, *sport, *count, *rate, *skew)
+	}
 	p := &peers{echo: *echo, conns: map[int]*conn{}}
 	var err error
 	switch args[0] {
@@ -70,6 +85,23 @@ func run(args []string) error {
 		return err
 	}
 	return p.obey(os.Stdin)
+}
+
+// drive plays one end of a herd.
+func drive(end string, to netip.AddrPort, sport, count int, rate, skew float64) error {
+	if end == "reflect" {
+		if err := reflect(to, count); err != nil {
+			return err
+		}
+		_, err := io.Copy(io.Discard, os.Stdin)
+		return err
+	}
+	h, err := newHerd(count, rate, skew, sport, to)
+	if err != nil {
+		return err
+	}
+	go h.send()
+	return h.obey(os.Stdin)
 }
 
 // dial makes the connections one after the other.
