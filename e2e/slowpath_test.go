@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/flowshunt/flowshunt/e2e/harness"
+)
+
+// onlooker has an eye on a connection that is past the slow path: conntrack, and where
+// there is a NIC, everybody who could look at its representors.
+type onlooker struct {
+	w        *harness.World
+	filter   []string // for conntrack(8)
+	src, dst uint16
+	entry    uint64 // packets in conntrack
+	ports    []onlookerAtPort
+	hits     uint64
+}
+
+// onlookerAtPort compares what is captured at a representor with what that counts.
+type onlookerAtPort struct {
+	*harness.Capture
+	vm      *harness.VM
+	counted uint64
+}
+
+// watchSlowPath begins to look at a connection between machines.
+func watchSlowPath(w *harness.World, filter []string, src, dst uint16, vms ...*harness.VM) *onlooker {
+	w.T.Helper()
+	o := &onlooker{w: w, filter: filter, src: src, dst: dst}
+	if w.NIC != nil {
+		for _, vm := range vms {
+			o.ports = append(o.ports, onlookerAtPort{w.CapturePort(vm), vm, w.PortPackets(vm)})
+		}
+		o.hits = w.NIC.Counters(w.T).Hits
+	}
+	o.entry = w.Entry(filter...).Packets()
+	return o
+}
+
+// saw fails unless the slow path has seen at most so many packets of the connection,
+// and returns how many conntrack has. Control packets are its own.
+func (o *onlooker) saw(most int64) (packets int64) {
+	t := o.w.T
+	t.Helper()
+	packets = int64(o.w.Entry(o.filter...).Packets()) - int64(o.entry)
+	if packets < 0 || packets > most {
+		t.Errorf("%v: conntrack saw %d packets, want at most %d", o.filter, packets, most)
+	}
+	if o.w.NIC == nil {
+		return packets
+	}
+	for _, p := range o.ports {
+		p.check(t, o, most)
+	}
+	if now := o.w.NIC.Counters(t).Hits; now == o.hits {
+		t.Errorf("%v: no rule of %s was hit", o.filter, o.w.NIC.Name)
+	}
+	return packets
+}
+
+// close ends the captures, in a story with many.
+func (o *onlooker) close() {
+	for _, p := range o.ports {
+		p.Close()
+	}
+}
+
+func (p onlookerAtPort) check(t testing.TB, o *onlooker, most int64) {
+	t.Helper()
+	counted := o.w.PortPackets(p.vm) - p.counted
+	there, back := p.Of(t, o.src, o.dst), p.Of(t, o.dst, o.src)
+	if n := there.Packets + back.Packets - there.Control - back.Control; n > uint64(most) {
+		t.Errorf("%v: %d packets captured on %s, want at most %d", o.filter, n, p.vm.Rep, most)
+	}
+	harness.Within(t, patience, "captured is what was counted on "+p.vm.Rep, func() error {
+		if n := p.Sum() + uint64(most); n < counted {
+			return fmt.Errorf("%d of %d packets", n, counted)
+		}
+		return nil
+	})
+}
+
+// onlyHardware fails unless hardware, and nothing else, executes our rules, where there
+// is hardware.
+func onlyHardware(w *harness.World, rules []harness.Filter) {
+	w.T.Helper()
+	for _, r := range rules {
+		if w.NIC != nil && isOurs(r) && (!r.SkipSW || !r.InHW) {
+			w.T.Errorf("%v: skip_sw %v, in_hw %v", r, r.SkipSW, r.InHW)
+		}
+	}
+}
+
+// counted waits for a number that a NIC may tell late, to be at least so big.
+func counted(t testing.TB, what string, least int64, read func() int64) {
+	t.Helper()
+	harness.Within(t, 3*time.Second, what, func() error {
+		if n := read(); n < least {
+			return fmt.Errorf("%d, want %d", n, least)
+		}
+		return nil
+	})
+}
