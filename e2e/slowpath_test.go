@@ -12,7 +12,7 @@ import (
 // there is a NIC, everybody who could look at its representors.
 type onlooker struct {
 	w        *harness.World
-	filter   []string // for conntrack(8)
+	filter   []string // for conntrack(8); none: it is not tracked
 	src, dst uint16
 	entry    uint64 // packets in conntrack
 	ports    []onlookerAtPort
@@ -36,8 +36,17 @@ func watchSlowPath(w *harness.World, filter []string, src, dst uint16, vms ...*h
 		}
 		o.hits = w.NIC.Counters(w.T).Hits
 	}
-	o.entry = w.Entry(filter...).Packets()
+	o.entry = o.tracked()
 	return o
+}
+
+// tracked is how many packets conntrack has seen.
+func (o *onlooker) tracked() uint64 {
+	o.w.T.Helper()
+	if o.filter == nil {
+		return 0
+	}
+	return o.w.Entry(o.filter...).Packets()
 }
 
 // saw fails unless the slow path has seen at most so many packets of the connection,
@@ -45,7 +54,7 @@ func watchSlowPath(w *harness.World, filter []string, src, dst uint16, vms ...*h
 func (o *onlooker) saw(most int64) (packets int64) {
 	t := o.w.T
 	t.Helper()
-	packets = int64(o.w.Entry(o.filter...).Packets()) - int64(o.entry)
+	packets = int64(o.tracked() - o.entry)
 	if packets < 0 || packets > most {
 		t.Errorf("%v: conntrack saw %d packets, want at most %d", o.filter, packets, most)
 	}
@@ -56,7 +65,7 @@ func (o *onlooker) saw(most int64) (packets int64) {
 		p.check(t, o, most)
 	}
 	if now := o.w.NIC.Counters(t).Hits; now == o.hits {
-		t.Errorf("%v: no rule of %s was hit", o.filter, o.w.NIC.Name)
+		t.Errorf("no rule of %s was hit", o.w.NIC.Name)
 	}
 	return packets
 }
@@ -73,7 +82,7 @@ func (p onlookerAtPort) check(t testing.TB, o *onlooker, most int64) {
 	counted := o.w.PortPackets(p.vm) - p.counted
 	there, back := p.Of(t, o.src, o.dst), p.Of(t, o.dst, o.src)
 	if n := there.Packets + back.Packets - there.Control - back.Control; n > uint64(most) {
-		t.Errorf("%v: %d packets captured on %s, want at most %d", o.filter, n, p.vm.Rep, most)
+		t.Errorf("ports %d and %d: %d packets captured on %s, want at most %d", o.src, o.dst, n, p.vm.Rep, most)
 	}
 	harness.Within(t, patience, "captured is what was counted on "+p.vm.Rep, func() error {
 		if n := p.Sum() + uint64(most); n < counted {

@@ -52,9 +52,6 @@ func OnEswsim(t testing.TB) {
 // Modelled says whether a world that is made now would have a NIC: see OnEswsim.
 func Modelled() bool { return modelled }
 
-// CanModel says whether OnEswsim finds what it needs.
-func CanModel() bool { return len(Missing()) == 0 && loadEswsim() == nil }
-
 // NewEswsim makes a NIC in the node, until the world ends. Its virtual functions are
 // for AddVM if it is the world's.
 func (w *World) NewEswsim(options string) *Eswsim {
