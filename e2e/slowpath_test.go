@@ -32,7 +32,7 @@ func watchSlowPath(w *harness.World, filter []string, src, dst uint16, vms ...*h
 	o := &onlooker{w: w, filter: filter, src: src, dst: dst}
 	if w.NIC != nil {
 		for _, vm := range vms {
-			o.ports = append(o.ports, onlookerAtPort{w.CapturePort(vm), vm, w.PortPackets(vm)})
+			o.ports = append(o.ports, onlookerAtPort{w.CapturePort(vm), vm, w.Counters(w.T, vm.Rep).Packets()})
 		}
 		o.hits = w.NIC.Counters(w.T).Hits
 	}
@@ -79,7 +79,7 @@ func (o *onlooker) close() {
 
 func (p onlookerAtPort) check(t testing.TB, o *onlooker, most int64) {
 	t.Helper()
-	counted := o.w.PortPackets(p.vm) - p.counted
+	counted := o.w.Counters(t, p.vm.Rep).Packets() - p.counted
 	there, back := p.Of(t, o.src, o.dst), p.Of(t, o.dst, o.src)
 	if n := there.Packets + back.Packets - there.Control - back.Control; n > uint64(most) {
 		t.Errorf("ports %d and %d: %d packets captured on %s, want at most %d", o.src, o.dst, n, p.vm.Rep, most)

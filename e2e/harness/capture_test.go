@@ -40,16 +40,3 @@ func TestDissect(t *testing.T) {
 		})
 	}
 }
-
-func TestParseNICCounters(t *testing.T) {
-	const text = "rules 2\nadds 3\ndels 1\nrefused 4\nfull 5\nhits 6\nmisses 7\ndropped 8\nnew_in_a_later_version 9\ncpu_ns 1500\n"
-	want := NICCounters{Rules: 2, Adds: 3, Dels: 1, Refused: 4, Full: 5, Hits: 6, Misses: 7, Dropped: 8, CPU: 1500}
-	if got, err := parseNICCounters(text); got != want || err != nil {
-		t.Errorf("%+v, %v", got, err)
-	}
-	for _, bad := range []string{"", "rules 2\n", text[:len(text)-2] + "x"} {
-		if got, err := parseNICCounters(bad); err == nil {
-			t.Errorf("%q: %+v", bad, got)
-		}
-	}
-}

@@ -3,7 +3,6 @@ package harness
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 )
@@ -142,36 +141,4 @@ func (vm *VM) Addr(v6 bool) netip.Addr {
 		return vm.IP6
 	}
 	return vm.IP4
-}
-
-// PortPackets is what the kernel has counted at the machine's port, both ways.
-func (w *World) PortPackets(vm *VM) (packets uint64) {
-	w.T.Helper()
-	const received, sent = 1, 9 // of the columns
-	err := w.inside(func() error {
-		table, err := os.ReadFile("/proc/thread-self/net/dev")
-		if err != nil {
-			return err
-		}
-		for line := range strings.Lines(string(table)) {
-			name, counters, _ := strings.Cut(strings.TrimSpace(line), ":")
-			f := strings.Fields(counters)
-			if name != vm.Rep || len(f) <= sent {
-				continue
-			}
-			for _, column := range []int{received, sent} {
-				n, err := strconv.ParseUint(f[column], 10, 64)
-				if err != nil {
-					return err
-				}
-				packets += n
-			}
-			return nil
-		}
-		return fmt.Errorf("no device %s", vm.Rep)
-	})
-	if err != nil {
-		w.T.Fatal(err)
-	}
-	return packets
 }
