@@ -23,7 +23,7 @@ type Capture struct {
 
 	mu   sync.Mutex
 	last map[CapturedPorts]Captured
-	sum  uint64 // packets, also of what is not taken apart
+	sum  Captured // also what is not taken apart
 	err  error
 }
 
@@ -143,7 +143,7 @@ func (c *Capture) count(packet []byte, size uint64, at time.Time) {
 	ports, control, known := dissect(packet)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sum++
+	c.sum = Captured{c.sum.Packets + 1, c.sum.Bytes + size, 0, at}
 	if !known {
 		return
 	}
@@ -180,8 +180,8 @@ func dissect(packet []byte) (ports CapturedPorts, control, known bool) {
 	return ports, proto == unix.IPPROTO_TCP && packet[header+flags]&7 != 0, true
 }
 
-// Sum is how many packets were seen so far, of any kind.
-func (c *Capture) Sum() uint64 {
+// Sum is what was seen so far, of any kind.
+func (c *Capture) Sum() Captured {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.sum

@@ -12,8 +12,8 @@ import (
 // DeviceCounters are what the kernel has counted at a network device.
 type DeviceCounters struct{ RxBytes, RxPackets, TxBytes, TxPackets uint64 }
 
-// Packets is both ways.
-func (c DeviceCounters) Packets() uint64 { return c.RxPackets + c.TxPackets }
+// Bytes is both ways.
+func (c DeviceCounters) Bytes() uint64 { return c.RxBytes + c.TxBytes }
 
 // Counters reads the counters of a device in the namespace, at the price of a file.
 func (ns *Namespace) Counters(t testing.TB, dev string) (c DeviceCounters) {

@@ -86,7 +86,7 @@ func (n *Eswsim) takeVF(t testing.TB, vm *VM, dev string) {
 	}
 	vf := n.Name + "v" + strconv.Itoa(n.taken)
 	n.node.Feed(t, fmt.Sprintf("link set %s name %s\nlink set %[2]s up\n", n.representor(n.taken), vm.Rep)+
-		fmt.Sprintf("link set %s address %s\nlink set %[1]s netns %s name %s\n", vf, vm.MAC, vm.Namespace.Name, dev), "ip", "-batch", "-")
+		fmt.Sprintf("link set %s address %s\nlink set %[1]s netns %[3]s name %[4]s\n", vf, vm.MAC, vm.Namespace.Name, dev), "ip", "-batch", "-")
 	n.taken++
 }
 
