@@ -12,6 +12,7 @@ type stat struct {
 	session flows.SessionID
 	ref     Ref
 	count   flows.Counters
+	inHW    bool
 }
 
 // Counters reads what the eswitch counted for the sessions that are installed.
@@ -58,7 +59,7 @@ func (e *Eswitch) readSlots(ctx context.Context, slots []slot) error {
 	var errs []error
 	for _, s := range slots {
 		err := e.driver.Rules(ctx, Scope{Link: s.link, Class: s.class}, func(f *Found) {
-			e.stats = append(e.stats, stat{f.Session, f.Ref, f.Count})
+			e.stats = append(e.stats, stat{f.Session, f.Ref, f.Count, f.InHW})
 		})
 		if err != nil {
 			errs = append(errs, err)
@@ -83,12 +84,13 @@ func (e *Eswitch) collect(epoch uint32, counters []flows.SessionCounters) []flow
 		}
 		if s.read != epoch {
 			s.read, s.seen, s.index = epoch, 0, len(counters)
-			counters = append(counters, flows.SessionCounters{ID: st.session})
+			counters = append(counters, flows.SessionCounters{ID: st.session, InHW: true})
 		}
 		if s.seen&(1<<n) != 0 {
 			continue // reported twice
 		}
 		s.seen |= 1 << n
+		counters[s.index].InHW = counters[s.index].InHW && st.inHW
 		c := &counters[s.index].Count[s.rules[n].rule.Dir]
 		c.Packets += st.count.Packets
 		c.Bytes += st.count.Bytes
