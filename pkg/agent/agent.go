@@ -87,6 +87,7 @@ func open(ctx context.Context, cfg Config) (*Agent, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
+	cfg.Engine.RequireHW = cfg.requiresHW()
 	a := &Agent{cfg: cfg, log: cfg.Log, began: time.Now()}
 	if err := a.acquire(ctx); err != nil {
 		a.close()
@@ -245,7 +246,7 @@ func (a *Agent) run(ctx context.Context) error {
 	defer stopExecutors()
 	inner, innerCtx := errgroup.WithContext(executors)
 	for _, f := range []func(context.Context) error{
-		a.loop.run, a.resolver.run, a.validator.run, a.entries.run, a.rules.run, a.counter.run, a.serveControl, a.serveMetrics,
+		a.loop.run, a.resolver.run, a.validator.run, a.entries.run, a.rules.run, a.counter.run, a.watchTables, a.serveControl, a.serveMetrics,
 	} {
 		inner.Go(func() error { return f(innerCtx) })
 	}
