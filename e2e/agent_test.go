@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,11 +21,22 @@ func socket(w *harness.World) string { return filepath.Join(w.Dir, "control.sock
 func startAgent(w *harness.World, flags ...string) *harness.Agent {
 	w.T.Helper()
 	return w.Agent(append([]string{
-		"--mode=enforce", "--ports=all", "--hardware=skip-hw", "--log-level=debug",
+		"--mode=enforce", "--ports=all", "--hardware=" + executor(w), "--log-level=debug",
 		"--ovsdb=" + w.OVSDB(), "--ovs-rundir=" + w.Dir, "--control-socket=" + socket(w),
 		"--poll-interval=" + pollInterval.String(),
 	}, flags...)...)
 }
+
+// executor is who is to execute rules, as --hardware has it.
+func executor(w *harness.World) string {
+	if w.NIC != nil {
+		return "skip-sw"
+	}
+	return "skip-hw"
+}
+
+// skip is the same for tc.
+func skip(w *harness.World) string { return strings.ReplaceAll(executor(w), "-", "_") }
 
 func ctl(w *harness.World, args ...string) string {
 	w.T.Helper()
@@ -61,5 +73,6 @@ func rulesWithin(t testing.TB, w *harness.World, limit time.Duration, n int) []h
 		}
 		return nil
 	})
+	onlyHardware(w, rules)
 	return rules
 }

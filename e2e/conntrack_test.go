@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,7 +25,7 @@ func TestConntrackWeather(t *testing.T) {
 
 	a.Signal(t, syscall.SIGSTOP)
 	w.Run(t, append([]string{"conntrack", "-D"}, r.filter...)...)
-	flood := os.Getenv("FLOWSHUNT_SLOW") != ""
+	flood := slow()
 	if flood {
 		t.Logf("%d connections fill the table", w.Flood(t))
 	}

@@ -110,6 +110,7 @@ func kill(t testing.TB, a *harness.Agent, sig syscall.Signal, status int) {
 // An agent that is killed leaves its rules; audit finds and flush clears them
 // without an agent, and neither touches what is others'.
 func TestKilledAndFlushed(t *testing.T) {
+	betterOnEswsim(t)
 	w := harness.SwitchedPair(t)
 	u := newUntouched(w)
 	w.B.Listen(t, "tcp", 9000, false)

@@ -11,6 +11,7 @@ import (
 
 // Of many connections exactly the elephants leave the slow path.
 func TestManyConnections(t *testing.T) {
+	betterOnEswsim(t)
 	const count, every, first = 50, 5, 44000
 	w := harness.SwitchedPair(t)
 	startAgent(w.World, modest...)

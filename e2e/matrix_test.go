@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -54,8 +53,9 @@ var restartMatrix = []restart{
 // those of the sessions that are shown, and of no connection that has ended or that
 // OVS or an operator would not have offloaded any more.
 func TestRestartMatrix(t *testing.T) {
+	betterOnEswsim(t)
 	for i, r := range restartMatrix {
-		if r.slow && os.Getenv("FLOWSHUNT_SLOW") == "" {
+		if r.slow && !slow() {
 			continue
 		}
 		t.Run(strings.ReplaceAll(r.name, " ", "-"), func(t *testing.T) {

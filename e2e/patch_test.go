@@ -9,6 +9,7 @@ import (
 // An elephant whose packets cross two bridges is offloaded between their ports, and a
 // change on the bridge that it does not enter pulls it.
 func TestPatchPorts(t *testing.T) {
+	betterOnEswsim(t)
 	w := harness.New(t)
 	w.Bridge("br-int")
 	w.Bridge("br-ex")

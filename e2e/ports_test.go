@@ -16,6 +16,7 @@ import (
 
 // Whatever takes a port away takes its sessions out; they come back with it.
 func TestPorts(t *testing.T) {
+	betterOnEswsim(t)
 	w := harness.SwitchedPair(t)
 	a := startAgent(w.World, modest...)
 	w.B.Listen(t, "tcp", 9000, false)

@@ -13,7 +13,7 @@ func TestStartErrors(t *testing.T) {
 	fails := func(t *testing.T, patterns ...string) {
 		t.Helper()
 		began := time.Now()
-		a := w.StartAgent("--mode=enforce", "--ports=all", "--hardware=skip-hw", "--control-socket="+socket(w),
+		a := w.StartAgent("--mode=enforce", "--ports=all", "--hardware="+executor(w), "--control-socket="+socket(w),
 			"--ovsdb="+w.OVSDB(), "--ovs-rundir="+w.Dir)
 		if code := a.Wait(t, patience); code != 1 {
 			t.Errorf("status %d, want 1", code)

@@ -37,6 +37,7 @@ type connection struct {
 	Reason    string `json:"reason"`
 	Detail    string `json:"detail"`
 	SrcPort   uint16 `json:"src_port"`
+	DstPort   uint16 `json:"dst_port"`
 	In        string `json:"in_port"`
 	Out       string `json:"out_port"`
 	SlowBytes uint64 `json:"slow_path_bytes"`
@@ -99,12 +100,15 @@ func ourRules(w *harness.World) []harness.Filter {
 	w.T.Helper()
 	var ours []harness.Filter
 	for _, f := range w.Rules() {
-		if f.Pref>>4 == 0x4000>>4 {
+		if isOurs(f) {
 			ours = append(ours, f)
 		}
 	}
+	onlyHardware(w, ours)
 	return ours
 }
+
+func isOurs(f harness.Filter) bool { return f.Pref>>4 == 0x4000>>4 }
 
 func ourRulesWithin(w *harness.World, limit time.Duration, n int) []harness.Filter {
 	w.T.Helper()

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -60,6 +59,11 @@ func (n *tenant) goes(hardware bool) {
 	n.T.Helper()
 	const bytes = 300_000
 	entry, rules := n.World.Entry(n.f.filter...), n.bytes()
+	var eyes *onlooker
+	if hardware {
+		eyes = watchSlowPath(n.World, n.f.filter, n.f.from.Port(), 9000, n.A, n.B)
+		defer eyes.close()
+	}
 	harness.Within(n.T, patience, "data", func() error {
 		slow, fast := n.World.Entry(n.f.filter...).Bytes()-entry.Bytes(), n.bytes()-rules
 		switch {
@@ -70,6 +74,9 @@ func (n *tenant) goes(hardware bool) {
 		}
 		return nil
 	})
+	if hardware {
+		eyes.saw(3)
+	}
 }
 
 func (n *tenant) bytes() (sum uint64) {
@@ -84,6 +91,7 @@ func (n *tenant) bytes() (sum uint64) {
 // Two tenants with the same addresses, MACs and ports at the same time: what one is
 // granted or denied, the other is not.
 func TestTenants(t *testing.T) {
+	betterOnEswsim(t)
 	w := harness.SwitchedPair(t)
 	w.Bridge("br1")
 	first := &tenant{Pair: w}
@@ -133,7 +141,7 @@ func TestTenants(t *testing.T) {
 		rulesWithin(t, w.World, patience, 0)
 	}
 	round(47000, first, second, "ct-blocked", "ct-blocked", func() { mark(w.World, second.f, markBlocked) })
-	if os.Getenv("FLOWSHUNT_SLOW") != "" {
+	if slow() {
 		round(47001, second, first, "ct-blocked", "ct-blocked", func() { mark(w.World, first.f, markBlocked) })
 	}
 	round(47002, second, first, "path-dropped", "mouse", func() {

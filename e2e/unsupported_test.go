@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -97,12 +96,4 @@ func resolvedAgain(t *testing.T, a *harness.Agent, tuple string, after time.Time
 		}
 		return fmt.Errorf("asked: %v", asked)
 	})
-}
-
-// slowly skips a story that is told only with FLOWSHUNT_SLOW.
-func slowly(t *testing.T) {
-	t.Helper()
-	if os.Getenv("FLOWSHUNT_SLOW") == "" {
-		t.Skip("FLOWSHUNT_SLOW is not set")
-	}
 }

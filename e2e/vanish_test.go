@@ -15,6 +15,7 @@ const attempts = 3
 // What somebody else takes out of tc is there again at once, after another look at
 // the connection, and why it was away is shown.
 func TestRulesVanish(t *testing.T) {
+	betterOnEswsim(t)
 	w := harness.SwitchedPair(t)
 	r, c := startRunning(w, 48000, "--count-interval=3s") // a reading of counters that nobody asks for is too late
 	rule := func(dev string) (filter []string) {

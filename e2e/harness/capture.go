@@ -12,23 +12,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Capture is what a machine received on one of its devices of TCP or UDP over IPv4,
-// with the times at which the kernel got it. Its methods may be called from several
+// Capture is what was seen at a device, with the times at which the kernel had it:
+// TCP, UDP and ESP over IPv4 and IPv6. Its methods may be called from several
 // goroutines.
 type Capture struct {
-	fd int
+	both   bool // directions
+	fd     int
+	ended  chan struct{}
+	closed sync.Once
 
 	mu   sync.Mutex
 	last map[CapturedPorts]Captured
+	sum  Captured // also what is not taken apart
 	err  error
 }
 
-// CapturedPorts are a packet's ports, source first.
+// CapturedPorts are a packet's ports, source first; 0 for ESP.
 type CapturedPorts struct{ Src, Dst uint16 }
 
-// Captured is what was received with certain ports.
+// Captured is what was seen with certain ports.
 type Captured struct {
 	Packets, Bytes uint64 // IP packets and their bytes
+	Control        uint64 // packets with SYN, FIN or RST, of these
 	Last           time.Time
 }
 
@@ -36,21 +41,35 @@ type Captured struct {
 // ends.
 func (vm *VM) Capture(t testing.TB, dev string) *Capture {
 	t.Helper()
-	c := &Capture{last: make(map[CapturedPorts]Captured)}
-	if err := vm.inside(func() error { return c.open(dev) }); err != nil {
-		t.Fatalf("capture on %s of %s: %v", dev, vm.Name, err)
+	return vm.capture(t, dev, false)
+}
+
+// CapturePort starts to capture what comes in and goes out at a machine's port, on the
+// host's side, until the test ends.
+func (w *World) CapturePort(vm *VM) *Capture {
+	w.T.Helper()
+	return w.capture(w.T, vm.Rep, true)
+}
+
+func (ns *Namespace) capture(t testing.TB, dev string, both bool) *Capture {
+	t.Helper()
+	c := &Capture{both: both, ended: make(chan struct{}), last: make(map[CapturedPorts]Captured)}
+	if err := ns.inside(func() error { return c.open(dev) }); err != nil {
+		t.Fatalf("capture on %s of %s: %v", dev, ns.Name, err)
 	}
-	ended := make(chan struct{})
 	go func() {
-		defer close(ended)
+		defer close(c.ended)
 		c.read()
 	}()
-	t.Cleanup(func() {
-		c.fail(errEnded)
-		<-ended
-		_ = unix.Close(c.fd)
-	})
+	t.Cleanup(c.Close)
 	return c
+}
+
+// Close ends the capture before the test does.
+func (c *Capture) Close() {
+	c.fail(errEnded)
+	<-c.ended
+	c.closed.Do(func() { _ = unix.Close(c.fd) })
 }
 
 var errEnded = errors.New("capture: ended")
@@ -63,6 +82,10 @@ func (c *Capture) open(dev string) error {
 	if err != nil {
 		return err
 	}
+	protocol := bigEndian(unix.ETH_P_IP)
+	if c.both { // what goes out, the kernel shows only to those who want all
+		protocol = bigEndian(unix.ETH_P_ALL)
+	}
 	// packets arrive from Bind on, not from all devices between Socket and Bind
 	if c.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
 		return err
@@ -71,7 +94,7 @@ func (c *Capture) open(dev string) error {
 		unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
 		unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20),
 		unix.SetsockoptTimeval(c.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &receiveTimeout),
-		unix.Bind(c.fd, &unix.SockaddrLinklayer{Protocol: bigEndian(unix.ETH_P_IP), Ifindex: link.Index}),
+		unix.Bind(c.fd, &unix.SockaddrLinklayer{Protocol: protocol, Ifindex: link.Index}),
 	)
 }
 
@@ -90,7 +113,7 @@ func (c *Capture) read() {
 			c.fail(fmt.Errorf("capture: %w", err))
 			return
 		}
-		if ll, ok := from.(*unix.SockaddrLinklayer); ok && ll.Pkttype == unix.PACKET_OUTGOING {
+		if ll, ok := from.(*unix.SockaddrLinklayer); ok && ll.Pkttype == unix.PACKET_OUTGOING && !c.both {
 			continue
 		}
 		at, err := timestamp(control[:oobn])
@@ -115,24 +138,56 @@ func timestamp(control []byte) (time.Time, error) {
 	return time.Time{}, errors.New("capture: a packet without a time")
 }
 
-// count takes the beginning of an IPv4 packet.
+// count takes the beginning of a packet.
 func (c *Capture) count(packet []byte, size uint64, at time.Time) {
-	const shortest = 20
-	if len(packet) < shortest || packet[0]>>4 != 4 || packet[9] != unix.IPPROTO_TCP && packet[9] != unix.IPPROTO_UDP {
-		return
-	}
-	header := int(packet[0]&0xf) * 4
-	if len(packet) < header+4 {
-		return
-	}
-	ports := CapturedPorts{binary.BigEndian.Uint16(packet[header:]), binary.BigEndian.Uint16(packet[header+2:])}
+	ports, control, known := dissect(packet)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.sum = Captured{c.sum.Packets + 1, c.sum.Bytes + size, 0, at}
+	if !known {
+		return
+	}
 	seen := c.last[ports]
-	c.last[ports] = Captured{seen.Packets + 1, seen.Bytes + size, at}
+	if control {
+		seen.Control++
+	}
+	c.last[ports] = Captured{seen.Packets + 1, seen.Bytes + size, seen.Control, at}
 }
 
-// Of is what was received so far from one port to another; a capture that has failed
+// dissect finds the ports in the beginning of an IP packet, and says whether it has
+// one of the flags SYN, FIN and RST.
+func dissect(packet []byte) (ports CapturedPorts, control, known bool) {
+	const shortest4, header6 = 20, 40
+	if len(packet) < shortest4 {
+		return ports, false, false
+	}
+	var header int
+	var proto byte
+	switch packet[0] >> 4 {
+	case 4:
+		header, proto = int(packet[0]&0xf)*4, packet[9]
+	case 6:
+		header, proto = header6, packet[6]
+	}
+	if proto == unix.IPPROTO_ESP {
+		return ports, false, true
+	}
+	const flags = 13 // in TCP's header
+	if proto != unix.IPPROTO_TCP && proto != unix.IPPROTO_UDP || len(packet) < header+flags+1 {
+		return ports, false, false
+	}
+	ports = CapturedPorts{binary.BigEndian.Uint16(packet[header:]), binary.BigEndian.Uint16(packet[header+2:])}
+	return ports, proto == unix.IPPROTO_TCP && packet[header+flags]&7 != 0, true
+}
+
+// Sum is what was seen so far, of any kind.
+func (c *Capture) Sum() Captured {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sum
+}
+
+// Of is what was seen so far from one port to another; a capture that has failed
 // fails the test.
 func (c *Capture) Of(t testing.TB, src, dst uint16) Captured {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestParseEntry(t *testing.T) {
@@ -90,5 +91,42 @@ func TestParseIperf3(t *testing.T) {
 				t.Errorf("parseIperf3: %+v, %v", got, err)
 			}
 		})
+	}
+}
+
+func TestParseNICCounters(t *testing.T) {
+	const text = "rules 2\nadds 3\ndels 1\nrefused 4\nfull 5\nhits 6\nmisses 7\ndropped 8\nnew_in_a_later_version 9\ncpu_ns 1500\n"
+	want := NICCounters{Rules: 2, Adds: 3, Dels: 1, Refused: 4, Full: 5, Hits: 6, Misses: 7, Dropped: 8, CPU: 1500}
+	if got, err := parseNICCounters(text); got != want || err != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, bad := range []string{"", "rules 2\n", text[:len(text)-2] + "x"} {
+		if got, err := parseNICCounters(bad); err == nil {
+			t.Errorf("%q: %+v", bad, got)
+		}
+	}
+}
+
+func TestParseDevice(t *testing.T) {
+	const table = "Inter-|   Receive   |  Transmit\n face |bytes packets errs drop\n    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\nrep-vm1: 100 2 0 0 0 0 0 0 300 4 0 0 0 0 0 0\n"
+	if c, err := parseDevice(table, "rep-vm1"); err != nil || c != (DeviceCounters{100, 2, 300, 4}) || c.Bytes() != 400 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for _, dev := range []string{"rep-vm2", "face |bytes packets errs drop"} {
+		if c, err := parseDevice(table, dev); err == nil {
+			t.Errorf("%q: %+v", dev, c)
+		}
+	}
+}
+
+func TestParseBusy(t *testing.T) {
+	const stat = "cpu  1 20 300 99999 88888 4000 50000 7777 0 0\ncpu0 9 9 9 9 9 9 9 9 9 9\n"
+	if busy, err := parseBusy(stat); busy != 543210*time.Millisecond || err != nil {
+		t.Errorf("%v, %v", busy, err)
+	}
+	for _, bad := range []string{"", "cpu  1 2 3\n", "intr 1 2 3 4 5 6 7 8\n"} {
+		if busy, err := parseBusy(bad); err == nil {
+			t.Errorf("%q: %v", bad, busy)
+		}
 	}
 }

@@ -14,7 +14,7 @@ func (w *World) SecondPort(bridge string, vm *VM) *VM {
 	second := *vm
 	second.Name, second.Rep = vm.Name+"b", vm.Rep+"b"
 	w.vms = append(w.vms, &second)
-	w.Feed(t, fmt.Sprintf("link add %s type veth peer name eth1 address %s netns %s\nlink set %[1]s up\n", second.Rep, vm.MAC, vm.Namespace.Name), "ip", "-batch", "-")
+	w.devices(&second, "eth1", "")
 	// what eth1 says by itself would move the MAC
 	vm.Feed(t, "link set eth1 arp off addrgenmode none\nlink set eth1 up\n", "ip", "-batch", "-")
 	w.Attach(bridge, &second)

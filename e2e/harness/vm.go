@@ -8,7 +8,8 @@ import (
 )
 
 // VM is a virtual machine as OVS sees it: a namespace whose eth0 is the other
-// end of a port on a bridge. The port's end plays the representor.
+// end of a port on a bridge: a virtual function of the world's NIC, whose port is its
+// representor, or one of a pair of veth devices, whose other one plays that.
 type VM struct {
 	*Namespace        // its own name carries a prefix; see VM.Name
 	Name       string // as the test calls it
@@ -56,11 +57,23 @@ func (w *World) AddVM(bridge, name string, cfg VMConfig) *VM {
 	return vm
 }
 
-// cable makes the pair of devices; more is what else ip-link shall know of the port's.
+// cable gives the machine eth0 and the world its port; more is what else ip-link shall
+// know of the port's device.
 func (w *World) cable(vm *VM, more string) {
 	w.T.Helper()
-	w.Feed(w.T, fmt.Sprintf("link add %s %s type veth peer name eth0 address %s netns %s\nlink set %[1]s up\n", vm.Rep, more, vm.MAC, vm.Namespace.Name), "ip", "-batch", "-")
+	w.devices(vm, "eth0", more)
 	vm.Feed(w.T, fmt.Sprintf("addr add %s/24 dev eth0\naddr add %s/64 dev eth0 nodad\nlink set eth0 up\n", vm.IP4, vm.IP6), "ip", "-batch", "-")
+}
+
+// devices makes a machine's device and its port: a pair of veth devices, or a virtual
+// function of the world's NIC and its representor.
+func (w *World) devices(vm *VM, dev, more string) {
+	w.T.Helper()
+	if w.NIC != nil {
+		w.NIC.takeVF(w.T, vm, dev)
+		return
+	}
+	w.Feed(w.T, fmt.Sprintf("link add %s %s type veth peer name %s address %s netns %s\nlink set %[1]s up\n", vm.Rep, more, dev, vm.MAC, vm.Namespace.Name), "ip", "-batch", "-")
 }
 
 // Attach makes the machine's device a port of a bridge, with external_ids given as
@@ -88,9 +101,13 @@ func (w *World) Rename(vm *VM, name string) {
 }
 
 // Replace deletes the machine's device and makes another one of that name with the
-// same ifindex; OVS is not told. Connections of the machine live on.
+// same ifindex; OVS is not told. Connections of the machine live on. A NIC's devices
+// are its driver's: there it fails.
 func (w *World) Replace(vm *VM, name string) {
 	w.T.Helper()
+	if w.NIC != nil {
+		w.T.Fatalf("%s is a representor of %s", vm.Rep, w.NIC.Name)
+	}
 	index := w.Ifindex(vm)
 	w.Run(w.T, "ip", "link", "del", vm.Rep)
 	vm.Rep = name

@@ -11,10 +11,12 @@ import (
 // removed at the end of the test together with every conntrack entry.
 type World struct {
 	*Node
-	T testing.TB
+	T   testing.TB
+	NIC *Eswsim // whose virtual functions the machines have; nil: they have veth devices
 
 	bridges []string
 	vms     []*VM
+	nics    []*Eswsim
 }
 
 // New returns an empty world on the shared node, or skips the test where the
@@ -32,6 +34,9 @@ func On(t testing.TB, n *Node) *World {
 	w.checkWarnings()
 	t.Cleanup(w.clear)
 	w.reportOnFailure()
+	if modelled {
+		w.NIC = w.NewEswsim(fmt.Sprintf("vfs=%d uplinks=1", vfs))
+	}
 	return w
 }
 
@@ -69,6 +74,11 @@ func (w *World) clear() {
 	var errs []string
 	try := func(args ...string) {
 		if _, err := w.Try(args...); err != nil {
+			errs = append(errs, err.Error())
+		}
+	}
+	for _, n := range w.nics { // before the namespaces: their devices would move to the host's
+		if err := n.delete(); err != nil {
 			errs = append(errs, err.Error())
 		}
 	}

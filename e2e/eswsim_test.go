@@ -1,0 +1,55 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/flowshunt/flowshunt/e2e/harness"
+)
+
+// The stories of other files once more, where the machines' ports are representors of
+// a NIC and the agent runs with --hardware=skip-sw: the host forwards nothing of what
+// is offloaded, and onlooker looks whether it sees any of it. Which of the two is told
+// without FLOWSHUNT_SLOW is said by betterOnEswsim in the story, or slowly here.
+
+// onEswsim tells a story on eswsim.
+func onEswsim(t *testing.T, story func(*testing.T)) {
+	t.Helper()
+	harness.OnEswsim(t)
+	story(t)
+}
+
+func TestElephantEswsim(t *testing.T)         { onEswsim(t, TestElephant) }
+func TestEndEswsim(t *testing.T)              { onEswsim(t, TestEnd) }
+func TestEndAfterWrapEswsim(t *testing.T)     { onEswsim(t, TestEndAfterWrap) }
+func TestOlderThanAgentEswsim(t *testing.T)   { onEswsim(t, TestOlderThanAgent) }
+func TestAgentRestartEswsim(t *testing.T)     { onEswsim(t, TestAgentRestart) }
+func TestUDPKeepAliveEswsim(t *testing.T)     { onEswsim(t, TestUDPKeepAlive) }
+func TestFamiliesEswsim(t *testing.T)         { onEswsim(t, TestFamilies) }
+func TestManyConnectionsEswsim(t *testing.T)  { onEswsim(t, TestManyConnections) }
+func TestKilledAndFlushedEswsim(t *testing.T) { onEswsim(t, TestKilledAndFlushed) }
+func TestPortsEswsim(t *testing.T)            { onEswsim(t, TestPorts) }
+func TestDriftEswsim(t *testing.T)            { onEswsim(t, TestDrift) }
+func TestAdoptKilledEswsim(t *testing.T)      { onEswsim(t, TestAdoptKilled) }
+func TestAdoptKeepEswsim(t *testing.T)        { onEswsim(t, TestAdoptKeep) }
+func TestRulesVanishEswsim(t *testing.T)      { onEswsim(t, TestRulesVanish) }
+func TestOVSRestartsEswsim(t *testing.T)      { onEswsim(t, TestOVSRestarts) }
+func TestRestartMatrixEswsim(t *testing.T)    { onEswsim(t, TestRestartMatrix) }
+func TestTenantsEswsim(t *testing.T)          { onEswsim(t, TestTenants) }
+func TestPatchPortsEswsim(t *testing.T)       { onEswsim(t, TestPatchPorts) }
+
+func TestObserveEswsim(t *testing.T)             { slowly(t); onEswsim(t, TestObserve) }
+func TestUDPWithoutKeepAliveEswsim(t *testing.T) { slowly(t); onEswsim(t, TestUDPWithoutKeepAlive) }
+func TestESPEswsim(t *testing.T)                 { slowly(t); onEswsim(t, TestESP) }
+func TestMarkOffloadEswsim(t *testing.T)         { slowly(t); onEswsim(t, TestMarkOffload) }
+func TestMarkNeverEswsim(t *testing.T)           { slowly(t); onEswsim(t, TestMarkNever) }
+func TestMarkBlockedEswsim(t *testing.T)         { slowly(t); onEswsim(t, TestMarkBlocked) }
+func TestKeepOnExitEswsim(t *testing.T)          { slowly(t); onEswsim(t, TestKeepOnExit) }
+func TestCtlEswsim(t *testing.T)                 { slowly(t); onEswsim(t, TestCtl) }
+func TestStartErrorsEswsim(t *testing.T)         { slowly(t); onEswsim(t, TestStartErrors) }
+func TestConntrackWeatherEswsim(t *testing.T)    { slowly(t); onEswsim(t, TestConntrackWeather) }
+func TestGroupsUnknownEswsim(t *testing.T)       { slowly(t); onEswsim(t, TestGroupsUnknown) }
+func TestPortsMoveEswsim(t *testing.T)           { slowly(t); onEswsim(t, TestPortsMove) }
+func TestPolicingEswsim(t *testing.T)            { slowly(t); onEswsim(t, TestPolicing) }
+func TestMACAgeingEswsim(t *testing.T)           { slowly(t); onEswsim(t, TestMACAgeing) }
+func TestUnsupportedPathsEswsim(t *testing.T)    { slowly(t); onEswsim(t, TestUnsupportedPaths) }
+func TestBusyBridgeEswsim(t *testing.T)          { slowly(t); onEswsim(t, TestBusyBridge) }

@@ -1,0 +1,28 @@
+package e2e
+
+import (
+	"os"
+	"testing"
+
+	"github.com/flowshunt/flowshunt/e2e/harness"
+)
+
+// slow says that all is to be told, however long it takes: make test-all.
+func slow() bool { return os.Getenv("FLOWSHUNT_SLOW") != "" }
+
+// slowly skips a story that is told only with FLOWSHUNT_SLOW.
+func slowly(t *testing.T) {
+	t.Helper()
+	if !slow() {
+		t.Skip("FLOWSHUNT_SLOW is not set")
+	}
+}
+
+// betterOnEswsim skips a story in software that is told only with FLOWSHUNT_SLOW: its
+// variant on eswsim says more, and where that is told, each story is told once.
+func betterOnEswsim(t *testing.T) {
+	t.Helper()
+	if !harness.Modelled() && os.Getenv("FLOWSHUNT_ESWSIM") != "" && !slow() {
+		t.Skipf("told by %sEswsim; FLOWSHUNT_SLOW is not set", t.Name())
+	}
+}
