@@ -147,7 +147,19 @@ func (vm *VM) Addr(v6 bool) netip.Addr {
 // PortPackets is what the kernel has counted at the machine's port, both ways.
 func (w *World) PortPackets(vm *VM) (packets uint64) {
 	w.T.Helper()
-	const received, sent = 1, 9 // of the columns
+	received, sent := w.portPackets(vm)
+	return received + sent
+}
+
+// PortReceived is the part of it that came from the machine.
+func (w *World) PortReceived(vm *VM) (packets uint64) {
+	w.T.Helper()
+	received, _ := w.portPackets(vm)
+	return received
+}
+
+func (w *World) portPackets(vm *VM) (received, sent uint64) {
+	w.T.Helper()
 	err := w.inside(func() error {
 		table, err := os.ReadFile("/proc/thread-self/net/dev")
 		if err != nil {
@@ -155,23 +167,17 @@ func (w *World) PortPackets(vm *VM) (packets uint64) {
 		}
 		for line := range strings.Lines(string(table)) {
 			name, counters, _ := strings.Cut(strings.TrimSpace(line), ":")
-			f := strings.Fields(counters)
-			if name != vm.Rep || len(f) <= sent {
+			if name != vm.Rep {
 				continue
 			}
-			for _, column := range []int{received, sent} {
-				n, err := strconv.ParseUint(f[column], 10, 64)
-				if err != nil {
-					return err
-				}
-				packets += n
-			}
-			return nil
+			var skip uint64
+			_, err := fmt.Sscan(counters, &skip, &received, &skip, &skip, &skip, &skip, &skip, &skip, &skip, &sent)
+			return err
 		}
 		return fmt.Errorf("no device %s", vm.Rep)
 	})
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	return packets
+	return received, sent
 }
