@@ -32,6 +32,7 @@ func TestTableEswsim(t *testing.T) {
 	w := harness.SwitchedPair(t)
 	w.NIC.Set(t, "capacity", 2*best)
 	a := startAgent(w.World, herdFlags...)
+	explainOnFailure(w.World)
 	herd := w.A.Herd(t, w.B, flows, rate, skew)
 	inTheNIC(w.World, 2*time.Minute, 2*best*98/100)
 	settled := statsOf(w.World)
@@ -100,6 +101,16 @@ func withAgent(w *harness.World, f func(context.Context, *control.Client) error)
 	}
 }
 
+// explainOnFailure tells, if a story fails, how many sessions came and left, and why.
+func explainOnFailure(w *harness.World) {
+	w.T.Cleanup(func() {
+		if w.T.Failed() {
+			out, _ := tryCtl(w, "stats")
+			w.T.Logf("flowshuntctl stats:\n%s\nthe NIC: %+v", out, w.NIC.Counters(w.T))
+		}
+	})
+}
+
 // statsOf are the agent's counters that have no labels.
 func statsOf(w *harness.World) map[string]uint64 {
 	w.T.Helper()
@@ -129,6 +140,7 @@ func TestBudgetEswsim(t *testing.T) {
 	w := harness.SwitchedPair(t)
 	w.NIC.Set(t, "insert_us", int(insertion.Microseconds()))
 	startAgent(w.World, herdFlags...)
+	explainOnFailure(w.World)
 	w.A.Herd(t, w.B, flows, 1.5e6, 0)
 	inTheNIC(w.World, time.Minute, flows/10)
 	var latencies []time.Duration
