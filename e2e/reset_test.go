@@ -28,7 +28,7 @@ func TestResetEswsim(t *testing.T) {
 		within     time.Duration
 	}{
 		{"report", "eswitch-reset", 2 * time.Second},
-		{"silent", "eswitch-reset|no-hits", 4 * time.Second},
+		{"silent", "eswitch-reset|no-hits", 2 * time.Second},
 	} {
 		inTheNIC(w.World, patience, 2*count)
 		at := time.Now()
