@@ -176,6 +176,7 @@ int esw_connect(const char *a, u32 i, const char *b, u32 j);
 
 /* control.c */
 int esw_control_init(void);
+void esw_control_stop(void);
 void esw_control_exit(void);
 void esw_control_add(struct eswitch *esw);
 void esw_control_remove(struct eswitch *esw);
