@@ -299,6 +299,14 @@ int esw_control_init(void)
 	return 0;
 }
 
+/* No more orders. The eswitches, which have folders below root, still exist. */
+void esw_control_stop(void)
+{
+	debugfs_lookup_and_remove("new", root);
+	debugfs_lookup_and_remove("del", root);
+	debugfs_lookup_and_remove("connect", root);
+}
+
 void esw_control_exit(void)
 {
 	debugfs_remove_recursive(root);

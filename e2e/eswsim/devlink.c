@@ -138,18 +138,32 @@ void esw_devlink_destroy(struct eswitch *esw)
 	devlink_free(esw->devlink);
 }
 
-/* Newer kernels see the net device come and go themselves. */
-void esw_devlink_netdev(struct esw_port *port, struct net_device *rep)
+/* Which port has which net device: newer kernels see for themselves. Not under
+ * rtnl, which the older ones take when they tell it. Only the caller, who is the
+ * only one, unregisters the devices.
+ */
+void esw_devlink_netdevs(struct eswitch *esw)
 {
 #if ESW_BEFORE_6_2
-	devlink_port_type_eth_set(&port->devlink_port, rep);
+	u32 i;
+
+	for (i = 0; i < esw->nr_ports; i++) {
+		struct esw_port *port = &esw->ports[i];
+		struct net_device *rep = rcu_dereference_protected(port->rep, true);
+
+		if (rep)
+			devlink_port_type_eth_set(&port->devlink_port, rep);
+	}
 #endif
 }
 
-void esw_devlink_no_netdev(struct esw_port *port)
+void esw_devlink_no_netdevs(struct eswitch *esw)
 {
 #if ESW_BEFORE_6_2
-	devlink_port_type_clear(&port->devlink_port);
+	u32 i;
+
+	for (i = 0; i < esw->nr_ports; i++)
+		devlink_port_type_clear(&esw->ports[i].devlink_port);
 #endif
 }
 

@@ -176,6 +176,7 @@ int esw_connect(const char *a, u32 i, const char *b, u32 j);
 
 /* control.c */
 int esw_control_init(void);
+void esw_control_stop(void);
 void esw_control_exit(void);
 void esw_control_add(struct eswitch *esw);
 void esw_control_remove(struct eswitch *esw);
@@ -244,8 +245,8 @@ int esw_devlink_create(struct eswitch *esw);
 int esw_devlink_publish(struct eswitch *esw);
 void esw_devlink_hide(struct eswitch *esw);
 void esw_devlink_destroy(struct eswitch *esw);
-void esw_devlink_netdev(struct esw_port *port, struct net_device *rep);
-void esw_devlink_no_netdev(struct esw_port *port);
+void esw_devlink_netdevs(struct eswitch *esw);
+void esw_devlink_no_netdevs(struct eswitch *esw);
 void esw_devlink_report(struct eswitch *esw);
 
 /* message.c */

@@ -45,8 +45,9 @@ err_table:
 
 static void __exit esw_module_exit(void)
 {
-	esw_control_exit();
+	esw_control_stop();
 	esw_delete_all(NULL);
+	esw_control_exit();
 	unregister_pernet_subsys(&esw_net_ops);
 	bus_unregister(&esw_bus);
 	esw_table_module_exit();

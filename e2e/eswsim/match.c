@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What rules match: from tc's words, and from packets. */
 #include <linux/if_vlan.h>
+#include <linux/version.h>
 #include <net/flow_dissector.h>
 #include <net/pkt_cls.h>
 
@@ -100,6 +101,12 @@ static int esw_check_meta(struct esw_port *port, struct flow_rule *rule,
 	if (!flow_rule_match_key(rule, FLOW_DISSECTOR_KEY_META))
 		return 0;
 	flow_rule_match_meta(rule, &match);
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+	if (match.mask->l2_miss) {
+		esw_say(extack, "cannot match l2_miss");
+		return -EOPNOTSUPP;
+	}
+#endif
 	if (!match.mask->ingress_ifindex)
 		return 0;
 	rcu_read_lock();
@@ -175,12 +182,14 @@ int esw_match_parse(struct esw_port *port, struct flow_cls_offload *cls,
 	return 0;
 }
 
-/* Reads a packet, whose data begins at its Ethernet header. False for an IP
- * packet that cannot be understood: it matches no rule.
+/* Reads a packet, whose data begins at its Ethernet header. False for one
+ * that cannot be understood though it says that it is IP: it matches no rule.
  */
 bool esw_match_packet(struct sk_buff *skb, struct esw_fields *to)
 {
 	memset(to, 0, sizeof(*to));
+	if (!pskb_may_pull(skb, ETH_HLEN))
+		return false;
 	skb_reset_mac_header(skb);
 	skb_set_network_header(skb, ETH_HLEN);
 	skb->protocol = eth_hdr(skb)->h_proto;

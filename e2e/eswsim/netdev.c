@@ -17,10 +17,21 @@ static struct esw_port *esw_port_of(const struct net_device *dev)
 	return ((struct esw_netdev *)netdev_priv(dev))->port;
 }
 
-static int esw_open(struct net_device *dev)
+/* Called as a device goes up, and as it goes down. */
+static int esw_link_changed(struct net_device *dev)
 {
 	esw_port_link(esw_port_of(dev));
 	return 0;
+}
+
+/* A VF's address is kept by the NIC: devlink tells it, and it outlives a reset. */
+static int esw_far_address(struct net_device *dev, void *address)
+{
+	int err = eth_mac_addr(dev, address);
+
+	if (!err)
+		ether_addr_copy(esw_port_of(dev)->far_addr, dev->dev_addr);
+	return err;
 }
 
 static netdev_tx_t esw_rep_xmit(struct sk_buff *skb, struct net_device *dev)
@@ -65,8 +76,8 @@ static struct devlink_port *esw_get_devlink_port(struct net_device *dev)
 
 /* phys_switch_id and phys_port_name: the kernel takes them from devlink. */
 static const struct net_device_ops esw_rep_ops = {
-	.ndo_open		= esw_open,
-	.ndo_stop		= esw_open,
+	.ndo_open		= esw_link_changed,
+	.ndo_stop		= esw_link_changed,
 	.ndo_start_xmit		= esw_rep_xmit,
 	.ndo_set_features	= esw_set_features,
 	.ndo_setup_tc		= esw_setup_tc,
@@ -79,11 +90,11 @@ static const struct net_device_ops esw_rep_ops = {
 };
 
 static const struct net_device_ops esw_far_ops = {
-	.ndo_open		= esw_open,
-	.ndo_stop		= esw_open,
+	.ndo_open		= esw_link_changed,
+	.ndo_stop		= esw_link_changed,
 	.ndo_start_xmit		= esw_far_xmit,
 	.ndo_get_stats64	= dev_get_tstats64,
-	.ndo_set_mac_address	= eth_mac_addr,
+	.ndo_set_mac_address	= esw_far_address,
 	.ndo_validate_addr	= eth_validate_addr,
 };
 

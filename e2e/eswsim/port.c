@@ -81,12 +81,10 @@ static int esw_port_up(struct esw_port *port, bool far, struct net *net,
 	dev = esw_netdev_register(port, far, net, name);
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
-	if (far) {
+	if (far)
 		rcu_assign_pointer(port->far, dev);
-	} else {
+	else
 		rcu_assign_pointer(port->rep, dev);
-		esw_devlink_netdev(port, dev);
-	}
 	return 0;
 }
 
@@ -100,10 +98,8 @@ static void esw_port_down(struct esw_port *port, struct list_head *gone)
 
 	RCU_INIT_POINTER(port->rep, NULL);
 	RCU_INIT_POINTER(port->far, NULL);
-	if (rep) {
-		esw_devlink_no_netdev(port);
+	if (rep)
 		unregister_netdevice_queue(rep, gone);
-	}
 	if (far)
 		unregister_netdevice_queue(far, gone);
 }
@@ -134,6 +130,7 @@ int esw_ports_up(struct eswitch *esw)
 					  esw->ports[i].far_name);
 	}
 	rtnl_unlock();
+	esw_devlink_netdevs(esw);
 	if (err)
 		esw_ports_down(esw);
 	return err;
@@ -144,6 +141,7 @@ void esw_ports_down(struct eswitch *esw)
 	LIST_HEAD(gone);
 	u32 i;
 
+	esw_devlink_no_netdevs(esw);
 	rtnl_lock();
 	for (i = 0; i < esw->nr_ports; i++) {
 		esw_port_disconnect(&esw->ports[i]);
@@ -182,6 +180,7 @@ int esw_ports_again(struct eswitch *esw)
 	places = kcalloc(2 * esw->nr_ports, sizeof(*places), GFP_KERNEL);
 	if (!places)
 		return -ENOMEM;
+	esw_devlink_no_netdevs(esw);
 	rtnl_lock();
 	for (i = 0; i < esw->nr_ports; i++) {
 		struct esw_port *port = &esw->ports[i];
@@ -202,6 +201,7 @@ int esw_ports_again(struct eswitch *esw)
 			err = e;
 	}
 	rtnl_unlock();
+	esw_devlink_netdevs(esw);
 	kfree(places);
 	return err;
 }
