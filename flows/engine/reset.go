@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -23,47 +24,46 @@ func (g *Engine) eswitchReset(id flows.EswitchID) {
 	}
 }
 
-// evidence is whether sessions of one eswitch see their packets take the slow path, all
-// of a sudden: a NIC that lost its rules and tells nobody. Hits need not be known for
-// that, so that it does no harm when they are told late.
+// evidence is how many sessions of one eswitch see their packets take the slow path all
+// of a sudden: a NIC that lost its rules and tells nobody. Hits need not be known in time
+// for that, so that it does no harm when they are told late.
 type evidence struct {
-	score int
+	score int    // sessions that did, less twice those with hits
 	run   uint32 // counts up when score falls to zero; a session adds to a run once
 }
 
 const (
 	// testifyEvery is the least time between two looks at one session.
-	testifyEvery = sampleEvery * 10
-	// provenHits, and provenRatio times its slow packets, are hits after which a
-	// session's rules are taken to be right.
+	testifyEvery = 500 * time.Millisecond
+	// provenHits, and provenRatio times its slow packets, are hits after which the rules
+	// of a session are taken to be right.
 	provenHits, provenRatio = 256, 4
-	// A session that sees slow packets counts as one, one that sees hits instead takes two
-	// back: so most of those with traffic must see them. Several must, at least, and more
-	// where there are many.
-	severalLost, oneOfMany = 3, 32
+	// severalLost are the fewest sessions that tell of a reset; else it takes half of all.
+	severalLost = 3
 )
 
-// testify looks at what the slow path and the eswitch saw of a session since the last time.
+// testify looks at what the slow path and the eswitch saw of a session since the last
+// time that either saw enough to tell.
 func (g *Engine) testify(s *session) {
-	if g.now.Sub(s.testified) < testifyEvery {
+	r := s.home[flows.Orig]
+	if g.now.Sub(s.testified) < testifyEvery || r != s.home[flows.Reply] {
 		return
 	}
-	slow, hits := s.slowTotal(), s.hw[0].Packets+s.hw[1].Packets
-	leaked, hit := slow-s.slowThen, hits-s.hitsThen
+	slow, hits := s.slowTotal(), s.hw[flows.Orig].Packets+s.hw[flows.Reply].Packets
+	slowed, hit := slow-s.slowThen, hits-s.hitsThen
+	if s.testified > 0 && hit == 0 && slowed <= slowGrowth {
+		return
+	}
 	proven := s.testified > 0 && s.hitsThen >= provenHits && s.hitsThen >= provenRatio*(s.slowThen-s.slowFirst)
 	s.testified, s.slowThen, s.hitsThen = g.now, slow, hits
-	if !proven {
-		return
-	}
-	r := s.home[flows.Orig]
 	switch {
-	case r != s.home[flows.Reply]: // says nothing of either
-	case leaked > slowGrowth && leaked > provenRatio*hit:
+	case !proven:
+	case slowed > slowGrowth && slowed > provenRatio*hit:
 		r.evidence.add(s)
 	case hit > 0:
 		r.evidence.take()
 	}
-	if r.evidence.score >= severalLost+r.sessions[inside]/oneOfMany {
+	if r.evidence.score >= max(severalLost, r.sessions[inside]/2) {
 		g.eswitchReset(r.id)
 	}
 }
