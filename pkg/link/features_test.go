@@ -16,7 +16,7 @@ func ethtool(t *testing.T, device, feature string) string {
 	}
 	line := regexp.MustCompile(fmt.Sprintf(`(?m)^\s*%s: (.*)$`, feature)).FindSubmatch(out)
 	if line == nil {
-		t.Fatalf("ethtool knows no feature %s:\n%s", feature, out)
+		return "no such feature"
 	}
 	return string(line[1])
 }
