@@ -9,6 +9,7 @@ import (
 // Reset says that a device may have lost what was in its tables, or soon will.
 type Reset struct {
 	Device string // empty: any
+	Reload bool   // it was reloaded, added or removed; else it had trouble
 	Cause  string
 }
 

@@ -147,9 +147,9 @@ func (w *Watcher) take(ctx context.Context, m nlsocket.Message) error {
 func (ev *event) reset() (Reset, bool) {
 	switch {
 	case ev.health != nil && ev.health.MayReset():
-		return Reset{ev.health.Device, ev.health.String()}, true
+		return Reset{Device: ev.health.Device, Cause: ev.health.String()}, true
 	case ev.device != "":
-		return Reset{ev.device, ev.device + " was reloaded, added or removed"}, true
+		return Reset{Device: ev.device, Reload: true, Cause: ev.device + " was reloaded, added or removed"}, true
 	}
 	return Reset{}, false
 }
