@@ -2,6 +2,7 @@ package agent
 
 import (
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/control"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
 	"github.com/flowshunt/flowshunt/pkg/link"
 	"github.com/flowshunt/flowshunt/pkg/representor"
@@ -23,6 +24,15 @@ func hardwareOf(reps *representor.Set, index int32, dev link.State, mode flower.
 		h.eswitch = h.representor.Eswitch
 	}
 	return h
+}
+
+// show tells an operator.
+func (h *hardware) show(p *control.Port) {
+	p.Eswitch, p.Function, p.Device = h.eswitch, h.representor.String(), h.representor.Device
+	p.VFDevice = representor.Sysfs("").VFNetdev(h.representor)
+	if p.Ifindex != 0 {
+		p.HWTCOffload = h.tc.String()
+	}
 }
 
 // needsHW reports whether a port may be used only if hardware executes its rules.
