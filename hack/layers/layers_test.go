@@ -19,8 +19,8 @@ const module = "github.com/flowshunt/flowshunt"
 var table = [][]string{
 	{"flows", "pkg/version"},
 	{"flows/engine", "pkg/megaflow", "pkg/nlsocket"},
-	{"pkg/conntrack", "pkg/tc", "pkg/openflow", "pkg/datapath", "pkg/ofproto", "pkg/tap", "pkg/link", "pkg/unixctl"},
-	{"pkg/eswitch"},
+	{"pkg/conntrack", "pkg/tc", "pkg/openflow", "pkg/datapath", "pkg/ofproto", "pkg/tap", "pkg/link", "pkg/devlink", "pkg/unixctl"},
+	{"pkg/eswitch", "pkg/representor"},
 	{"pkg/path", "pkg/inspect"},
 	{"pkg/secgroup", "pkg/policy"},
 	{"ovsdb"},
