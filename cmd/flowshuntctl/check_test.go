@@ -21,9 +21,9 @@ func (scriptedChecks) Run(_ context.Context, cfg check.Config) []check.Line {
 		return []check.Line{{Group: "g", Name: "where", Status: check.OK, Found: cfg.OVSDB + " " + cfg.OVSRundir + " " + cfg.Socket}}
 	case "warned":
 		lines = append(lines, check.Line{Group: "ovs", Name: "max-idle", Status: check.Warning, Found: "5 ms",
-			Why: "too short", Fix: []string{"ovs-vsctl one", "ovs-vsctl \x1b[31mtwo"}})
+			Why: "too short", Fix: []string{"ovs-vsctl one", "ovs-vsctl two"}})
 	case "broken":
-		lines = append(lines, check.Line{Group: "conntrack", Name: "accounting", Status: check.Fatal, Found: "is 0, must be 1",
+		lines = append(lines, check.Line{Group: "conntrack", Name: "accounting", Status: check.Fatal, Found: "is \x1b[31m0, must be 1",
 			Why: "no counters", Fix: []string{"sysctl -w a=1"}},
 			check.Line{Group: "conntrack", Name: "ctnetlink", Status: check.Unknown, Found: "operation not permitted", Root: true})
 	case "denied":

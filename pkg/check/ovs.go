@@ -23,8 +23,7 @@ func database(_ context.Context, n *node) []Line {
 	case !n.Switch.Present:
 		return []Line{fatal(name, "%s was never initialized", n.OVSDB).why("ovs-vswitchd does nothing before").fix("ovs-vsctl init")}
 	}
-	return []Line{ok(name, "%s, %s, %s, schema %s", n.OVSDB, plural(len(n.Bridges), "bridge", "bridges"),
-		plural(len(n.Ports), "port", "ports"), n.Switch.DBVersion)}
+	return []Line{ok(name, "%s, %s, %s", n.OVSDB, plural(len(n.Bridges), "bridge", "bridges"), plural(len(n.Ports), "port", "ports"))}
 }
 
 // Open vSwitch as Flowshunt knows it: read from source from 2.17 on, run with 3.1.
