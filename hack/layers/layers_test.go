@@ -27,7 +27,7 @@ var table = [][]string{
 	// what fills the tables of secgroup and policy reads databases
 	{"pkg/secgroup/ovn", "pkg/secgroup/file", "pkg/policy/ovsdb"},
 	{"pkg/control", "pkg/openoffload", "pkg/ha", "pkg/metrics"},
-	{"pkg/agent"},
+	{"pkg/agent", "pkg/check"},
 	{"cmd"},
 }
 
