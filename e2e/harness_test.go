@@ -39,8 +39,8 @@ func elephantByHand(t *testing.T, w *harness.Pair) {
 		t.Errorf("entry %+v, want ESTABLISHED, ASSURED, zone %d", e, w.Zone)
 	}
 
-	redirect(t, w, w.A, w.B, sport, "5201")
-	redirect(t, w, w.B, w.A, "5201", sport)
+	redirect(w, w.A, w.B, sport, "5201")
+	redirect(w, w.B, w.A, "5201", sport)
 	// a packet may have been under way while the rules came
 	before := w.Entry(filter...).Packets() + 3
 	slow := w.SlowPathPackets(w.A)
@@ -74,13 +74,13 @@ func elephantByHand(t *testing.T, w *harness.Pair) {
 }
 
 // redirect makes the rule for one direction as an agent should make it.
-func redirect(t *testing.T, w *harness.Pair, from, to *harness.VM, sport, dport string) {
-	t.Helper()
-	w.Run(t, "tc", "qdisc", "add", "dev", from.Rep, "clsact")
-	w.Run(t, strings.Fields(fmt.Sprintf("tc filter add dev %s ingress prio 100 protocol ip flower skip_hw src_mac %s dst_mac %s"+
+func redirect(w *harness.Pair, from, to *harness.VM, sport, dport string) {
+	w.T.Helper()
+	w.Run(w.T, "tc", "qdisc", "add", "dev", from.Rep, "clsact")
+	w.Run(w.T, strings.Fields(fmt.Sprintf("tc filter add dev %s ingress prio 100 protocol ip flower %s src_mac %s dst_mac %s"+
 		" ip_proto tcp ip_flags nofrag src_ip %s dst_ip %s src_port %s dst_port %s tcp_flags 0x0/0x7"+
 		" action mirred egress redirect dev %s cookie aabbccddeeff001122334455",
-		from.Rep, from.MAC, to.MAC, from.IP4, to.IP4, sport, dport, to.Rep))...)
+		from.Rep, skip(w.World), from.MAC, to.MAC, from.IP4, to.IP4, sport, dport, to.Rep))...)
 }
 
 func moved(w *harness.Pair) (bytes uint64) {

@@ -126,7 +126,7 @@ func TestKilledAndFlushed(t *testing.T) {
 	ourRulesWithin(w.World, 0, 2)
 	// somebody's own filter at a preference of ours, where no agent stands guard
 	squatter := []string{"dev", w.A.Rep, "ingress", "pref", "16391", "protocol", "ipv6", "flower"}
-	w.Run(t, append(append([]string{"tc", "filter", "add"}, squatter...), "skip_hw", "ip_proto", "50",
+	w.Run(t, append(append([]string{"tc", "filter", "add"}, squatter...), skip(w.World), "ip_proto", "50",
 		"action", "drop", "cookie", "0123456789abcdef01234567")...)
 	mustAudit(w.World, 2, false)
 	mustMatch(t, ctl(w.World, "flush"), `^2 rules removed\n$`)

@@ -32,6 +32,7 @@ func On(t testing.TB, n *Node) *World {
 	t.Helper()
 	w := &World{Node: n, T: t}
 	w.checkWarnings()
+	w.checkKernel()
 	t.Cleanup(w.clear)
 	w.reportOnFailure()
 	if modelled {
