@@ -19,7 +19,7 @@ var now = time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
 
 func ago(d time.Duration) time.Time { return now.Add(-d) }
 
-// fake is a scripted agent: healthy, troubled, empty, hangs, panics, fails,
+// fake is a scripted agent: healthy, troubled, nic, empty, hangs, panics, fails,
 // huge.
 type fake string
 
@@ -43,6 +43,8 @@ func (f fake) Show(ctx context.Context) (control.Status, error) {
 	switch f {
 	case "troubled":
 		return troubled(), nil
+	case "nic":
+		return nic(), nil
 	case "empty":
 		return control.Status{Version: "0.1.0", Mode: control.ModeObserve, Now: now, Ready: true}, nil
 	case "huge":
@@ -149,6 +151,25 @@ func healthy() control.Status {
 			{Name: "br-int", Bridge: "br-int", Ifindex: 5, Reason: flows.PortUnchosen},
 		},
 	}
+}
+
+// nic is a healthy node with a NIC in switchdev mode.
+func nic() control.Status {
+	st := healthy()
+	const id = "a08a1e00039c63b8"
+	st.Ports = []control.Port{
+		{Name: "enp3s0f0_0", Bridge: "br-int", Ifindex: 10, Usable: true, Sessions: 2, Eswitch: id, Function: "pf0vf0",
+			Device: "pci/0000:03:00.0", HWTCOffload: "on"},
+		{Name: "enp3s0f0_1", Bridge: "br-int", Ifindex: 11, Reason: flows.PortNotInHW, Function: "pf0vf1",
+			Device: "pci/0000:03:00.0", VFDevice: "eth3", HWTCOffload: "off",
+			Detail: "hw-tc-offload of enp3s0f0_1 is off: ethtool -K enp3s0f0_1 hw-tc-offload on"},
+		{Name: "enp3s0f0np0", Bridge: "br-ex", Ifindex: 9, Usable: true, Sessions: 2, Eswitch: id, Function: "uplink p0",
+			Device: "pci/0000:03:00.0", HWTCOffload: "on"},
+		{Name: "eth4", Bridge: "br-int", Ifindex: 12, Reason: flows.PortNotInHW, HWTCOffload: "not supported",
+			Detail: "eth4 is virtual function 2 of pf0 itself; its representor is enp3s0f0_2"},
+		{Name: "rep9", Bridge: "br-int", Ifindex: 13, Usable: true, Eswitch: "01", HWTCOffload: "unknown"},
+	}
+	return st
 }
 
 func troubled() control.Status {

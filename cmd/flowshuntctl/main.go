@@ -11,11 +11,11 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/version"
 )
 
-func main() { os.Exit(run(kernelRules{})) }
+func main() { os.Exit(run(kernelRules{}, nodeChecks{})) }
 
-func run(rules cli.Rules) int {
+func run(rules cli.Rules, checks cli.Checks) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	env := cli.Env{Stdout: os.Stdout, Stderr: os.Stderr, Rules: rules, Version: version.Get()}
+	env := cli.Env{Stdout: os.Stdout, Stderr: os.Stderr, Rules: rules, Checks: checks, Version: version.Get()}
 	return cli.Run(ctx, env, os.Args[1:])
 }

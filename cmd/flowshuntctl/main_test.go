@@ -17,7 +17,7 @@ import (
 // with scripted rules instead of the kernel's.
 func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, map[string]func(){
-		"flowshuntctl": func() { os.Exit(run(scriptedRules{})) },
+		"flowshuntctl": func() { os.Exit(run(scriptedRules{}, scriptedChecks{})) },
 	})
 }
 

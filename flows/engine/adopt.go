@@ -41,10 +41,16 @@ func (g *Engine) adopt(f *FoundSession) {
 	s.entries = []*entry{{key: flows.EntryKey{Tuple: f.Tuple}, session: s, verdict: flows.Offload, reason: s.reason}}
 	reason := g.whyNotAdopt(f)
 	g.nextID = max(g.nextID, f.ID+1)
-	g.sessions[s.id] = s
+	g.keep(s)
 	g.claims[s.tuple] = append(g.claims[s.tuple], s)
+	for e := g.entries.group(s.tuple); e != nil; e = e.next {
+		if e.key.Tuple == s.tuple {
+			g.unqueue(e)
+		}
+	}
 	g.enter(s, Adopting)
 	g.bind(s, f.Paths)
+	s.eswitch = s.home[flows.Orig].id
 	if reason != "" {
 		g.remove(s, reason)
 		return
@@ -62,11 +68,16 @@ func (g *Engine) whyNotAdopt(f *FoundSession) flows.Reason {
 		return flows.ModeSwitched
 	case len(g.sessions) >= g.cfg.Capacity:
 		return flows.TableFull
+	case g.cfg.RequireHW && !f.InHW:
+		return flows.NotInHW
 	case slices.ContainsFunc(g.claims[f.Tuple], func(s *session) bool { return samePorts(s.paths, f.Paths) }):
 		return flows.PathAmbiguous
 	}
 	if reason := g.refusedPort(f.Paths); reason != "" {
 		return reason
+	}
+	if home := g.homeOf(f.Paths[flows.Orig].In, f.Paths[flows.Reply].In); g.cfg.RequireHW && home[flows.Orig] != home[flows.Reply] {
+		return flows.UnsupportedEswitch
 	}
 	_, reason := g.candidate(f.Tuple, nil)
 	return reason

@@ -61,7 +61,7 @@ func TestAdoption(t *testing.T) {
 		}
 	}
 	drive(g, now, effects, func(key flows.EntryKey) flows.Entry { return entries[key.ID-1] }, benchPaths)
-	g.Step(now, []Event{Counted{Sessions: []flows.SessionCounters{{ID: 7, Count: found(7, 1, 2).Count}}}})
+	g.Step(now, []Event{Counted{Sessions: []flows.SessionCounters{{ID: 7, Count: found(7, 1, 2).Count, InHW: true}}}})
 	views := g.Sessions()
 	if len(views) != 2 || views[0].State != Offloaded || views[1].State != Offloaded || len(g.claims) != 0 {
 		t.Fatalf("%+v", views)

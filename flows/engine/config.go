@@ -16,9 +16,15 @@ type Config struct {
 	Elephant Elephant
 	Mark     Mark
 
+	// RequireHW lets no session stay that hardware does not execute in full.
+	RequireHW bool
+
 	Capacity   int     // sessions that may be in the eswitch at once
 	InsertRate float64 // sessions per second that may be inserted
 	MaxFollow  int     // connections followed at once; bounds memory
+
+	// Relearn is how long after a refusal for want of room one session more is tried.
+	Relearn time.Duration
 
 	ReadInterval time.Duration // between two reads of an offloaded connection, while they are few
 	ReadBudget   float64       // reads per second beyond which the interval grows
@@ -102,7 +108,8 @@ func DefaultConfig() Config {
 		KeepAlive:    true,
 		Timeouts:     Timeouts{TCP: 432_000, UDP: 120, GRE: 180, Generic: 600},
 		IdleAfter:    10 * time.Second,
-		NoHitsAfter:  4 * time.Second,
+		NoHitsAfter:  2 * time.Second,
+		Relearn:      10 * time.Second,
 		Displace:     1.5,
 
 		ValidateWithin: time.Second,
@@ -121,6 +128,7 @@ func (c Config) Validate() error {
 	positive("capacity", c.Capacity > 0)
 	positive("insertion rate", c.InsertRate > 0)
 	positive("bound on followed connections", c.MaxFollow > 0)
+	positive("time to try a full table again", c.Relearn > 0)
 	positive("read interval", c.ReadInterval > 0)
 	positive("read budget", c.ReadBudget > 0)
 	positive("idle time", c.IdleAfter > 0)

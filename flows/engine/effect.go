@@ -58,7 +58,8 @@ const (
 type Install struct {
 	Session flows.SessionID
 	Op      uint64
-	Tuples  [2]flows.Tuple // by Dir, as packets arrive
+	Eswitch flows.EswitchID // of the port where the original direction comes in
+	Tuples  [2]flows.Tuple  // by Dir, as packets arrive
 	Paths   flows.Paths
 }
 
@@ -67,7 +68,8 @@ type Install struct {
 type Remove struct {
 	Session flows.SessionID
 	Op      uint64
-	Cause   flows.Reason // for the log
+	Eswitch flows.EswitchID // as in Install
+	Cause   flows.Reason    // for the log
 }
 
 // Read asks for the present state of conntrack entries; answered by SessionRead.

@@ -15,25 +15,27 @@ type Engine struct {
 	entries    table
 	labels     map[*entry][16]byte // of the few that have some
 	sessions   map[flows.SessionID]*session
+	list       []*session                 // the same, in no order
 	claims     map[flows.Tuple][]*session // that an earlier agent left, until their entries are known
 	nextID     flows.SessionID
 	tombstones tombstones
 
-	ports  map[flows.PortID]flows.Reason // every port that exists, with why it is refused
-	onPort map[flows.PortID][]*session   // bound sessions by each port of their paths; dead ones are skipped
+	ports  map[flows.PortID]PortState  // every port that exists
+	onPort map[flows.PortID][]*session // bound sessions by each port of their paths; dead ones are skipped
 
 	changes    uint64        // PathsDoubted so far
 	doubted    []*session    // in doubt, or were when last looked at
 	validating int           // Validates on their way
 	validateAt flows.Instant // no bound is passed before
 
-	waiting  []*entry   // want to be offloaded, in no order
-	ready    []*session // nothing but the installation is left to do
-	polls    []poll     // sessions with rules, by the time of their next read
-	retries  []*session // removals that failed
-	inserts  bucket
-	reads    bucket
-	displace flows.Instant // next time a displacement is considered
+	rooms      []*room    // by eswitch, in order
+	sole       *room      // of all usable ports; nil: there are several
+	queues     []*queue   // of those that want to be offloaded, by where to
+	polls      []poll     // sessions with rules, by the time of their next read
+	retries    []*session // removals that failed
+	inserts    bucket
+	reads      bucket
+	displaceAt flows.Instant // next time a displacement is considered
 
 	adoptBy  flows.Instant // by when what an earlier agent left must be confirmed
 	forced   flows.Reason  // why observe is forced, if it is
@@ -52,7 +54,7 @@ func New(cfg Config) *Engine {
 		sessions:   make(map[flows.SessionID]*session),
 		nextID:     max(cfg.FirstSession, 1),
 		tombstones: tombstones{expires: make(map[flows.Tuple]flows.Instant)},
-		ports:      make(map[flows.PortID]flows.Reason),
+		ports:      make(map[flows.PortID]PortState),
 		onPort:     make(map[flows.PortID][]*session),
 		inserts:    newBucket(cfg.InsertRate, time.Second),
 		reads:      newBucket(cfg.ReadBudget, time.Second),
@@ -76,6 +78,7 @@ func (g *Engine) Step(now flows.Instant, events []Event) []Effect {
 	g.retryRemovals()
 	g.poll()
 	g.admit()
+	g.keepPace()
 	return g.effects
 }
 
@@ -128,6 +131,8 @@ func (g *Engine) handle(ev Event) {
 		g.counted(ev.Sessions)
 	case RulesVanished:
 		g.rulesVanished(ev.Sessions)
+	case EswitchReset:
+		g.eswitchReset(ev.Eswitch)
 	case PortsChanged:
 		g.portsChanged(ev.Ports)
 	case ModeChanged:
@@ -157,6 +162,10 @@ func (g *Engine) modeChanged(ev ModeChanged) {
 
 func (g *Engine) stop() {
 	g.stopping = true
+	for _, e := range g.waiting() {
+		g.unqueue(e)
+		g.setReason(e, flows.Stopping, "")
+	}
 	for _, s := range g.sessionsInOrder() {
 		g.remove(s, flows.Stopping)
 	}

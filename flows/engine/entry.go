@@ -27,13 +27,17 @@ type entry struct {
 	detail  string
 	since   flows.Instant // of reason
 
+	queue   *queue          // where it waits to be offloaded, or nil
+	place   int             // there
+	in      [2]flows.PortID // by Dir, where it came in when its path was last known
+	inUntil flows.Instant   // until when that is taken to be so
+
 	notBefore   flows.Instant // no new attempt until then
 	fails       uint8         // attempts in a row that failed
 	asked       bool          // wanted because of its mark, not its size
 	established bool          // its handshake was seen: not picked up in mid-stream
 	closed      bool          // FIN or RST was seen; final
 	denied      bool          // was revoked; final for this entry
-	queued      bool          // stands in Engine.waiting
 	labelled    bool          // Engine.labels has its labels
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -116,7 +117,7 @@ func (g *Engine) explainSession(e *entry) []Check {
 	}
 	if s == nil {
 		if e.verdict == flows.Offload {
-			list[0] = Check{Name: "offload", Outcome: Failed, Reason: e.reason, Detail: e.detail}
+			list[0] = Check{Name: "offload", Outcome: Failed, Reason: e.reason, Detail: cmp.Or(e.detail, g.waitDetail(e))}
 			if wait := e.notBefore.Sub(g.now); wait > 0 {
 				list[0].Detail += fmt.Sprintf(" (next attempt in %s)", wait.Round(1e8))
 			}
@@ -139,6 +140,19 @@ func (g *Engine) explainSession(e *entry) []Check {
 		list[2].Outcome = OK
 	}
 	return list
+}
+
+// waitDetail says what an entry waits for.
+func (g *Engine) waitDetail(e *entry) string {
+	if e.queue == nil {
+		return ""
+	}
+	for r, rules := range e.queue.home.each {
+		if r.free() < rules {
+			return fmt.Sprintf("eswitch %q has %d rules and is believed to hold %d", r.id, r.used(), r.belief.limit)
+		}
+	}
+	return fmt.Sprintf("%d of %d sessions", len(g.sessions), g.cfg.Capacity)
 }
 
 func firstFailure(list []Check) flows.Reason {

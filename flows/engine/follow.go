@@ -111,20 +111,23 @@ func (g *Engine) want(e *entry, asked bool) {
 		g.setReason(e, flows.Stopping, "")
 		return
 	}
-	if g.now < e.notBefore || e.queued {
+	if g.now < e.notBefore {
 		return
 	}
 	if g.claimed(e) {
+		g.unqueue(e)
 		g.setReason(e, e.wanted(), "")
 		return
 	}
-	e.queued = true
-	g.waiting = append(g.waiting, e)
-	g.setReason(e, e.wanted(), "")
+	g.enqueue(e)
+	if why := g.obstacle(e.queue.home); e.reason != why {
+		g.setReason(e, why, "")
+	}
 }
 
 // refuse leaves an entry in the slow path for the reason given.
 func (g *Engine) refuse(e *entry, reason flows.Reason, detail string) {
+	g.unqueue(e)
 	e.verdict = flows.Inspect
 	if reason == flows.Mouse && g.now < e.notBefore {
 		return // why it was pulled back tells more
@@ -161,7 +164,8 @@ func (g *Engine) entryGone(key flows.EntryKey) {
 // forget stops following e. Its session, if it still has one, keeps the key until
 // the rules are gone.
 func (g *Engine) forget(e *entry) {
-	e.closed = true // should it still be on the waiting list
+	g.unqueue(e)
+	e.closed = true // should a session still have it
 	g.entries.remove(e)
 	g.dropLabels(e)
 	g.counts.Followed[e.reason]--

@@ -27,7 +27,7 @@ func (g *Engine) pathResolved(ev PathResolved) {
 		g.enter(s, Relaxing)
 		g.doubtEarly(s)
 		if !s.isTCP() {
-			g.ready = append(g.ready, s)
+			g.makeReady(s)
 			return
 		}
 		g.emit(Relax{Session: s.id, Op: s.op, Entries: s.keys(), Step: SetLiberal})
@@ -43,7 +43,7 @@ func (g *Engine) usePath(s *session, paths flows.Paths, zones []flows.Zone) (flo
 		return reason, detail
 	}
 	g.bind(s, paths)
-	return "", ""
+	return g.refusedHome(s)
 }
 
 // join adds to a session the entries that the same connection has in the other
@@ -93,6 +93,7 @@ func (g *Engine) joinZone(s *session, zone flows.Zone) (flows.Reason, string) {
 		case !other.established || other.denied || !permits(other.reason):
 			return other.reason, inZone(zone)
 		}
+		g.unqueue(other)
 		other.session = s
 		s.entries = append(s.entries, other)
 		return "", ""
@@ -114,7 +115,7 @@ func (g *Engine) relaxed(ev Relaxed) {
 			g.giveUp(s, flows.RelaxFailed, ev.Err.Error())
 			return
 		}
-		g.ready = append(g.ready, s)
+		g.makeReady(s)
 		return
 	}
 	if s := g.sessions[ev.Session]; s != nil && s.op == ev.Op && s.state.allRules() && s.state != Removing && ev.Err != nil {
@@ -123,28 +124,67 @@ func (g *Engine) relaxed(ev Relaxed) {
 	}
 }
 
+// refusedHome says why the eswitches of a session's path cannot take it now. Where
+// hardware is required, one must do all of it: a rule of one eswitch cannot send packets
+// to a port of another.
+func (g *Engine) refusedHome(s *session) (flows.Reason, string) {
+	switch {
+	case !g.cfg.Enforce:
+		return "", ""
+	case g.cfg.RequireHW && s.home[flows.Orig] != s.home[flows.Reply]:
+		return flows.UnsupportedEswitch, s.home.String()
+	case s.home.over():
+		return flows.TableFull, ""
+	case s.home.queuesOver():
+		return flows.RateLimited, ""
+	}
+	return "", ""
+}
+
+// makeReady lets a session wait for its turn to be installed.
+func (g *Engine) makeReady(s *session) {
+	r := s.home[flows.Orig]
+	r.ready = append(r.ready, s)
+}
+
 // installReady orders installations after everything else that a step was told, so
 // that nothing is installed that the same step has reason to remove.
 func (g *Engine) installReady() {
-	held := g.ready[:0]
-	for _, s := range g.ready {
+	for _, r := range g.rooms {
+		g.installInto(r)
+	}
+}
+
+func (g *Engine) installInto(r *room) {
+	held := r.ready[:0]
+	for i, s := range r.ready {
 		switch {
 		case s.dead:
 		case g.tombstoned(s.primary()):
 			g.remove(s, flows.Tombstone)
+		case s.home.packed():
+			g.giveUp(s, flows.TableFull, "")
 		case s.doubt.early:
+			held = append(held, s)
+		case !s.home.open(g.now):
+			if s.home == (home{r, r}) { // nothing more can be sent there
+				r.ready = append(held, r.ready[i:]...)
+				return
+			}
 			held = append(held, s)
 		default:
 			g.install(s)
 		}
 	}
-	g.ready = held
+	clear(r.ready[len(held):])
+	r.ready = held
 }
 
 func (g *Engine) install(s *session) {
 	g.enter(s, Installing)
+	s.eswitch = s.home[flows.Orig].id
 	g.polls = append(g.polls, poll{s, g.now})
-	g.emit(Install{Session: s.id, Op: s.op, Paths: s.paths, Tuples: s.tuples()})
+	g.emit(Install{Session: s.id, Op: s.op, Eswitch: s.eswitch, Paths: s.paths, Tuples: s.tuples()})
 }
 
 // installed goes on to read the entries again: what changed between the decision
@@ -154,13 +194,23 @@ func (g *Engine) installed(ev Installed) {
 	if s == nil {
 		return
 	}
+	for r := range s.home.each {
+		r.window.answered(g.now, s.since)
+	}
 	if ev.Reason != "" {
-		g.counts.InstallsFailed++
+		if ev.Reason == flows.TableFull {
+			g.noRoom(s)
+		} else {
+			g.counts.InstallsFailed++
+		}
 		s.primary().detail = ev.Detail
 		g.remove(s, ev.Reason)
 		return
 	}
 	g.counts.Installs++
+	for r := range s.home.each {
+		r.pace.n++
+	}
 	s.inHW = ev.InHW
 	s.hwSampled, s.keptAt = g.now, g.now
 	s.hitAt, s.slowAt = [2]flows.Instant{g.now, g.now}, [2]flows.Instant{g.now, g.now}
@@ -179,8 +229,9 @@ func (g *Engine) rulesAreIn(s *session) {
 func (g *Engine) verified(s *session) {
 	g.enter(s, Offloaded)
 	for _, e := range s.entries {
-		g.setReason(e, s.reason, "")
+		g.setReason(e, s.reason, g.spanDetail(s))
 	}
+	s.slowFirst = s.slowTotal()
 	for d := range s.ctAtHit {
 		s.ctAtHit[d] = s.slowPackets(flows.Dir(d))
 		s.slowSeen[d] = s.ctAtHit[d]

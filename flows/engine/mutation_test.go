@@ -59,7 +59,7 @@ var mutations = []struct {
 	{5, "entries of rules that are being adopted are taken for free", "claim.go",
 		"return len(g.claims[e.key.Tuple]) > 0", "return false"},
 	{5, "rules that were found are forgotten", "adopt.go",
-		"g.sessions[s.id] = s", "_ = s.id"},
+		"g.keep(s)", "_ = s.id"},
 	{6, "window checks of adopted sessions are not relaxed", "adopt.go",
 		"if s.isTCP() { // again", "if false { // again"},
 	{6, "nothing is kept alive", "poll.go",

@@ -120,6 +120,9 @@ func (g *Engine) sessionEntryRead(s *session, e *entry, why flows.Reason) {
 		return
 	}
 	g.checkHits(s)
+	if s.state == Offloaded {
+		g.testify(s)
+	}
 	if s.state == Offloaded && s.slowTotal() > s.ctPackets {
 		g.noteSlowPackets(s)
 		g.clearMaxAck(s)
@@ -167,12 +170,16 @@ func (g *Engine) keepAlive(s *session) {
 // control packets make.
 const slowGrowth = 64
 
+// fewReadings is how often the eswitch's counters are read without a hit before that
+// says something: a reading can take long, or fail.
+const fewReadings = 2
+
 // checkHits ends a session whose rules see nothing in a direction in which
 // conntrack sees packets.
 func (g *Engine) checkHits(s *session) {
 	for d := range s.hitAt {
 		grown := s.slowPackets(flows.Dir(d)) - s.ctAtHit[d]
-		if grown > slowGrowth && g.now.Sub(s.hitAt[d]) > g.cfg.NoHitsAfter {
+		if grown > slowGrowth && s.unmoved[d] >= fewReadings && g.now.Sub(s.hitAt[d]) > g.cfg.NoHitsAfter {
 			g.remove(s, flows.NoHits)
 			return
 		}
@@ -201,7 +208,11 @@ func (g *Engine) counted(all []flows.SessionCounters) {
 		if s == nil || !s.state.allRules() {
 			continue
 		}
-		g.countSession(s, all[i].Count)
+		if g.countSession(s, all[i].Count); s.inHW && !all[i].InHW && g.cfg.RequireHW {
+			g.remove(s, flows.NotInHW)
+			continue
+		}
+		s.inHW = all[i].InHW
 		if s.state == Offloaded {
 			g.checkIdle(s)
 		}
@@ -214,8 +225,10 @@ func (g *Engine) counted(all []flows.SessionCounters) {
 func (g *Engine) countSession(s *session, count [2]flows.Counters) {
 	for d := range count {
 		if count[d].Packets <= s.hw[d].Packets {
+			s.unmoved[d] = min(s.unmoved[d]+1, fewReadings)
 			continue
 		}
+		s.unmoved[d] = 0
 		g.counts.Offloaded.Packets += count[d].Packets - s.hw[d].Packets
 		g.counts.Offloaded.Bytes += max(count[d].Bytes, s.hw[d].Bytes) - s.hw[d].Bytes
 		s.hw[d] = count[d]

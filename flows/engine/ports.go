@@ -8,18 +8,20 @@ import (
 
 // portsChanged pulls the sessions of ports that are refused or gone.
 func (g *Engine) portsChanged(ports []PortState) {
-	known := make(map[flows.PortID]flows.Reason, len(ports))
+	before := g.ports
+	g.ports = make(map[flows.PortID]PortState, len(ports))
 	for _, p := range ports {
-		known[p.ID] = p.Reason
+		g.ports[p.ID] = p
 	}
-	g.ports = known
+	g.assignRooms(before)
 	ids := make([]flows.PortID, 0, len(g.onPort))
 	for id := range g.onPort {
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
 	for _, id := range ids {
-		reason, exists := known[id]
+		p, exists := g.ports[id]
+		reason := p.Reason
 		if !exists {
 			reason = flows.PortGone
 		}
@@ -41,10 +43,10 @@ func (g *Engine) portsChanged(ports []PortState) {
 func (g *Engine) refusedPort(paths flows.Paths) flows.Reason {
 	for _, p := range paths {
 		for _, id := range [...]flows.PortID{p.In, p.Out} {
-			if reason, exists := g.ports[id]; !exists {
+			if p, exists := g.ports[id]; !exists {
 				return flows.PortGone
-			} else if reason != "" {
-				return reason
+			} else if p.Reason != "" {
+				return p.Reason
 			}
 		}
 	}
@@ -54,6 +56,11 @@ func (g *Engine) refusedPort(paths flows.Paths) flows.Reason {
 // bind gives a session its paths, by which it is found when something happens there.
 func (g *Engine) bind(s *session, paths flows.Paths) {
 	s.paths = paths
+	in := [2]flows.PortID{paths[flows.Orig].In, paths[flows.Reply].In}
+	s.settleIn(g.homeOf(in[flows.Orig], in[flows.Reply]))
+	for _, e := range s.entries {
+		e.in, e.inUntil = in, g.now.Add(rememberHome)
+	}
 	var on []flows.PortID
 	for _, p := range paths {
 		on = append(on, p.In, p.Out)

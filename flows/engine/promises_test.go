@@ -114,7 +114,7 @@ func (l *ledger) ordered(w *world, e Install) {
 		l.fail(6, "%v is installed before its window checks were relaxed", s.tuple)
 	}
 	for _, p := range e.Paths {
-		if w.engine.ports[p.In] != "" || w.engine.ports[p.Out] != "" {
+		if w.engine.ports[p.In].Reason != "" || w.engine.ports[p.Out].Reason != "" {
 			l.fail(1, "%v is installed on a refused port", s.tuple)
 		}
 	}
@@ -298,7 +298,7 @@ func (l *ledger) checkReasons(w *world) {
 		switch {
 		case e.reason == "":
 			l.fail(8, "%v has no reason", e.key)
-		case w.engine.sessionOf(e) == nil && e.verdict == flows.Offload && !e.queued && (e.reason == flows.Elephant || e.reason == flows.MarkOffload || e.reason == flows.Mouse):
+		case w.engine.sessionOf(e) == nil && e.verdict == flows.Offload && e.queue == nil && (e.reason == flows.Elephant || e.reason == flows.MarkOffload || e.reason == flows.Mouse):
 			l.fail(8, "%v should be offloaded, is not, and says only %q", e.key, e.reason)
 		case e.session == nil && e.verdict == flows.Inspect && (e.reason == flows.Elephant || e.reason == flows.MarkOffload):
 			l.fail(8, "%v is in the slow path and gives a reason to offload: %q", e.key, e.reason)

@@ -26,7 +26,11 @@ func (g *Engine) remove(s *session, cause flows.Reason) {
 	}
 	g.counts.Removals[cause]++
 	g.enter(s, Removing)
-	g.emit(Remove{Session: s.id, Op: s.op, Cause: s.cause})
+	g.emitRemove(s)
+}
+
+func (g *Engine) emitRemove(s *session) {
+	g.emit(Remove{Session: s.id, Op: s.op, Eswitch: s.eswitch, Cause: s.cause})
 }
 
 // isDenial reports whether a cause revokes a permission, rather than asking for
@@ -69,7 +73,7 @@ func (g *Engine) retryRemovals() {
 			return false
 		}
 		g.enter(s, Removing)
-		g.emit(Remove{Session: s.id, Op: s.op, Cause: s.cause})
+		g.emitRemove(s)
 		return true
 	})
 }
@@ -77,14 +81,15 @@ func (g *Engine) retryRemovals() {
 // release gives the entries of a session that has no rules back to judgement.
 func (g *Engine) release(s *session) {
 	s.dead = true
-	delete(g.sessions, s.id)
+	s.book(outside)
+	g.drop(s)
 	proven := s.installedAt > 0 && g.now.Sub(s.installedAt) > time.Minute
 	for _, e := range s.entries {
 		if proven {
 			e.fails = 0
 		}
 		e.session = nil
-		e.rate, e.sampled, e.sampleBytes = -1, g.now, e.bytes
+		e.inherit(s, g.now)
 		if g.entries.get(e.key) != e {
 			continue // destroyed meanwhile
 		}
@@ -97,12 +102,41 @@ func (g *Engine) release(s *session) {
 			e.verdict = flows.Offload
 		}
 		g.setReason(e, s.cause, e.detail)
+		if atOnce(s.cause) && e == s.primary() {
+			g.wantAgain(e)
+		}
 	}
 	g.unclaim(s)
 }
 
+// inherit takes over the rate that the eswitch measured, since conntrack did not see
+// the packets. Where their rules were useless it has to be measured anew.
+func (e *entry) inherit(s *session, now flows.Instant) {
+	if s.installedAt == 0 {
+		return
+	}
+	if e.rate = s.rate; s.cause == flows.NoHits {
+		e.rate = -1
+	}
+	e.sampled, e.sampleBytes = now, e.bytes
+}
+
+// wantAgain lets an entry wait for its next turn that is as eligible as it was.
+func (g *Engine) wantAgain(e *entry) {
+	if !e.closed && !e.denied && !g.tombstoned(e) {
+		g.want(e, e.asked)
+	}
+}
+
+// atOnce reports whether a cause is over when the rules are out.
+func atOnce(cause flows.Reason) bool {
+	return cause == flows.TableFull || cause == flows.RateLimited || cause == flows.EswitchReset
+}
+
 // planned reports whether a cause is no failure of anything.
-func planned(cause flows.Reason) bool { return cause == flows.Lifetime || cause == flows.MACAgeing }
+func planned(cause flows.Reason) bool {
+	return cause == flows.Lifetime || cause == flows.MACAgeing || cause == flows.Displaced || atOnce(cause)
+}
 
 // retryable reports whether a cause is about an attempt, a port or the table, so
 // that the connection itself may still be offloaded.
@@ -124,19 +158,23 @@ func retryable(cause flows.Reason) bool {
 func cooldown(cause flows.Reason, fails uint8) time.Duration {
 	switch cause {
 	case flows.Mouse:
-		return 0 // its rate is measured anew anyway
+		return 0 // its rate decides
+	case flows.TableFull, flows.RateLimited, flows.EswitchReset:
+		return 0
 	case flows.Lifetime, flows.MACAgeing:
 		return 50 * time.Millisecond // for some packets to take the slow path
 	case flows.RulesGone:
 		return 250 * time.Millisecond // nothing speaks against it; the next dump comes later than that
 	case flows.PathUnknown, flows.PathAmbiguous, flows.PathChanged, flows.PathDoubted, flows.ZoneUnknown:
 		return backoff(time.Second, fails, 30*time.Second)
+	case flows.NotInHW:
+		return backoff(time.Second, fails, 30*time.Second)
 	case flows.UnsupportedOutputs, flows.PathDropped:
 		// OVS learns a station, or its flows come back after a restart, in a moment.
 		return backoff(time.Second, fails, 10*time.Second)
 	case flows.UnsupportedVLAN, flows.UnsupportedRouted, flows.UnsupportedInternal, flows.UnsupportedPatch,
 		flows.UnsupportedTunnel, flows.UnsupportedPortType, flows.UnsupportedDatapath, flows.UnsupportedBond,
-		flows.UnsupportedHairpin, flows.UnsupportedGroup, flows.UnsupportedUpcall, flows.UnsupportedAction:
+		flows.UnsupportedHairpin, flows.UnsupportedGroup, flows.UnsupportedUpcall, flows.UnsupportedEswitch, flows.UnsupportedAction:
 		return backoff(5*time.Second, fails, time.Minute)
 	case flows.NoHits, flows.InstallFailed, flows.RelaxFailed, flows.KeepFailed:
 		return backoff(5*time.Second, fails, 5*time.Minute)

@@ -42,11 +42,15 @@ type session struct {
 	paths   flows.Paths
 	plain   bool // as PathResolved.Plain
 	doubt   doubt
-	changes uint64       // PathsDoubted until its path was asked for
-	reason  flows.Reason // why it is offloaded
-	cause   flows.Reason // why it leaves, once it does
-	denied  bool         // it leaves because it was revoked
-	dead    bool         // left; lists skip it
+	home    home            // whose table its rules stand in; expected until its path is known
+	stage   stage           // there
+	eswitch flows.EswitchID // where its Install was sent to
+	changes uint64          // PathsDoubted until its path was asked for
+	reason  flows.Reason    // why it is offloaded
+	cause   flows.Reason    // why it leaves, once it does
+	denied  bool            // it leaves because it was revoked
+	dead    bool            // left; lists skip it
+	index   int             // in Engine.list
 
 	installedAt flows.Instant
 	inHW        bool              // hardware has all of its rules
@@ -61,10 +65,18 @@ type session struct {
 	ctPackets   uint64           // conntrack's packets when MAXACK_SET was last cleared
 	slowSeen    [2]uint64        // by Dir, conntrack's packets when last looked at
 	slowAt      [2]flows.Instant // when they were last found to have grown
-	reading     bool             // a Read or KeepAlive is on its way
-	readAgain   bool             // a hint came meanwhile
-	retryAt     flows.Instant    // next attempt of a failed removal
-	retries     uint8
+	unmoved     [2]uint8         // by Dir, readings of the eswitch's counter since it last grew
+
+	testified  flows.Instant // when the next three were taken
+	slowThen   uint64        // packets that conntrack saw,
+	hitsThen   uint64        // and the eswitch
+	slowFirst  uint64        // packets that conntrack had seen when the rules were in
+	evidenceOf uint32        // run of evidence that it has added to
+
+	reading   bool          // a Read or KeepAlive is on its way
+	readAgain bool          // a hint came meanwhile
+	retryAt   flows.Instant // next attempt of a failed removal
+	retries   uint8
 }
 
 func (s *session) primary() *entry { return s.entries[0] }
@@ -100,4 +112,21 @@ func (s *session) lastHit() flows.Instant { return max(s.hitAt[0], s.hitAt[1]) }
 // tuples returns how packets are addressed, by Dir.
 func (s *session) tuples() [2]flows.Tuple {
 	return [2]flows.Tuple{flows.Orig: s.tuple, flows.Reply: s.tuple.Reverse()}
+}
+
+// keep adds a session to those that there are.
+func (g *Engine) keep(s *session) {
+	s.index = len(g.list)
+	g.list = append(g.list, s)
+	g.sessions[s.id] = s
+}
+
+// drop takes it away.
+func (g *Engine) drop(s *session) {
+	last := len(g.list) - 1
+	moved := g.list[last]
+	g.list[s.index], moved.index = moved, s.index
+	g.list[last] = nil
+	g.list = g.list[:last]
+	delete(g.sessions, s.id)
 }

@@ -139,10 +139,8 @@ func (g *Engine) view(e *entry) View {
 // Wanted returns all sessions by id, and the entries that wait to become one.
 func (g *Engine) Wanted() []View {
 	list := g.Sessions()
-	for _, e := range g.waiting {
-		if e.session == nil {
-			list = append(list, g.view(e))
-		}
+	for _, e := range g.waiting() {
+		list = append(list, g.view(e))
 	}
 	return list
 }

@@ -19,15 +19,15 @@ const module = "github.com/flowshunt/flowshunt"
 var table = [][]string{
 	{"flows", "pkg/version"},
 	{"flows/engine", "pkg/megaflow", "pkg/nlsocket"},
-	{"pkg/conntrack", "pkg/tc", "pkg/openflow", "pkg/datapath", "pkg/ofproto", "pkg/tap", "pkg/link", "pkg/unixctl"},
-	{"pkg/eswitch"},
+	{"pkg/conntrack", "pkg/tc", "pkg/openflow", "pkg/datapath", "pkg/ofproto", "pkg/tap", "pkg/link", "pkg/devlink", "pkg/unixctl"},
+	{"pkg/eswitch", "pkg/representor"},
 	{"pkg/path", "pkg/inspect"},
 	{"pkg/secgroup", "pkg/policy"},
 	{"ovsdb"},
 	// what fills the tables of secgroup and policy reads databases
 	{"pkg/secgroup/ovn", "pkg/secgroup/file", "pkg/policy/ovsdb"},
 	{"pkg/control", "pkg/openoffload", "pkg/ha", "pkg/metrics"},
-	{"pkg/agent"},
+	{"pkg/agent", "pkg/check"},
 	{"cmd"},
 }
 

@@ -19,22 +19,57 @@ type apt struct {
 // newestPackage finds the newest package that matches, first among what the
 // machine's apt knows, then after an update, then in backports.
 func newestPackage(ctx context.Context, cache string, pattern *regexp.Regexp) (string, apt, error) {
+	found := ""
+	a, err := firstApt(ctx, cache, func(a apt) bool {
+		found = a.newest(ctx, pattern)
+		return found != ""
+	})
+	if err != nil {
+		return "", a, fmt.Errorf("apt knows no package like %v%w", pattern, err)
+	}
+	return found, a, nil
+}
+
+// aptWith finds the configuration that has a package, in the same order.
+func aptWith(ctx context.Context, cache, pkg string) (apt, error) {
+	a, err := firstApt(ctx, cache, func(a apt) bool { return a.available(ctx, pkg) })
+	if err != nil {
+		return a, fmt.Errorf("apt has no package %s%w", pkg, err)
+	}
+	return a, nil
+}
+
+// noApt says why no configuration would do: the errors of those that could not
+// even be asked.
+type noApt struct{ error }
+
+func (e noApt) Error() string {
+	if e.error == nil {
+		return ""
+	}
+	return ": " + e.error.Error()
+}
+
+func (e noApt) Unwrap() error { return e.error }
+
+// firstApt returns the first configuration that has what is wanted.
+func firstApt(ctx context.Context, cache string, has func(apt) bool) (apt, error) {
 	own := apt{}
-	if pkg := own.newest(ctx, pattern); pkg != "" {
-		return pkg, own, nil
+	if has(own) {
+		return own, nil
 	}
 	updateErr := own.update(ctx)
-	if pkg := own.newest(ctx, pattern); pkg != "" {
-		return pkg, own, nil
+	if has(own) {
+		return own, nil
 	}
 	private, err := backports(ctx, cache)
 	if err == nil {
 		err = private.update(ctx)
+		if has(private) {
+			return private, nil
+		}
 	}
-	if pkg := private.newest(ctx, pattern); pkg != "" {
-		return pkg, private, nil
-	}
-	return "", own, errors.Join(fmt.Errorf("apt knows no package like %v", pattern), updateErr, err)
+	return own, noApt{errors.Join(updateErr, err)}
 }
 
 func (a apt) update(ctx context.Context) error {
@@ -66,26 +101,45 @@ func (a apt) available(ctx context.Context, pkg string) bool {
 // unpack downloads a kernel package and unpacks it. It is not installed: that
 // would touch the machine's own boot files.
 func (a apt) unpack(ctx context.Context, pkg string, k kernel) error {
-	tmp, err := os.MkdirTemp(filepath.Dir(k.dir), "unpack-")
+	root, cleanup, err := a.fetch(ctx, filepath.Dir(k.dir), pkg)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(tmp)
-	if _, err := command(ctx, tmp, "apt-get", append(a.options, "-qq", "-o", "APT::Sandbox::User=root", "download", pkg)...); err != nil {
-		return err
-	}
-	debs, _ := filepath.Glob(filepath.Join(tmp, "*.deb"))
-	if len(debs) != 1 {
-		return fmt.Errorf("apt-get download %s left %d packages", pkg, len(debs))
-	}
-	root := filepath.Join(tmp, "root")
-	if _, err := command(ctx, tmp, "dpkg-deb", "-x", debs[0], root); err != nil {
-		return err
-	}
-	if _, err := command(ctx, tmp, "depmod", "-b", root, k.release); err != nil {
+	defer cleanup()
+	if _, err := command(ctx, "", "depmod", "-b", root, k.release); err != nil {
 		return err
 	}
 	return os.Rename(root, k.dir)
+}
+
+// fetch downloads packages and unpacks them into one temporary root below dir,
+// to be renamed, or removed by cleanup.
+func (a apt) fetch(ctx context.Context, dir string, pkgs ...string) (root string, cleanup func(), err error) {
+	tmp, err := os.MkdirTemp(dir, "unpack-")
+	if err != nil {
+		return "", nil, err
+	}
+	cleanup = func() { _ = os.RemoveAll(tmp) }
+	defer func() {
+		if err != nil {
+			cleanup()
+		}
+	}()
+	get := append(a.options, "-qq", "-o", "APT::Sandbox::User=root", "download")
+	if _, err := command(ctx, tmp, "apt-get", append(get, pkgs...)...); err != nil {
+		return "", nil, err
+	}
+	debs, _ := filepath.Glob(filepath.Join(tmp, "*.deb"))
+	if len(debs) != len(pkgs) {
+		return "", nil, fmt.Errorf("apt-get download %s left %d packages", strings.Join(pkgs, " "), len(debs))
+	}
+	root = filepath.Join(tmp, "root")
+	for _, deb := range debs {
+		if _, err := command(ctx, tmp, "dpkg-deb", "-x", deb, root); err != nil {
+			return "", nil, err
+		}
+	}
+	return root, cleanup, nil
 }
 
 // backports sets up a private apt that knows the backports of the release on

@@ -56,12 +56,21 @@ func findKernel(ctx context.Context, cache, name string) (kernel, error) {
 	if k, ok := cachedKernel(cache, pattern); ok {
 		return k, nil
 	}
+	return newestKernel(ctx, cache, name)
+}
+
+// newestKernel unpacks the newest kernel of a series that apt offers.
+func newestKernel(ctx context.Context, cache, name string) (kernel, error) {
+	pattern := series[name]
 	pkg, apt, err := newestPackage(ctx, cache, pattern)
 	if err != nil {
 		return kernel{}, fmt.Errorf("kernel %s: %w", name, err)
 	}
 	k := kernel{release: pattern.FindStringSubmatch(pkg)[1]}
 	k.dir = filepath.Join(cache, "kernel-"+k.release)
+	if exists(k.dir) {
+		return k, nil
+	}
 	fmt.Fprintln(os.Stderr, "vm: fetching", pkg)
 	return k, apt.unpack(ctx, pkg, k)
 }

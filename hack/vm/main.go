@@ -2,11 +2,15 @@
 // Debian kernel over this machine's own file system, and returns its status.
 //
 //	go run ./hack/vm -kernel 6.12 -share build -- bash -c 'uname -r; exit 3'
+//	go run ./hack/vm -kernel 6.12 -headers
 //
 // The guest sees the host's root read-only; what it writes goes to memory,
 // except below -share directories, which are the host's own. The command's
 // output comes out unchanged (stdout and stderr as one stream); the kernel's
 // log stays apart and is shown only when the guest dies, or with -v.
+//
+// With -headers it runs nothing and prints the folder in which modules for that
+// kernel are built (make -C), fetching it on first use.
 //
 // It exits with the command's status, 124 when the time limit passed and 125
 // when the machine itself failed (no kernel, no QEMU, a kernel panic).
@@ -47,6 +51,7 @@ type config struct {
 	cpus    int
 	verbose bool
 	log     string
+	headers bool
 }
 
 func main() {
@@ -76,11 +81,12 @@ func parse(args []string) (config, error) {
 	fs.IntVar(&c.cpus, "cpus", 2, "virtual CPUs")
 	fs.BoolVar(&c.verbose, "v", false, "copy the kernel's log to stderr")
 	fs.StringVar(&c.log, "log", "", "write the kernel's log to `FILE`")
+	fs.BoolVar(&c.headers, "headers", false, "print the folder to build modules in, and exit")
 	if err := fs.Parse(args); err != nil {
 		return c, err
 	}
 	c.argv = fs.Args()
-	if len(c.argv) == 0 {
+	if len(c.argv) == 0 && !c.headers {
 		return c, errors.New("no command given; usage: vm [flags] -- command [argument...]")
 	}
 	for i, e := range c.env {
@@ -96,6 +102,14 @@ func run(ctx context.Context, cfg config) (int, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return exitMachine, err
+	}
+	if cfg.headers {
+		dir, err := findHeaders(ctx, cache, cfg.kernel)
+		if err != nil {
+			return exitMachine, err
+		}
+		fmt.Println(dir)
+		return 0, nil
 	}
 	k, err := findKernel(ctx, cache, cfg.kernel)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/flowshunt/flowshunt/ovsdb"
 	"github.com/flowshunt/flowshunt/pkg/conntrack"
 	"github.com/flowshunt/flowshunt/pkg/control"
+	"github.com/flowshunt/flowshunt/pkg/devlink"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
 	"github.com/flowshunt/flowshunt/pkg/link"
@@ -40,6 +41,7 @@ type Agent struct {
 	loop      *loop
 	inventory *ovsdb.Inventory
 	links     *link.Watcher
+	devices   *devlink.Watcher
 	datapath  kernelDatapath
 	judge     judge
 	paths     *path.Resolver
@@ -51,6 +53,7 @@ type Agent struct {
 	control   net.Listener
 
 	ports     *ports
+	resets    *resets
 	taps      *taps
 	dumper    *dumper
 	listener  *listener
@@ -87,6 +90,7 @@ func open(ctx context.Context, cfg Config) (*Agent, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
+	cfg.Engine.RequireHW = cfg.requiresHW()
 	a := &Agent{cfg: cfg, log: cfg.Log, began: time.Now()}
 	if err := a.acquire(ctx); err != nil {
 		a.close()
@@ -136,7 +140,15 @@ func (a *Agent) acquire(ctx context.Context) error {
 		return err
 	}
 	linkHealth.ok()
-	return nil
+	return a.openDevices()
+}
+
+// openDevices looks for what is below the network devices. A kernel without devlink has
+// nothing there.
+func (a *Agent) openDevices() (err error) {
+	a.resets = &resets{now: func() *portTable { return a.ports.now.Load() }, log: a.log}
+	a.devices, err = devlink.New(a.resets.heard, func(err error) { a.resets.health.note(err) })
+	return err
 }
 
 func (a *Agent) openEswitch() error {
@@ -193,7 +205,7 @@ func (a *Agent) build() {
 	a.listener = &listener{conn: a.conns.events, loop: l, dumper: a.dumper, health: part("conntrack-events")}
 	a.entries = &entries{conn: a.conns.work, loop: l, todo: newQueue[engine.Effect](), health: part("conntrack-entries")}
 	a.taps = newTaps(a.paths, l, part("taps"))
-	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, paths: a.paths, judge: a.judge, taps: a.taps,
+	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, devices: a.devices, resets: a.resets, paths: a.paths, judge: a.judge, taps: a.taps,
 		doubts: a.doubts, rows: rowDoubts{doubts: a.doubts}, eswitch: a.eswitch, loop: l, health: ovs,
 		again: make(chan struct{}, 1), announce: a.links.Announce}
 	if a.driver != nil {
@@ -211,6 +223,8 @@ func (a *Agent) build() {
 	eswitchHealth := part("eswitch")
 	a.rules = newRules(a.eswitch, a.ports.ifindex, l, eswitchHealth, a.log)
 	a.counter = &counter{eswitch: a.eswitch, loop: l, interval: a.cfg.CountInterval, health: eswitchHealth, now: make(chan struct{}, 1)}
+	a.resets.loop, a.resets.health = l, part("devlink")
+	a.resets.health.ok()
 	a.vanished = &vanished{deletions: a.deletions, ports: a.ports, counter: a.counter, health: part("tc-events")}
 	a.settings = &settings{check: checkConntrack, interval: checkSettings, health: part("conntrack-settings")}
 	a.meter()
@@ -245,7 +259,7 @@ func (a *Agent) run(ctx context.Context) error {
 	defer stopExecutors()
 	inner, innerCtx := errgroup.WithContext(executors)
 	for _, f := range []func(context.Context) error{
-		a.loop.run, a.resolver.run, a.validator.run, a.entries.run, a.rules.run, a.counter.run, a.serveControl, a.serveMetrics,
+		a.loop.run, a.resolver.run, a.validator.run, a.entries.run, a.rules.run, a.counter.run, a.watchTables, a.serveControl, a.serveMetrics,
 	} {
 		inner.Go(func() error { return f(innerCtx) })
 	}
@@ -267,6 +281,7 @@ func (a *Agent) watch(ctx context.Context) error {
 		group.Go(func() error { return unlessDone(ctx, f(ctx)) })
 	}
 	watch(a.links.Run)
+	watch(a.devices.Run)
 	watch(a.inventory.Run)
 	watch(func(ctx context.Context) error {
 		if err := a.awaitInventory(ctx); err != nil {
@@ -329,6 +344,9 @@ func (a *Agent) close() {
 	}
 	if a.doubts != nil {
 		a.doubts.close()
+	}
+	if a.resets != nil {
+		a.resets.close()
 	}
 	a.datapath.close()
 }

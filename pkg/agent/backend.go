@@ -53,10 +53,12 @@ func (b *backend) Show(ctx context.Context) (control.Status, error) {
 func showPorts(t *portTable, uses map[flows.PortID]engine.PortUse) []control.Port {
 	list := make([]control.Port, 0, len(t.list))
 	for _, p := range t.list {
-		list = append(list, control.Port{
+		shown := control.Port{
 			Name: p.Name, Bridge: p.Bridge, Ifindex: p.Ifindex, Usable: p.reason == "",
 			Reason: p.reason, Detail: p.detail, Sessions: uint64(uses[p.ID].Sessions), Candidates: uint64(uses[p.ID].Candidates),
-		})
+		}
+		p.hardware.show(&shown)
+		list = append(list, shown)
 	}
 	return list
 }

@@ -82,3 +82,6 @@ func (c Config) Validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+// requiresHW reports whether no rule may be executed in software.
+func (c Config) requiresHW() bool { return c.RequireHW || c.Hardware == flower.SkipSW }

@@ -25,7 +25,7 @@ type identity struct {
 // may be used now.
 func placeOf(p path.Port) path.Port {
 	p.ID, p.Name = 0, ""
-	p.Up, p.Optout, p.QoS, p.Mirrored = false, false, false, false
+	p.Up, p.Optout, p.QoS, p.Mirrored, p.NotInHW = false, false, false, false, false
 	return p
 }
 

@@ -151,15 +151,16 @@ func TestLiveness(t *testing.T) {
 	if code, body := r.page("/healthz"); code != http.StatusOK || body != "ok\n" {
 		t.Errorf("%d %s", code, body)
 	}
-	r.rules.mu.Lock()
-	r.rules.since = time.Now().Add(-batchEnds - time.Second)
-	r.rules.mu.Unlock()
+	l := r.rules.lane("")
+	l.mu.Lock()
+	l.since = time.Now().Add(-batchEnds - time.Second)
+	l.mu.Unlock()
 	if code, body := r.page("/healthz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "eswitch: ") {
 		t.Errorf("a driver that hangs: %d %s", code, body)
 	}
-	r.rules.mu.Lock()
-	r.rules.since = time.Time{}
-	r.rules.mu.Unlock()
+	l.mu.Lock()
+	l.since = time.Time{}
+	l.mu.Unlock()
 
 	// The engine stands still; the rest goes on being shown.
 	stuck, moves := make(chan struct{}), make(chan struct{})

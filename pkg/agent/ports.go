@@ -11,9 +11,11 @@ import (
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
 	"github.com/flowshunt/flowshunt/ovsdb"
+	"github.com/flowshunt/flowshunt/pkg/devlink"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/link"
 	"github.com/flowshunt/flowshunt/pkg/path"
+	"github.com/flowshunt/flowshunt/pkg/representor"
 )
 
 // retryPorts is how often ports that could not be prepared, and a database that is
@@ -26,6 +28,8 @@ type ports struct {
 	cfg       *Config
 	inventory *ovsdb.Inventory
 	links     *link.Watcher
+	devices   *devlink.Watcher
+	resets    *resets
 	paths     *path.Resolver
 	judge     interface{ SetPorts(*path.Ports) }
 	taps      *taps
@@ -61,8 +65,9 @@ type portTable struct {
 // portStatus is a port with why it cannot be used, if so.
 type portStatus struct {
 	path.Port
-	reason flows.Reason
-	detail string
+	hardware hardware
+	reason   flows.Reason
+	detail   string
 }
 
 func (p *ports) run(ctx context.Context) error {
@@ -74,14 +79,25 @@ func (p *ports) run(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-p.links.Changed():
+		case <-p.devices.Changed():
+			p.links.Refresh() // a device's place in an eswitch may come without a word of its own
 		case <-p.again:
 		case <-retry.C:
+			p.refresh()
 		case <-ctx.Done():
 			return nil
 		}
 		if err := p.update(ctx); err != nil {
 			return err
 		}
+	}
+}
+
+// refresh has devices looked at again while one that should be a representor is none:
+// what makes it one may come without a notification.
+func (p *ports) refresh() {
+	if t := p.now.Load(); t != nil && t.refused(flows.PortNotInHW) {
+		p.links.Refresh()
 	}
 }
 
@@ -93,7 +109,10 @@ func (p *ports) soon() { signal(p.again) }
 func (p *ports) update(ctx context.Context) error {
 	snapshot := p.inventory.Snapshot()
 	p.checkDatabase(snapshot)
-	table := p.table(snapshot, p.links.Snapshot())
+	links := p.links.Snapshot()
+	reps := representor.Find(links, p.devices.Snapshot(), "")
+	p.resets.learn(reps)
+	table := p.table(snapshot, links, reps)
 	keep := p.prepare(ctx, table)
 	if err := p.probeOnce(ctx, table, keep); err != nil {
 		return err
@@ -130,7 +149,7 @@ func (p *ports) publish(table *portTable) {
 	states := make([]engine.PortState, len(table.list))
 	for i, s := range table.list {
 		known[i] = s.Port
-		states[i] = engine.PortState{ID: s.ID, Reason: s.reason}
+		states[i] = engine.PortState{ID: s.ID, Eswitch: s.hardware.eswitch, Reason: s.reason}
 	}
 	p.now.Store(table)
 	ports := path.NewPorts(known)
@@ -153,7 +172,7 @@ func (p *ports) checkDatabase(s *ovsdb.Snapshot) {
 	}
 }
 
-func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State) *portTable {
+func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *representor.Set) *portTable {
 	t := &portTable{byID: make(map[flows.PortID]portStatus)}
 	switch {
 	case s.Switch.HWOffload:
@@ -169,7 +188,11 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State) *portTable 
 			port.Ifindex = 0 // the database is behind: the index is of another device by now, or of none
 		}
 		port.ID = p.ids.of(s.Ports[i].ID, dev.Life, port)
-		status := portStatus{Port: port, reason: path.Usable(port, p.cfg.Selected)}
+		status := portStatus{Port: port, hardware: hardwareOf(reps, port.Ifindex, dev, p.cfg.Hardware)}
+		status.NotInHW = p.cfg.needsHW() && status.hardware.eswitch == ""
+		if status.reason = path.Usable(status.Port, p.cfg.Selected); status.reason == flows.PortNotInHW {
+			status.detail = reps.Refuse(port.Ifindex)
+		}
 		if status.reason == "" && s.Ports[i].IfaceID != "" && !p.cfg.TrustOVS {
 			status.reason, status.detail = flows.SGUnknown, "iface-id "+s.Ports[i].IfaceID
 		}

@@ -18,16 +18,8 @@ type installer interface {
 	Remove(ctx context.Context, ids []flows.SessionID) []error
 }
 
-// How many sessions go to the eswitch at a time. Removals are looked for after each
-// batch of installations, and wait for no more than that.
-const (
-	installChunk = 64
-	removeChunk  = 1024
-)
-
-// rules carries out Install and Remove, one batch at a time, removals first. A
-// Remove cancels an Install that waits. Its queues are bounded by the number of
-// sessions.
+// rules carries out Install and Remove, those for each eswitch in a lane of their own,
+// so that a slow one keeps none of the others waiting.
 type rules struct {
 	eswitch installer
 	ports   func(flows.PortID) (ifindex int32, ok bool)
@@ -35,86 +27,59 @@ type rules struct {
 	health  *component
 	log     *slog.Logger
 
-	mu       sync.Mutex
-	installs map[flows.SessionID]engine.Install
-	order    []flows.SessionID // of installs; those that were cancelled are passed over
-	removes  []engine.Remove
-	since    time.Time // when the batch in progress was begun; zero: there is none
-	wake     chan struct{}
+	mu    sync.Mutex
+	lanes map[flows.EswitchID]*lane
+	added []*lane // that do not run yet
+	wake  chan struct{}
 }
 
 func newRules(e installer, ports func(flows.PortID) (int32, bool), l *loop, health *component, log *slog.Logger) *rules {
 	return &rules{eswitch: e, ports: ports, loop: l, health: health, log: log,
-		installs: make(map[flows.SessionID]engine.Install), wake: make(chan struct{}, 1)}
+		lanes: make(map[flows.EswitchID]*lane), wake: make(chan struct{}, 1)}
 }
 
-func (r *rules) install(e engine.Install) {
-	r.mu.Lock()
-	r.installs[e.Session] = e
-	r.order = append(r.order, e.Session)
-	r.mu.Unlock()
-	signal(r.wake)
-}
+func (r *rules) install(e engine.Install) { r.lane(e.Eswitch).install(e) }
 
-func (r *rules) remove(e engine.Remove) {
-	r.mu.Lock()
-	delete(r.installs, e.Session)
-	r.removes = append(r.removes, e)
-	r.mu.Unlock()
-	signal(r.wake)
-}
+func (r *rules) remove(e engine.Remove) { r.lane(e.Eswitch).remove(e) }
 
-// next returns either removals, or, if there are none, installations.
-func (r *rules) next() (removes []engine.Remove, installs []engine.Install) {
+// lane returns the lane of an eswitch. There are no more than eswitches were seen.
+func (r *rules) lane(id flows.EswitchID) *lane {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	defer func() {
-		r.since = time.Time{}
-		if len(removes)+len(installs) > 0 {
-			r.since = time.Now()
-		}
-	}()
-	if len(r.removes) > 0 {
-		n := min(len(r.removes), removeChunk)
-		removes, r.removes = r.removes[:n:n], r.removes[n:]
-		return removes, nil
+	l := r.lanes[id]
+	if l == nil {
+		l = newLane(r)
+		r.lanes[id], r.added = l, append(r.added, l)
+		signal(r.wake)
 	}
-	for len(r.order) > 0 && len(installs) < installChunk {
-		id := r.order[0]
-		r.order = r.order[1:]
-		if e, ok := r.installs[id]; ok {
-			delete(r.installs, id)
-			installs = append(installs, e)
-		}
-	}
-	return nil, installs
+	return l
 }
 
-// busy returns for how long the kernel has had the batch in progress: a driver that
-// hangs keeps all removals waiting.
-func (r *rules) busy() time.Duration {
+// busy returns for how long the kernel has had a batch, the longest: a driver that hangs
+// keeps all removals of its eswitch waiting.
+func (r *rules) busy() (longest time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.since.IsZero() {
-		return 0
+	for _, l := range r.lanes {
+		longest = max(longest, l.busy())
 	}
-	return time.Since(r.since)
+	return longest
 }
 
 func (r *rules) run(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
 	for {
-		removes, installs := r.next()
-		switch {
-		case len(removes) > 0:
-			r.removeAll(ctx, removes)
-		case len(installs) > 0:
-			r.installAll(ctx, installs)
-		default:
-			select {
-			case <-r.wake:
-			case <-ctx.Done():
-				return nil
-			}
+		r.mu.Lock()
+		for _, l := range r.added {
+			running.Go(func() { l.run(ctx) })
+		}
+		r.added = nil
+		r.mu.Unlock()
+		select {
+		case <-r.wake:
+		case <-ctx.Done():
+			return nil
 		}
 	}
 }
@@ -149,7 +114,9 @@ func (r *rules) installAll(ctx context.Context, installs []engine.Install) {
 		r.log.Debug("installed", "session", ev.Session, "error", result.Err)
 		if result.Err != nil {
 			ev.Reason, ev.Detail = refusal(result.Err), result.Err.Error()
-			r.health.note(result.Err)
+			if ev.Reason != flows.TableFull { // which is no trouble
+				r.health.note(result.Err)
+			}
 		}
 		r.loop.post(ev)
 	}

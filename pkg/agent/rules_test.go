@@ -66,6 +66,9 @@ func runRules(t *testing.T, r *rules) (events []engine.Event) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r.wake = make(chan struct{}, 1)
+		for _, l := range r.lanes {
+			l.wake = make(chan struct{}, 1)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- r.run(ctx) }()
@@ -160,7 +163,7 @@ func TestRemovalsOfManyThatWait(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("%d removals took %v", n, took)
 	}
-	if _, installs := r.next(); len(installs) != 0 {
+	if _, installs := r.lane("").next(); len(installs) != 0 {
 		t.Error("removals do not come first")
 	}
 }

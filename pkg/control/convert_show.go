@@ -57,7 +57,8 @@ func fromPort(p *Port) *pb.Port {
 	return &pb.Port{
 		Name: text(p.Name), Bridge: text(p.Bridge), Ifindex: p.Ifindex,
 		Usable: p.Usable, Reason: text(p.Reason), Detail: text(p.Detail),
-		Sessions: p.Sessions, Candidates: p.Candidates,
+		Sessions: p.Sessions, Candidates: p.Candidates, Eswitch: text(p.Eswitch), Function: text(p.Function),
+		Device: text(p.Device), VfDevice: text(p.VFDevice), HwTcOffload: text(p.HWTCOffload),
 	}
 }
 
@@ -66,6 +67,8 @@ func toPort(m **pb.Port) Port {
 		Name: (*m).GetName(), Bridge: (*m).GetBridge(), Ifindex: (*m).GetIfindex(),
 		Usable: (*m).GetUsable(), Reason: flows.Reason((*m).GetReason()), Detail: (*m).GetDetail(),
 		Sessions: (*m).GetSessions(), Candidates: (*m).GetCandidates(),
+		Eswitch: flows.EswitchID((*m).GetEswitch()), Function: (*m).GetFunction(),
+		Device: (*m).GetDevice(), VFDevice: (*m).GetVfDevice(), HWTCOffload: (*m).GetHwTcOffload(),
 	}
 }
 

@@ -70,6 +70,12 @@ type Port struct {
 	Detail       string
 	Sessions     uint64 // offloaded, in either direction
 	Candidates   uint64 // chosen and waiting
+
+	Eswitch     flows.EswitchID // of the NIC that executes its rules; empty: none does
+	Function    string          // what it stands for there, as "pf0vf3" or "uplink p0"; empty: it is no representor, or nothing tells
+	Device      string          // that the eswitch is in, as devlink names it: "pci/0000:03:00.0"
+	VFDevice    string          // network device of the virtual function, where the host has it
+	HWTCOffload string          // "on", "off", "not supported", ...; empty without a network device
 }
 
 // Budget is a bound and what is used of it: sessions in the table, insertions

@@ -1,9 +1,11 @@
 package link
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
-	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Announce makes the kernel tell everybody of a device that is up as if it had
@@ -12,15 +14,24 @@ import (
 // the next change, as ovs-vswitchd does, looks again. Somebody who changes the group
 // between the look at it and that is overruled.
 func (w *Watcher) Announce(index int32) error {
-	l, err := w.handle.LinkByIndex(int(index))
+	var group uint32
+	err := w.get(index, func(n *notification) { group = n.group })
 	if err == nil {
-		err = w.handle.LinkSetGroup(l, int(l.Attrs().Group))
+		err = w.setGroup(index, group)
 	}
-	if _, gone := err.(netlink.LinkNotFoundError); gone {
+	if errors.Is(err, unix.ENODEV) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("announce network device %d: %w", index, err)
 	}
 	return nil
+}
+
+func (w *Watcher) setGroup(index int32, group uint32) error {
+	req, err := setGroup(index, group)
+	if err != nil {
+		return err
+	}
+	return w.conn.Do(context.Background(), req, nil)
 }

@@ -4,8 +4,7 @@ import (
 	"maps"
 	"sync"
 
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
+	"github.com/flowshunt/flowshunt/flows"
 )
 
 // State is what is known of one network device.
@@ -16,7 +15,55 @@ type State struct {
 	// Life counts devices: one that was deleted and created again with the same
 	// index has another Life, even if nobody looked in between.
 	Life uint64
+
+	Kind   string // of a software device: "veth", "bridge", ...; empty for a driver's
+	Parent Parent // the device that it is made of
+
+	// SwitchID names the eswitch that the device is a port of (phys_switch_id). Only
+	// representors have one, and some uplinks whose eswitch is in legacy mode. It may
+	// come after the device.
+	SwitchID flows.EswitchID
+	// PortName is the device's name within the eswitch, as "pf0vf3" (phys_port_name).
+	PortName string
+	TC       Offload // the feature hw-tc-offload
 }
+
+// Parent names a device on a bus (Linux 5.14 and later tell it; empty otherwise).
+type Parent struct{ Bus, Name string }
+
+// String returns the name that devlink has for it, as "pci/0000:03:00.0".
+func (p Parent) String() string {
+	if p.Name == "" {
+		return ""
+	}
+	return p.Bus + "/" + p.Name
+}
+
+// Offload is the state of a feature that a device may offer.
+type Offload uint8
+
+// The states. Unknown is that of kernels that do not tell (before Linux 5.8).
+const (
+	Unknown Offload = iota
+	Unsupported
+	Off
+	On
+	OffFixed // the driver has it, and does not let it be switched on
+	OnFixed  // or off
+)
+
+var offloads = [...]string{"unknown", "not supported", "off", "on", "off (fixed)", "on (fixed)"}
+
+// String returns the words that people know from ethtool.
+func (o Offload) String() string {
+	if int(o) < len(offloads) {
+		return offloads[o]
+	}
+	return offloads[Unknown]
+}
+
+// IsOn reports whether the feature is on.
+func (o Offload) IsOn() bool { return o == On || o == OnFixed }
 
 // Up reports whether packets can leave and enter.
 func (s State) Up() bool { return s.Admin && s.Carrier }
@@ -36,17 +83,15 @@ func (t *table) snapshot() map[int32]State {
 
 // replace takes over a full list and reports whether anything differs. A device
 // whose deletion was missed is recognized by its absence only.
-func (t *table) replace(links []netlink.Link) bool {
+func (t *table) replace(list map[int32]State) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	changed := false
-	seen := make(map[int32]bool, len(links))
-	for _, l := range links {
-		seen[int32(l.Attrs().Index)] = true
-		changed = t.put(l.Attrs()) || changed
+	for index, s := range list {
+		changed = t.put(index, s) || changed
 	}
 	for index := range t.states {
-		if !seen[index] {
+		if _, there := list[index]; !there {
 			delete(t.states, index)
 			changed = true
 		}
@@ -55,24 +100,20 @@ func (t *table) replace(links []netlink.Link) bool {
 }
 
 // apply takes over one notification and reports whether anything differs.
-func (t *table) apply(u netlink.LinkUpdate) bool {
+func (t *table) apply(n *notification) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if u.IfInfomsg.Family != unix.AF_UNSPEC {
-		return false // of a bridge about its port, not of the device
-	}
-	if u.Header.Type == unix.RTM_DELLINK {
-		_, existed := t.states[u.Index]
-		delete(t.states, u.Index)
+	if n.gone {
+		_, existed := t.states[n.index]
+		delete(t.states, n.index)
 		return existed
 	}
-	return t.put(u.Attrs())
+	return t.put(n.index, n.state)
 }
 
-func (t *table) put(a *netlink.LinkAttrs) bool {
-	index := int32(a.Index)
+func (t *table) put(index int32, s State) bool {
 	old, existed := t.states[index]
-	s := State{Name: a.Name, Admin: a.RawFlags&unix.IFF_UP != 0, Carrier: a.RawFlags&unix.IFF_LOWER_UP != 0, Life: old.Life}
+	s.Life = old.Life
 	if !existed {
 		t.lives++
 		s.Life = t.lives

@@ -4,51 +4,59 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+
+	"github.com/flowshunt/flowshunt/pkg/nlsocket"
 )
 
-const (
-	receiveBuffer = 1 << 20
-	retryAfter    = 100 * time.Millisecond
-)
+const retryAfter = 100 * time.Millisecond
+
+var sockets = nlsocket.Config{ReceiveBuffer: 4 << 20, Timeout: 10 * time.Second}
 
 // Watcher follows the devices of one network namespace. Its methods may be
 // called concurrently.
 type Watcher struct {
-	namespace netns.NsHandle
-	handle    *netlink.Handle
-	table     table
-	changed   chan struct{}
-	resync    func(error)
+	events   *nlsocket.Listener
+	conn     *nlsocket.Conn
+	features *features
+	table    table
+	changed  chan struct{}
+	again    chan struct{} // a value asks for a look at all devices
+	resync   func(error)
 }
 
 // New returns a watcher of the calling thread's network namespace, with the
 // devices read once. resync, which may be nil, is told each time that the full
 // list has to be read again, and why; an overrun is a usual reason.
-func New(resync func(error)) (*Watcher, error) {
+func New(resync func(error)) (*Watcher, error) { return open(resync, hwTC) }
+
+func open(resync func(error), feature string) (*Watcher, error) {
 	if resync == nil {
 		resync = func(error) {}
 	}
-	namespace, err := netns.Get()
-	if err != nil {
-		return nil, fmt.Errorf("open network namespace: %w", err)
-	}
-	handle, err := netlink.NewHandle() // in the thread's own namespace
-	if err != nil {
-		namespace.Close()
-		return nil, fmt.Errorf("open rtnetlink: %w", err)
-	}
-	w := &Watcher{namespace: namespace, handle: handle, changed: make(chan struct{}, 1), resync: resync}
+	w := &Watcher{changed: make(chan struct{}, 1), again: make(chan struct{}, 1), resync: resync}
 	w.table.states = make(map[int32]State)
-	if err := w.list(); err != nil {
+	if err := w.open(feature); err != nil {
 		w.close()
 		return nil, err
 	}
 	return w, nil
+}
+
+// open subscribes first and lists then, so that nothing falls in between.
+func (w *Watcher) open(feature string) (err error) {
+	if w.events, err = nlsocket.Listen(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK); err != nil {
+		return fmt.Errorf("subscribe to link changes: %w", err)
+	}
+	if w.conn, err = nlsocket.Dial(unix.NETLINK_ROUTE, sockets); err != nil {
+		return fmt.Errorf("open rtnetlink: %w", err)
+	}
+	if w.features, err = openFeatures(sockets, feature); err != nil {
+		return fmt.Errorf("open ethtool netlink: %w", err)
+	}
+	return w.list()
 }
 
 // Snapshot returns the devices by index. The map belongs to the caller.
@@ -58,94 +66,159 @@ func (w *Watcher) Snapshot() map[int32]State { return w.table.snapshot() }
 // changes may be one value.
 func (w *Watcher) Changed() <-chan struct{} { return w.changed }
 
+// Refresh asks for a look at all devices soon: some of what is known of them changes
+// without a notification, as their place in an eswitch.
+func (w *Watcher) Refresh() {
+	select {
+	case w.again <- struct{}{}:
+	default:
+	}
+}
+
 // Run follows changes until the context ends and returns its error. It is
 // called once; when it has returned, the watcher is closed.
 func (w *Watcher) Run(ctx context.Context) error {
 	defer w.close()
-	for {
-		err := w.follow(ctx)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		w.resync(err)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(retryAfter):
-		}
-	}
-}
-
-// follow subscribes first and lists then, so that nothing falls in between, and
-// applies notifications until the subscription breaks.
-func (w *Watcher) follow(ctx context.Context) error {
-	broken := make(chan error, 1)
-	updates, done := make(chan netlink.LinkUpdate, 64), make(chan struct{})
-	err := w.subscribe(updates, done, netlink.LinkSubscribeOptions{
-		ErrorCallback: func(err error) {
-			select {
-			case broken <- err: // whatever it was, a notification may be missing now
-			default:
-			}
-		},
-		ReceiveBufferSize: receiveBuffer, ReceiveBufferForceSize: true,
-	})
-	if err != nil {
-		return fmt.Errorf("subscribe to link changes: %w", err)
-	}
-	defer func() {
-		close(done)
-		for range updates { // until the library's goroutine has ended
-		}
+	heard := make(chan heard)
+	listening, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.listen(listening, heard)
 	}()
-	if err := w.list(); err != nil {
-		return err
-	}
+	defer func() {
+		stop()
+		<-ended
+	}()
+	var err error
 	for {
+		var retry <-chan time.Time
+		if err != nil {
+			w.resync(err)
+			if err = w.list(); err != nil {
+				retry = time.After(retryAfter)
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case err := <-broken:
-			return err
-		case u, ok := <-updates:
-			if !ok {
-				return endOf(broken)
-			}
-			if w.table.apply(u) {
-				w.notify()
+		case <-retry:
+		case <-w.again:
+			err = errors.Join(err, w.list())
+		case h := <-heard:
+			err = errors.Join(err, h.err, w.apply(h.news))
+		}
+	}
+}
+
+// heard is what one datagram told.
+type heard struct {
+	news []notification
+	err  error // some may be missing
+}
+
+// listen hands out what it hears. It reads while the list is read, so that less is lost.
+func (w *Watcher) listen(ctx context.Context, out chan<- heard) {
+	for ctx.Err() == nil {
+		var h heard
+		datagram, err := w.events.Receive(ctx)
+		if h.err = err; err == nil {
+			h.news, h.err = decodeAll(datagram)
+		}
+		select {
+		case out <- h:
+		case <-ctx.Done():
+			return
+		}
+		if err != nil && !errors.Is(err, nlsocket.ErrOverrun) { // it will fail again
+			select {
+			case <-time.After(retryAfter):
+			case <-ctx.Done():
 			}
 		}
 	}
 }
 
-// subscribe changes to the watcher's namespace only from another one: to enter even
-// one's own takes CAP_SYS_ADMIN, which an agent need not have.
-func (w *Watcher) subscribe(updates chan<- netlink.LinkUpdate, done <-chan struct{}, o netlink.LinkSubscribeOptions) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	here, err := netns.Get()
-	if err != nil {
-		return err
+func decodeAll(datagram []byte) (news []notification, err error) {
+	for len(datagram) > 0 {
+		m, rest, err := nlsocket.Cut(datagram)
+		if err != nil {
+			return news, err
+		}
+		n, ok, err := decode(m)
+		if err != nil {
+			return news, err
+		}
+		if ok {
+			news = append(news, n)
+		}
+		datagram = rest
 	}
-	defer here.Close()
-	if !here.Equal(w.namespace) {
-		o.Namespace = &w.namespace
+	return news, nil
+}
+
+// apply takes over what was told, which is all but the features.
+func (w *Watcher) apply(news []notification) error {
+	for i := range news {
+		n := &news[i]
+		if !n.gone {
+			tc, err := w.features.get(n.index)
+			if err != nil {
+				return err
+			}
+			n.state.TC = tc[n.index]
+		}
+		if w.table.apply(n) {
+			w.notify()
+		}
 	}
-	return netlink.LinkSubscribeWithOptions(updates, done, o)
+	return nil
 }
 
 func (w *Watcher) list() error {
-	links, err := w.handle.LinkList()
-	if errors.Is(err, netlink.ErrDumpInterrupted) {
-		links, err = w.handle.LinkList()
+	all, err := w.readAll()
+	if errors.Is(err, nlsocket.ErrInterrupted) {
+		all, err = w.readAll()
 	}
 	if err != nil {
 		return fmt.Errorf("list network devices: %w", err)
 	}
-	if w.table.replace(links) {
+	if w.table.replace(all) {
 		w.notify()
 	}
 	return nil
+}
+
+func (w *Watcher) readAll() (map[int32]State, error) {
+	all := make(map[int32]State)
+	err := w.get(0, func(n *notification) { all[n.index] = n.state })
+	if err != nil {
+		return nil, err
+	}
+	tc, err := w.features.get(0)
+	if err != nil {
+		return nil, err
+	}
+	for index, s := range all {
+		s.TC = tc[index]
+		all[index] = s
+	}
+	return all, nil
+}
+
+// get reads one device, or with index 0 all.
+func (w *Watcher) get(index int32, f func(*notification)) error {
+	req, err := getLink(index)
+	if err != nil {
+		return err
+	}
+	return w.conn.Do(context.Background(), req, func(m nlsocket.Message) error {
+		n, ok, err := decode(m)
+		if ok {
+			f(&n)
+		}
+		return err
+	})
 }
 
 func (w *Watcher) notify() {
@@ -156,16 +229,13 @@ func (w *Watcher) notify() {
 }
 
 func (w *Watcher) close() {
-	w.handle.Close()
-	w.namespace.Close()
-}
-
-// endOf returns why a subscription ended.
-func endOf(broken <-chan error) error {
-	select {
-	case err := <-broken:
-		return err
-	default:
-		return errors.New("subscription to link changes ended")
+	if w.events != nil {
+		_ = w.events.Close()
+	}
+	if w.conn != nil {
+		_ = w.conn.Close()
+	}
+	if w.features != nil {
+		w.features.close()
 	}
 }

@@ -9,15 +9,19 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
 	"github.com/vishvananda/netns"
 	"go.uber.org/goleak"
-	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func watch(t *testing.T, resync func(error)) *Watcher {
+	t.Helper()
+	return watchFeature(t, resync, hwTC)
+}
+
+// watchFeature takes another feature for hw-tc-offload.
+func watchFeature(t *testing.T, resync func(error), feature string) *Watcher {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("missing: root, for a network namespace")
@@ -29,7 +33,7 @@ func watch(t *testing.T, resync func(error)) *Watcher {
 	}
 	t.Cleanup(func() { ns.Close() })
 	addVeth(t, 0)
-	w, err := New(resync)
+	w, err := open(resync, feature)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,36 +118,15 @@ func TestWatcher(t *testing.T) {
 	wait(t, w, "deleted", index, func(_ State, ok bool) bool { return !ok })
 }
 
-func TestLeavingABridgeIsNotDeletion(t *testing.T) {
-	tab := table{states: make(map[int32]State)}
-	dev := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: 5, Name: "port", RawFlags: unix.IFF_UP | unix.IFF_LOWER_UP}}
-	update := func(typ uint16, family uint8) bool {
-		u := netlink.LinkUpdate{Header: unix.NlMsghdr{Type: typ}, Link: dev}
-		u.IfInfomsg = nl.IfInfomsg{IfInfomsg: unix.IfInfomsg{Index: 5, Family: family}}
-		return tab.apply(u)
-	}
-	if !update(unix.RTM_NEWLINK, unix.AF_UNSPEC) || update(unix.RTM_NEWLINK, unix.AF_UNSPEC) {
-		t.Error("a change is what differs")
-	}
-	if update(unix.RTM_DELLINK, unix.AF_BRIDGE) || !tab.snapshot()[5].Up() {
-		t.Error("leaving a bridge taken for deletion")
-	}
-	if !update(unix.RTM_DELLINK, unix.AF_UNSPEC) || len(tab.snapshot()) != 0 {
-		t.Error("deletion not noticed")
-	}
-}
-
 // A resync finds what notifications did not tell.
 func TestReplace(t *testing.T) {
 	tab := table{states: make(map[int32]State)}
-	dev := func(index int, flags uint32) netlink.Link {
-		return &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: index, RawFlags: flags}}
-	}
-	tab.replace([]netlink.Link{dev(1, 0), dev(2, 0)})
-	if tab.replace([]netlink.Link{dev(1, 0), dev(2, 0)}) {
+	tab.replace(map[int32]State{1: {}})
+	tab.replace(map[int32]State{1: {}, 2: {}})
+	if tab.replace(map[int32]State{1: {}, 2: {}}) {
 		t.Error("the same list is no change")
 	}
-	if !tab.replace([]netlink.Link{dev(2, unix.IFF_UP)}) {
+	if !tab.replace(map[int32]State{2: {Admin: true}}) {
 		t.Error("a different list is a change")
 	}
 	got := tab.snapshot()

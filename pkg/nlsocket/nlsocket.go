@@ -1,6 +1,7 @@
-// Package nlsocket is a blocking netlink socket to the kernel, as those need it that
-// send requests and read answers. The kernel works on a request while sendmsg runs, so
-// a blocking socket loses nothing against a polled one.
+// Package nlsocket is netlink as those need it that know what to say: a blocking Socket
+// to the kernel, a Conn on one that asks a question and reads the answer, and a
+// Listener. The kernel works on a request while sendmsg runs, so a blocking socket loses
+// nothing against a polled one.
 package nlsocket
 
 import (

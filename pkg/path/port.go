@@ -27,6 +27,7 @@ type Port struct {
 	Optout   bool // external_ids:flowshunt=off
 	QoS      bool // policing or QoS
 	Mirrored bool // a mirror selects it, or sFlow, NetFlow or IPFIX is on
+	NotInHW  bool // hardware is required, and none would execute its rules
 }
 
 // Ports is an immutable set of ports.

@@ -66,6 +66,8 @@ func Usable(p Port, selected Selection) flows.Reason {
 		return flows.PortUnchosen
 	case p.ID == 0 || p.Ifindex <= 0 || p.Ofport == 0:
 		return flows.PortGone
+	case p.NotInHW:
+		return flows.PortNotInHW
 	case !p.Up:
 		return flows.PortDown
 	case p.QoS:

@@ -729,8 +729,13 @@ type Port struct {
 	Usable        bool                   `protobuf:"varint,4,opt,name=usable,proto3" json:"usable,omitempty"`   // sessions may use it
 	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`    // why not
 	Detail        string                 `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
-	Sessions      uint64                 `protobuf:"varint,7,opt,name=sessions,proto3" json:"sessions,omitempty"`     // offloaded, on this port in either direction
-	Candidates    uint64                 `protobuf:"varint,8,opt,name=candidates,proto3" json:"candidates,omitempty"` // chosen and waiting
+	Sessions      uint64                 `protobuf:"varint,7,opt,name=sessions,proto3" json:"sessions,omitempty"`                            // offloaded, on this port in either direction
+	Candidates    uint64                 `protobuf:"varint,8,opt,name=candidates,proto3" json:"candidates,omitempty"`                        // chosen and waiting
+	Eswitch       string                 `protobuf:"bytes,9,opt,name=eswitch,proto3" json:"eswitch,omitempty"`                               // phys_switch_id of the NIC that executes its rules; empty: none does
+	Function      string                 `protobuf:"bytes,10,opt,name=function,proto3" json:"function,omitempty"`                            // what it stands for there, as pf0vf3; empty: it is no representor
+	Device        string                 `protobuf:"bytes,11,opt,name=device,proto3" json:"device,omitempty"`                                // that the eswitch is in, as pci/0000:03:00.0
+	VfDevice      string                 `protobuf:"bytes,12,opt,name=vf_device,json=vfDevice,proto3" json:"vf_device,omitempty"`            // network device of the virtual function, where the host has it
+	HwTcOffload   string                 `protobuf:"bytes,13,opt,name=hw_tc_offload,json=hwTcOffload,proto3" json:"hw_tc_offload,omitempty"` // on, off, not supported, ...; empty: no network device
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -819,6 +824,41 @@ func (x *Port) GetCandidates() uint64 {
 		return x.Candidates
 	}
 	return 0
+}
+
+func (x *Port) GetEswitch() string {
+	if x != nil {
+		return x.Eswitch
+	}
+	return ""
+}
+
+func (x *Port) GetFunction() string {
+	if x != nil {
+		return x.Function
+	}
+	return ""
+}
+
+func (x *Port) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *Port) GetVfDevice() string {
+	if x != nil {
+		return x.VfDevice
+	}
+	return ""
+}
+
+func (x *Port) GetHwTcOffload() string {
+	if x != nil {
+		return x.HwTcOffload
+	}
+	return ""
 }
 
 // Budget is a bound and what is used of it.
@@ -1830,7 +1870,7 @@ const file_pkg_control_controlpb_control_proto_rawDesc = "" +
 	"\bsince_ns\x18\x03 \x01(\x03R\asinceNs\x12\x1d\n" +
 	"\n" +
 	"last_error\x18\x04 \x01(\tR\tlastError\x12'\n" +
-	"\x10last_error_at_ns\x18\x05 \x01(\x03R\rlastErrorAtNs\"\xd0\x01\n" +
+	"\x10last_error_at_ns\x18\x05 \x01(\x03R\rlastErrorAtNs\"\xdf\x02\n" +
 	"\x04Port\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06bridge\x18\x02 \x01(\tR\x06bridge\x12\x18\n" +
@@ -1841,7 +1881,13 @@ const file_pkg_control_controlpb_control_proto_rawDesc = "" +
 	"\bsessions\x18\a \x01(\x04R\bsessions\x12\x1e\n" +
 	"\n" +
 	"candidates\x18\b \x01(\x04R\n" +
-	"candidates\"Z\n" +
+	"candidates\x12\x18\n" +
+	"\aeswitch\x18\t \x01(\tR\aeswitch\x12\x1a\n" +
+	"\bfunction\x18\n" +
+	" \x01(\tR\bfunction\x12\x16\n" +
+	"\x06device\x18\v \x01(\tR\x06device\x12\x1b\n" +
+	"\tvf_device\x18\f \x01(\tR\bvfDevice\x12\"\n" +
+	"\rhw_tc_offload\x18\r \x01(\tR\vhwTcOffload\"Z\n" +
 	"\x06Budget\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x12\n" +

@@ -15,6 +15,7 @@ import (
 type Env struct {
 	Stdout, Stderr io.Writer
 	Rules          Rules
+	Checks         Checks
 	Version        version.Info
 }
 
@@ -33,7 +34,7 @@ func New(env Env) *cobra.Command {
 		Use:   "flowshuntctl",
 		Short: "Look into a Flowshunt agent and the rules that it installed",
 		Long: "flowshuntctl asks the Flowshunt agent of this host over its control socket what it does\n" +
-			"and why. audit and flush read tc directly and work without an agent.\n\n" + exitHelp,
+			"and why. audit, flush and check read the node itself and work without an agent.\n\n" + exitHelp,
 		Args:              cobra.NoArgs,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors:     true,
@@ -50,7 +51,7 @@ func New(env Env) *cobra.Command {
 	flags.StringVar(&a.socket, "socket", control.DefaultSocket, "control socket of the agent")
 	flags.DurationVar(&a.timeout, "timeout", 10*time.Second, "longest time that the whole command may take")
 	root.AddCommand(a.showCmd(), a.sessionsCmd(), a.whyCmd(), a.statsCmd(),
-		a.auditCmd(), a.flushCmd(), a.versionCmd())
+		a.auditCmd(), a.flushCmd(), a.checkCmd(), a.versionCmd())
 	return root
 }
 

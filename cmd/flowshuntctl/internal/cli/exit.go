@@ -22,10 +22,11 @@ const (
 const exitHelp = `Exit codes:
   0  done; the answer is yes
   1  the answer is no: show: the agent is not ready; why: not offloaded;
-     audit: orphans found; flush: refused, because an agent is alive
+     audit: orphans found; flush: refused, because an agent is alive;
+     check: something is fatal
   2  wrong usage
   3  no agent answers, or not in time
-  4  permission denied
+  4  permission denied; check: not all could be looked at
   5  anything else that failed; standard error says what`
 
 // failure is an error with its exit code. One without text was said already.

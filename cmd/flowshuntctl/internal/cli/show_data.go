@@ -50,6 +50,11 @@ type (
 		Detail     string `json:"detail"`
 		Sessions   uint64 `json:"sessions"`
 		Candidates uint64 `json:"candidates"`
+		Eswitch    string `json:"eswitch"`
+		Function   string `json:"function"`
+		Device     string `json:"device"`
+		VFDevice   string `json:"vf_device"`
+		HWTC       string `json:"hw_tc_offload"`
 	}
 )
 
@@ -69,7 +74,8 @@ func statusJSON(st *control.Status) statusDoc {
 	}
 	for _, p := range st.Ports {
 		doc.Ports = append(doc.Ports, portDoc{p.Name, p.Bridge, p.Ifindex, p.Usable,
-			string(p.Reason), p.Detail, p.Sessions, p.Candidates})
+			string(p.Reason), p.Detail, p.Sessions, p.Candidates,
+			string(p.Eswitch), p.Function, p.Device, p.VFDevice, p.HWTCOffload})
 	}
 	if d := st.LastDump; d != (control.Dump{}) {
 		doc.LastDump = &dumpDoc{jsonTime(d.At), d.Took.Seconds(), d.Entries}
@@ -117,6 +123,11 @@ func statusCSV(st *control.Status) [][]string {
 		add("port", p.Name, "detail", p.Detail)
 		add("port", p.Name, "sessions", p.Sessions)
 		add("port", p.Name, "candidates", p.Candidates)
+		add("port", p.Name, "eswitch", p.Eswitch)
+		add("port", p.Name, "function", p.Function)
+		add("port", p.Name, "device", p.Device)
+		add("port", p.Name, "vf_device", p.VFDevice)
+		add("port", p.Name, "hw_tc_offload", p.HWTCOffload)
 	}
 	return rows
 }

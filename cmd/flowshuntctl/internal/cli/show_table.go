@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
+	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/control"
 )
 
@@ -95,16 +97,24 @@ func dumpText(st *control.Status) string {
 func writePorts(w io.Writer, st *control.Status, all bool) {
 	fmt.Fprintf(w, "ports: %s\n", portCounts(st.Ports))
 	t := &table{
-		heads: []string{"PORT", "BRIDGE", "USABLE", "REASON", "SESSIONS", "CANDIDATES", "DETAIL"},
-		right: []bool{false, false, false, false, true, true, false},
+		heads: []string{"PORT", "BRIDGE", "USABLE", "REASON", "SESSIONS", "CANDIDATES"},
+		right: []bool{false, false, false, false, true, true},
 	}
+	nic := slices.ContainsFunc(st.Ports, onNIC)
+	if nic {
+		t.heads, t.right = append(t.heads, "ESWITCH", "FUNCTION"), append(t.right, false, false)
+	}
+	t.heads, t.right = append(t.heads, "DETAIL"), append(t.right, false)
 	shown := len(st.Ports)
 	if !all {
 		shown = min(shown, maxPorts)
 	}
 	for _, p := range st.Ports[:shown] {
-		t.rows = append(t.rows, []string{p.Name, p.Bridge, yesNo(p.Usable), string(p.Reason),
-			fmt.Sprint(p.Sessions), fmt.Sprint(p.Candidates), p.Detail})
+		row := []string{p.Name, p.Bridge, yesNo(p.Usable), string(p.Reason), fmt.Sprint(p.Sessions), fmt.Sprint(p.Candidates)}
+		if nic {
+			row = append(row, shortEswitch(p.Eswitch), functionText(&p))
+		}
+		t.rows = append(t.rows, append(row, p.Detail))
 	}
 	if shown > 0 {
 		t.write(w, "")
@@ -112,6 +122,26 @@ func writePorts(w io.Writer, st *control.Status, all bool) {
 	if rest := len(st.Ports) - shown; rest > 0 {
 		fmt.Fprintf(w, "%s: flowshuntctl show --ports\n", plural(rest, "more port", "more ports"))
 	}
+}
+
+// onNIC reports whether a port is one of an eswitch, whether that executes its rules
+// or not.
+func onNIC(p control.Port) bool { return p.Eswitch != "" || p.Function != "" }
+
+// shortEswitch leaves out the middle of a long id.
+func shortEswitch(id flows.EswitchID) string {
+	if len(id) <= 12 {
+		return string(id)
+	}
+	return string(id[:4] + ".." + id[len(id)-4:])
+}
+
+// functionText marks a representor whose driver may not take rules.
+func functionText(p *control.Port) string {
+	if !onNIC(*p) || p.HWTCOffload == "" || strings.HasPrefix(p.HWTCOffload, "on") {
+		return p.Function
+	}
+	return strings.TrimPrefix(p.Function+", hw-tc-offload "+p.HWTCOffload, ", ")
 }
 
 func portCounts(ports []control.Port) string {

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* eswsim: a model of a switchdev eswitch, the switch inside a SmartNIC.
+ *
+ * Locks, outermost first:
+ *   control_lock     the list of eswitches, what "new", "del" and "connect" do
+ *   rtnl             net devices, links, connections
+ *   cmd_lock         one command at a time, as in firmware; held for insert_us
+ *   table_lock       rules of one eswitch, their totals and its settings
+ * Packets take none: they read ports and rules under RCU.
+ */
+#ifndef ESWSIM_H
+#define ESWSIM_H
+
+#include <linux/device.h>
+#include <linux/etherdevice.h>
+#include <linux/mutex.h>
+#include <linux/netdevice.h>
+#include <linux/rhashtable.h>
+#include <linux/workqueue.h>
+#include <net/devlink.h>
+#include <net/flow_offload.h>
+
+#define ESW_NAME_MAX	8
+#define ESW_MAX_VFS	256
+#define ESW_MAX_UPLINKS	8
+#define ESW_MAX_PFS	4
+#define ESW_MAX_OUTPUTS	16
+#define ESW_TEXT_MAX	80
+
+struct eswitch;
+struct esw_port;
+
+/* What a rule can match; what a packet does not have is zero. */
+struct esw_fields {
+	struct flow_dissector_key_control control;
+	struct flow_dissector_key_basic basic;
+	struct flow_dissector_key_eth_addrs eth;
+	struct flow_dissector_key_vlan vlan;
+	union {
+		struct flow_dissector_key_ipv4_addrs ipv4;
+		struct flow_dissector_key_ipv6_addrs ipv6;
+	};
+	struct flow_dissector_key_ports ports;
+	struct flow_dissector_key_tcp tcp;
+	struct flow_dissector_key_ip ip;
+} __aligned(8);
+
+/* The rules of a port that share priority and mask. */
+struct esw_tier {
+	struct list_head list;		/* in port->tiers, best priority first */
+	u32 prio;
+	u32 rules;
+	struct esw_fields mask;
+	struct rcu_head rcu;
+};
+
+struct esw_key {
+	struct esw_tier *tier;
+	struct esw_fields fields;	/* masked */
+};
+
+struct esw_count {
+	u64 packets;
+	u64 bytes;
+	u64 used;			/* jiffies, 0: never */
+};
+
+struct esw_cpu_count {
+	struct esw_count count;
+} ____cacheline_aligned_in_smp;
+
+/* tc names a filter by a cookie; a shared block uses one on many ports. */
+struct esw_rule_id {
+	struct esw_port *port;
+	unsigned long cookie;
+};
+
+struct esw_rule {
+	struct rhlist_head by_key;
+	struct esw_key key;
+	struct rhash_head by_id;
+	struct esw_rule_id id;
+	struct list_head list;		/* in eswitch->rules */
+	struct rcu_head rcu;
+
+	bool pass;			/* to the representor, as if missed */
+	u8 nr_outputs;			/* none and no pass: drop */
+	struct esw_port *outputs[ESW_MAX_OUTPUTS];
+
+	struct esw_count seen;		/* when the counters were last polled */
+	struct esw_count told;		/* what tc knows */
+	struct esw_cpu_count cpu[];	/* one for each possible CPU */
+};
+
+/* One port of the eswitch: the host's end is the representor; the far end is
+ * the VF's own net device, or the wire of an uplink.
+ */
+struct esw_port {
+	struct eswitch *esw;
+	u32 index;			/* devlink's */
+	bool uplink;
+	u16 pf;
+	u16 number;			/* of the uplink, or of the VF in its PF */
+	u8 far_addr[ETH_ALEN];
+	u8 rep_addr[ETH_ALEN];
+	char rep_name[IFNAMSIZ];
+	char far_name[IFNAMSIZ];
+	struct net_device __rcu *rep;
+	struct net_device __rcu *far;
+	struct esw_port __rcu *peer;	/* the uplink at the wire's other end */
+	struct list_head tiers;
+	u32 rules;
+	struct list_head block_cbs;
+	struct devlink_port devlink_port;
+	bool devlink_registered;
+};
+
+struct esw_cpu_totals {
+	u64 hits;
+	u64 misses;
+	u64 dropped;
+	u64 cpu_ns;
+};
+
+struct eswitch {
+	struct list_head list;
+	char name[ESW_NAME_MAX + 1];
+	struct net *net;		/* dies before it: see main.c */
+	struct device dev;
+	struct completion *released;
+	struct devlink *devlink;
+	struct devlink_health_reporter *reporter;
+	struct netdev_phys_item_id switch_id;
+	struct dentry *dir;
+
+	struct mutex cmd_lock;
+	struct mutex table_lock;
+	struct rhltable by_key;
+	struct rhashtable by_id;
+	struct list_head rules;
+	struct delayed_work poll;
+
+	u32 capacity;
+	u32 insert_us;
+	u32 refuse_permille;
+	u32 stats_delay_ms;
+	char refuse_next[ESW_TEXT_MAX];
+
+	u32 nr_rules;
+	u64 adds, dels, refused, full, lost;
+	struct esw_cpu_totals __percpu *totals;
+
+	u32 nr_ports;
+	struct esw_port ports[];
+};
+
+/* What a packet is on a wire: a GSO packet is many. */
+struct esw_size {
+	u32 packets;
+	u32 bytes;
+};
+
+/* main.c */
+extern struct bus_type esw_bus;
+
+/* eswitch.c */
+struct esw_shape {
+	char name[ESW_NAME_MAX + 1];
+	u32 vfs, uplinks, pfs;
+};
+
+int esw_create(struct net *net, const struct esw_shape *shape);
+int esw_delete(const char *name);
+void esw_delete_all(struct net *net);
+int esw_connect(const char *a, u32 i, const char *b, u32 j);
+
+/* control.c */
+int esw_control_init(void);
+void esw_control_stop(void);
+void esw_control_exit(void);
+void esw_control_add(struct eswitch *esw);
+void esw_control_remove(struct eswitch *esw);
+
+/* port.c */
+void esw_ports_init(struct eswitch *esw, const struct esw_shape *shape);
+int esw_ports_up(struct eswitch *esw);
+void esw_ports_down(struct eswitch *esw);
+int esw_ports_again(struct eswitch *esw);
+void esw_port_link(struct esw_port *port);
+int esw_port_connect(struct esw_port *a, struct esw_port *b);
+
+/* netdev.c */
+struct net_device *esw_netdev_register(struct esw_port *port, bool far,
+				       struct net *net, const char *name);
+struct esw_port *esw_port_of_rep(const struct net_device *dev);
+
+/* forward.c */
+void esw_from_far(struct esw_port *port, struct sk_buff *skb);
+void esw_from_rep(struct esw_port *port, struct sk_buff *skb);
+void esw_size(const struct sk_buff *skb, struct esw_size *size);
+
+/* match.c */
+void esw_match_init(void);
+int esw_match_parse(struct esw_port *port, struct flow_cls_offload *cls,
+		    struct esw_fields *key, struct esw_fields *mask);
+bool esw_match_packet(struct sk_buff *skb, struct esw_fields *fields);
+
+static inline void esw_mask(struct esw_fields *to, const struct esw_fields *from,
+			    const struct esw_fields *mask)
+{
+	const u64 *f = (const u64 *)from, *m = (const u64 *)mask;
+	u64 *t = (u64 *)to;
+	size_t i;
+
+	for (i = 0; i < sizeof(*to) / sizeof(*t); i++)
+		t[i] = f[i] & m[i];
+}
+
+/* action.c */
+int esw_action_parse(struct esw_port *port, struct flow_cls_offload *cls,
+		     struct esw_rule *rule);
+
+/* flower.c */
+int esw_flower_block(struct esw_port *port, struct flow_block_offload *f);
+
+/* table.c */
+int esw_table_module_init(void);
+void esw_table_module_exit(void);
+int esw_table_init(struct eswitch *esw);
+void esw_table_destroy(struct eswitch *esw);
+struct esw_rule *esw_rule_alloc(void);
+void esw_rule_free(struct esw_rule *rule);
+int esw_table_insert(struct eswitch *esw, struct esw_rule *rule, u32 prio,
+		     const struct esw_fields *mask);
+void esw_table_remove(struct eswitch *esw, struct esw_rule *rule);
+void esw_table_forget(struct eswitch *esw);
+struct esw_rule *esw_table_find(struct eswitch *esw, struct esw_port *port,
+				unsigned long cookie);
+struct esw_rule *esw_table_lookup(struct esw_port *port, struct sk_buff *skb);
+struct esw_count esw_rule_count(const struct esw_rule *rule);
+void esw_table_poll_soon(struct eswitch *esw);
+
+/* devlink.c */
+int esw_devlink_create(struct eswitch *esw);
+int esw_devlink_publish(struct eswitch *esw);
+void esw_devlink_hide(struct eswitch *esw);
+void esw_devlink_destroy(struct eswitch *esw);
+void esw_devlink_netdevs(struct eswitch *esw);
+void esw_devlink_no_netdevs(struct eswitch *esw);
+void esw_devlink_report(struct eswitch *esw);
+
+/* message.c */
+__printf(2, 3)
+void esw_say(struct netlink_ext_ack *extack, const char *format, ...);
+
+#endif

@@ -1,0 +1,132 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/flowshunt/flowshunt/pkg/eswitch"
+	"github.com/flowshunt/flowshunt/pkg/tc"
+)
+
+// maxFilters bounds how many filters are looked at.
+const maxFilters = 300_000
+
+// census counts the filters on the ingress hook of every device.
+type census struct {
+	ours    int
+	foreign []string // at preferences of ours
+	ovs     []string // devices with filters that OVS made
+	all     int
+}
+
+var errEnough = errors.New("more filters than can be looked at")
+
+func filters(ctx context.Context, n *node) []Line {
+	c, err := n.count(ctx)
+	if err != nil {
+		return []Line{unknown("filters", err)}
+	}
+	return []Line{c.rulesLine(n), c.foreignLine(n), c.ovsLine(n)}
+}
+
+func (n *node) count(ctx context.Context) (c census, err error) {
+	kinds, err := readQdiscs(ctx)
+	if err != nil {
+		return c, err
+	}
+	conn, err := tc.Dial(tc.Config{Timeout: patience})
+	if err != nil {
+		return c, err
+	}
+	defer conn.Close()
+	for link := range kinds {
+		scope := tc.Scope{Link: link, Parent: tc.Ingress, OnChain: false}
+		if err := conn.Filters(ctx, scope, func(f *tc.Filter) error { return c.add(n, f) }); err != nil {
+			return c, err
+		}
+	}
+	slices.Sort(c.foreign)
+	slices.Sort(c.ovs)
+	c.foreign, c.ovs = slices.Compact(c.foreign), slices.Compact(c.ovs)
+	return c, nil
+}
+
+// add takes one filter; a preference itself is reported too, as one without a handle.
+func (c *census) add(n *node, f *tc.Filter) error {
+	if c.all++; c.all > maxFilters {
+		return errEnough
+	}
+	ours, ovs := false, false
+	for i := range f.Actions {
+		cookie := f.Actions[i].Cookie.Bytes()
+		_, _, mine := eswitch.DecodeCookie(cookie)
+		ours = ours || mine
+		// The first 16 bytes of a cookie of OVS are a flow's id (lib/netdev-offload-tc.c).
+		ovs = ovs || len(cookie) == 16
+	}
+	place := int(f.Pref) - int(n.Preference)
+	switch {
+	case ours:
+		c.ours++
+	case ovs:
+		c.ovs = append(c.ovs, n.deviceName(f.Link))
+	case place >= 0 && place < eswitch.Classes && !(f.Kind == tc.KindFlower && f.Handle == 0):
+		c.foreign = append(c.foreign, fmt.Sprintf("%s: %s at preference %d", n.deviceName(f.Link), f.Kind, f.Pref))
+	}
+	return nil
+}
+
+func (n *node) deviceName(index int32) string {
+	for _, d := range n.devices {
+		if d.index == index {
+			return d.name
+		}
+	}
+	return fmt.Sprintf("ifindex %d", index)
+}
+
+func (c *census) rulesLine(n *node) Line {
+	const name = "our rules"
+	switch {
+	case c.ours == 0:
+		return ok(name, "none")
+	case n.agent.gone():
+		return fatal(name, "%s and no agent", plural(c.ours, "rule", "rules")).
+			why("they forward packets past every check").fix("flowshuntctl audit", "flowshuntctl flush")
+	case n.agent.err != nil:
+		return warning(name, "%s; whether an agent has them is not known", plural(c.ours, "rule", "rules")).
+			why("without one they forward packets past every check").fix("flowshuntctl audit")
+	}
+	return ok(name, "%s; flowshuntctl audit tells whether the agent has them all", plural(c.ours, "rule", "rules"))
+}
+
+func (c *census) foreignLine(n *node) Line {
+	const name = "preferences"
+	first, last := n.Preference, int(n.Preference)+eswitch.Classes-1
+	if len(c.foreign) == 0 {
+		return ok(name, "%d to %d are free for ours", first, last)
+	}
+	return fatal(name, "somebody else's filters stand at %d to %d: %s", first, last, some(c.foreign)).
+		why("a preference has one owner, so these ports cannot be used (port-unready)").
+		fix("flowshuntd --preference=N # eight in a row that are free").detail(c.foreign)
+}
+
+// ovsLine finds what hw-offload=true leaves behind when it is switched off: OVS takes out
+// only what it remembers, and a restart, which the switch needs, forgets
+// (rackerlabs/genestack pull request 1740).
+func (c *census) ovsLine(n *node) Line {
+	const name = "ovs filters"
+	switch {
+	case len(c.ovs) == 0:
+		return ok(name, "none")
+	case n.inventory.err != nil:
+		return warning(name, "on %s", some(c.ovs)).why("OVS offloads, or did and left them").detail(c.ovs)
+	case n.Switch.HWOffload:
+		return ok(name, "on %s, of hw-offload=true", some(c.ovs)).detail(c.ovs)
+	}
+	return fatal(name, "on %s, and hw-offload is false", some(c.ovs)).
+		why("they were left by an ovs-vswitchd that offloaded, and still forward packets ahead of OVS").
+		fix("tc qdisc del dev " + c.ovs[0] + " ingress").detail(c.ovs)
+}

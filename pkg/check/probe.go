@@ -1,0 +1,247 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/eswitch"
+	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
+)
+
+// What a probe uses differs from what an agent does, so that neither meets the other:
+// preferences beside the agent's default ones, and sessions that no agent numbers. The
+// cookie is ours, so that audit and flush find what a killed probe left.
+const (
+	probePreference = flower.DefaultPreference + 16
+	probeSession    = flows.SessionID(0xffff_fffe_0000_0000)
+	probeHandle     = 0x7f00_0000
+)
+
+// cleanUpTime bounds what a probe does after it was interrupted.
+const cleanUpTime = 20 * time.Second
+
+// ProbeConfig says what to probe.
+type ProbeConfig struct {
+	Port string // device whose driver is asked
+	To   string // where rules redirect to; empty: another representor of the same eswitch, else Port itself
+}
+
+// Probe inserts rules into the hardware behind a port and removes them: what it takes, what
+// its driver says against the rest, and how fast it is. The rules are those that an agent
+// would install, for connections that cannot exist. The port's clsact is made if it is
+// missing, and removed. All of that also if ctx ends; then Unknown lines say what was not
+// reached.
+func Probe(ctx context.Context, cfg ProbeConfig) []Line {
+	lines := probe(ctx, cfg)
+	for i := range lines {
+		lines[i].Group = "probe"
+	}
+	return lines
+}
+
+func probe(ctx context.Context, cfg ProbeConfig) []Line {
+	const name = "port"
+	devices, err := readDevices()
+	if err != nil {
+		return []Line{unknown(name, err)}
+	}
+	in, out, err := endsOf(devices, cfg)
+	if err != nil {
+		return []Line{fatal(name, "%s", err).why("there is nothing to probe").fix("ip -d link show # representors have a switchid")}
+	}
+	d, err := flower.Open(flower.Config{Mode: flower.SkipSW, Preference: probePreference, Sockets: 1})
+	if err != nil {
+		return []Line{unknown(name, err)}
+	}
+	defer d.Close()
+	raw, err := openRaw()
+	if err != nil {
+		return []Line{unknown(name, err)}
+	}
+	defer raw.Close()
+	had, err := readQdiscs(ctx)
+	if err != nil {
+		return []Line{unknown(name, err)}
+	}
+	p := &prober{driver: d, raw: raw, in: in, out: out, made: map[eswitch.Ref]bool{}}
+	for _, end := range p.ends() {
+		if had[end.index] == "" {
+			p.release = append(p.release, end.index)
+		}
+	}
+	return p.run(ctx)
+}
+
+// endsOf finds the devices of a probe.
+func endsOf(devices []device, cfg ProbeConfig) (in, out device, err error) {
+	find := func(name string) (device, error) {
+		i := slices.IndexFunc(devices, func(d device) bool { return d.name == name })
+		if i < 0 {
+			return device{}, fmt.Errorf("there is no device %s", name)
+		}
+		return devices[i], nil
+	}
+	if in, err = find(cfg.Port); err != nil {
+		return in, out, err
+	}
+	if cfg.To != "" {
+		out, err = find(cfg.To)
+		return in, out, err
+	}
+	return in, partner(devices, in), nil
+}
+
+// partner is another device of the same eswitch, an uplink (p0, p1) before others.
+func partner(devices []device, in device) device {
+	out := in
+	for _, d := range devices {
+		if in.switchID == "" || d.switchID != in.switchID || d.index == in.index {
+			continue
+		}
+		uplink := strings.HasPrefix(d.portName, "p") && !strings.HasPrefix(d.portName, "pf")
+		if out == in || uplink {
+			out = d
+		}
+		if uplink {
+			break
+		}
+	}
+	return out
+}
+
+// prober is one probe.
+type prober struct {
+	driver  eswitch.Driver
+	raw     rawRules
+	in, out device
+	release []int32 // ports that had no qdisc
+	made    map[eswitch.Ref]bool
+	rules   int
+}
+
+// ends are the devices, one or two.
+func (p *prober) ends() []device {
+	if p.in == p.out {
+		return []device{p.in}
+	}
+	return []device{p.in, p.out}
+}
+
+// run probes and cleans up, whatever happens.
+func (p *prober) run(ctx context.Context) (lines []Line) {
+	defer func() {
+		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+		defer cancel()
+		lines = append(lines, p.cleanUp(after))
+	}()
+	l := p.prepare(ctx)
+	if lines = append(lines, l); l.Status != OK {
+		return lines
+	}
+	classes, taken := p.classes(ctx)
+	lines = append(append(lines, p.pair(ctx)), classes...)
+	if taken && ctx.Err() == nil {
+		lines = append(lines, p.rates(ctx)...)
+	}
+	if ctx.Err() != nil {
+		lines = append(lines, unknown("rest", fmt.Errorf("not probed: %w", ctx.Err())))
+	}
+	return lines
+}
+
+// prepare makes the qdiscs, and removes what an earlier probe left.
+func (p *prober) prepare(ctx context.Context) Line {
+	const name = "port"
+	for _, end := range p.ends() {
+		err := p.driver.Prepare(ctx, end.index)
+		switch {
+		case err == nil:
+			err = p.sweep(ctx, end.index)
+		case denied(err):
+			l := fatal(name, "%s: %s", end.name, oneLine(err.Error()))
+			return l.why("rules can be made by root only").fix("run flowshuntctl check --probe as root")
+		}
+		if err != nil {
+			return fatal(name, "%s: %s", end.name, oneLine(err.Error())).
+				why("an agent could not use this port either").
+				fix("tc qdisc show dev "+end.name, "tc filter show dev "+end.name+" ingress")
+		}
+	}
+	d, err := readDriver(p.in.name)
+	if err != nil {
+		d.name = "not told"
+	}
+	found := fmt.Sprintf("%s to %s, driver %s", p.in.name, p.out.name, d.name)
+	if p.in.switchID == "" {
+		found += ", on no eswitch"
+	}
+	return ok(name, "%s", found)
+}
+
+func (p *prober) sweep(ctx context.Context, link int32) error {
+	err := p.driver.Rules(ctx, eswitch.Scope{Link: link}, func(f *eswitch.Found) {
+		if f.Session >= probeSession {
+			p.made[f.Ref] = true
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return p.removeAll(ctx)
+}
+
+// cleanUp removes what is left and says whether all is gone.
+func (p *prober) cleanUp(ctx context.Context) Line {
+	const name = "cleaned up"
+	err := p.removeAll(ctx)
+	for _, link := range p.release {
+		err = errors.Join(err, p.driver.Release(ctx, link))
+	}
+	if err != nil {
+		return fatal(name, "%s", oneLine(err.Error())).why("rules of the probe are left; no packet matches them").
+			fix("flowshuntctl audit", "flowshuntctl flush")
+	}
+	return ok(name, "%s inserted and removed", plural(p.rules, "rule", "rules"))
+}
+
+// add inserts rules in one batch. Each has its error.
+func (p *prober) add(ctx context.Context, changes []eswitch.Change) {
+	p.driver.Apply(ctx, changes)
+	for i := range changes {
+		if c := &changes[i]; c.Err == nil || errors.Is(c.Err, eswitch.ErrUnknown) {
+			p.made[c.Ref] = true
+			p.rules++
+		}
+	}
+}
+
+// remove deletes rules in one batch and returns the first error.
+func (p *prober) remove(ctx context.Context, refs []eswitch.Ref) error {
+	changes := make([]eswitch.Change, len(refs))
+	for i, ref := range refs {
+		changes[i] = eswitch.Change{Op: eswitch.Delete, Ref: ref, Rule: flows.Rule{In: ref.Link}}
+	}
+	p.driver.Apply(ctx, changes)
+	var err error
+	for i := range changes {
+		if changes[i].Err == nil {
+			delete(p.made, changes[i].Ref)
+		} else if err == nil {
+			err = fmt.Errorf("handle %#x: %w", changes[i].Ref.Handle, changes[i].Err)
+		}
+	}
+	return err
+}
+
+func (p *prober) removeAll(ctx context.Context) error {
+	var refs []eswitch.Ref
+	for ref := range p.made {
+		refs = append(refs, ref)
+	}
+	return p.remove(ctx, refs)
+}
