@@ -54,18 +54,20 @@ func running(_ context.Context, n *node) []Line {
 		lines = append(lines, warning("mode", "%s, but it only observes: %s", a.status.Mode, a.status.ObserveReason).
 			why("%s", a.status.ObserveDetail).fix("flowshuntctl show"))
 	}
-	bad := notOK(a.status.Components)
+	bad := ailing(&a.status)
 	if !a.status.Ready || len(bad) > 0 {
-		lines = append(lines, fatal(name, "%s, not ready: %s", found, some(bad)).
+		lines = append(lines, fatal(name, "%s, not well: %s", found, some(bad)).
 			why("what it does not see it does not offload, or takes out").fix("flowshuntctl show").detail(bad))
 		return lines
 	}
 	return append(lines, ok(name, "%s, ready", found))
 }
 
-func notOK(parts []control.Component) (bad []string) {
-	for _, p := range parts {
-		if p.Health != control.HealthOK {
+// ailing lists the components that are not well. One of an agent that is ready may still
+// be starting: it had nothing to do yet.
+func ailing(s *control.Status) (bad []string) {
+	for _, p := range s.Components {
+		if p.Health != control.HealthOK && (p.Health != control.HealthStarting || !s.Ready) {
 			bad = append(bad, strings.TrimSuffix(fmt.Sprintf("%s %s: %s", p.Name, p.Health, oneLine(p.LastError)), ": "))
 		}
 	}

@@ -24,7 +24,7 @@ type Config struct {
 	Socket     string // of the agent; empty: control.DefaultSocket
 	Capacity   int    // sessions that an agent is meant to offload; 0: its default
 	Preference uint16 // the agent's first tc preference; 0: its default
-	Version    string // of this program, to compare the agent's with; empty: not compared
+	Version    string // of this program, as the agent writes its own, to compare the agent's with; empty: not compared
 }
 
 // node is a machine with what several checks look at, read once.
