@@ -261,7 +261,7 @@ func (w *world) vanish() {
 func (w *world) traffic() {
 	shunted := make(map[*conn]*hardware)
 	for _, h := range w.rules {
-		if h.conn != nil && !h.conn.wrongPath {
+		if h.works() {
 			shunted[h.conn] = h
 		}
 	}
