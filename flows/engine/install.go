@@ -128,11 +128,12 @@ func (g *Engine) relaxed(ev Relaxed) {
 // hardware is required, one must do all of it: a rule of one eswitch cannot send packets
 // to a port of another.
 func (g *Engine) refusedHome(s *session) (flows.Reason, string) {
+	spans := g.spans(s.paths)
 	switch {
 	case !g.cfg.Enforce:
 		return "", ""
-	case g.cfg.RequireHW && s.home[flows.Orig] != s.home[flows.Reply]:
-		return flows.UnsupportedEswitch, s.home.String()
+	case g.cfg.RequireHW && spans != "":
+		return flows.UnsupportedEswitch, spans
 	case s.home.over():
 		return flows.TableFull, ""
 	case s.home.queuesOver():
@@ -228,8 +229,12 @@ func (g *Engine) rulesAreIn(s *session) {
 // installation.
 func (g *Engine) verified(s *session) {
 	g.enter(s, Offloaded)
+	detail := g.spans(s.paths)
+	if detail != "" {
+		detail += ": the kernel carries packets from one to the other"
+	}
 	for _, e := range s.entries {
-		g.setReason(e, s.reason, g.spanDetail(s))
+		g.setReason(e, s.reason, detail)
 	}
 	s.slowFirst = s.slowTotal()
 	for d := range s.ctAtHit {

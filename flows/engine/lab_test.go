@@ -36,11 +36,18 @@ type nic struct {
 	queue    []Effect
 	batch    []Effect // being executed, until
 	until    flows.Instant
+	answers  []answers
 	adds     int // sessions that got in
 	refused  []flows.Instant
 	refresh  time.Duration // how late its counters are at most; 0: never
 	told     flows.Instant // when they were last refreshed
 	slowest  time.Duration
+}
+
+// answers are those to a batch, on their way to the engine.
+type answers struct {
+	at     flows.Instant
+	events []Event
 }
 
 type elephant struct {
@@ -55,7 +62,12 @@ type elephant struct {
 	all   uint64 // bytes
 }
 
-const labTurn = 20 * time.Millisecond
+// How often an agent's engine turns when nothing happens, and how long it takes from the
+// end of a batch until what the answers lead to is there.
+const (
+	labTurn = 20 * time.Millisecond
+	labLag  = time.Millisecond
+)
 
 func newLab(t testing.TB, cfg Config, nics ...*nic) *lab {
 	t.Helper()
@@ -100,6 +112,9 @@ func (l *lab) run(d time.Duration) {
 			if n.until > 0 {
 				next = min(next, n.until)
 			}
+			if len(n.answers) > 0 {
+				next = min(next, n.answers[0].at)
+			}
 		}
 		l.now = next
 		if time.Duration(l.now)%labTurn == 0 {
@@ -113,7 +128,11 @@ func (l *lab) run(d time.Duration) {
 func (l *lab) settle() {
 	for {
 		for _, n := range l.nics {
-			l.event = append(l.event, n.work(l)...)
+			n.work(l)
+			for len(n.answers) > 0 && n.answers[0].at <= l.now {
+				l.event = append(l.event, n.answers[0].events...)
+				n.answers = n.answers[1:]
+			}
 		}
 		events := l.event
 		l.event = nil
@@ -185,10 +204,11 @@ func (n *nic) begin(now flows.Instant) {
 }
 
 // work ends a batch when it is time.
-func (n *nic) work(l *lab) (events []Event) {
+func (n *nic) work(l *lab) {
 	if n.until == 0 || n.until > l.now {
-		return nil
+		return
 	}
+	var events []Event
 	for _, e := range n.batch {
 		switch e := e.(type) {
 		case Install:
@@ -211,7 +231,7 @@ func (n *nic) work(l *lab) (events []Event) {
 		}
 	}
 	n.batch, n.until = n.batch[:0], 0
-	return events
+	n.answers = append(n.answers, answers{l.now.Add(labLag), events})
 }
 
 // turn moves the packets of a turn, and reads what is due.

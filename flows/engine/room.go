@@ -136,16 +136,17 @@ func (h home) queuesOver() bool {
 	return false
 }
 
-// String names the eswitches.
-func (h home) String() string { return fmt.Sprintf("eswitches %q and %q", h[0].id, h[1].id) }
-
-// spanDetail says of a session whose ports are of two eswitches that the kernel must
-// carry its packets from one to the other.
-func (g *Engine) spanDetail(s *session) string {
-	if s.home[flows.Orig] == s.home[flows.Reply] {
-		return ""
+// spans says between which eswitches paths lead, or "" where one has all of their ports.
+func (g *Engine) spans(paths flows.Paths) string {
+	first := g.ports[paths[flows.Orig].In].Eswitch
+	for _, p := range paths {
+		for _, id := range [...]flows.PortID{p.In, p.Out} {
+			if other := g.ports[id].Eswitch; other != first {
+				return fmt.Sprintf("eswitches %q and %q", first, other)
+			}
+		}
 	}
-	return s.home.String() + ": in software"
+	return ""
 }
 
 // book enters a session in the accounts of its home.
