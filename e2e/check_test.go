@@ -151,8 +151,7 @@ func checkAsNobody(w *harness.World) {
 	if code := status(w.T, err); code != 4 {
 		w.T.Errorf("status %d, want 4", code)
 	}
-	mustMatch(w.T, out, `(?m)^  unknown  ctnetlink: `, `(?m)^  unknown  database: `, `(?m)^  unknown  capabilities: .*CAP_NET_ADMIN`,
-		`(?m)^  ok       accounting: `, `(?m)^ +do   run flowshuntctl check as root$`)
+	mustMatch(w.T, out, `(?m)^  unknown  ctnetlink: `, `(?m)^  unknown  database: `, `(?m)^  ok       accounting: `, `(?m)^ +do   run flowshuntctl check as root$`)
 	if strings.Contains(out, "  fatal  ") {
 		w.T.Errorf("something is fatal that was not looked at:\n%s", out)
 	}
@@ -246,7 +245,7 @@ func TestCheckProbeEswsim(t *testing.T) {
 		mustMatch(t, l.Found, found)
 	}
 	lines := probe(0)
-	says(lines, "nic/eswitch", "ok", `^eswsim/`+w.NIC.Name+` is in mode switchdev$`)
+	says(lines, "nic/eswitch eswsim/"+w.NIC.Name, "ok", `^mode switchdev$`)
 	says(lines, "nic/representors", "ok", `^2 are OVS ports$`)
 	says(lines, "nic/hw-tc-offload", "ok", `^on at 2 representors$`)
 	says(lines, "probe/rule", "ok", `^taken in both directions: `+w.A.Rep+` in_hw, in_hw_count 1, `+w.B.Rep+` in_hw, in_hw_count 1$`)
@@ -273,7 +272,7 @@ func TestCheckProbeEswsim(t *testing.T) {
 
 	w.Run(t, "ethtool", "-K", w.A.Rep, "hw-tc-offload", "off")
 	lines = probe(1)
-	says(lines, "nic/hw-tc-offload", "fatal", `^off: `+w.A.Rep+`$`)
+	says(lines, "nic/hw-tc-offload", "fatal", `^`+w.A.Rep+` \(off\)$`)
 	says(lines, "probe/rule", "fatal", `^refused: `)
 	w.Run(t, "sh", "-c", lines["nic/hw-tc-offload"].Fix[0])
 	says(probe(0), "probe/rule", "ok", "^taken")
