@@ -63,13 +63,21 @@ func running(_ context.Context, n *node) []Line {
 	return append(lines, ok(name, "%s, ready", found))
 }
 
-// ailing lists the components that are not well. One of an agent that is ready may still
-// be starting: it had nothing to do yet.
+// ailing lists the components that have failed; of an agent that is not ready, for want of
+// these, those that are starting. One of a ready agent may be, for want of work.
 func ailing(s *control.Status) (bad []string) {
+	var starting []string
 	for _, p := range s.Components {
-		if p.Health != control.HealthOK && (p.Health != control.HealthStarting || !s.Ready) {
+		switch p.Health {
+		case control.HealthOK:
+		case control.HealthStarting:
+			starting = append(starting, p.Name+" is starting")
+		default:
 			bad = append(bad, strings.TrimSuffix(fmt.Sprintf("%s %s: %s", p.Name, p.Health, oneLine(p.LastError)), ": "))
 		}
+	}
+	if len(bad) == 0 && !s.Ready {
+		return starting
 	}
 	return bad
 }

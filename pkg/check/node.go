@@ -37,10 +37,9 @@ type node struct {
 	ovs      string // what ovs-vswitchd says of itself
 	silent   error  // why it says nothing; then it is not asked again
 	inventory
-	devices    []device
-	devicesErr error
-	processes  []process
-	agent      agent
+	nics
+	processes []process
+	agent     agent
 }
 
 // inventory is what the database says.
@@ -71,7 +70,7 @@ func newNode(ctx context.Context, cfg Config) *node {
 	n.kernel = readKernel(n.root)
 	n.config = readKernelConfig(n.root, n.kernel.release)
 	n.inventory = readInventory(ctx, cfg.OVSDB)
-	n.devices, n.devicesErr = readDevices()
+	n.nics = readNICs(ctx)
 	n.processes = readProcesses(n.root)
 	n.agent = askAgent(ctx, cfg.Socket)
 	return n
