@@ -211,6 +211,7 @@ func (g *Engine) installed(ev Installed) {
 	g.counts.Installs++
 	for r := range s.home.each {
 		r.pace.n++
+		r.pace.total++
 	}
 	s.inHW = ev.InHW
 	s.hwSampled, s.keptAt = g.now, g.now

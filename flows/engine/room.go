@@ -234,7 +234,8 @@ type Table struct {
 	LearnedAt  flows.Instant // when Believed became what it is; 0: never
 	Window     int           // sessions that may be on their way in at once
 	Installing int           // sessions that are
-	PerSecond  float64       // sessions that got in, lately
+	Installs   uint64        // sessions that got in
+	PerSecond  float64       // and how many did lately
 	Waiting    int           // connections that want to get in; unknown whereto ones are left out
 	Refused    uint64        // installations refused for want of room
 }
@@ -245,7 +246,7 @@ func (g *Engine) Tables() []Table {
 	for i, r := range g.rooms {
 		t := Table{
 			Eswitch: r.id, Rules: r.used(), LearnedAt: r.belief.learned, Window: int(r.window.size),
-			Installing: r.sessions[entering], PerSecond: r.pace.lately(g.now), Refused: r.belief.refused,
+			Installing: r.sessions[entering], Installs: r.pace.total, PerSecond: r.pace.lately(g.now), Refused: r.belief.refused,
 		}
 		if r.belief.limit != unlimited {
 			t.Believed = max(1, r.belief.limit)
@@ -262,9 +263,10 @@ func (g *Engine) Tables() []Table {
 
 // pace is how many sessions got in per second.
 type pace struct {
-	at   flows.Instant // since when is counted
-	n    int
-	last float64 // per second, before that
+	total uint64
+	at    flows.Instant // since when n is counted
+	n     int
+	last  float64 // per second, before that
 }
 
 func (p *pace) roll(now flows.Instant) {
