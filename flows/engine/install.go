@@ -167,7 +167,7 @@ func (g *Engine) installInto(r *room) {
 			g.giveUp(s, flows.TableFull, "")
 		case s.doubt.early:
 			held = append(held, s)
-		case !s.home.open(g.now):
+		case !s.home.open():
 			if s.home == (home{r, r}) { // nothing more can be sent there
 				r.ready = append(held, r.ready[i:]...)
 				return
@@ -195,9 +195,6 @@ func (g *Engine) installed(ev Installed) {
 	if s == nil {
 		return
 	}
-	for r := range s.home.each {
-		r.window.answered(g.now, s.since)
-	}
 	if ev.Reason != "" {
 		if ev.Reason == flows.TableFull {
 			g.noRoom(s)
@@ -210,6 +207,7 @@ func (g *Engine) installed(ev Installed) {
 	}
 	g.counts.Installs++
 	for r := range s.home.each {
+		r.window.answered(ev.Cost)
 		r.pace.n++
 		r.pace.total++
 	}

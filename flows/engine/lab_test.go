@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"net/netip"
@@ -41,7 +42,7 @@ type nic struct {
 	refused  []flows.Instant
 	refresh  time.Duration // how late its counters are at most; 0: never
 	told     flows.Instant // when they were last refreshed
-	slowest  time.Duration
+	lag      time.Duration // from the end of a batch to the engine; 0: labLag
 }
 
 // answers are those to a batch, on their way to the engine.
@@ -66,7 +67,7 @@ type elephant struct {
 // end of a batch until what the answers lead to is there.
 const (
 	labTurn = 20 * time.Millisecond
-	labLag  = time.Millisecond
+	labLag  = time.Millisecond // unless the NIC's answers take longer
 )
 
 func newLab(t testing.TB, cfg Config, nics ...*nic) *lab {
@@ -199,7 +200,6 @@ func (n *nic) begin(now flows.Instant) {
 		n.queue = slices.Delete(n.queue, 0, k)
 	}
 	took := 2 * n.perRule * time.Duration(len(n.batch))
-	n.slowest = max(n.slowest, took)
 	n.until = now.Add(max(took, time.Microsecond))
 }
 
@@ -212,7 +212,7 @@ func (n *nic) work(l *lab) {
 	for _, e := range n.batch {
 		switch e := e.(type) {
 		case Install:
-			ev := Installed{Session: e.Session, Op: e.Op, InHW: true}
+			ev := Installed{Session: e.Session, Op: e.Op, InHW: true, Cost: 2 * n.perRule}
 			if n.capacity > 0 && n.foreign+2*len(n.rules)+2 > n.capacity {
 				ev.Reason, ev.InHW = flows.TableFull, false
 				n.refused = append(n.refused, l.now)
@@ -231,7 +231,7 @@ func (n *nic) work(l *lab) {
 		}
 	}
 	n.batch, n.until = n.batch[:0], 0
-	n.answers = append(n.answers, answers{l.now.Add(labLag), events})
+	n.answers = append(n.answers, answers{l.now.Add(cmp.Or(n.lag, labLag)), events})
 }
 
 // turn moves the packets of a turn, and reads what is due.

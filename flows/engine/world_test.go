@@ -196,7 +196,7 @@ func (w *world) run(j *job) {
 	case Relax:
 		w.events = append(w.events, Relaxed{e.Session, e.Op, w.relax(e, fails)})
 	case Install:
-		ev := Installed{Session: e.Session, Op: e.Op, InHW: true}
+		ev := Installed{Session: e.Session, Op: e.Op, InHW: true, Cost: time.Duration(w.rng.Int64N(int64(slowest)))}
 		if j.cancel {
 			return
 		}
