@@ -38,36 +38,49 @@ func (r *resets) told() (ids []flows.EswitchID) {
 	return ids
 }
 
-func (r *resets) want(t *testing.T, when string, ids ...flows.EswitchID) {
+// toldWithin returns what the engine is told of when a while has passed.
+func (r *resets) toldWithin(d time.Duration) []flows.EswitchID {
+	time.Sleep(d)
+	synctest.Wait()
+	ids := r.told()
+	slices.Sort(ids)
+	return ids
+}
+
+func (r *resets) want(t *testing.T, when string, within time.Duration, ids ...flows.EswitchID) {
 	t.Helper()
-	if got := r.told(); !slices.Equal(got, ids) {
+	if got := r.toldWithin(within); !slices.Equal(got, ids) {
 		t.Errorf("%s: told %v, want %v", when, got, ids)
 	}
 }
 
 func TestResetOfDevice(t *testing.T) {
-	r := testResets()
-	defer r.close()
-	r.heard(devlink.Reset{Device: "pci/0000:03:00.1", Cause: "fw"})
-	r.want(t, "one PF", "b1")
-	r.learn(representor.Find(nil, devlink.Snapshot{}, ""))
-	r.heard(devlink.Reset{Device: "pci/0000:03:00.0", Reload: true, Cause: "reload"})
-	r.want(t, "reload, and its ports are gone", "a1")
-	if r.health.get().LastError != "reload" {
-		t.Error("nobody is told why")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := testResets()
+		defer r.close()
+		r.heard(devlink.Reset{Device: "pci/0000:03:00.1", Cause: "fw"})
+		r.want(t, "one PF", gatherResets, "b1")
+		r.learn(representor.Find(nil, devlink.Snapshot{}, ""))
+		r.heard(devlink.Reset{Device: "pci/0000:03:00.0", Reload: true, Cause: "reload"})
+		r.want(t, "reload, and its ports are gone", gatherResets, "a1")
+		if r.health.get().LastError != "reload" {
+			t.Error("nobody is told why")
+		}
+	})
 }
 
 func TestResetOfUnknownDevice(t *testing.T) {
-	r := testResets()
-	defer r.close()
-	r.heard(devlink.Reset{Device: "pci/0000:03:00.5", Reload: true, Cause: "a VF went to its guest"})
-	r.want(t, "a VF comes and goes")
-	r.heard(devlink.Reset{Cause: "notifications were lost"})
-	r.want(t, "any", "a1", "b1", "c1")
-	r.now = func() *portTable { return nil }
-	r.heard(devlink.Reset{Cause: "notifications were lost"})
-	r.want(t, "before anything is known")
+	synctest.Test(t, func(t *testing.T) {
+		r := testResets()
+		defer r.close()
+		r.heard(devlink.Reset{Device: "pci/0000:03:00.5", Reload: true, Cause: "a VF went to its guest"})
+		r.want(t, "a VF comes and goes", time.Minute)
+		r.heard(devlink.Reset{Cause: "notifications were lost"})
+		r.want(t, "any", gatherResets, "a1", "b1", "c1")
+		r.now = func() *portTable { return nil }
+		r.heard(devlink.Reset{Cause: "notifications were lost"})
+		r.want(t, "before anything is known", time.Minute)
+	})
 }
 
 // Trouble that does not end is told ever less often, and not forgotten.
@@ -77,36 +90,27 @@ func TestResetsAreBounded(t *testing.T) {
 		defer r.close()
 		fw := devlink.Reset{Device: "pci/0000:03:00.0", Cause: "fw"}
 		r.heard(fw)
-		r.want(t, "the error", "a1")
 		r.heard(fw)
-		r.want(t, "it recovers at once")
-		time.Sleep(minResetPause)
-		synctest.Wait()
-		r.want(t, "a moment later", "a1")
+		r.want(t, "error and recovery at once", gatherResets, "a1")
+		r.want(t, "after that", minResetPause)
+		r.heard(fw)
+		r.want(t, "again", minResetPause, "a1")
 		n := 0
 		for range 600 {
-			time.Sleep(100 * time.Millisecond)
 			r.heard(fw)
-			synctest.Wait()
-			n += len(r.told())
+			n += len(r.toldWithin(100 * time.Millisecond))
 		}
 		if n < 6 || n > 20 {
 			t.Errorf("%d resets in a minute of trouble", n)
 		}
-		time.Sleep(maxResetPause)
-		synctest.Wait()
-		r.want(t, "the last one", "a1")
+		r.want(t, "the last one", maxResetPause, "a1")
 		time.Sleep(20 * maxResetPause)
 		r.heard(fw)
-		r.want(t, "after a quiet time", "a1")
+		r.want(t, "after a quiet time", gatherResets, "a1")
 		r.heard(fw)
-		time.Sleep(minResetPause)
-		synctest.Wait()
-		r.want(t, "and its end", "a1")
+		r.want(t, "which makes the pause short again", minResetPause, "a1")
 		r.heard(fw)
 		r.close()
-		time.Sleep(maxResetPause)
-		synctest.Wait()
-		r.want(t, "when closed")
+		r.want(t, "when closed", maxResetPause)
 	})
 }
