@@ -146,8 +146,9 @@ func TestDeaf(t *testing.T) {
 	for _, tt := range []struct {
 		name, reply, handler, want string
 	}{
-		{"well", "system@ovs-system:\n  lookups: hit:10 missed:500 lost:4\n  flows: 3\n", "handler1\n", "ok upcalls: 500 missed, 4 lost, 1 handler"},
-		{"some lost", "system@ovs-system:\n  lookups: hit:10 missed:500 lost:5\n", "handler1\n", "warning upcalls: 500 missed, 5 lost, 1 handler"},
+		{"well", "system@ovs-system:\n  lookups: hit:10 missed:20000 lost:199\n  flows: 3\n", "handler1\n", "ok upcalls: 20000 missed, 199 lost, 1 handler"},
+		{"restarted", "system@ovs-system:\n  lookups: hit:10 missed:9 lost:9\n", "handler1\n", "ok upcalls: 9 missed, 9 lost, 1 handler"},
+		{"some lost", "system@ovs-system:\n  lookups: hit:10 missed:20000 lost:200\n", "handler1\n", "warning upcalls: 20000 missed, 200 lost, 1 handler"},
 		{"all lost", "system@ovs-system:\n  lookups: hit:0 missed:13 lost:13\n", "handler1\n", "fatal upcalls: 13 missed, 13 lost, 1 handler: ovs-vswitchd is deaf"},
 		{"no handler yet no packet", "system@ovs-system:\n  lookups: hit:0 missed:0 lost:0\n", "revalidator9\n", "fatal upcalls: 0 missed, 0 lost, 0 handlers: ovs-vswitchd is deaf"},
 	} {
