@@ -58,6 +58,7 @@ type elephant struct {
 	told  flows.Counters // of hw, as the NIC tells
 	on    *nic
 	blind bool   // its rules see nothing
+	lost  bool   // nobody knows its path
 	given uint64 // bytes past the host
 	all   uint64 // bytes
 }
@@ -152,8 +153,11 @@ func (l *lab) settle() {
 func (l *lab) take(e Effect) {
 	switch e := e.(type) {
 	case Resolve:
-		_, paths := l.nicOf(l.of[e.Entry.Tuple])
-		l.event = append(l.event, PathResolved{Session: e.Session, Op: e.Op, Paths: paths, Plain: true})
+		ev := PathResolved{Session: e.Session, Op: e.Op, Plain: true}
+		if _, ev.Paths = l.nicOf(l.of[e.Entry.Tuple]); l.of[e.Entry.Tuple].lost {
+			ev.Reason = flows.PathUnknown
+		}
+		l.event = append(l.event, ev)
 	case Install:
 		n, _ := l.nicOf(l.of[e.Tuples[0]])
 		n.queue = append(n.queue, e)
@@ -240,14 +244,16 @@ func (l *lab) turn() {
 	if l.turns%5 == 0 {
 		l.traffic(5 * labTurn)
 	}
+	for _, n := range l.nics {
+		if l.now.Sub(n.told) >= n.refresh {
+			n.told = l.now
+			for _, e := range n.rules {
+				e.told = e.hw
+			}
+		}
+	}
 	if l.turns%25 == 0 {
 		for _, n := range l.nics {
-			if l.now.Sub(n.told) >= n.refresh {
-				n.told = l.now
-				for _, e := range n.rules {
-					e.told = e.hw
-				}
-			}
 			var ev Counted
 			for id, e := range n.rules {
 				ev.Sessions = append(ev.Sessions, flows.SessionCounters{ID: id, InHW: true, Count: [2]flows.Counters{e.told}})
