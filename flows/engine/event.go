@@ -130,6 +130,7 @@ type Installed struct {
 	InHW    bool // hardware has all of them
 	Reason  flows.Reason
 	Detail  string
+	Took    time.Duration // by the driver for this session alone; 0: not known
 }
 
 // Removed answers Remove. With an Err, rules may still be there.

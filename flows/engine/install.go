@@ -167,7 +167,7 @@ func (g *Engine) installInto(r *room) {
 			g.giveUp(s, flows.TableFull, "")
 		case s.doubt.early:
 			held = append(held, s)
-		case !s.home.open(g.now):
+		case !s.home.open():
 			if s.home == (home{r, r}) { // nothing more can be sent there
 				r.ready = append(held, r.ready[i:]...)
 				return
@@ -196,7 +196,7 @@ func (g *Engine) installed(ev Installed) {
 		return
 	}
 	for r := range s.home.each {
-		r.window.answered(g.now, s.since)
+		r.window.answered(ev.Took)
 	}
 	if ev.Reason != "" {
 		if ev.Reason == flows.TableFull {

@@ -24,6 +24,7 @@ type lab struct {
 	of    map[flows.Tuple]*elephant
 	event []Event
 	turns int
+	lag   time.Duration // from the end of a batch until what the answers lead to is there
 }
 
 // nic executes one batch after the other, removals first.
@@ -41,7 +42,6 @@ type nic struct {
 	refused  []flows.Instant
 	refresh  time.Duration // how late its counters are at most; 0: never
 	told     flows.Instant // when they were last refreshed
-	slowest  time.Duration
 }
 
 // answers are those to a batch, on their way to the engine.
@@ -63,17 +63,13 @@ type elephant struct {
 	all   uint64 // bytes
 }
 
-// How often an agent's engine turns when nothing happens, and how long it takes from the
-// end of a batch until what the answers lead to is there.
-const (
-	labTurn = 20 * time.Millisecond
-	labLag  = time.Millisecond
-)
+// labTurn is how often the engine turns when nothing happens.
+const labTurn = 20 * time.Millisecond
 
 func newLab(t testing.TB, cfg Config, nics ...*nic) *lab {
 	t.Helper()
 	cfg.Enforce = true
-	l := &lab{t: t, rng: rand.New(rand.NewPCG(1, 2)), g: New(cfg), now: 1, nics: nics, of: make(map[flows.Tuple]*elephant)}
+	l := &lab{t: t, lag: time.Millisecond, rng: rand.New(rand.NewPCG(1, 2)), g: New(cfg), now: 1, nics: nics, of: make(map[flows.Tuple]*elephant)}
 	var ports PortsChanged
 	for i, n := range nics {
 		n.rules = make(map[flows.SessionID]*elephant)
@@ -203,7 +199,6 @@ func (n *nic) begin(now flows.Instant) {
 		n.queue = slices.Delete(n.queue, 0, k)
 	}
 	took := 2 * n.perRule * time.Duration(len(n.batch))
-	n.slowest = max(n.slowest, took)
 	n.until = now.Add(max(took, time.Microsecond))
 }
 
@@ -216,7 +211,7 @@ func (n *nic) work(l *lab) {
 	for _, e := range n.batch {
 		switch e := e.(type) {
 		case Install:
-			ev := Installed{Session: e.Session, Op: e.Op, InHW: true}
+			ev := Installed{Session: e.Session, Op: e.Op, InHW: true, Took: 2 * n.perRule}
 			if n.capacity > 0 && n.foreign+2*len(n.rules)+2 > n.capacity {
 				ev.Reason, ev.InHW = flows.TableFull, false
 				n.refused = append(n.refused, l.now)
@@ -235,7 +230,7 @@ func (n *nic) work(l *lab) {
 		}
 	}
 	n.batch, n.until = n.batch[:0], 0
-	n.answers = append(n.answers, answers{l.now.Add(labLag), events})
+	n.answers = append(n.answers, answers{l.now.Add(l.lag), events})
 }
 
 // turn moves the packets of a turn, and reads what is due.

@@ -125,8 +125,8 @@ var measuredMutations = []struct {
 	{7, "TestTableStaysFull", "belief.go", "b.wait = min(b.wait+relearn, mostPatient*relearn)", "b.wait = relearn"},
 	{7, "TestTableGrows", "belief.go", "b.step, b.tryAt, b.learned = 2*b.step,", "b.step, b.tryAt, b.learned = b.step,"},
 	{7, "TestRulesOfOthers", "belief.go", "b.limit, b.learned = in, now", "b.learned = now"},
-	{7, "TestSpeedOfDrivers", "window.go", "w.size++", "_ = 0"},
-	{7, "TestSpeedOfDrivers", "window.go", "case now.Sub(ordered) > answerWithin:", "case false:"},
+	{7, "TestSpeedOfDrivers", "window.go", "w.size = max(1,", "w.size = min(firstWindow,"},
+	{7, "TestSpeedOfDrivers", "window.go", "w.size = max(1,", "w.size = max(100,"},
 }
 
 // TestMeasuredMutations breaks the engine in every way above and sees the test fail.
