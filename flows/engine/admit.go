@@ -15,7 +15,7 @@ func (g *Engine) admit() {
 		if q == nil || !g.inserts.take(1) {
 			return
 		}
-		g.begin(q.list[0].entry)
+		g.begin(q.list[0].entry, q.home)
 	}
 }
 
@@ -33,9 +33,9 @@ func (g *Engine) next(may func(home) bool) (best *queue) {
 }
 
 // begin makes a session and asks for its path.
-func (g *Engine) begin(e *entry) {
+func (g *Engine) begin(e *entry, expected home) {
 	s := &session{id: g.nextID, tuple: e.key.Tuple, entries: []*entry{e}, reason: e.wanted(), rate: max(e.rate, 0)}
-	s.home = e.queue.home
+	s.home = expected
 	g.unqueue(e)
 	g.nextID++
 	g.keep(s)

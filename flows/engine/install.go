@@ -195,6 +195,9 @@ func (g *Engine) installed(ev Installed) {
 	if s == nil {
 		return
 	}
+	for r := range s.home.each {
+		r.window.answered(ev.Took)
+	}
 	if ev.Reason != "" {
 		if ev.Reason == flows.TableFull {
 			g.noRoom(s)
@@ -207,7 +210,6 @@ func (g *Engine) installed(ev Installed) {
 	}
 	g.counts.Installs++
 	for r := range s.home.each {
-		r.window.answered(ev.Cost)
 		r.pace.n++
 		r.pace.total++
 	}

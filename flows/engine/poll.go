@@ -235,12 +235,24 @@ func (g *Engine) countSession(s *session, count [2]flows.Counters) {
 		s.hitAt[d] = g.now
 		s.ctAtHit[d] = s.slowPackets(flows.Dir(d))
 	}
-	bytes := s.hw[0].Bytes + s.hw[1].Bytes
-	if gap := g.now.Sub(s.hwSampled); gap >= sampleEvery {
-		rate := float64(bytes-s.hwBytes) / gap.Seconds()
-		s.rate = (s.rate + rate) / 2
-		s.hwSampled, s.hwBytes = g.now, bytes
+	s.measure(g.now)
+}
+
+// How long the eswitch's counters are watched for a rate: until they grow, since a NIC
+// refreshes them late and all at once, but at least, and at most, so long.
+const (
+	watchAtLeast = 1500 * time.Millisecond
+	watchAtMost  = 3 * time.Second
+)
+
+// measure takes the eswitch's counters for the rate of a session.
+func (s *session) measure(now flows.Instant) {
+	gap, grown := now.Sub(s.hwSampled), s.hw[flows.Orig].Bytes+s.hw[flows.Reply].Bytes-s.hwBytes
+	if gap < watchAtLeast || grown == 0 && gap < watchAtMost {
+		return
 	}
+	s.rate = (s.rate + float64(grown)/gap.Seconds()) / 2
+	s.hwSampled, s.hwBytes = now, s.hwBytes+grown
 }
 
 // checkIdle ends sessions that do not earn their entry of the table.
