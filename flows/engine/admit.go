@@ -12,10 +12,18 @@ func (g *Engine) admit() {
 	g.displace()
 	for len(g.sessions) < g.cfg.Capacity {
 		q := g.next(home.admits)
-		if q == nil || !g.inserts.take(1) {
+		if q == nil {
 			return
 		}
-		g.begin(q.list[0].entry, q.home)
+		e := q.list[0].entry
+		if c := q.home.shutFor(e, g.now); c != nil {
+			g.putOff(e, c)
+			continue
+		}
+		if !g.inserts.take(1) {
+			return
+		}
+		g.begin(e, q.home)
 	}
 }
 

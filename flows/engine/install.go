@@ -204,11 +204,15 @@ func (g *Engine) installed(ev Installed) {
 		} else {
 			g.counts.InstallsFailed++
 		}
+		if ev.Reason == flows.InstallFailed {
+			s.refused(g.now, ev.Detail)
+		}
 		s.primary().detail = ev.Detail
 		g.remove(s, ev.Reason)
 		return
 	}
 	g.counts.Installs++
+	s.accepted()
 	for r := range s.home.each {
 		r.pace.n++
 		r.pace.total++

@@ -40,6 +40,8 @@ type nic struct {
 	answers  []answers
 	adds     int // sessions that got in
 	refused  []flows.Instant
+	unable   bool // it refuses every rule
+	attempts int  // sessions that it was then asked for
 	refresh  time.Duration // how late its counters are at most; 0: never
 	told     flows.Instant // when they were last refreshed
 }
@@ -212,7 +214,10 @@ func (n *nic) work(l *lab) {
 		switch e := e.(type) {
 		case Install:
 			ev := Installed{Session: e.Session, Op: e.Op, InHW: true, Took: 2 * n.perRule}
-			if n.capacity > 0 && n.foreign+2*len(n.rules)+2 > n.capacity {
+			if n.unable {
+				ev.Reason, ev.Detail, ev.InHW = flows.InstallFailed, "cannot match that", false
+				n.attempts++
+			} else if n.capacity > 0 && n.foreign+2*len(n.rules)+2 > n.capacity {
 				ev.Reason, ev.InHW = flows.TableFull, false
 				n.refused = append(n.refused, l.now)
 			} else {

@@ -125,6 +125,9 @@ var measuredMutations = []struct {
 	{7, "TestTableStaysFull", "belief.go", "b.wait = min(b.wait+relearn, mostPatient*relearn)", "b.wait = relearn"},
 	{7, "TestTableGrows", "belief.go", "b.step, b.tryAt, b.learned = 2*b.step,", "b.step, b.tryAt, b.learned = b.step,"},
 	{7, "TestRulesOfOthers", "belief.go", "b.limit, b.learned = in, now", "b.learned = now"},
+	{7, "TestShut", "shut.go", "c.inRow < shutAfter {", "true {"},
+	{7, "TestShut", "shut.go", "c.wait = min(2*c.wait, longestShut)", "_ = 0"},
+	{7, "TestShut", "install.go", "s.accepted()", "_ = 0"},
 	{7, "TestSpeedOfDrivers", "window.go", "w.size = max(1,", "w.size = min(firstWindow,"},
 	{7, "TestSpeedOfDrivers", "window.go", "w.size = max(1,", "w.size = max(100,"},
 }
