@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,13 +59,13 @@ func openFlow(ctx context.Context, n *node) []Line {
 			l.Root = true
 			return []Line{l}
 		case err != nil:
-			bad = append(bad, fmt.Sprintf("%s (protocols %s): %s", b.Name, strings.Join(rows.protocols[b.Name], ","), oneLine(err.Error())))
+			bad = append(bad, fmt.Sprintf("%s (protocols %s): %s", b.Name, cmp.Or(strings.Join(rows.protocols[b.Name], ","), "default"), oneLine(err.Error())))
 		default:
 			good = append(good, fmt.Sprintf("%s %s", b.Name, v))
 		}
 	}
 	if len(bad) > 0 {
-		return []Line{warning(name, "%s tell no changes: %s", plural(len(bad), "bridge", "bridges"), some(bad)).
+		return []Line{warning(name, "%s: %s", plural(len(bad), "bridge tells no changes", "bridges tell no changes"), some(bad)).
 			why("their sessions are confirmed each second instead, which costs OVS time").
 			fix("ovs-vsctl set bridge NAME protocols=OpenFlow10,OpenFlow13,OpenFlow15").detail(bad)}
 	}
