@@ -144,6 +144,11 @@ func healthy() control.Status {
 			{Name: "insertion", Unit: "sessions/s", Used: 0, Limit: 1000},
 			{Name: "following", Unit: "connections", Used: 51236},
 		},
+		Tables: []control.Table{
+			{Rules: 4, Window: 8},
+			{Eswitch: "0a1b2c3d4e5f", Rules: 1000, Believed: 1002, LearnedAt: ago(21 * time.Second),
+				Window: 12, Installing: 3, PerSecond: 248.6, Waiting: 4500, Refused: 391},
+		},
 		LastDump: control.Dump{At: ago(2 * time.Second), Took: 412 * time.Millisecond, Entries: 51240},
 		Ports: []control.Port{
 			{Name: "vnet0", Bridge: "br-int", Ifindex: 10, Usable: true, Sessions: 2},

@@ -76,7 +76,7 @@ func (g *Engine) whyNotAdopt(f *FoundSession) flows.Reason {
 	if reason := g.refusedPort(f.Paths); reason != "" {
 		return reason
 	}
-	if home := g.homeOf(f.Paths[flows.Orig].In, f.Paths[flows.Reply].In); g.cfg.RequireHW && home[flows.Orig] != home[flows.Reply] {
+	if g.cfg.RequireHW && g.spans(f.Paths) != "" {
 		return flows.UnsupportedEswitch
 	}
 	_, reason := g.candidate(f.Tuple, nil)

@@ -82,6 +82,7 @@ func (g *Engine) awaitedBySome(r *room) bool {
 // noRoom takes a refusal of a session for want of room. Which of two eswitches it was
 // is not told; software has none to lack.
 func (g *Engine) noRoom(s *session) {
+	g.counts.InstallsRefused++
 	for r := range s.home.each {
 		if r.id != "" || s.home[0] == s.home[1] {
 			r.belief.refuse(g.now, s.since, r.acknowledged(), g.cfg.Relearn)

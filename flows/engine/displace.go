@@ -49,9 +49,6 @@ func (h home) fitsBut(but *room) bool {
 	return true
 }
 
-// perSecond returns how many sessions an eswitch can surely take in a second.
-func (w *window) perSecond() int { return int(w.size * float64(time.Second/answerWithin)) }
-
 // contest compares those that may come with those that may go, n of which are in.
 // For the first of those that wait, provided of them, there is room already.
 func (g *Engine) contest(may func(home) bool, of func(*session) bool, n, provided, most int) {

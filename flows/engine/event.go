@@ -128,8 +128,11 @@ type Installed struct {
 	Session flows.SessionID
 	Op      uint64
 	InHW    bool // hardware has all of them
-	Reason  flows.Reason
-	Detail  string
+	// Cost is how long the driver worked on it, where that is known; of a batch, this
+	// session's part.
+	Cost   time.Duration
+	Reason flows.Reason
+	Detail string
 }
 
 // Removed answers Remove. With an Err, rules may still be there.

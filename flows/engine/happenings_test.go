@@ -261,7 +261,7 @@ func (w *world) vanish() {
 func (w *world) traffic() {
 	shunted := make(map[*conn]*hardware)
 	for _, h := range w.rules {
-		if h.conn != nil && !h.conn.wrongPath {
+		if h.works() {
 			shunted[h.conn] = h
 		}
 	}
@@ -286,10 +286,14 @@ func (w *world) packets(c *conn, h *hardware, d int, n uint64) {
 		}
 		if h != nil {
 			k.hwHitAt = w.now
-			if !w.chance(0.002) {
+			switch {
+			case w.chance(0.0002) && n > 1:
+				n = 3 * slowGrowth // a burst of fragments, say, takes the slow path beside the others
+			case w.chance(0.002):
+				n = 1
+			default:
 				continue
 			}
-			n = 1 // a fragment, say, takes the slow path
 		}
 		k.Count[d].Packets += n
 		k.Count[d].Bytes += n * 1400

@@ -128,11 +128,12 @@ func (g *Engine) relaxed(ev Relaxed) {
 // hardware is required, one must do all of it: a rule of one eswitch cannot send packets
 // to a port of another.
 func (g *Engine) refusedHome(s *session) (flows.Reason, string) {
+	spans := g.spans(s.paths)
 	switch {
 	case !g.cfg.Enforce:
 		return "", ""
-	case g.cfg.RequireHW && s.home[flows.Orig] != s.home[flows.Reply]:
-		return flows.UnsupportedEswitch, s.home.String()
+	case g.cfg.RequireHW && spans != "":
+		return flows.UnsupportedEswitch, spans
 	case s.home.over():
 		return flows.TableFull, ""
 	case s.home.queuesOver():
@@ -166,7 +167,7 @@ func (g *Engine) installInto(r *room) {
 			g.giveUp(s, flows.TableFull, "")
 		case s.doubt.early:
 			held = append(held, s)
-		case !s.home.open(g.now):
+		case !s.home.open():
 			if s.home == (home{r, r}) { // nothing more can be sent there
 				r.ready = append(held, r.ready[i:]...)
 				return
@@ -194,9 +195,6 @@ func (g *Engine) installed(ev Installed) {
 	if s == nil {
 		return
 	}
-	for r := range s.home.each {
-		r.window.answered(g.now, s.since)
-	}
 	if ev.Reason != "" {
 		if ev.Reason == flows.TableFull {
 			g.noRoom(s)
@@ -209,7 +207,9 @@ func (g *Engine) installed(ev Installed) {
 	}
 	g.counts.Installs++
 	for r := range s.home.each {
+		r.window.answered(ev.Cost)
 		r.pace.n++
+		r.pace.total++
 	}
 	s.inHW = ev.InHW
 	s.hwSampled, s.keptAt = g.now, g.now
@@ -228,8 +228,12 @@ func (g *Engine) rulesAreIn(s *session) {
 // installation.
 func (g *Engine) verified(s *session) {
 	g.enter(s, Offloaded)
+	detail := g.spans(s.paths)
+	if detail != "" {
+		detail += ": the kernel carries packets from one to the other"
+	}
 	for _, e := range s.entries {
-		g.setReason(e, s.reason, g.spanDetail(s))
+		g.setReason(e, s.reason, detail)
 	}
 	s.slowFirst = s.slowTotal()
 	for d := range s.ctAtHit {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"net/netip"
@@ -36,11 +37,18 @@ type nic struct {
 	queue    []Effect
 	batch    []Effect // being executed, until
 	until    flows.Instant
+	answers  []answers
 	adds     int // sessions that got in
 	refused  []flows.Instant
 	refresh  time.Duration // how late its counters are at most; 0: never
 	told     flows.Instant // when they were last refreshed
-	slowest  time.Duration
+	lag      time.Duration // from the end of a batch to the engine; 0: labLag
+}
+
+// answers are those to a batch, on their way to the engine.
+type answers struct {
+	at     flows.Instant
+	events []Event
 }
 
 type elephant struct {
@@ -55,7 +63,12 @@ type elephant struct {
 	all   uint64 // bytes
 }
 
-const labTurn = 20 * time.Millisecond
+// How often an agent's engine turns when nothing happens, and how long it takes from the
+// end of a batch until what the answers lead to is there.
+const (
+	labTurn = 20 * time.Millisecond
+	labLag  = time.Millisecond // unless the NIC's answers take longer
+)
 
 func newLab(t testing.TB, cfg Config, nics ...*nic) *lab {
 	t.Helper()
@@ -100,6 +113,9 @@ func (l *lab) run(d time.Duration) {
 			if n.until > 0 {
 				next = min(next, n.until)
 			}
+			if len(n.answers) > 0 {
+				next = min(next, n.answers[0].at)
+			}
 		}
 		l.now = next
 		if time.Duration(l.now)%labTurn == 0 {
@@ -113,7 +129,11 @@ func (l *lab) run(d time.Duration) {
 func (l *lab) settle() {
 	for {
 		for _, n := range l.nics {
-			l.event = append(l.event, n.work(l)...)
+			n.work(l)
+			for len(n.answers) > 0 && n.answers[0].at <= l.now {
+				l.event = append(l.event, n.answers[0].events...)
+				n.answers = n.answers[1:]
+			}
 		}
 		events := l.event
 		l.event = nil
@@ -180,19 +200,19 @@ func (n *nic) begin(now flows.Instant) {
 		n.queue = slices.Delete(n.queue, 0, k)
 	}
 	took := 2 * n.perRule * time.Duration(len(n.batch))
-	n.slowest = max(n.slowest, took)
 	n.until = now.Add(max(took, time.Microsecond))
 }
 
 // work ends a batch when it is time.
-func (n *nic) work(l *lab) (events []Event) {
+func (n *nic) work(l *lab) {
 	if n.until == 0 || n.until > l.now {
-		return nil
+		return
 	}
+	var events []Event
 	for _, e := range n.batch {
 		switch e := e.(type) {
 		case Install:
-			ev := Installed{Session: e.Session, Op: e.Op, InHW: true}
+			ev := Installed{Session: e.Session, Op: e.Op, InHW: true, Cost: 2 * n.perRule}
 			if n.capacity > 0 && n.foreign+2*len(n.rules)+2 > n.capacity {
 				ev.Reason, ev.InHW = flows.TableFull, false
 				n.refused = append(n.refused, l.now)
@@ -211,7 +231,7 @@ func (n *nic) work(l *lab) (events []Event) {
 		}
 	}
 	n.batch, n.until = n.batch[:0], 0
-	return events
+	n.answers = append(n.answers, answers{l.now.Add(cmp.Or(n.lag, labLag)), events})
 }
 
 // turn moves the packets of a turn, and reads what is due.

@@ -70,12 +70,81 @@ var mutations = []struct {
 		"if s.isTCP() {\n\t\tg.emit(Relax{", "if false {\n\t\tg.emit(Relax{"},
 	{6, "MAXACK_SET is not cleared again after packets of the slow path", "poll.go",
 		"if s.state == Offloaded && s.slowTotal()", "if false && s.slowTotal()"},
+	{4, "rules without hits stay until much later", "poll.go",
+		"g.now.Sub(s.hitAt[d]) > g.cfg.NoHitsAfter {", "g.now.Sub(s.hitAt[d]) > 20*g.cfg.NoHitsAfter {"},
+	{4, "hits that are told late are taken for none", "poll.go",
+		"s.unmoved[d] >= fewReadings && g.now.Sub(s.hitAt[d]) > g.cfg.NoHitsAfter {", "g.now.Sub(s.hitAt[d]) > 0 {"},
+	{4, "sessions without traffic are taken for useless", "poll.go",
+		"if grown > slowGrowth &&", "if grown < slowGrowth &&"},
+	{4, "a reset that is told is passed over", "engine.go",
+		"g.eswitchReset(ev.Eswitch)", "_ = ev.Eswitch"},
+	{4, "what was reset has to wait", "remove.go",
+		"case flows.TableFull, flows.RateLimited, flows.EswitchReset:\n", "case flows.TableFull, flows.RateLimited:\n"},
+	{4, "what hardware let go of stays", "poll.go",
+		"s.inHW && !all[i].InHW && g.cfg.RequireHW {", "false {"},
+	{4, "hardware shall do what spans two of them", "install.go",
+		"case g.cfg.RequireHW && spans != \"\":", "case false:"},
 	{7, "capacity is not looked at", "admit.go",
-		"if len(g.sessions) >= g.cfg.Capacity || !g.inserts.take(1) {", "if !g.inserts.take(1) {"},
+		"for len(g.sessions) < g.cfg.Capacity {", "for {"},
 	{7, "the insertion budget is not looked at", "admit.go",
 		"|| !g.inserts.take(1) {", "{"},
+	{7, "refusals for want of room teach nothing", "belief.go",
+		"b.limit, b.learned = in, now", "b.learned = now"},
+	{7, "a full table is believed to be full for ever", "belief.go",
+		"if b.limit == unlimited || now < b.tryAt ||", "if true ||"},
+	{7, "a full table is tried again all the time", "belief.go",
+		"|| now < b.tryAt ||", "||"},
+	{7, "more is sent than is believed to fit", "room.go",
+		"if r.belief.limit-r.used() < rules {", "if false {"},
+	{7, "the window is not looked at", "window.go",
+		"if float64(r.sessions[entering]+1) > r.window.size {", "if false {"},
+	{7, "rules that are gone are still counted", "room.go",
+		"r.rules[s.stage] -= rules\n", "_ = rules\n"},
+	{7, "sessions are displaced as soon as they are in", "displace.go",
+		"g.now.Sub(s.installedAt) >= measured", "s.installedAt > 0"},
 	{8, "the reason stays what it was", "follow.go",
 		"e.reason, e.since = reason, g.now", "e.since = g.now"},
+}
+
+// measuredMutations are those that a measurement must notice, since they make things
+// worse, but nothing wrong.
+var measuredMutations = []struct {
+	promise   int
+	test      string
+	file      string
+	old, new_ string
+}{
+	{4, "TestSomeWithoutHits", "reset.go", "max(severalLost, r.sessions[inside]/2)", "severalLost"},
+	{4, "TestSilentReset", "reset.go", "if r.evidence.score >=", "if false && r.evidence.score >="},
+	{7, "TestMostValuable", "queue.go", "q.list[i].before(q.list[j])", "q.list[j].before(q.list[i])"},
+	{7, "TestMostValuable", "displace.go", "v.rate *= g.cfg.Displace", "v.rate *= 1"},
+	{7, "TestChurnIsBounded", "displace.go", "min(max(1, n/displaceShare), max(1, most))", "n"},
+	{7, "TestLateElephant", "displace.go", "case moreValuable(s, least[0]) > 0:", "case moreValuable(s, least[0]) < 0:"},
+	{7, "TestTableStaysFull", "remove.go", "cause == flows.Displaced || atOnce(cause)", "cause == flows.Displaced"},
+	{7, "TestTableStaysFull", "belief.go", "b.wait = min(b.wait+relearn, mostPatient*relearn)", "b.wait = relearn"},
+	{7, "TestTableGrows", "belief.go", "b.step, b.tryAt, b.learned = 2*b.step,", "b.step, b.tryAt, b.learned = b.step,"},
+	{7, "TestRulesOfOthers", "belief.go", "b.limit, b.learned = in, now", "b.learned = now"},
+	{7, "TestSpeedOfDrivers", "window.go", "float64(aheadBy)/float64(w.cost)", "firstWindow"},
+	{7, "TestSpeedOfDrivers", "window.go", "float64(aheadBy)/float64(w.cost)", "widest"},
+}
+
+// TestMeasuredMutations breaks the engine in every way above and sees the test fail.
+func TestMeasuredMutations(t *testing.T) {
+	if testing.Short() || os.Getenv("FLOWSHUNT_MUTATED") != "" {
+		t.Skip("compiles the package once for each mutation: not with -short, nor inside a mutation")
+	}
+	for _, m := range measuredMutations {
+		t.Run(fmt.Sprintf("promise %d/%s/%s", m.promise, m.test, m.new_), func(t *testing.T) {
+			t.Parallel()
+			out, err := runMutated(t, m.file, m.old, m.new_, "^"+m.test+"$")
+			if err == nil {
+				t.Fatal("the test did not notice")
+			}
+			if !strings.Contains(out, fmt.Sprintf("promise %d", m.promise)) {
+				t.Fatalf("the test failed, but not for promise %d:\n%s", m.promise, out)
+			}
+		})
+	}
 }
 
 // TestMutations breaks the engine in every way above and sees the simulation fail.
@@ -89,7 +158,7 @@ func TestMutations(t *testing.T) {
 			out, err := "", error(nil)
 			// What is rare need not happen in each world.
 			for seed := 1; err == nil && seed <= 31; seed += 10 {
-				out, err = runMutated(t, m.file, m.old, m.new_, seed)
+				out, err = runMutated(t, m.file, m.old, m.new_, "^TestSimulation$", fmt.Sprintf("-seed=%d", seed), "-steps=60000")
 			}
 			if err == nil {
 				t.Fatal("the simulation did not notice")
@@ -101,7 +170,7 @@ func TestMutations(t *testing.T) {
 	}
 }
 
-func runMutated(t *testing.T, file, old, replacement string, seed int) (string, error) {
+func runMutated(t *testing.T, file, old, replacement, test string, flags ...string) (string, error) {
 	t.Helper()
 	source, err := os.ReadFile(file)
 	if err != nil {
@@ -127,7 +196,8 @@ func runMutated(t *testing.T, file, old, replacement string, seed int) (string, 
 	if err := os.WriteFile(list, overlay, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("go", "test", "-count=1", "-vet=off", "-failfast", "-ldflags=-s -w", "-run=^TestSimulation$", "-overlay="+list, ".", fmt.Sprintf("-seed=%d", seed), "-steps=60000")
+	args := []string{"test", "-count=1", "-vet=off", "-failfast", "-ldflags=-s -w", "-run=" + test, "-overlay=" + list, "."}
+	cmd := exec.Command("go", append(args, flags...)...)
 	cmd.Env = append(os.Environ(), "FLOWSHUNT_MUTATED=1")
 	out, err := cmd.CombinedOutput()
 	return string(out), err

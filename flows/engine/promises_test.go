@@ -10,15 +10,18 @@ import (
 // ledger remembers what the engine was told and what it ordered, to check the
 // promises of docs/architecture.md against.
 type ledger struct {
-	closed   map[flows.EntryKey]bool // the engine was told that it is closing
-	denied   map[flows.EntryKey]bool // ... that it is denied
-	picked   map[flows.EntryKey]bool // ... that it was picked up in mid-stream
-	buried   map[flows.Tuple]bool
-	liberal  map[flows.SessionID]bool
-	marks    map[flows.EntryKey]flows.ZoneState // as last told
-	ageing   int                                // stations that OVS was about to forget
-	installs []flows.Instant
-	broken   []string
+	closed    map[flows.EntryKey]bool // the engine was told that it is closing
+	denied    map[flows.EntryKey]bool // ... that it is denied
+	picked    map[flows.EntryKey]bool // ... that it was picked up in mid-stream
+	buried    map[flows.Tuple]bool
+	liberal   map[flows.SessionID]bool
+	marks     map[flows.EntryKey]flows.ZoneState // as last told
+	ageing    int                                // stations that OVS was about to forget
+	installs  []flows.Instant
+	sentTo    map[flows.EswitchID]bool // in this step
+	reset     map[flows.EswitchID]bool // the engine was told so in this step
+	displaced []flows.Instant
+	broken    []string
 }
 
 func newLedger() *ledger {
@@ -26,7 +29,8 @@ func newLedger() *ledger {
 		closed: make(map[flows.EntryKey]bool), denied: make(map[flows.EntryKey]bool),
 		picked: make(map[flows.EntryKey]bool),
 		buried: make(map[flows.Tuple]bool), liberal: make(map[flows.SessionID]bool),
-		marks: make(map[flows.EntryKey]flows.ZoneState),
+		marks:  make(map[flows.EntryKey]flows.ZoneState),
+		sentTo: make(map[flows.EswitchID]bool), reset: make(map[flows.EswitchID]bool),
 	}
 }
 
@@ -41,6 +45,8 @@ func (l *ledger) deliver(w *world, events []Event) {
 		switch ev := ev.(type) {
 		case MACAgeing:
 			l.ageing++
+		case EswitchReset:
+			l.reset[ev.Eswitch] = true
 		case EntriesRead:
 			l.told(ev.Entries)
 		case EntriesAppeared:
@@ -88,6 +94,7 @@ func (l *ledger) order(w *world, effects []Effect) {
 		case KeepAlive:
 			l.kept(w, e)
 		case Remove:
+			l.removing(w, e)
 			if e.Cause == flows.MACAgeing && w.engine.sessions[e.Session].retries == 0 {
 				l.ageing--
 			}
@@ -114,6 +121,10 @@ func (l *ledger) ordered(w *world, e Install) {
 		l.fail(6, "%v is installed before its window checks were relaxed", s.tuple)
 	}
 	for _, p := range e.Paths {
+		l.sentTo[eswitchOf(p.In)] = true
+		if w.cfg.RequireHW && eswitchOf(p.In) != eswitchOf(p.Out) {
+			l.fail(4, "%v is installed across eswitches", s.tuple)
+		}
 		if w.engine.ports[p.In].Reason != "" || w.engine.ports[p.Out].Reason != "" {
 			l.fail(1, "%v is installed on a refused port", s.tuple)
 		}
@@ -156,6 +167,9 @@ func (l *ledger) check(w *world) {
 	l.checkRelaxed(w)
 	l.checkOwned(w)
 	l.checkBudgets(w)
+	l.checkTables(w)
+	l.checkReset(w)
+	l.checkInHW(w)
 	l.checkReasons(w)
 	l.checkOnce(w)
 	l.checkAttributed(w)
@@ -238,10 +252,10 @@ func (l *ledger) checkAlone(w *world, id flows.SessionID, h *hardware) {
 // checkUseful is promise 4: rules that see nothing while conntrack does, leave.
 func (l *ledger) checkUseful(w *world) {
 	for id, h := range w.rules {
-		if h.conn == nil || !h.conn.wrongPath || h.conn.ended || h.conn.pps[0] < 100 {
+		if h.conn == nil || h.works() || h.conn.ended || h.conn.pps[0] < 100 {
 			continue
 		}
-		if age := w.now.Sub(w.since(h, h.since)); age > w.cfg.NoHitsAfter+w.reaction()+2*time.Second {
+		if age := w.now.Sub(w.since(h, max(h.since, h.lostSince))); age > w.cfg.NoHitsAfter+w.reaction()+2*time.Second {
 			l.fail(4, "session %v has no hits for %v", id, age)
 		}
 	}

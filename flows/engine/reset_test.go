@@ -14,7 +14,7 @@ func grazing(t *testing.T) (*lab, *nic, *nic) {
 	l.add(l.zipf(200, 2e8, 0.7)...)
 	l.run(20 * time.Second)
 	if len(a.rules) != 100 || len(b.rules) != 100 {
-		t.Fatalf("%d and %d sessions are in", len(a.rules), len(b.rules))
+		t.Fatalf("promise 4: %d and %d sessions are in", len(a.rules), len(b.rules))
 	}
 	return l, a, b
 }
@@ -31,7 +31,7 @@ func TestLateCounters(t *testing.T) {
 	l.run(10 * time.Second)
 	c := l.g.Counts()
 	if len(a.rules) != 100 || len(b.rules) != 100 || len(c.Removals) > 0 {
-		t.Errorf("%d and %d sessions are in, removals %v", len(a.rules), len(b.rules), c.Removals)
+		t.Errorf("promise 4: %d and %d sessions are in, removals %v", len(a.rules), len(b.rules), c.Removals)
 	}
 }
 
@@ -53,12 +53,12 @@ func TestSilentReset(t *testing.T) {
 		}
 		worst = max(worst, took)
 		if c := l.g.Counts(); c.Removals[flows.EswitchReset] != 100 || len(c.Removals) != 1 {
-			t.Errorf("%d of 100 are back after %v, removals %v", a.adds-adds, took, c.Removals)
+			t.Errorf("promise 4: %d of 100 are back after %v, removals %v", a.adds-adds, took, c.Removals)
 		}
 	}
 	t.Logf("back after %v at most", worst)
 	if worst > 2*time.Second {
-		t.Errorf("back after %v", worst)
+		t.Errorf("promise 4: back after %v", worst)
 	}
 }
 
@@ -75,7 +75,7 @@ func TestSomeWithoutHits(t *testing.T) {
 	l.run(5 * time.Second)
 	c := l.g.Counts()
 	if c.Removals[flows.NoHits] != 30 || len(c.Removals) != 1 || len(b.rules) != 100 {
-		t.Errorf("removals %v, want 30 for want of hits", c.Removals)
+		t.Errorf("promise 4: removals %v, want 30 for want of hits", c.Removals)
 	}
 }
 
@@ -93,7 +93,7 @@ func TestReset(t *testing.T) {
 	l.settle()
 	removals := l.g.Counts().Removals[flows.EswitchReset]
 	if before[Installing] == 0 || removals < 50+uint64(before[Installing]) {
-		t.Errorf("removals %v, with %v before", removals, before)
+		t.Errorf("promise 4: removals %v, with %v before", removals, before)
 	}
 	values := make([]float64, 0, 50)
 	for _, e := range a.queue {
@@ -103,19 +103,19 @@ func TestReset(t *testing.T) {
 	}
 	for i := range values {
 		if i > 0 && values[i] > values[i-1] {
-			t.Fatalf("removed in the order %v", values)
+			t.Fatalf("promise 4: removed in the order %v", values)
 		}
 	}
 	l.run(2 * time.Second)
 	if len(a.rules) != 200 || len(b.rules) != 200 {
-		t.Errorf("%d and %d sessions are in, want 200", len(a.rules), len(b.rules))
+		t.Errorf("promise 4: %d and %d sessions are in, want 200", len(a.rules), len(b.rules))
 	}
 	if bs := l.g.Tables()[1]; l.g.Counts().Removals[flows.EswitchReset] != removals || bs.Eswitch != "b" {
-		t.Errorf("removals %v", l.g.Counts().Removals)
+		t.Errorf("promise 4: removals %v", l.g.Counts().Removals)
 	}
 	for e := range l.g.entries.all() {
 		if e.fails > 0 {
-			t.Fatal("a reset counts as a failure")
+			t.Fatal("promise 4: a reset counts as a failure")
 		}
 	}
 }
@@ -134,11 +134,11 @@ func TestNotInHW(t *testing.T) {
 		l.event = append(l.event, ev)
 		l.settle()
 		if required != (l.g.Counts().Removals[flows.NotInHW] == 1) || !s.InHW || !required && l.g.Sessions()[0].InHW {
-			t.Errorf("required %v: removals %v", required, l.g.Counts().Removals)
+			t.Errorf("promise 4: required %v: removals %v", required, l.g.Counts().Removals)
 		}
 		l.run(5 * time.Second)
 		if len(n.rules) != 1 {
-			t.Errorf("required %v: it is not back", required)
+			t.Errorf("promise 4: required %v: it is not back", required)
 		}
 	}
 }
@@ -155,7 +155,7 @@ func TestTwoEswitches(t *testing.T) {
 		l.run(5 * time.Second)
 		v := l.g.Followed()[0]
 		if required && v.Reason != flows.UnsupportedEswitch || v.Detail == "" || required != (len(n.rules) == 0) {
-			t.Errorf("required %v: %+v", required, v)
+			t.Errorf("promise 4: required %v: %+v", required, v)
 		}
 	}
 }

@@ -85,7 +85,7 @@ func (w *world) find() {
 	var ev RulesFound
 	for id, h := range w.rules {
 		w.attribute(h)
-		ev.Sessions = append(ev.Sessions, FoundSession{ID: id, Tuple: h.tuple, Paths: h.paths, Count: h.count})
+		ev.Sessions = append(ev.Sessions, FoundSession{ID: id, Tuple: h.tuple, Paths: h.paths, Count: h.told, InHW: h.swSince == 0})
 	}
 	slices.SortFunc(ev.Sessions, func(a, b FoundSession) int { return int(a.ID) - int(b.ID) })
 	w.events = append(w.events, ev)

@@ -136,16 +136,17 @@ func (h home) queuesOver() bool {
 	return false
 }
 
-// String names the eswitches.
-func (h home) String() string { return fmt.Sprintf("eswitches %q and %q", h[0].id, h[1].id) }
-
-// spanDetail says of a session whose ports are of two eswitches that the kernel must
-// carry its packets from one to the other.
-func (g *Engine) spanDetail(s *session) string {
-	if s.home[flows.Orig] == s.home[flows.Reply] {
-		return ""
+// spans says between which eswitches paths lead, or "" where one has all of their ports.
+func (g *Engine) spans(paths flows.Paths) string {
+	first := g.ports[paths[flows.Orig].In].Eswitch
+	for _, p := range paths {
+		for _, id := range [...]flows.PortID{p.In, p.Out} {
+			if other := g.ports[id].Eswitch; other != first {
+				return fmt.Sprintf("eswitches %q and %q", first, other)
+			}
+		}
 	}
-	return s.home.String() + ": in software"
+	return ""
 }
 
 // book enters a session in the accounts of its home.
@@ -233,7 +234,8 @@ type Table struct {
 	LearnedAt  flows.Instant // when Believed became what it is; 0: never
 	Window     int           // sessions that may be on their way in at once
 	Installing int           // sessions that are
-	PerSecond  float64       // sessions that got in, lately
+	Installs   uint64        // sessions that got in
+	PerSecond  float64       // and how many did lately
 	Waiting    int           // connections that want to get in; unknown whereto ones are left out
 	Refused    uint64        // installations refused for want of room
 }
@@ -244,7 +246,7 @@ func (g *Engine) Tables() []Table {
 	for i, r := range g.rooms {
 		t := Table{
 			Eswitch: r.id, Rules: r.used(), LearnedAt: r.belief.learned, Window: int(r.window.size),
-			Installing: r.sessions[entering], PerSecond: r.pace.lately(g.now), Refused: r.belief.refused,
+			Installing: r.sessions[entering], Installs: r.pace.total, PerSecond: r.pace.lately(g.now), Refused: r.belief.refused,
 		}
 		if r.belief.limit != unlimited {
 			t.Believed = max(1, r.belief.limit)
@@ -261,9 +263,10 @@ func (g *Engine) Tables() []Table {
 
 // pace is how many sessions got in per second.
 type pace struct {
-	at   flows.Instant // since when is counted
-	n    int
-	last float64 // per second, before that
+	total uint64
+	at    flows.Instant // since when n is counted
+	n     int
+	last  float64 // per second, before that
 }
 
 func (p *pace) roll(now flows.Instant) {

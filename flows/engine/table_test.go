@@ -36,13 +36,13 @@ func TestMostValuable(t *testing.T) {
 		table := l.g.Tables()[0]
 		t.Logf("exponent %v: %.2f %% of the best, %d installs per minute, %d refusals, %+v", exponent, 100*share, churn, len(n.refused), table)
 		if share < 0.95 {
-			t.Errorf("%.1f %% of the bytes of the best 500", 100*share)
+			t.Errorf("promise 7: %.1f %% of the bytes of the best 500", 100*share)
 		}
 		if churn > 60 {
-			t.Errorf("%d installs in a minute in which nothing changed", churn)
+			t.Errorf("promise 7: %d installs in a minute in which nothing changed", churn)
 		}
 		if table.Believed != 1000 && table.Believed != 1002 || table.Rules != 1000 {
-			t.Errorf("believes in %d rules and has %d, want 1000", table.Believed, table.Rules)
+			t.Errorf("promise 7: believes in %d rules and has %d, want 1000", table.Believed, table.Rules)
 		}
 	}
 }
@@ -64,7 +64,7 @@ func TestChurnIsBounded(t *testing.T) {
 	t.Logf("%d installs per minute", churn)
 	// A fiftieth of 500 sessions each second, and an attempt now and then.
 	if churn > 60*500/displaceShare+10 || churn < 100 {
-		t.Errorf("%d installs in a minute of constant change", churn)
+		t.Errorf("promise 7: %d installs in a minute of constant change", churn)
 	}
 }
 
@@ -78,7 +78,7 @@ func TestLateElephant(t *testing.T) {
 	l.add(2e7)
 	l.run(20 * time.Second)
 	if l.herd[6].on == nil || l.herd[0].on != nil || n.adds != adds+1 {
-		t.Errorf("late one in %v, smallest in %v, %d installs", l.herd[6].on != nil, l.herd[0].on != nil, n.adds-adds)
+		t.Errorf("promise 7: late one in %v, smallest in %v, %d installs", l.herd[6].on != nil, l.herd[0].on != nil, n.adds-adds)
 	}
 }
 
@@ -92,17 +92,17 @@ func TestTableStaysFull(t *testing.T) {
 	for minute, most := range []int{3, 2, 2, 2} {
 		l.run(time.Minute)
 		if got := len(n.refused); got > most || got == 0 {
-			t.Errorf("minute %d: %d attempts, want at most %d", minute, got, most)
+			t.Errorf("promise 7: minute %d: %d attempts, want at most %d", minute, got, most)
 		}
 		n.refused = nil
 	}
 	for _, e := range l.g.Followed() {
 		if e.Reason == flows.TableFull && l.g.entries.get(e.Key).fails > 0 {
-			t.Fatalf("a refusal for want of room counts as a failure: %+v", e)
+			t.Fatalf("promise 7: a refusal for want of room counts as a failure: %+v", e)
 		}
 	}
 	if c := l.g.Counts(); c.InstallsFailed > 0 || c.Followed[flows.TableFull] != 450 {
-		t.Errorf("%+v", c)
+		t.Errorf("promise 7: %+v", c)
 	}
 }
 
@@ -115,7 +115,7 @@ func TestTableGrows(t *testing.T) {
 	l.add(l.zipf(50_000, 2e10, 0.7)...)
 	l.run(40 * time.Second) // until attempts are rarest
 	if len(n.rules) != 500 {
-		t.Fatalf("%d sessions are in, want 500", len(n.rules))
+		t.Fatalf("promise 7: %d sessions are in, want 500", len(n.rules))
 	}
 	n.capacity = 90_000
 	grown := time.Duration(0)
@@ -125,7 +125,7 @@ func TestTableGrows(t *testing.T) {
 	}
 	t.Logf("from 1,000 to 90,000 rules in %v, %d refusals", grown, len(n.refused))
 	if grown > 45*time.Second {
-		t.Errorf("%d sessions are in after %v", len(n.rules), grown)
+		t.Errorf("promise 7: %d sessions are in after %v", len(n.rules), grown)
 	}
 }
 
@@ -143,21 +143,22 @@ func TestRulesOfOthers(t *testing.T) {
 	}
 	l.run(time.Minute)
 	if b := l.g.Tables()[0].Believed; b > 102 || 2*len(n.rules) != 100 {
-		t.Errorf("with 100 rules of others %d are believed to fit, and %d are in", b, 2*len(n.rules))
+		t.Errorf("promise 7: with 100 rules of others %d are believed to fit, and %d are in", b, 2*len(n.rules))
 	}
 	n.foreign = 0
 	l.run(time.Minute)
 	if b := l.g.Tables()[0].Believed; b < 200 || 2*len(n.rules) != 200 {
-		t.Errorf("with none of others %d are believed to fit, and %d are in", b, 2*len(n.rules))
+		t.Errorf("promise 7: with none of others %d are believed to fit, and %d are in", b, 2*len(n.rules))
 	}
 }
 
-// Fast and slow drivers are used to 80 % of what they can, one beside the other, and no
-// removal would wait for longer than the bound.
+// Fast and slow drivers are used to 80 % of what they can, one beside the other, even
+// where a busy host passes the answers of one on only much later than the driver gives
+// them; and what is sent ahead stays bounded.
 func TestSpeedOfDrivers(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.InsertRate, cfg.ReadBudget = 1e6, 1
-	slow := &nic{id: "slow", perRule: 2 * time.Millisecond}
+	slow := &nic{id: "slow", perRule: 2 * time.Millisecond, lag: 100 * time.Millisecond}
 	fast := &nic{id: "fast", perRule: 20 * time.Microsecond}
 	l := newLab(t, cfg, slow, fast)
 	l.add(l.zipf(80_000, 1e11, 0.7)...)
@@ -167,12 +168,12 @@ func TestSpeedOfDrivers(t *testing.T) {
 	slowAdds, fastAdds = slow.adds-slowAdds, fast.adds-fastAdds
 	t.Logf("sessions per second: slow %d of 250, fast %d of 25,000; windows %+v", slowAdds, fastAdds, l.g.Tables())
 	if slowAdds < 200 {
-		t.Errorf("slow driver: %d sessions per second of 250", slowAdds)
+		t.Errorf("promise 7: slow driver: %d sessions per second of 250", slowAdds)
 	}
 	if fastAdds < 20_000 {
-		t.Errorf("fast driver: %d sessions per second of 25,000", fastAdds)
+		t.Errorf("promise 7: fast driver: %d sessions per second of 25,000", fastAdds)
 	}
-	if slow.slowest > 2*answerWithin {
-		t.Errorf("a removal would have waited for %v", slow.slowest)
+	if w := l.g.Tables()[1].Window; w > 50 { // 200 ms
+		t.Errorf("promise 7: %d sessions may be on their way to the slow driver at once", w)
 	}
 }

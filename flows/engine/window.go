@@ -1,26 +1,22 @@
 package engine
 
-import (
-	"time"
+import "time"
 
-	"github.com/flowshunt/flowshunt/flows"
-)
-
-// window bounds the sessions on their way into one eswitch, so that what is sent is
-// done within answerWithin however slow the driver is: a removal may have to wait for
-// it. It grows and shrinks as TCP's congestion window does (RFC 5681): by one for each
-// quick answer at first, by one for each windowful after the first slow answer, and to a
-// part of itself once for each windowful that was slow.
+// window bounds the sessions on their way into one eswitch by what its driver does in a
+// while: enough to keep it busy until more can be sent, however late its answers come
+// through, and so little that the most valuable of the next moment need not wait for long.
+// Removals do not wait for them. It follows the driver's own time, not that of the round
+// trip: on a busy host that is long for reasons that fewer sessions do not change.
 type window struct {
-	size   float64       // sessions, at least 1
-	held   flows.Instant // when it last kept a session waiting
-	shrunk flows.Instant // when it last shrank; 0: never
+	size float64       // sessions
+	cost time.Duration // that the driver takes for one; 0: not known
 }
 
 const (
-	answerWithin = 50 * time.Millisecond
-	firstWindow  = 8
-	shrinkTo     = 0.7
+	aheadBy     = 200 * time.Millisecond
+	firstWindow = 8
+	narrowest   = 2
+	widest      = 1 << 13
 )
 
 func newWindow() window { return window{size: firstWindow} }
@@ -28,26 +24,27 @@ func newWindow() window { return window{size: firstWindow} }
 // depth bounds the sessions that are made ready for an eswitch beforehand.
 func (w *window) depth() int { return 64 + 4*int(w.size) }
 
-// answered takes the answer to an installation.
-func (w *window) answered(now, ordered flows.Instant) {
+// answered takes how long the driver worked on a session that is in now, smoothed as TCP
+// does it with round trips (RFC 6298).
+func (w *window) answered(cost time.Duration) {
 	switch {
-	case now.Sub(ordered) > answerWithin:
-		if ordered >= w.shrunk {
-			w.size, w.shrunk = max(1, w.size*shrinkTo), now
-		}
-	case w.held < ordered: // more would not have been sent
-	case w.shrunk == 0:
-		w.size++
+	case cost <= 0:
+		return
+	case w.cost == 0:
+		w.cost = cost
 	default:
-		w.size += 1 / w.size
+		w.cost = max(1, w.cost+(cost-w.cost)/8)
 	}
+	w.size = min(max(narrowest, float64(aheadBy)/float64(w.cost)), widest)
 }
 
+// perSecond returns how many sessions an eswitch can surely take in a second.
+func (w *window) perSecond() int { return int(w.size / aheadBy.Seconds()) }
+
 // open reports whether one more session may be sent to an eswitch.
-func (h home) open(now flows.Instant) bool {
+func (h home) open() bool {
 	for r := range h.each {
 		if float64(r.sessions[entering]+1) > r.window.size {
-			r.window.held = now
 			return false
 		}
 	}

@@ -23,6 +23,7 @@ type world struct {
 	rules   map[flows.SessionID]*hardware
 	ports   map[flows.PortID]flows.Reason
 	nextCT  uint32
+	chips   []*chip
 
 	jobs   []*job // what executors have been asked to do, in order
 	events []Event
@@ -79,7 +80,11 @@ type hardware struct {
 	paths flows.Paths
 	keys  []flows.EntryKey
 	count [2]flows.Counters
+	told  [2]flows.Counters // of count
 	since flows.Instant
+
+	lostSince flows.Instant // since when they see nothing; 0: they do
+	swSince   flows.Instant // since when hardware does not have them; 0: it does
 }
 
 type job struct {
@@ -105,6 +110,7 @@ func newWorld(seed uint64, cfg Config, faults, restless bool) *world {
 	for i := range portsNum {
 		w.ports[flows.PortID(i+1)] = ""
 	}
+	w.newChips()
 	w.reportPorts()
 	return w
 }
@@ -116,6 +122,7 @@ func (w *world) step() []Effect {
 	w.now = w.now.Add(turn)
 	if !w.quiet {
 		w.happen()
+		w.changeChip()
 	}
 	w.traffic()
 	w.expire()
@@ -145,6 +152,9 @@ func (w *world) enqueue(e Effect) {
 		if due = due.Add(time.Duration(w.rng.Int64N(int64(2 * time.Second)))); w.chance(0.2) {
 			return // never answered
 		}
+	}
+	if i, ok := e.(Install); ok {
+		due = w.now.Add(time.Duration(w.rng.Int64N(int64(w.chip(i.Paths[0].In).slow))))
 	}
 	remove, removing := e.(Remove)
 	for _, j := range w.jobs {
@@ -186,13 +196,16 @@ func (w *world) run(j *job) {
 	case Relax:
 		w.events = append(w.events, Relaxed{e.Session, e.Op, w.relax(e, fails)})
 	case Install:
-		ev := Installed{Session: e.Session, Op: e.Op}
+		ev := Installed{Session: e.Session, Op: e.Op, InHW: true, Cost: time.Duration(w.rng.Int64N(int64(slowest)))}
 		if j.cancel {
 			return
 		}
-		if fails {
+		switch {
+		case fails:
 			ev.Reason = flows.InstallFailed
-		} else {
+		case w.full(e.Paths):
+			ev.Reason = flows.TableFull
+		default:
 			w.install(e)
 		}
 		w.events = append(w.events, ev)
@@ -278,7 +291,7 @@ func (w *world) reportPorts() {
 	ev := PortsChanged{}
 	for i := range portsNum {
 		id := flows.PortID(i + 1)
-		ev.Ports = append(ev.Ports, PortState{ID: id, Reason: w.ports[id]})
+		ev.Ports = append(ev.Ports, PortState{ID: id, Eswitch: eswitchOf(id), Reason: w.ports[id]})
 	}
 	w.events = append(w.events, ev)
 }
@@ -305,9 +318,10 @@ func (w *world) watch() {
 	}
 	if w.now >= w.countAt {
 		w.countAt = w.now.Add(200 * time.Millisecond)
+		w.tell()
 		ev := Counted{}
 		for id, h := range w.rules {
-			ev.Sessions = append(ev.Sessions, flows.SessionCounters{ID: id, Count: h.count})
+			ev.Sessions = append(ev.Sessions, flows.SessionCounters{ID: id, Count: h.told, InHW: h.swSince == 0})
 		}
 		slices.SortFunc(ev.Sessions, func(a, b flows.SessionCounters) int { return int(a.ID) - int(b.ID) })
 		w.events = append(w.events, ev)

@@ -51,6 +51,7 @@ type config struct {
 	cpus    int
 	verbose bool
 	log     string
+	append  string
 	headers bool
 }
 
@@ -81,6 +82,7 @@ func parse(args []string) (config, error) {
 	fs.IntVar(&c.cpus, "cpus", 2, "virtual CPUs")
 	fs.BoolVar(&c.verbose, "v", false, "copy the kernel's log to stderr")
 	fs.StringVar(&c.log, "log", "", "write the kernel's log to `FILE`")
+	fs.StringVar(&c.append, "append", os.Getenv("VM_APPEND"), "more `words` for the kernel's command line; default: VM_APPEND")
 	fs.BoolVar(&c.headers, "headers", false, "print the folder to build modules in, and exit")
 	if err := fs.Parse(args); err != nil {
 		return c, err

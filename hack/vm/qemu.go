@@ -30,7 +30,7 @@ func boot(ctx context.Context, k kernel, accel []string, cfg config) (int, error
 	if cfg.verbose {
 		console.copy = os.Stderr
 	}
-	status, err := machine(ctx, k, ird, args, "", os.Stdout, console)
+	status, err := machine(ctx, k, ird, args, cfg.append, os.Stdout, console)
 	if cfg.log != "" {
 		err = errors.Join(err, os.WriteFile(cfg.log, console.all.Bytes(), 0o644))
 	}

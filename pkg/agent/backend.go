@@ -35,7 +35,10 @@ func (b *backend) Show(ctx context.Context) (control.Status, error) {
 	var used map[engine.State]int
 	var onPorts map[flows.PortID]engine.PortUse
 	var counts engine.Counts
-	err := b.loop.ask(ctx, func(e *engine.Engine) { used, onPorts, counts = e.Used(), e.OnPorts(), e.Counts() })
+	var tables []engine.Table
+	err := b.loop.ask(ctx, func(e *engine.Engine) {
+		used, onPorts, counts, tables = e.Used(), e.OnPorts(), e.Counts(), e.Tables()
+	})
 	if err != nil {
 		return s, err
 	}
@@ -46,7 +49,7 @@ func (b *backend) Show(ctx context.Context) (control.Status, error) {
 		}
 		s.Ports = showPorts(t, onPorts)
 	}
-	s.Budgets = b.budgets(used, counts)
+	s.Budgets, s.Tables = b.budgets(used, counts), b.tables(tables)
 	return s, nil
 }
 
@@ -79,6 +82,20 @@ func (b *backend) budgets(used map[engine.State]int, counts engine.Counts) []con
 	}
 	if usage, err := conntrack.ReadUsage(0); err == nil {
 		list = append(list, control.Budget{Name: "conntrack", Unit: "entries", Used: usage.Count, Limit: usage.Max})
+	}
+	return list
+}
+
+func (b *backend) tables(tables []engine.Table) []control.Table {
+	list := make([]control.Table, len(tables))
+	for i, t := range tables {
+		list[i] = control.Table{
+			Eswitch: t.Eswitch, Rules: uint64(t.Rules), Believed: uint64(t.Believed), Window: uint64(t.Window),
+			Installing: uint64(t.Installing), PerSecond: t.PerSecond, Waiting: uint64(t.Waiting), Refused: t.Refused,
+		}
+		if t.LearnedAt > 0 {
+			list[i].LearnedAt = b.loop.clock.wall(t.LearnedAt)
+		}
 	}
 	return list
 }
@@ -147,6 +164,7 @@ func (b *backend) Stats(ctx context.Context) ([]control.Stat, error) {
 	list := []control.Stat{
 		{Name: "installs", Value: counts.Installs},
 		{Name: "installs_failed", Value: counts.InstallsFailed},
+		{Name: "installs_refused", Value: counts.InstallsRefused},
 		{Name: "removals_failed", Value: counts.RemovalsFailed},
 		{Name: "keepalives", Value: counts.KeepAlives},
 		{Name: "hints", Value: counts.Hints},

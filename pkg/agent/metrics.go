@@ -164,7 +164,7 @@ func (s *source) Snapshot(ctx context.Context) metrics.Snapshot {
 		}
 	}
 	var e metrics.Engine
-	err := s.loop.ask(ctx, func(g *engine.Engine) { e.Sessions, e.Counts = g.Used(), g.Counts() })
+	err := s.loop.ask(ctx, func(g *engine.Engine) { e.Sessions, e.Counts, e.Tables = g.Used(), g.Counts(), g.Tables() })
 	if err != nil {
 		return m
 	}

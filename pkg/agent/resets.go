@@ -14,6 +14,10 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/representor"
 )
 
+// gatherResets is for a reset that is over at once: that it begins and that it has ended
+// is told as one.
+const gatherResets = 50 * time.Millisecond
+
 // The pause between two resets of an eswitch that the engine is told of. The next one
 // within tenfold the pause doubles it: a device that has trouble all the time would have
 // all sessions come and go all the time.
@@ -42,7 +46,7 @@ type resets struct {
 type pendingReset struct {
 	at    time.Time // of the last one that the engine was told of
 	pause time.Duration
-	timer *time.Timer // of the next one
+	timer *time.Timer // of the next one; nil: there is none
 }
 
 // learn remembers which eswitches are in which device: while it is reset its ports may
@@ -82,12 +86,13 @@ func (r *resets) heard(reset devlink.Reset) {
 	r.log.Warn("an eswitch may have lost its rules", "cause", reset.Cause, "eswitches", ids)
 	r.health.note(errors.New(reset.Cause))
 	for _, id := range ids {
-		r.raise(id, time.Now())
+		r.raise(id)
 	}
 }
 
-// raise tells of one reset, at once or a moment later. mu is held.
-func (r *resets) raise(id flows.EswitchID, now time.Time) {
+// raise has one reset told a moment later, together with those that come meanwhile. mu
+// is held.
+func (r *resets) raise(id flows.EswitchID) {
 	if r.pending == nil {
 		r.pending = make(map[flows.EswitchID]*pendingReset)
 	}
@@ -96,31 +101,28 @@ func (r *resets) raise(id flows.EswitchID, now time.Time) {
 		p = &pendingReset{pause: minResetPause}
 		r.pending[id] = p
 	}
-	since := now.Sub(p.at)
-	switch {
-	case r.closed || p.timer != nil:
-	case since >= 10*p.pause:
-		p.pause = minResetPause
-		r.tell(id, p, now)
-	case since >= p.pause:
-		p.pause = min(2*p.pause, maxResetPause)
-		r.tell(id, p, now)
-	default:
-		p.timer = time.AfterFunc(p.pause-since, func() {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			p.timer = nil
-			p.pause = min(2*p.pause, maxResetPause)
-			if !r.closed {
-				r.tell(id, p, time.Now())
-			}
-		})
+	if r.closed || p.timer != nil {
+		return
 	}
+	p.timer = time.AfterFunc(max(gatherResets, p.pause-time.Since(p.at)), func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		p.timer = nil
+		if !r.closed {
+			p.told(time.Now())
+			r.loop.post(engine.EswitchReset{Eswitch: id})
+		}
+	})
 }
 
-func (r *resets) tell(id flows.EswitchID, p *pendingReset, now time.Time) {
+// told lengthens the pause, or after a quiet time makes it short again.
+func (p *pendingReset) told(now time.Time) {
+	if now.Sub(p.at) >= 10*p.pause {
+		p.pause = minResetPause
+	} else {
+		p.pause = min(2*p.pause, maxResetPause)
+	}
 	p.at = now
-	r.loop.post(engine.EswitchReset{Eswitch: id})
 }
 
 func (r *resets) close() {

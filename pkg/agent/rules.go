@@ -109,8 +109,11 @@ func (r *rules) installAll(ctx context.Context, installs []engine.Install) {
 		}
 		sessions, asked = append(sessions, session), append(asked, e)
 	}
-	for i, result := range r.eswitch.Install(ctx, sessions) {
-		ev := engine.Installed{Session: asked[i].Session, Op: asked[i].Op, InHW: result.InHW}
+	began := time.Now()
+	results := r.eswitch.Install(ctx, sessions)
+	cost := time.Since(began) / time.Duration(max(1, len(results)))
+	for i, result := range results {
+		ev := engine.Installed{Session: asked[i].Session, Op: asked[i].Op, InHW: result.InHW, Cost: cost}
 		r.log.Debug("installed", "session", ev.Session, "error", result.Err)
 		if result.Err != nil {
 			ev.Reason, ev.Detail = refusal(result.Err), result.Err.Error()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -224,4 +225,76 @@ func TestRemovalFails(t *testing.T) {
 	if r.health.get().LastError != busy.Error() {
 		t.Error("nobody is told")
 	}
+}
+
+// A refusal for want of room is no trouble.
+func TestFullIsNoTrouble(t *testing.T) {
+	r := testRules(&fakeEswitch{refuse: map[flows.SessionID]error{1: &eswitch.RuleError{Err: eswitch.ErrFull}}})
+	r.install(install(1))
+	runRules(t, r)
+	if c := r.health.get(); c.LastError != "" {
+		t.Errorf("complains: %s", c.LastError)
+	}
+}
+
+// slowEswitch takes its time for what comes in at one port.
+type slowEswitch struct {
+	fakeEswitch
+	mu    sync.Mutex
+	slow  time.Duration // for each session
+	sizes []int         // of the batches
+}
+
+func (s *slowEswitch) Install(_ context.Context, sessions []flows.Session) []eswitch.Result {
+	if sessions[0].Rules[0].In == 10 {
+		s.mu.Lock()
+		s.sizes = append(s.sizes, len(sessions))
+		s.mu.Unlock()
+		time.Sleep(time.Duration(len(sessions)) * s.slow)
+	}
+	return make([]eswitch.Result, len(sessions))
+}
+
+func (s *slowEswitch) Remove(_ context.Context, ids []flows.SessionID) []error {
+	return make([]error, len(ids))
+}
+
+// A slow eswitch keeps nothing of another waiting, and gets batches that it can do soon.
+func TestSlowEswitchApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowEswitch{slow: 4 * time.Millisecond}
+		ports := func(id flows.PortID) (int32, bool) { return int32(id) * 10, true }
+		r := newRules(s, ports, testLoop(), newComponent("eswitch", silent), silent)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.run(ctx) }()
+		for id := range flows.SessionID(500) {
+			e := install(id + 1)
+			e.Eswitch = "slow"
+			r.install(e)
+		}
+		time.Sleep(time.Millisecond) // of the bubble
+		other := engine.Install{Session: 1000, Eswitch: "other", Paths: flows.Paths{{In: 3, Out: 4}, {In: 4, Out: 3}}}
+		r.install(other)
+		r.remove(engine.Remove{Session: 1001, Eswitch: "other"})
+		synctest.Wait()
+		if got := len(r.loop.posted()); got != 2 {
+			t.Errorf("%d answers while the slow eswitch is busy, want 2", got)
+		}
+		time.Sleep(time.Second) // of the bubble
+		s.mu.Lock()
+		last := s.sizes[len(s.sizes)-1]
+		s.mu.Unlock()
+		if took := time.Duration(last) * s.slow; took > 2*batchTime || took < batchTime/4 {
+			t.Errorf("batches %v, of %v at the end", s.sizes, took)
+		}
+		before := len(r.loop.posted())
+		r.remove(engine.Remove{Session: 1, Eswitch: "slow"})
+		time.Sleep(2 * batchTime)
+		if removed := slices.ContainsFunc(r.loop.posted(), func(e engine.Event) bool { _, ok := e.(engine.Removed); return ok }); !removed {
+			t.Errorf("no removal within %v, %d answers before", 2*batchTime, before)
+		}
+		cancel()
+		<-ended
+	})
 }

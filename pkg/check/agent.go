@@ -54,20 +54,30 @@ func running(_ context.Context, n *node) []Line {
 		lines = append(lines, warning("mode", "%s, but it only observes: %s", a.status.Mode, a.status.ObserveReason).
 			why("%s", a.status.ObserveDetail).fix("flowshuntctl show"))
 	}
-	bad := notOK(a.status.Components)
+	bad := ailing(&a.status)
 	if !a.status.Ready || len(bad) > 0 {
-		lines = append(lines, fatal(name, "%s, not ready: %s", found, some(bad)).
+		lines = append(lines, fatal(name, "%s, not well: %s", found, some(bad)).
 			why("what it does not see it does not offload, or takes out").fix("flowshuntctl show").detail(bad))
 		return lines
 	}
 	return append(lines, ok(name, "%s, ready", found))
 }
 
-func notOK(parts []control.Component) (bad []string) {
-	for _, p := range parts {
-		if p.Health != control.HealthOK {
+// ailing lists the components that have failed; of an agent that is not ready, for want of
+// these, those that are starting. One of a ready agent may be, for want of work.
+func ailing(s *control.Status) (bad []string) {
+	var starting []string
+	for _, p := range s.Components {
+		switch p.Health {
+		case control.HealthOK:
+		case control.HealthStarting:
+			starting = append(starting, p.Name+" is starting")
+		default:
 			bad = append(bad, strings.TrimSuffix(fmt.Sprintf("%s %s: %s", p.Name, p.Health, oneLine(p.LastError)), ": "))
 		}
+	}
+	if len(bad) == 0 && !s.Ready {
+		return starting
 	}
 	return bad
 }

@@ -63,7 +63,8 @@ func ask(t *testing.T, s scripted, limit time.Duration) *node {
 
 func TestAgent(t *testing.T) {
 	well := control.Status{Version: "1.0", Mode: control.ModeEnforce, Ready: true,
-		Components: []control.Component{{Name: "ovsdb", Health: control.HealthOK, LastError: "long ago"}}}
+		Components: []control.Component{{Name: "ovsdb", Health: control.HealthOK, LastError: "long ago"},
+			{Name: "conntrack-entries", Health: control.HealthStarting}}}
 	older, sick, forced := well, well, well
 	older.Version = "0.9"
 	sick.Ready = false
@@ -76,7 +77,7 @@ func TestAgent(t *testing.T) {
 	}{
 		{"well", scripted{status: well}, []string{"ok flowshuntd: 1.0, mode enforce, ready"}},
 		{"older", scripted{status: older}, []string{"warning version: the agent is 0.9, flowshuntctl 1.0", "ok flowshuntd: 0.9, mode enforce, ready"}},
-		{"sick", scripted{status: sick}, []string{"fatal flowshuntd: 1.0, mode enforce, not ready: ovsdb failed: no such file, eswitch starting"}},
+		{"sick", scripted{status: sick}, []string{"fatal flowshuntd: 1.0, mode enforce, not well: ovsdb failed: no such file"}},
 		{"forced", scripted{status: forced}, []string{"warning mode: enforce, but it only observes: ovs-hw-offload", "ok flowshuntd: 1.0, mode enforce, ready"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { wantLines(t, says(t, ask(t, tt.agent, patience), running), tt.want...) })

@@ -157,12 +157,53 @@ func refusedPorts(_ context.Context, n *node) []Line {
 		fix("flowshuntctl check --verbose names them").detail(detail)}
 }
 
+// guarded counts ports that a network service guards (iface-id): what their security
+// groups permit is not read yet, so they wait for --trust-ovs (sg-unknown).
+func guarded(_ context.Context, n *node) []Line {
+	const name = "security groups"
+	if lines, undone := n.undone(name); undone {
+		return lines
+	}
+	var with []string
+	for i := range n.Ports {
+		if n.Ports[i].IfaceID != "" {
+			with = append(with, n.Ports[i].Name)
+		}
+	}
+	if len(with) == 0 {
+		return []Line{ok(name, "no port has any (iface-id)")}
+	}
+	return []Line{ok(name, "%s (iface-id): offloaded only by flowshuntd --trust-ovs",
+		plural(len(with), "port has them", "ports have them")).detail(with)}
+}
+
+// notUnderstood says what of the database is not taken for what it seems.
+func notUnderstood(_ context.Context, n *node) []Line {
+	var odd []string
+	for i := range n.Bridges {
+		for _, p := range n.Bridges[i].Problems {
+			odd = append(odd, "bridge "+n.Bridges[i].Name+": "+p)
+		}
+	}
+	for i := range n.Ports {
+		for _, p := range n.Ports[i].Problems {
+			odd = append(odd, n.Ports[i].Name+": "+p)
+		}
+	}
+	if len(odd) == 0 {
+		return nil
+	}
+	return []Line{warning("not understood", "%s", some(odd)).
+		why("those settings are taken for not set, or for off").detail(odd)}
+}
+
 // portCauses are why a port of a usable type is left out.
 var portCauses = []struct {
 	name  string
 	usual bool // as on any node
 	has   func(*ovsdb.Port) bool
 }{
+	{"excluded (external_ids:flowshunt=off)", true, func(p *ovsdb.Port) bool { return p.Wish == ovsdb.WishOff }},
 	{"with policing", false, func(p *ovsdb.Port) bool { return p.Policing.Active() }},
 	{"with QoS", false, func(p *ovsdb.Port) bool { return p.QoS != "" }},
 	{"mirrored", false, func(p *ovsdb.Port) bool { return p.Mirror.Watched() || p.Mirror.Target }},

@@ -13,7 +13,7 @@ var groups = []struct {
 	{"kernel", []look{release, bugs, modules, skbExtension}},
 	{"conntrack", []look{access, switches, usage, buckets, pickup, timeouts, losses}},
 	{"ovs", []look{
-		database, daemon, hwOffload, restoreWait, upcalls, maxIdle, bridges, openFlow, ageing, refusedPorts,
+		database, daemon, hwOffload, restoreWait, upcalls, maxIdle, bridges, openFlow, ageing, refusedPorts, guarded, notUnderstood,
 	}},
 	{"nic", []look{eswitches, representors, hwTCOffload, virtualFunctions, drivers}},
 	{"tc", []look{ingressQdiscs, filters}},

@@ -81,7 +81,7 @@ func (c *census) add(n *node, f *tc.Filter) error {
 func (n *node) deviceName(index int32) string {
 	for _, d := range n.devices {
 		if d.index == index {
-			return d.name
+			return d.Name
 		}
 	}
 	return fmt.Sprintf("ifindex %d", index)

@@ -49,16 +49,23 @@ func readKernel(root fs.FS) (k kernel) {
 	k.release, k.fileSays = read(root, "proc/sys/kernel/osrelease")
 	k.version, k.guessed = parseVersion(k.release), true
 	if s, err := read(root, "proc/version"); err == nil {
-		if m := debian.FindStringSubmatch(s); m != nil {
-			k.version, k.guessed = parseVersion(m[1]), false
+		for _, m := range debian.FindAllStringSubmatch(s, -1) { // the compiler has one too
+			k.take(m[1])
 		}
 	}
 	if s, err := read(root, "proc/version_signature"); err == nil {
-		if f := strings.Fields(s); len(f) > 0 && parseVersion(f[len(f)-1]) != (version{}) {
-			k.version, k.guessed = parseVersion(f[len(f)-1]), false
+		if f := strings.Fields(s); len(f) > 0 {
+			k.take(f[len(f)-1])
 		}
 	}
 	return k
+}
+
+// take takes what a vendor says that the kernel was made from, if it can be true.
+func (k *kernel) take(s string) {
+	if v := parseVersion(s); v != (version{}) && v.series(k.version) {
+		k.version, k.guessed = v, false
+	}
 }
 
 // oldest is the first kernel that works: terse dumps of filters came with it

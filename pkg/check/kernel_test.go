@@ -22,7 +22,7 @@ func TestRelease(t *testing.T) {
 		files      map[string]string
 	}{
 		{"debian", "ok release: 6.1.0-56-amd64, made from 6.1.170", map[string]string{osrelease: "6.1.0-56-amd64\n",
-			procVersion: "Linux version 6.1.0-56-amd64 (a@b) (gcc) #1 SMP PREEMPT_DYNAMIC Debian 6.1.170-1 (2026-05-02)\n"}},
+			procVersion: "Linux version 6.1.0-56-amd64 (debian-kernel@lists.debian.org) (gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0, GNU ld (GNU Binutils for Debian) 2.40) #1 SMP PREEMPT_DYNAMIC Debian 6.1.170-1 (2026-05-02)\n"}},
 		{"ubuntu", "ok release: 6.8.0-31-generic, made from 6.8.1", map[string]string{osrelease: "6.8.0-31-generic",
 			"proc/version_signature": "Ubuntu 6.8.0-31.31-generic 6.8.1"}},
 		{"other", "ok release: 5.14.0-503.el9", map[string]string{osrelease: "5.14.0-503.el9", procVersion: "Linux version"}},

@@ -6,34 +6,45 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/ovsdb"
+	"github.com/flowshunt/flowshunt/pkg/devlink"
+	"github.com/flowshunt/flowshunt/pkg/link"
+	"github.com/flowshunt/flowshunt/pkg/representor"
 )
 
-// eswitches lists the NICs that have an eswitch, by devlink, and what mode it is in. It
-// takes the NIC as a whole; "switchdev" is where VFs have representors.
+// nics is what the kernel says of network devices and of the eswitches below them.
+type nics struct {
+	devices    []device
+	devicesErr error
+	devlink    devlink.Snapshot
+	devlinkErr error
+	set        *representor.Set
+}
+
+func readNICs(ctx context.Context) (n nics) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	links, err := link.List()
+	n.devices, n.devicesErr = devicesOf(links), err
+	n.devlink, n.devlinkErr = devlink.Read(ctx)
+	n.set = representor.Find(links, n.devlink, "")
+	return n
+}
+
+// eswitches says what mode each NIC is in that devlink knows.
 func eswitches(_ context.Context, n *node) []Line {
 	const name = "eswitch"
-	list, err := netlink.DevLinkGetDeviceList()
-	if err != nil && denied(err) {
-		return []Line{unknown(name, err)}
-	}
-	// Any other error is that of a kernel without devlink: no NIC of such a kind then.
 	var lines []Line
-	for _, d := range list {
-		id := d.BusName + "/" + d.DeviceName
-		switch mode := d.Attrs.Eswitch.Mode; mode {
-		case "switchdev":
-			lines = append(lines, ok(name, "%s is in mode switchdev", id))
-		case "":
-			lines = append(lines, modeNotTold(id))
-		default:
-			lines = append(lines, warning(name, "%s is in mode %s", id, mode).
-				why("without representors its VFs cannot be plugged into OVS, and nothing can be offloaded on it").
-				fix("devlink dev eswitch set "+id+" mode switchdev"))
-		}
+	if n.devlinkErr != nil {
+		lines = append(lines, unknown("devlink", n.devlinkErr))
+	}
+	for _, id := range sortedKeys(n.devlink.Modes) {
+		lines = append(lines, modeLine(id, n.devlink.Modes[id]))
 	}
 	if n.devicesErr != nil {
 		lines = append(lines, unknown(name, n.devicesErr))
@@ -45,23 +56,29 @@ func eswitches(_ context.Context, n *node) []Line {
 	return lines
 }
 
-// modeNotTold: a device without an eswitch says nothing, nor does any to who is not root.
-func modeNotTold(id string) Line {
-	const name = "eswitch"
-	if !isRoot() {
-		l := unknown(name, fmt.Errorf("%s tells its mode to root only", id))
+func modeLine(id string, mode devlink.Mode) Line {
+	name := "eswitch " + id
+	switch {
+	case mode == devlink.ModeSwitchdev:
+		return ok(name, "mode switchdev")
+	case mode == devlink.ModeLegacy:
+		return warning(name, "mode legacy").
+			why("without representors its VFs cannot be plugged into OVS, and nothing can be offloaded on it").
+			fix("devlink dev eswitch set " + id + " mode switchdev")
+	case !isRoot():
+		l := unknown(name, errors.New("its mode is told to root only"))
 		l.Root = true
 		return l.fix("run flowshuntctl check as root")
 	}
-	return ok(name, "%s has none", id)
+	return ok(name, "none")
 }
 
 // switchIDs returns the devices of each eswitch.
-func (n *node) switchIDs() map[string][]device {
-	by := make(map[string][]device)
+func (n *nics) switchIDs() map[flows.EswitchID][]device {
+	by := make(map[flows.EswitchID][]device)
 	for _, d := range n.devices {
-		if d.switchID != "" {
-			by[d.switchID] = append(by[d.switchID], d)
+		if d.SwitchID != "" {
+			by[d.SwitchID] = append(by[d.SwitchID], d)
 		}
 	}
 	return by
@@ -69,7 +86,7 @@ func (n *node) switchIDs() map[string][]device {
 
 // plugged returns the device of an OVS port.
 func (n *node) plugged(p *ovsdb.Port) (device, bool) {
-	i := slices.IndexFunc(n.devices, func(d device) bool { return d.name == p.Name })
+	i := slices.IndexFunc(n.devices, func(d device) bool { return d.Name == p.Name })
 	if i < 0 || p.Type != "" && p.Type != "system" {
 		return device{}, false
 	}
@@ -83,84 +100,79 @@ func (n *node) pluggedDevices() (list []device) {
 			list = append(list, d)
 		}
 	}
-	slices.SortFunc(list, func(a, b device) int { return cmp.Compare(a.name, b.name) })
+	slices.SortFunc(list, func(a, b device) int { return cmp.Compare(a.Name, b.Name) })
 	return list
 }
 
 func representors(_ context.Context, n *node) []Line {
 	const name = "representors"
+	if len(n.switchIDs()) == 0 {
+		return nil // eswitches has said it
+	}
 	if lines, undone := n.undone(name); undone {
 		return lines
 	}
-	all := n.switchIDs()
-	if len(all) == 0 {
-		return nil // eswitches has said it
-	}
-	var in, out []string
+	var in, out, why []string
 	for _, d := range n.pluggedDevices() {
-		if d.switchID != "" {
-			in = append(in, fmt.Sprintf("%s (%s)", d.name, cmp.Or(d.portName, "no port name")))
+		if r, is := n.set.Get(d.index); is {
+			in = append(in, fmt.Sprintf("%s is %s", d.Name, cmp.Or(r.String(), "not told which")))
 		} else {
-			out = append(out, d.name)
+			out, why = append(out, d.Name), append(why, n.set.Refuse(d.index))
 		}
 	}
 	switch {
 	case len(in) == 0:
-		return []Line{fatal(name, "none of %s is an OVS port", plural(len(n.devices), "device", "devices")).
+		return []Line{fatal(name, "none is an OVS port").
 			why("the NIC can forward only between ports of its own eswitch").
-			fix("ovs-vsctl add-port BRIDGE REPRESENTOR")}
+			fix("devlink port show", "ovs-vsctl add-port BRIDGE REPRESENTOR").detail(why)}
 	case len(out) > 0:
-		return []Line{warning(name, "%d are OVS ports; not on an eswitch: %s", len(in), some(out)).
-			why("connections of those ports can be offloaded by the kernel only").detail(append(in, out...))}
+		return []Line{warning(name, "%d are OVS ports; of other ports no hardware executes rules: %s", len(in), some(out)).
+			why("connections of those ports can be offloaded by the kernel only").detail(append(in, why...))}
 	}
 	return []Line{ok(name, "%d are OVS ports", len(in)).detail(in)}
 }
 
 func hwTCOffload(_ context.Context, n *node) []Line {
+	const name = "hw-tc-offload"
 	var on int
-	var off, why []string
+	var off, fix []string
 	for _, d := range n.pluggedDevices() {
-		if d.switchID == "" {
-			continue
-		}
-		active, err := readHWTCOffload(d.name)
 		switch {
-		case err != nil && !errors.Is(err, errNoFeature):
-			why = append(why, d.name+": "+err.Error())
-		case !active:
-			off = append(off, d.name)
-		default:
+		case d.SwitchID == "" || d.TC == link.Unknown: // kernels before 5.8 do not tell
+		case d.TC.IsOn():
 			on++
+		default:
+			off = append(off, fmt.Sprintf("%s (%s)", d.Name, d.TC))
+			fix = append(fix, "ethtool -K "+d.Name+" hw-tc-offload on")
 		}
 	}
 	switch {
 	case len(off) > 0:
-		return []Line{fatal(hwTCOffloadName, "off: %s", some(off)).
-			why("the driver is not asked to take rules of these ports (port-not-in-hw, not-in-hw)").
-			fix("ethtool -K " + off[0] + " hw-tc-offload on").detail(off)}
-	case len(why) > 0:
-		return []Line{unknown(hwTCOffloadName, errors.New(some(why))).detail(why)}
+		return []Line{fatal(name, "%s", some(off)).
+			why("the driver is not asked to take rules of these ports (port-not-in-hw)").
+			fix(fix...).detail(off)}
 	case on > 0:
-		return []Line{ok(hwTCOffloadName, "on at %s", plural(on, "representor", "representors"))}
+		return []Line{ok(name, "on at %s", plural(on, "representor", "representors"))}
 	}
 	return nil
 }
 
-// virtualFunctions finds VFs themselves in bridges: the VF's PCI function has a physfn,
-// that of no representor does.
+// virtualFunctions finds VFs themselves in bridges: the PCI function of a VF has a
+// physfn, that of no representor does.
 func virtualFunctions(_ context.Context, n *node) []Line {
-	var wrong []string
+	var wrong, fix []string
 	for _, d := range n.pluggedDevices() {
-		if d.switchID == "" && n.exists("sys/class/net/"+d.name+"/device/physfn") {
-			wrong = append(wrong, d.name)
+		if d.SwitchID == "" && n.exists("sys/class/net/"+d.Name+"/device/physfn") {
+			wrong = append(wrong, n.set.Refuse(d.index))
+			fix = append(fix, "ovs-vsctl del-port "+d.Name)
 		}
 	}
 	if len(wrong) == 0 {
 		return nil
 	}
-	return []Line{fatal("vf in bridge", "%s", some(wrong)).
-		why("a VF itself is plugged where its representor belongs: packets of the guest never pass there").
-		fix("ovs-vsctl del-port "+wrong[0], "devlink port show # the representor: flavour pcivf of the same number").detail(wrong)}
+	return []Line{fatal("vf in bridge", "%s", strings.Join(wrong, "; ")).
+		why("packets of the guest never pass a VF that the host has: its representor belongs into the bridge").
+		fix(append(fix, "devlink port show # the representor: flavour pcivf of the same number")...)}
 }
 
 // driverNotes are what is known of drivers (their sources; not tried here).
@@ -173,8 +185,8 @@ func drivers(_ context.Context, n *node) []Line {
 	var lines []Line
 	by := n.switchIDs()
 	for _, id := range sortedKeys(by) {
-		name := "driver " + id
-		d, err := readDriver(by[id][0].name)
+		name := "driver of " + string(id)
+		d, err := readDriver(by[id][0].Name)
 		if err != nil {
 			lines = append(lines, unknown(name, err))
 			continue
@@ -183,13 +195,13 @@ func drivers(_ context.Context, n *node) []Line {
 		if note := driverNotes[d.name]; note != "" {
 			found += "; it " + note
 		}
-		lines = append(lines, steeringMode(n, name, d, found))
+		lines = append(lines, steeringMode(name, d, found))
 	}
 	return lines
 }
 
 // steeringMode warns of the slow way by the firmware.
-func steeringMode(_ *node, name string, d driver, found string) Line {
+func steeringMode(name string, d driver, found string) Line {
 	if d.name != "mlx5_core" || d.bus == "" {
 		return ok(name, "%s", found)
 	}

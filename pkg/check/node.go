@@ -24,7 +24,7 @@ type Config struct {
 	Socket     string // of the agent; empty: control.DefaultSocket
 	Capacity   int    // sessions that an agent is meant to offload; 0: its default
 	Preference uint16 // the agent's first tc preference; 0: its default
-	Version    string // of this program, to compare the agent's with; empty: not compared
+	Version    string // of this program, as the agent writes its own, to compare the agent's with; empty: not compared
 }
 
 // node is a machine with what several checks look at, read once.
@@ -37,10 +37,9 @@ type node struct {
 	ovs      string // what ovs-vswitchd says of itself
 	silent   error  // why it says nothing; then it is not asked again
 	inventory
-	devices    []device
-	devicesErr error
-	processes  []process
-	agent      agent
+	nics
+	processes []process
+	agent     agent
 }
 
 // inventory is what the database says.
@@ -71,7 +70,7 @@ func newNode(ctx context.Context, cfg Config) *node {
 	n.kernel = readKernel(n.root)
 	n.config = readKernelConfig(n.root, n.kernel.release)
 	n.inventory = readInventory(ctx, cfg.OVSDB)
-	n.devices, n.devicesErr = readDevices()
+	n.nics = readNICs(ctx)
 	n.processes = readProcesses(n.root)
 	n.agent = askAgent(ctx, cfg.Socket)
 	return n

@@ -80,7 +80,7 @@ func probe(ctx context.Context, cfg ProbeConfig) []Line {
 // endsOf finds the devices of a probe.
 func endsOf(devices []device, cfg ProbeConfig) (in, out device, err error) {
 	find := func(name string) (device, error) {
-		i := slices.IndexFunc(devices, func(d device) bool { return d.name == name })
+		i := slices.IndexFunc(devices, func(d device) bool { return d.Name == name })
 		if i < 0 {
 			return device{}, fmt.Errorf("there is no device %s", name)
 		}
@@ -100,11 +100,11 @@ func endsOf(devices []device, cfg ProbeConfig) (in, out device, err error) {
 func partner(devices []device, in device) device {
 	out := in
 	for _, d := range devices {
-		if in.switchID == "" || d.switchID != in.switchID || d.index == in.index {
+		if in.SwitchID == "" || d.SwitchID != in.SwitchID || d.index == in.index {
 			continue
 		}
-		uplink := strings.HasPrefix(d.portName, "p") && !strings.HasPrefix(d.portName, "pf")
-		if out == in || uplink {
+		uplink := strings.HasPrefix(d.PortName, "p") && !strings.HasPrefix(d.PortName, "pf")
+		if out.index == in.index || uplink {
 			out = d
 		}
 		if uplink {
@@ -126,7 +126,7 @@ type prober struct {
 
 // ends are the devices, one or two.
 func (p *prober) ends() []device {
-	if p.in == p.out {
+	if p.in.index == p.out.index {
 		return []device{p.in}
 	}
 	return []device{p.in, p.out}
@@ -163,21 +163,21 @@ func (p *prober) prepare(ctx context.Context) Line {
 		case err == nil:
 			err = p.sweep(ctx, end.index)
 		case denied(err):
-			l := fatal(name, "%s: %s", end.name, oneLine(err.Error()))
+			l := fatal(name, "%s: %s", end.Name, oneLine(err.Error()))
 			return l.why("rules can be made by root only").fix("run flowshuntctl check --probe as root")
 		}
 		if err != nil {
-			return fatal(name, "%s: %s", end.name, oneLine(err.Error())).
+			return fatal(name, "%s: %s", end.Name, oneLine(err.Error())).
 				why("an agent could not use this port either").
-				fix("tc qdisc show dev "+end.name, "tc filter show dev "+end.name+" ingress")
+				fix("tc qdisc show dev "+end.Name, "tc filter show dev "+end.Name+" ingress")
 		}
 	}
-	d, err := readDriver(p.in.name)
+	d, err := readDriver(p.in.Name)
 	if err != nil {
 		d.name = "not told"
 	}
-	found := fmt.Sprintf("%s to %s, driver %s", p.in.name, p.out.name, d.name)
-	if p.in.switchID == "" {
+	found := fmt.Sprintf("%s to %s, driver %s", p.in.Name, p.out.Name, d.name)
+	if p.in.SwitchID == "" {
 		found += ", on no eswitch"
 	}
 	return ok(name, "%s", found)

@@ -13,6 +13,7 @@ import (
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/model"
+	"github.com/flowshunt/flowshunt/pkg/link"
 	"github.com/flowshunt/flowshunt/pkg/tc"
 	"github.com/flowshunt/flowshunt/pkg/tc/tctest"
 )
@@ -39,7 +40,7 @@ func onModel(t *testing.T, cfg model.Config, raw scriptedTC) (*prober, *model.Mo
 	if raw.where == "" {
 		raw.where = "in_hw, in_hw_count 1"
 	}
-	return &prober{driver: m, raw: raw, in: device{index: 4, name: "r0", switchID: "01"}, out: device{index: 5, name: "p0", switchID: "01"},
+	return &prober{driver: m, raw: raw, in: onEswitch(named(4, "r0"), "01", ""), out: onEswitch(named(5, "p0"), "01", ""),
 		release: []int32{4, 5}, made: map[eswitch.Ref]bool{}}, m
 }
 
@@ -189,16 +190,23 @@ func TestProbeStuck(t *testing.T) {
 		}
 		return nil
 	}}, 4)
-	p := &prober{driver: m, raw: scriptedTC{where: "in_hw"}, in: device{index: 4, name: "r0"}, out: device{index: 4, name: "r0"}, made: map[eswitch.Ref]bool{}}
+	p := &prober{driver: m, raw: scriptedTC{where: "in_hw"}, in: named(4, "r0"), out: named(4, "r0"), made: map[eswitch.Ref]bool{}}
 	lines := p.run(t.Context())
 	if last := lines[len(lines)-1]; last.Status != Fatal || last.Name != "cleaned up" || !slices.Contains(last.Fix, "flowshuntctl flush") {
 		t.Errorf("%+v", last)
 	}
 }
 
+func named(index int32, name string) device { return device{index, link.State{Name: name}} }
+
+func onEswitch(d device, id flows.EswitchID, port string) device {
+	d.SwitchID, d.PortName = id, port
+	return d
+}
+
 func TestPartner(t *testing.T) {
-	of := func(name, id, port string) device {
-		return device{index: int32(len(name) + int(name[0])), name: name, switchID: id, portName: port}
+	of := func(name string, id flows.EswitchID, port string) device {
+		return onEswitch(named(int32(name[0]), name), id, port)
 	}
 	rep, other, up, far, veth := of("a", "01", "pf0vf0"), of("b", "01", "pf0vf1"), of("c", "01", "p0"), of("d", "02", "p0"), of("e", "", "")
 	for _, tt := range []struct {
@@ -212,8 +220,8 @@ func TestPartner(t *testing.T) {
 		{"none", []device{rep, far, veth}, rep, "a"},
 		{"on no eswitch", []device{rep, veth, of("f", "", "")}, veth, "e"},
 	} {
-		if got := partner(tt.all, tt.in); got.name != tt.want {
-			t.Errorf("%s: %s, want %s", tt.name, got.name, tt.want)
+		if got := partner(tt.all, tt.in); got.Name != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got.Name, tt.want)
 		}
 	}
 }

@@ -75,9 +75,9 @@ func (p *prober) pair(ctx context.Context) Line {
 
 func (p *prober) deviceOf(link int32) string {
 	if link == p.in.index {
-		return p.in.name
+		return p.in.Name
 	}
-	return p.out.name
+	return p.out.Name
 }
 
 func (p *prober) refused(name string, err error) Line {
@@ -88,14 +88,14 @@ func (p *prober) refused(name string, err error) Line {
 	l.Why = "nothing can be offloaded to hardware from this port"
 	switch {
 	case errors.Is(err, eswitch.ErrFull):
-		return l.fix("tc filter show dev " + p.in.name + " ingress # what fills the table")
-	case p.in.switchID == "":
+		return l.fix("tc filter show dev " + p.in.Name + " ingress # what fills the table")
+	case p.in.SwitchID == "":
 		return l.fix("probe a representor: ip -d link show # these have a switchid")
-	case p.in == p.out:
-		return l.fix("flowshuntctl check --probe "+p.in.name+" --probe-to OTHER # a driver may refuse a redirect to the port itself",
-			"ethtool -K "+p.in.name+" hw-tc-offload on")
+	case p.in.index == p.out.index:
+		return l.fix("flowshuntctl check --probe "+p.in.Name+" --probe-to OTHER # a driver may refuse a redirect to the port itself",
+			"ethtool -K "+p.in.Name+" hw-tc-offload on")
 	}
-	return l.fix("ethtool -K "+p.in.name+" hw-tc-offload on", "dmesg | tail")
+	return l.fix("ethtool -K "+p.in.Name+" hw-tc-offload on", "dmesg | tail")
 }
 
 func ctxDone(err error) bool {
@@ -111,5 +111,5 @@ func words(err error) string {
 	case refusal.Message != "":
 		return fmt.Sprintf("%s (%s)", oneLine(refusal.Message), refusal.Errno)
 	}
-	return fmt.Sprintf("%s (the driver says nothing)", refusal.Errno)
+	return fmt.Sprintf("%s, and no word why", refusal.Errno)
 }

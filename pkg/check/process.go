@@ -170,7 +170,10 @@ func openFiles(_ context.Context, n *node) []Line {
 func receiveBuffers(_ context.Context, n *node) []Line {
 	const name, wanted = "receive buffers", 8 << 20
 	limit, err := n.sysctl("net.core.rmem_max")
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return []Line{ok(name, "net.core.rmem_max is that of the initial network namespace")}
+	case err != nil:
 		return []Line{unknown(name, err)}
 	}
 	if mapping, err := read(n.root, "proc/self/uid_map"); err == nil && initialUsers(mapping) {

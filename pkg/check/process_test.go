@@ -47,6 +47,7 @@ func TestLimits(t *testing.T) {
 	n.Ports = make([]ovsdb.Port, 1000)
 	wantLines(t, says(t, n, openFiles), "warning open files: this process may open 1024")
 
+	wantLines(t, says(t, onProcesses(nil), receiveBuffers), "ok receive buffers: net.core.rmem_max is that of the initial network namespace")
 	buffers := map[string]string{"proc/sys/net/core/rmem_max": "212992\n", "proc/self/uid_map": "         0          0 4294967295\n"}
 	wantLines(t, says(t, onProcesses(buffers), receiveBuffers), "ok receive buffers: net.core.rmem_max is 212992; with CAP_NET_ADMIN it does not matter")
 	buffers["proc/self/uid_map"] = "0 100000 65536"

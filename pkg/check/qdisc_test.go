@@ -95,7 +95,8 @@ func TestOwnFilters(t *testing.T) {
 
 // What a dump reports is told apart without a kernel that has flower.
 func TestCensus(t *testing.T) {
-	n := &node{devices: []device{{index: 4, name: "p0"}}}
+	n := &node{}
+	n.devices = []device{named(4, "p0")}
 	n.Preference = 0x4000
 	var c census
 	for _, f := range []struct {

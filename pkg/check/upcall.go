@@ -11,6 +11,10 @@ import (
 // lookups is the line of dpctl/show that counts upcalls of one datapath.
 var lookups = regexp.MustCompile(`lookups: hit:(\d+) missed:(\d+) lost:(\d+)`)
 
+// The datapath counts since it was made, also while no ovs-vswitchd was there: a restart
+// loses a few.
+const someUpcalls, manyUpcalls = 10, 100
+
 // upcalls finds an ovs-vswitchd that is deaf: OVS 3.1.0 counts CPUs at most every 10 s of
 // system uptime, and one that started before the first count has no thread that takes
 // upcalls. It loses every one, for good (measured; 7 of 7 starts within 10 s of the boot).
@@ -33,13 +37,13 @@ func upcalls(ctx context.Context, n *node) []Line {
 	if known {
 		found += ", " + plural(handlers, "handler", "handlers")
 	}
-	deaf := (missed > 0 && lost == missed) || (known && handlers == 0 && len(n.Bridges) > 0)
+	deaf := (missed >= someUpcalls && lost == missed) || (known && handlers == 0 && len(n.Bridges) > 0)
 	switch {
 	case deaf:
 		return []Line{fatal(name, "%s: ovs-vswitchd is deaf", found).
 			why("it started within 10 s of the boot, found no CPU and started no handler: every first packet of a connection is lost").
 			fix("systemctl restart openvswitch-switch || systemctl restart openvswitch")}
-	case lost > 0 && lost >= missed/100:
+	case lost >= manyUpcalls && lost >= missed/100:
 		return []Line{warning(name, "%s", found).
 			why("first packets of connections were lost: the handlers were too slow, or few").
 			fix("ovs-appctl dpctl/show", "ovs-vsctl get Open_vSwitch . other_config:n-handler-threads")}

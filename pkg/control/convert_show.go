@@ -19,6 +19,7 @@ func fromStatus(s *Status) *pb.ShowResponse {
 		Components:    convert(s.Components, fromComponent),
 		Ports:         convert(s.Ports, fromPort),
 		Budgets:       convert(s.Budgets, fromBudget),
+		Tables:        convert(s.Tables, fromTable),
 		LastDump:      fromDump(s.LastDump),
 	}
 }
@@ -35,6 +36,7 @@ func toStatus(m *pb.ShowResponse) Status {
 		Components:    convert(m.GetComponents(), toComponent),
 		Ports:         convert(m.GetPorts(), toPort),
 		Budgets:       convert(m.GetBudgets(), toBudget),
+		Tables:        convert(m.GetTables(), toTable),
 		LastDump:      toDump(m.GetLastDump()),
 	}
 }
@@ -78,6 +80,21 @@ func fromBudget(b *Budget) *pb.Budget {
 
 func toBudget(m **pb.Budget) Budget {
 	return Budget{Name: (*m).GetName(), Unit: (*m).GetUnit(), Used: (*m).GetUsed(), Limit: (*m).GetLimit()}
+}
+
+func fromTable(t *Table) *pb.Table {
+	return &pb.Table{
+		Eswitch: text(t.Eswitch), Rules: t.Rules, Believed: t.Believed, LearnedAtNs: fromTime(t.LearnedAt),
+		Window: t.Window, Installing: t.Installing, PerSecond: t.PerSecond, Waiting: t.Waiting, Refused: t.Refused,
+	}
+}
+
+func toTable(m **pb.Table) Table {
+	return Table{
+		Eswitch: flows.EswitchID((*m).GetEswitch()), Rules: (*m).GetRules(), Believed: (*m).GetBelieved(),
+		LearnedAt: toTime((*m).GetLearnedAtNs()), Window: (*m).GetWindow(), Installing: (*m).GetInstalling(),
+		PerSecond: (*m).GetPerSecond(), Waiting: (*m).GetWaiting(), Refused: (*m).GetRefused(),
+	}
 }
 
 func fromDump(d Dump) *pb.Dump {

@@ -48,6 +48,7 @@ type Status struct {
 	Components []Component // in the order in which they depend on each other
 	Ports      []Port
 	Budgets    []Budget
+	Tables     []Table // by eswitch
 	LastDump   Dump
 }
 
@@ -84,6 +85,19 @@ type Budget struct {
 	Name, Unit string
 	Used       uint64
 	Limit      uint64 // 0: none
+}
+
+// Table is what the agent knows of the table of one eswitch.
+type Table struct {
+	Eswitch    flows.EswitchID // empty: software
+	Rules      uint64          // of ours
+	Believed   uint64          // rules that it is believed to hold; 0: no bound was met
+	LearnedAt  time.Time       // when Believed became what it is; zero: never
+	Window     uint64          // sessions that may be on their way in at once
+	Installing uint64          // sessions that are
+	PerSecond  float64         // sessions that got in, lately
+	Waiting    uint64          // connections that want to get in
+	Refused    uint64          // installations refused for want of room
 }
 
 // Dump is a full read of conntrack. Zero before the first one.

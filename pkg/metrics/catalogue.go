@@ -27,7 +27,7 @@ var (
 	sessions       = gauge("sessions", "Sessions by state, from `resolving` (between which ports does it travel?) to `removing`.", "state")
 	rules          = gauge("rules", "Rules that the eswitch has acknowledged and that were not acknowledged as removed.")
 	connections    = gauge("connections", "Conntrack entries that are followed, by their present reason.", "reason")
-	installs       = counter("session_installs_total", "Installations of sessions that the eswitch has answered, by `result`: ok or failed.", "result")
+	installs       = counter("session_installs_total", "Installations of sessions that the eswitch has answered, by `result`: ok, failed, or full for want of room.", "result")
 	removals       = counter("session_removals_total", "Removals of sessions that the eswitch has answered, by `result`: ok or failed. One that failed is repeated.", "result")
 	pulls          = counter("session_pulls_total", "Sessions that were ordered out of the eswitch, by cause.", "cause")
 	adoptions      = counter("session_adoptions_total", "Sessions of an earlier agent that were confirmed and taken over.")
@@ -40,6 +40,17 @@ var (
 	portBytes      = counter("port_offloaded_bytes_total", "Bytes that the eswitch forwarded past OVS. `direction` is as in OVS's own statistics: rx came in on the port, tx went out of it; so each packet counts at two ports.",
 		"port", "direction")
 	portPkts = counter("port_offloaded_packets_total", "Packets, likewise.", "port", "direction")
+)
+
+// Tables of eswitches. `eswitch` is the kernel's phys_switch_id, empty for software.
+var (
+	tableRules      = gauge("table_rules", "Rules of ours in the table of an eswitch, from when they are sent until they are known to be gone. `eswitch` is the kernel's phys_switch_id; empty: software.", "eswitch")
+	tableBelieved   = gauge("table_believed_rules", "Rules that the table is believed to hold, since its driver has refused more. 0: it has not.", "eswitch")
+	tableWaiting    = gauge("table_waiting", "Connections that want to get in.", "eswitch")
+	tableWindow     = gauge("table_window", "Sessions that may be on their way in at once, as the speed of the driver allows.", "eswitch")
+	tableInstalling = gauge("table_installing", "Sessions that are on their way in.", "eswitch")
+	tableInstalls   = counter("table_installs_total", "Sessions that got in.", "eswitch")
+	tableRefused    = counter("table_refusals_total", "Installations that were refused for want of room.", "eswitch")
 )
 
 // Change and reaction.
@@ -74,6 +85,7 @@ func catalogue() []section {
 	return []section{
 		{"The agent", []*definition{buildInfo, startSeconds, modeInfo, ready, componentUp, ports, budgetUsed, budgetLimit, eswitchBusy}},
 		{"Sessions and rules", []*definition{sessions, rules, connections, installs, removals, pulls, adoptions, installTime, removalTime, keepalives, unfollowed}},
+		{"Tables of eswitches", []*definition{tableRules, tableBelieved, tableWaiting, tableWindow, tableInstalling, tableInstalls, tableRefused}},
 		{"Traffic", []*definition{offloadedBytes, offloadedPkts, portBytes, portPkts}},
 		{"Change and reaction", []*definition{changes, doubts, sessionDoubts, validations, validationTime, propagationTime}},
 		{"Conntrack and taps", []*definition{overruns, resyncs, dumps, dumpTime, dumpEntries, hints, tapMissed}},

@@ -121,6 +121,7 @@ flowshunt_session_pulls_total{cause="path-changed"} 6
 # HELP flowshunt_session_installs_total ` + installs.help + `
 # TYPE flowshunt_session_installs_total counter
 flowshunt_session_installs_total{result="failed"} 1
+flowshunt_session_installs_total{result="full"} 0
 flowshunt_session_installs_total{result="ok"} 14
 # HELP flowshunt_start_time_seconds ` + startSeconds.help + `
 # TYPE flowshunt_start_time_seconds gauge

@@ -75,6 +75,10 @@ func collectEngine(out chan<- prometheus.Metric, e *Engine) {
 	}
 	out <- installs.value(float64(c.Installs), "ok")
 	out <- installs.value(float64(c.InstallsFailed), "failed")
+	out <- installs.value(float64(c.InstallsRefused), "full")
+	for i := range e.Tables {
+		collectTable(out, &e.Tables[i])
+	}
 	out <- adoptions.value(float64(c.Adopted))
 	out <- sessionDoubts.value(float64(c.Doubts))
 	out <- keepalives.value(float64(c.KeepAlives))
@@ -82,6 +86,17 @@ func collectEngine(out chan<- prometheus.Metric, e *Engine) {
 	out <- unfollowed.value(float64(c.Unfollowed))
 	out <- offloadedBytes.value(float64(c.Offloaded.Bytes))
 	out <- offloadedPkts.value(float64(c.Offloaded.Packets))
+}
+
+func collectTable(out chan<- prometheus.Metric, t *engine.Table) {
+	id := string(t.Eswitch)
+	out <- tableRules.value(float64(t.Rules), id)
+	out <- tableBelieved.value(float64(t.Believed), id)
+	out <- tableWindow.value(float64(t.Window), id)
+	out <- tableInstalling.value(float64(t.Installing), id)
+	out <- tableWaiting.value(float64(t.Waiting), id)
+	out <- tableInstalls.value(float64(t.Installs), id)
+	out <- tableRefused.value(float64(t.Refused), id)
 }
 
 func truth(b bool) float64 {

@@ -37,6 +37,7 @@ type Snapshot struct {
 type Engine struct {
 	Sessions map[engine.State]int
 	Counts   engine.Counts
+	Tables   []engine.Table
 }
 
 // Mode is what the agent was told to do and what it does.

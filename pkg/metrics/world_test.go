@@ -28,6 +28,7 @@ func (f fake) Snapshot(context.Context) Snapshot {
 	if !f.silent {
 		s.Engine = &Engine{
 			Sessions: map[engine.State]int{engine.Offloaded: 3},
+			Tables:   []engine.Table{{Rules: 4}, {Eswitch: "0a0b", Rules: 6, Believed: 8, Window: 9, Installing: 1, Installs: 14, Waiting: 20, Refused: 2}},
 			Counts: engine.Counts{
 				Followed: map[flows.Reason]int{flows.Elephant: 3, flows.Mouse: 40},
 				Removals: map[flows.Reason]uint64{flows.Idle: 5, flows.PathChanged: 6},

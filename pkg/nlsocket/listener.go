@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -17,9 +18,10 @@ const listenBuffer = 1 << 20
 // Listener hears notifications of the kernel's. One goroutine may call Receive; Close
 // may be called at any time.
 type Listener struct {
-	file *os.File
-	raw  syscall.RawConn
-	buf  []byte
+	file   *os.File
+	raw    syscall.RawConn
+	closed atomic.Bool
+	buf    []byte
 }
 
 // Listen joins multicast groups of a netlink protocol in the network namespace of the
@@ -94,6 +96,8 @@ func (l *Listener) read() (n int, kernel bool, err error) {
 		return err != unix.EAGAIN
 	})
 	switch {
+	case l.closed.Load():
+		return 0, false, os.ErrClosed // the poller has an error of its own for it
 	case errRead != nil:
 		return 0, false, errRead
 	case err == ErrOverrun:
@@ -117,4 +121,7 @@ func drain(fd int, buf []byte) {
 }
 
 // Close releases the socket and ends a Receive in progress.
-func (l *Listener) Close() error { return l.file.Close() }
+func (l *Listener) Close() error {
+	l.closed.Store(true)
+	return l.file.Close()
+}

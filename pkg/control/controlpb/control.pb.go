@@ -533,6 +533,7 @@ type ShowResponse struct {
 	Ports         []*Port                `protobuf:"bytes,9,rep,name=ports,proto3" json:"ports,omitempty"`
 	Budgets       []*Budget              `protobuf:"bytes,10,rep,name=budgets,proto3" json:"budgets,omitempty"`
 	LastDump      *Dump                  `protobuf:"bytes,11,opt,name=last_dump,json=lastDump,proto3" json:"last_dump,omitempty"` // absent before the first one
+	Tables        []*Table               `protobuf:"bytes,12,rep,name=tables,proto3" json:"tables,omitempty"`                     // of eswitches
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -640,6 +641,13 @@ func (x *ShowResponse) GetBudgets() []*Budget {
 func (x *ShowResponse) GetLastDump() *Dump {
 	if x != nil {
 		return x.LastDump
+	}
+	return nil
+}
+
+func (x *ShowResponse) GetTables() []*Table {
+	if x != nil {
+		return x.Tables
 	}
 	return nil
 }
@@ -930,6 +938,115 @@ func (x *Budget) GetLimit() uint64 {
 	return 0
 }
 
+// Table is what is known of the table of one eswitch.
+type Table struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Eswitch       string                 `protobuf:"bytes,1,opt,name=eswitch,proto3" json:"eswitch,omitempty"`                               // the kernel's phys_switch_id; empty: software
+	Rules         uint64                 `protobuf:"varint,2,opt,name=rules,proto3" json:"rules,omitempty"`                                  // of the agent, from when they are sent until they are known to be gone
+	Believed      uint64                 `protobuf:"varint,3,opt,name=believed,proto3" json:"believed,omitempty"`                            // rules that it is believed to hold; 0: no bound was met
+	LearnedAtNs   int64                  `protobuf:"varint,4,opt,name=learned_at_ns,json=learnedAtNs,proto3" json:"learned_at_ns,omitempty"` // when believed became what it is; 0: never
+	Window        uint64                 `protobuf:"varint,5,opt,name=window,proto3" json:"window,omitempty"`                                // sessions that may be on their way in at once
+	Installing    uint64                 `protobuf:"varint,6,opt,name=installing,proto3" json:"installing,omitempty"`                        // sessions that are
+	PerSecond     float64                `protobuf:"fixed64,7,opt,name=per_second,json=perSecond,proto3" json:"per_second,omitempty"`        // sessions that got in, lately
+	Waiting       uint64                 `protobuf:"varint,8,opt,name=waiting,proto3" json:"waiting,omitempty"`                              // connections that want to get in
+	Refused       uint64                 `protobuf:"varint,9,opt,name=refused,proto3" json:"refused,omitempty"`                              // installations refused for want of room
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Table) Reset() {
+	*x = Table{}
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Table) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Table) ProtoMessage() {}
+
+func (x *Table) ProtoReflect() protoreflect.Message {
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Table.ProtoReflect.Descriptor instead.
+func (*Table) Descriptor() ([]byte, []int) {
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Table) GetEswitch() string {
+	if x != nil {
+		return x.Eswitch
+	}
+	return ""
+}
+
+func (x *Table) GetRules() uint64 {
+	if x != nil {
+		return x.Rules
+	}
+	return 0
+}
+
+func (x *Table) GetBelieved() uint64 {
+	if x != nil {
+		return x.Believed
+	}
+	return 0
+}
+
+func (x *Table) GetLearnedAtNs() int64 {
+	if x != nil {
+		return x.LearnedAtNs
+	}
+	return 0
+}
+
+func (x *Table) GetWindow() uint64 {
+	if x != nil {
+		return x.Window
+	}
+	return 0
+}
+
+func (x *Table) GetInstalling() uint64 {
+	if x != nil {
+		return x.Installing
+	}
+	return 0
+}
+
+func (x *Table) GetPerSecond() float64 {
+	if x != nil {
+		return x.PerSecond
+	}
+	return 0
+}
+
+func (x *Table) GetWaiting() uint64 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *Table) GetRefused() uint64 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
+}
+
 // Dump is a full read of conntrack.
 type Dump struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -942,7 +1059,7 @@ type Dump struct {
 
 func (x *Dump) Reset() {
 	*x = Dump{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[7]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -954,7 +1071,7 @@ func (x *Dump) String() string {
 func (*Dump) ProtoMessage() {}
 
 func (x *Dump) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[7]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -967,7 +1084,7 @@ func (x *Dump) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dump.ProtoReflect.Descriptor instead.
 func (*Dump) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{7}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Dump) GetAtNs() int64 {
@@ -1007,7 +1124,7 @@ type SessionsRequest struct {
 
 func (x *SessionsRequest) Reset() {
 	*x = SessionsRequest{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[8]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1019,7 +1136,7 @@ func (x *SessionsRequest) String() string {
 func (*SessionsRequest) ProtoMessage() {}
 
 func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[8]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1032,7 +1149,7 @@ func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsRequest.ProtoReflect.Descriptor instead.
 func (*SessionsRequest) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{8}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SessionsRequest) GetAll() bool {
@@ -1104,7 +1221,7 @@ type SessionsResponse struct {
 
 func (x *SessionsResponse) Reset() {
 	*x = SessionsResponse{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[9]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1116,7 +1233,7 @@ func (x *SessionsResponse) String() string {
 func (*SessionsResponse) ProtoMessage() {}
 
 func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[9]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1129,7 +1246,7 @@ func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
 func (*SessionsResponse) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{9}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SessionsResponse) GetOf() isSessionsResponse_Of {
@@ -1183,7 +1300,7 @@ type SessionsSummary struct {
 
 func (x *SessionsSummary) Reset() {
 	*x = SessionsSummary{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[10]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +1312,7 @@ func (x *SessionsSummary) String() string {
 func (*SessionsSummary) ProtoMessage() {}
 
 func (x *SessionsSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[10]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +1325,7 @@ func (x *SessionsSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsSummary.ProtoReflect.Descriptor instead.
 func (*SessionsSummary) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{10}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SessionsSummary) GetMatched() uint64 {
@@ -1249,7 +1366,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[11]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1261,7 +1378,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[11]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1274,7 +1391,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{11}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Session) GetId() uint64 {
@@ -1399,7 +1516,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[12]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1411,7 +1528,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[12]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1424,7 +1541,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{12}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WhyRequest) GetTuple() *Tuple {
@@ -1453,7 +1570,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[13]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1465,7 +1582,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[13]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1478,7 +1595,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{13}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WhyResponse) GetChecks() []*Check {
@@ -1529,7 +1646,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[14]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1541,7 +1658,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[14]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1554,7 +1671,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{14}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Entry) GetId() uint32 {
@@ -1645,7 +1762,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[15]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1657,7 +1774,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[15]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1670,7 +1787,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{15}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Check) GetName() string {
@@ -1702,7 +1819,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[16]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1714,7 +1831,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[16]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1727,7 +1844,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{16}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{17}
 }
 
 type StatsResponse struct {
@@ -1739,7 +1856,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[17]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1751,7 +1868,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[17]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1764,7 +1881,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{17}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StatsResponse) GetStats() []*Stat {
@@ -1785,7 +1902,7 @@ type Stat struct {
 
 func (x *Stat) Reset() {
 	*x = Stat{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[18]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1797,7 +1914,7 @@ func (x *Stat) String() string {
 func (*Stat) ProtoMessage() {}
 
 func (x *Stat) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[18]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1810,7 +1927,7 @@ func (x *Stat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stat.ProtoReflect.Descriptor instead.
 func (*Stat) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{18}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Stat) GetName() string {
@@ -1848,7 +1965,7 @@ const file_pkg_control_controlpb_control_proto_rawDesc = "" +
 	"\bCounters\x12\x18\n" +
 	"\apackets\x18\x01 \x01(\x04R\apackets\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\"\r\n" +
-	"\vShowRequest\"\xd4\x03\n" +
+	"\vShowRequest\"\x89\x04\n" +
 	"\fShowResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12.\n" +
 	"\x04mode\x18\x02 \x01(\x0e2\x1a.flowshunt.control.v1.ModeR\x04mode\x12%\n" +
@@ -1863,7 +1980,8 @@ const file_pkg_control_controlpb_control_proto_rawDesc = "" +
 	"\x05ports\x18\t \x03(\v2\x1a.flowshunt.control.v1.PortR\x05ports\x126\n" +
 	"\abudgets\x18\n" +
 	" \x03(\v2\x1c.flowshunt.control.v1.BudgetR\abudgets\x127\n" +
-	"\tlast_dump\x18\v \x01(\v2\x1a.flowshunt.control.v1.DumpR\blastDump\"\xb8\x01\n" +
+	"\tlast_dump\x18\v \x01(\v2\x1a.flowshunt.control.v1.DumpR\blastDump\x123\n" +
+	"\x06tables\x18\f \x03(\v2\x1b.flowshunt.control.v1.TableR\x06tables\"\xb8\x01\n" +
 	"\tComponent\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
 	"\x06health\x18\x02 \x01(\x0e2\x1c.flowshunt.control.v1.HealthR\x06health\x12\x19\n" +
@@ -1892,7 +2010,20 @@ const file_pkg_control_controlpb_control_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x12\n" +
 	"\x04used\x18\x03 \x01(\x04R\x04used\x12\x14\n" +
-	"\x05limit\x18\x04 \x01(\x04R\x05limit\"N\n" +
+	"\x05limit\x18\x04 \x01(\x04R\x05limit\"\x82\x02\n" +
+	"\x05Table\x12\x18\n" +
+	"\aeswitch\x18\x01 \x01(\tR\aeswitch\x12\x14\n" +
+	"\x05rules\x18\x02 \x01(\x04R\x05rules\x12\x1a\n" +
+	"\bbelieved\x18\x03 \x01(\x04R\bbelieved\x12\"\n" +
+	"\rlearned_at_ns\x18\x04 \x01(\x03R\vlearnedAtNs\x12\x16\n" +
+	"\x06window\x18\x05 \x01(\x04R\x06window\x12\x1e\n" +
+	"\n" +
+	"installing\x18\x06 \x01(\x04R\n" +
+	"installing\x12\x1d\n" +
+	"\n" +
+	"per_second\x18\a \x01(\x01R\tperSecond\x12\x18\n" +
+	"\awaiting\x18\b \x01(\x04R\awaiting\x12\x18\n" +
+	"\arefused\x18\t \x01(\x04R\arefused\"N\n" +
 	"\x04Dump\x12\x13\n" +
 	"\x05at_ns\x18\x01 \x01(\x03R\x04atNs\x12\x17\n" +
 	"\atook_ns\x18\x02 \x01(\x03R\x06tookNs\x12\x18\n" +
@@ -2027,7 +2158,7 @@ func file_pkg_control_controlpb_control_proto_rawDescGZIP() []byte {
 }
 
 var file_pkg_control_controlpb_control_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_pkg_control_controlpb_control_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_pkg_control_controlpb_control_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_pkg_control_controlpb_control_proto_goTypes = []any{
 	(Mode)(0),                // 0: flowshunt.control.v1.Mode
 	(Health)(0),              // 1: flowshunt.control.v1.Health
@@ -2042,59 +2173,61 @@ var file_pkg_control_controlpb_control_proto_goTypes = []any{
 	(*Component)(nil),        // 10: flowshunt.control.v1.Component
 	(*Port)(nil),             // 11: flowshunt.control.v1.Port
 	(*Budget)(nil),           // 12: flowshunt.control.v1.Budget
-	(*Dump)(nil),             // 13: flowshunt.control.v1.Dump
-	(*SessionsRequest)(nil),  // 14: flowshunt.control.v1.SessionsRequest
-	(*SessionsResponse)(nil), // 15: flowshunt.control.v1.SessionsResponse
-	(*SessionsSummary)(nil),  // 16: flowshunt.control.v1.SessionsSummary
-	(*Session)(nil),          // 17: flowshunt.control.v1.Session
-	(*WhyRequest)(nil),       // 18: flowshunt.control.v1.WhyRequest
-	(*WhyResponse)(nil),      // 19: flowshunt.control.v1.WhyResponse
-	(*Entry)(nil),            // 20: flowshunt.control.v1.Entry
-	(*Check)(nil),            // 21: flowshunt.control.v1.Check
-	(*StatsRequest)(nil),     // 22: flowshunt.control.v1.StatsRequest
-	(*StatsResponse)(nil),    // 23: flowshunt.control.v1.StatsResponse
-	(*Stat)(nil),             // 24: flowshunt.control.v1.Stat
-	nil,                      // 25: flowshunt.control.v1.Stat.LabelsEntry
+	(*Table)(nil),            // 13: flowshunt.control.v1.Table
+	(*Dump)(nil),             // 14: flowshunt.control.v1.Dump
+	(*SessionsRequest)(nil),  // 15: flowshunt.control.v1.SessionsRequest
+	(*SessionsResponse)(nil), // 16: flowshunt.control.v1.SessionsResponse
+	(*SessionsSummary)(nil),  // 17: flowshunt.control.v1.SessionsSummary
+	(*Session)(nil),          // 18: flowshunt.control.v1.Session
+	(*WhyRequest)(nil),       // 19: flowshunt.control.v1.WhyRequest
+	(*WhyResponse)(nil),      // 20: flowshunt.control.v1.WhyResponse
+	(*Entry)(nil),            // 21: flowshunt.control.v1.Entry
+	(*Check)(nil),            // 22: flowshunt.control.v1.Check
+	(*StatsRequest)(nil),     // 23: flowshunt.control.v1.StatsRequest
+	(*StatsResponse)(nil),    // 24: flowshunt.control.v1.StatsResponse
+	(*Stat)(nil),             // 25: flowshunt.control.v1.Stat
+	nil,                      // 26: flowshunt.control.v1.Stat.LabelsEntry
 }
 var file_pkg_control_controlpb_control_proto_depIdxs = []int32{
 	0,  // 0: flowshunt.control.v1.ShowResponse.mode:type_name -> flowshunt.control.v1.Mode
 	10, // 1: flowshunt.control.v1.ShowResponse.components:type_name -> flowshunt.control.v1.Component
 	11, // 2: flowshunt.control.v1.ShowResponse.ports:type_name -> flowshunt.control.v1.Port
 	12, // 3: flowshunt.control.v1.ShowResponse.budgets:type_name -> flowshunt.control.v1.Budget
-	13, // 4: flowshunt.control.v1.ShowResponse.last_dump:type_name -> flowshunt.control.v1.Dump
-	1,  // 5: flowshunt.control.v1.Component.health:type_name -> flowshunt.control.v1.Health
-	2,  // 6: flowshunt.control.v1.SessionsRequest.states:type_name -> flowshunt.control.v1.State
-	5,  // 7: flowshunt.control.v1.SessionsRequest.sort:type_name -> flowshunt.control.v1.Sort
-	17, // 8: flowshunt.control.v1.SessionsResponse.session:type_name -> flowshunt.control.v1.Session
-	16, // 9: flowshunt.control.v1.SessionsResponse.summary:type_name -> flowshunt.control.v1.SessionsSummary
-	6,  // 10: flowshunt.control.v1.Session.tuple:type_name -> flowshunt.control.v1.Tuple
-	2,  // 11: flowshunt.control.v1.Session.state:type_name -> flowshunt.control.v1.State
-	3,  // 12: flowshunt.control.v1.Session.verdict:type_name -> flowshunt.control.v1.Verdict
-	7,  // 13: flowshunt.control.v1.Session.offloaded_orig:type_name -> flowshunt.control.v1.Counters
-	7,  // 14: flowshunt.control.v1.Session.offloaded_reply:type_name -> flowshunt.control.v1.Counters
-	6,  // 15: flowshunt.control.v1.WhyRequest.tuple:type_name -> flowshunt.control.v1.Tuple
-	21, // 16: flowshunt.control.v1.WhyResponse.checks:type_name -> flowshunt.control.v1.Check
-	20, // 17: flowshunt.control.v1.WhyResponse.entries:type_name -> flowshunt.control.v1.Entry
-	6,  // 18: flowshunt.control.v1.Entry.tuple:type_name -> flowshunt.control.v1.Tuple
-	2,  // 19: flowshunt.control.v1.Entry.state:type_name -> flowshunt.control.v1.State
-	21, // 20: flowshunt.control.v1.Entry.checks:type_name -> flowshunt.control.v1.Check
-	3,  // 21: flowshunt.control.v1.Entry.verdict:type_name -> flowshunt.control.v1.Verdict
-	4,  // 22: flowshunt.control.v1.Check.result:type_name -> flowshunt.control.v1.Result
-	24, // 23: flowshunt.control.v1.StatsResponse.stats:type_name -> flowshunt.control.v1.Stat
-	25, // 24: flowshunt.control.v1.Stat.labels:type_name -> flowshunt.control.v1.Stat.LabelsEntry
-	8,  // 25: flowshunt.control.v1.Control.Show:input_type -> flowshunt.control.v1.ShowRequest
-	14, // 26: flowshunt.control.v1.Control.Sessions:input_type -> flowshunt.control.v1.SessionsRequest
-	18, // 27: flowshunt.control.v1.Control.Why:input_type -> flowshunt.control.v1.WhyRequest
-	22, // 28: flowshunt.control.v1.Control.Stats:input_type -> flowshunt.control.v1.StatsRequest
-	9,  // 29: flowshunt.control.v1.Control.Show:output_type -> flowshunt.control.v1.ShowResponse
-	15, // 30: flowshunt.control.v1.Control.Sessions:output_type -> flowshunt.control.v1.SessionsResponse
-	19, // 31: flowshunt.control.v1.Control.Why:output_type -> flowshunt.control.v1.WhyResponse
-	23, // 32: flowshunt.control.v1.Control.Stats:output_type -> flowshunt.control.v1.StatsResponse
-	29, // [29:33] is the sub-list for method output_type
-	25, // [25:29] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	14, // 4: flowshunt.control.v1.ShowResponse.last_dump:type_name -> flowshunt.control.v1.Dump
+	13, // 5: flowshunt.control.v1.ShowResponse.tables:type_name -> flowshunt.control.v1.Table
+	1,  // 6: flowshunt.control.v1.Component.health:type_name -> flowshunt.control.v1.Health
+	2,  // 7: flowshunt.control.v1.SessionsRequest.states:type_name -> flowshunt.control.v1.State
+	5,  // 8: flowshunt.control.v1.SessionsRequest.sort:type_name -> flowshunt.control.v1.Sort
+	18, // 9: flowshunt.control.v1.SessionsResponse.session:type_name -> flowshunt.control.v1.Session
+	17, // 10: flowshunt.control.v1.SessionsResponse.summary:type_name -> flowshunt.control.v1.SessionsSummary
+	6,  // 11: flowshunt.control.v1.Session.tuple:type_name -> flowshunt.control.v1.Tuple
+	2,  // 12: flowshunt.control.v1.Session.state:type_name -> flowshunt.control.v1.State
+	3,  // 13: flowshunt.control.v1.Session.verdict:type_name -> flowshunt.control.v1.Verdict
+	7,  // 14: flowshunt.control.v1.Session.offloaded_orig:type_name -> flowshunt.control.v1.Counters
+	7,  // 15: flowshunt.control.v1.Session.offloaded_reply:type_name -> flowshunt.control.v1.Counters
+	6,  // 16: flowshunt.control.v1.WhyRequest.tuple:type_name -> flowshunt.control.v1.Tuple
+	22, // 17: flowshunt.control.v1.WhyResponse.checks:type_name -> flowshunt.control.v1.Check
+	21, // 18: flowshunt.control.v1.WhyResponse.entries:type_name -> flowshunt.control.v1.Entry
+	6,  // 19: flowshunt.control.v1.Entry.tuple:type_name -> flowshunt.control.v1.Tuple
+	2,  // 20: flowshunt.control.v1.Entry.state:type_name -> flowshunt.control.v1.State
+	22, // 21: flowshunt.control.v1.Entry.checks:type_name -> flowshunt.control.v1.Check
+	3,  // 22: flowshunt.control.v1.Entry.verdict:type_name -> flowshunt.control.v1.Verdict
+	4,  // 23: flowshunt.control.v1.Check.result:type_name -> flowshunt.control.v1.Result
+	25, // 24: flowshunt.control.v1.StatsResponse.stats:type_name -> flowshunt.control.v1.Stat
+	26, // 25: flowshunt.control.v1.Stat.labels:type_name -> flowshunt.control.v1.Stat.LabelsEntry
+	8,  // 26: flowshunt.control.v1.Control.Show:input_type -> flowshunt.control.v1.ShowRequest
+	15, // 27: flowshunt.control.v1.Control.Sessions:input_type -> flowshunt.control.v1.SessionsRequest
+	19, // 28: flowshunt.control.v1.Control.Why:input_type -> flowshunt.control.v1.WhyRequest
+	23, // 29: flowshunt.control.v1.Control.Stats:input_type -> flowshunt.control.v1.StatsRequest
+	9,  // 30: flowshunt.control.v1.Control.Show:output_type -> flowshunt.control.v1.ShowResponse
+	16, // 31: flowshunt.control.v1.Control.Sessions:output_type -> flowshunt.control.v1.SessionsResponse
+	20, // 32: flowshunt.control.v1.Control.Why:output_type -> flowshunt.control.v1.WhyResponse
+	24, // 33: flowshunt.control.v1.Control.Stats:output_type -> flowshunt.control.v1.StatsResponse
+	30, // [30:34] is the sub-list for method output_type
+	26, // [26:30] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_pkg_control_controlpb_control_proto_init() }
@@ -2102,19 +2235,19 @@ func file_pkg_control_controlpb_control_proto_init() {
 	if File_pkg_control_controlpb_control_proto != nil {
 		return
 	}
-	file_pkg_control_controlpb_control_proto_msgTypes[8].OneofWrappers = []any{}
-	file_pkg_control_controlpb_control_proto_msgTypes[9].OneofWrappers = []any{
+	file_pkg_control_controlpb_control_proto_msgTypes[9].OneofWrappers = []any{}
+	file_pkg_control_controlpb_control_proto_msgTypes[10].OneofWrappers = []any{
 		(*SessionsResponse_Session)(nil),
 		(*SessionsResponse_Summary)(nil),
 	}
-	file_pkg_control_controlpb_control_proto_msgTypes[12].OneofWrappers = []any{}
+	file_pkg_control_controlpb_control_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pkg_control_controlpb_control_proto_rawDesc), len(file_pkg_control_controlpb_control_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

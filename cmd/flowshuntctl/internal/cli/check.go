@@ -63,7 +63,7 @@ func (a *app) preflight(ctx context.Context, f *checkFlags) error {
 	if f.probe.To != "" && f.probe.Port == "" {
 		return usagef("--probe-to %s: which port to --probe?", f.probe.To)
 	}
-	f.Socket, f.Version = a.socket, a.Version.Version
+	f.Socket, f.Version = a.socket, a.Version.String()
 	lines := a.Checks.Run(ctx, f.Config)
 	if f.probe.Port != "" {
 		lines = append(lines, a.Checks.Probe(ctx, f.probe)...)

@@ -20,6 +20,7 @@ type (
 		UptimeSeconds float64        `json:"uptime_seconds"`
 		Components    []componentDoc `json:"components"`
 		Budgets       []budgetDoc    `json:"budgets"`
+		Tables        []tableDoc     `json:"tables"`
 		LastDump      *dumpDoc       `json:"last_dump"`
 		Ports         []portDoc      `json:"ports"`
 	}
@@ -35,6 +36,17 @@ type (
 		Unit  string `json:"unit"`
 		Used  uint64 `json:"used"`
 		Limit uint64 `json:"limit"`
+	}
+	tableDoc struct {
+		Eswitch    string  `json:"eswitch"`
+		Rules      uint64  `json:"rules"`
+		Believed   uint64  `json:"believed"`
+		LearnedAt  any     `json:"learned_at"`
+		Window     uint64  `json:"window"`
+		Installing uint64  `json:"installing"`
+		PerSecond  float64 `json:"installs_per_second"`
+		Waiting    uint64  `json:"waiting"`
+		Refused    uint64  `json:"refused"`
 	}
 	dumpDoc struct {
 		At      any     `json:"at"`
@@ -63,7 +75,7 @@ func statusJSON(st *control.Status) statusDoc {
 		Ready: st.Ready, Problems: append([]string{}, problems(st)...), Version: st.Version, Mode: st.Mode.String(),
 		ObserveReason: string(st.ObserveReason), ObserveDetail: st.ObserveDetail,
 		Now: jsonTime(st.Now), UptimeSeconds: st.Uptime.Seconds(),
-		Components: []componentDoc{}, Budgets: []budgetDoc{}, Ports: []portDoc{},
+		Components: []componentDoc{}, Budgets: []budgetDoc{}, Tables: []tableDoc{}, Ports: []portDoc{},
 	}
 	for _, c := range st.Components {
 		doc.Components = append(doc.Components, componentDoc{c.Name, c.Health.String(),
@@ -71,6 +83,10 @@ func statusJSON(st *control.Status) statusDoc {
 	}
 	for _, b := range st.Budgets {
 		doc.Budgets = append(doc.Budgets, budgetDoc(b))
+	}
+	for _, e := range st.Tables {
+		doc.Tables = append(doc.Tables, tableDoc{string(e.Eswitch), e.Rules, e.Believed, jsonTime(e.LearnedAt),
+			e.Window, e.Installing, e.PerSecond, e.Waiting, e.Refused})
 	}
 	for _, p := range st.Ports {
 		doc.Ports = append(doc.Ports, portDoc{p.Name, p.Bridge, p.Ifindex, p.Usable,
@@ -111,6 +127,16 @@ func statusCSV(st *control.Status) [][]string {
 		add("budget", b.Name, "unit", b.Unit)
 		add("budget", b.Name, "used", b.Used)
 		add("budget", b.Name, "limit", b.Limit)
+	}
+	for _, e := range st.Tables {
+		add("table", string(e.Eswitch), "rules", e.Rules)
+		add("table", string(e.Eswitch), "believed", e.Believed)
+		add("table", string(e.Eswitch), "learned_at", e.LearnedAt)
+		add("table", string(e.Eswitch), "window", e.Window)
+		add("table", string(e.Eswitch), "installing", e.Installing)
+		add("table", string(e.Eswitch), "installs_per_second", e.PerSecond)
+		add("table", string(e.Eswitch), "waiting", e.Waiting)
+		add("table", string(e.Eswitch), "refused", e.Refused)
 	}
 	add("last_dump", "", "at", st.LastDump.At)
 	add("last_dump", "", "seconds", st.LastDump.Took.Seconds())

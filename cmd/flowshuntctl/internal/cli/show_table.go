@@ -21,7 +21,7 @@ func statusTable(w io.Writer, st *control.Status, allPorts bool) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s: flowshunt %s, %s, up %s\n", readiness(st), clean(st.Version), modeText(st), span(st.Uptime))
 	writeProblems(&b, problems(st))
-	for _, t := range []*table{componentTable(st), budgetTable(st)} {
+	for _, t := range []*table{componentTable(st), budgetTable(st), eswitchTable(st)} {
 		if len(t.rows) > 0 {
 			fmt.Fprintln(&b)
 			t.write(&b, "")
@@ -81,6 +81,28 @@ func budgetTable(st *control.Status) *table {
 			limit = fmt.Sprint(b.Limit)
 		}
 		t.rows = append(t.rows, []string{b.Name, b.Unit, fmt.Sprint(b.Used), limit})
+	}
+	return t
+}
+
+func eswitchTable(st *control.Status) *table {
+	t := &table{
+		heads: []string{"ESWITCH", "RULES", "BELIEVED", "LEARNED", "WAITING", "REFUSED", "INSTALLING", "PER SECOND"},
+		right: []bool{false, true, true, true, true, true, true, true},
+	}
+	for _, e := range st.Tables {
+		name, believed, learned := string(e.Eswitch), "-", "-"
+		if name == "" {
+			name = "software"
+		}
+		if e.Believed > 0 {
+			believed = fmt.Sprint(e.Believed)
+		}
+		if !e.LearnedAt.IsZero() {
+			learned = since(st.Now, e.LearnedAt) + " ago"
+		}
+		t.rows = append(t.rows, []string{name, fmt.Sprint(e.Rules), believed, learned, fmt.Sprint(e.Waiting),
+			fmt.Sprint(e.Refused), fmt.Sprintf("%d of %d", e.Installing, e.Window), fmt.Sprintf("%.0f", e.PerSecond)})
 	}
 	return t
 }

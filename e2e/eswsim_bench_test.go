@@ -1,0 +1,312 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/flowshunt/flowshunt/e2e/harness"
+)
+
+const eswsimControl = "/sys/kernel/debug/eswsim"
+
+// bench is a NIC model on a test bench: no OVS, no agent. Its VFs are in namespaces vm0,
+// vm1, ..., with the addresses 10.0.0.1/24 and so on; its representors are in host.
+type bench struct {
+	*testing.T
+	nic  string
+	host string
+	vms  []string
+	macs map[string]string // of VFs, by representor, as devlink tells them to the host
+}
+
+var benches int // so far, for names
+
+func newBench(t *testing.T, vfs int, options string) *bench {
+	t.Helper()
+	harness.OnEswsim(t)
+	benches++
+	b := &bench{T: t, nic: fmt.Sprintf("b%d", benches)}
+	b.host = b.namespace("host")
+	b.order("new", fmt.Sprintf("%s vfs=%d uplinks=1 %s", b.nic, vfs, options))
+	t.Cleanup(func() { _ = os.WriteFile(filepath.Join(eswsimControl, "del"), []byte(b.nic), 0) })
+	b.macs = make(map[string]string)
+	for _, p := range b.ports() {
+		b.macs[p.Netdev] = p.Function.Addr
+	}
+	var host, qdiscs strings.Builder
+	for i := range vfs {
+		vm := b.namespace(fmt.Sprint("vm", i))
+		b.vms = append(b.vms, vm)
+		fmt.Fprintf(&host, "link set %s up\nlink set %s netns %s\n", b.rep(i), b.vf(i), vm)
+		fmt.Fprintf(&qdiscs, "qdisc add dev %s clsact\n", b.rep(i))
+	}
+	b.feed(b.host, host.String(), "ip", "-batch", "-")
+	b.feed(b.host, qdiscs.String(), "tc", "-batch", "-")
+	for i, vm := range b.vms {
+		vmBatch := fmt.Sprintf("addr add 10.0.0.%d/24 dev %s\nlink set %[2]s up\n", i+1, b.vf(i))
+		for j := range vfs {
+			if i != j { // no ARP: packets are what the tests send
+				vmBatch += fmt.Sprintf("neigh add 10.0.0.%d lladdr %s dev %s\n", j+1, b.mac(j), b.vf(i))
+			}
+		}
+		b.feed(vm, vmBatch, "ip", "-batch", "-")
+	}
+	return b
+}
+
+// namespace adds one in which no kernel talks by itself.
+func (b *bench) namespace(name string) string {
+	b.Helper()
+	ns := fmt.Sprintf("eswsim-%d-%s-%s", os.Getpid(), b.nic, name)
+	b.in("", "ip", "netns", "add", ns)
+	b.Cleanup(func() { _ = exec.Command("ip", "netns", "del", ns).Run() })
+	b.in(ns, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+	return ns
+}
+
+func (b *bench) rep(i int) string { return fmt.Sprint(b.nic, "r", i) }
+func (b *bench) vf(i int) string  { return fmt.Sprint(b.nic, "v", i) }
+
+func (b *bench) mac(i int) string { return b.macs[b.rep(i)] }
+
+type devlinkPort struct {
+	Netdev, Flavour string
+	PF              int `json:"pfnum"`
+	VF              int `json:"vfnum"`
+	Port            int
+	Function        struct {
+		Addr string `json:"hw_addr"`
+	}
+}
+
+func (b *bench) ports() map[string]devlinkPort {
+	b.Helper()
+	var all struct{ Port map[string]devlinkPort }
+	if out := b.in(b.host, "devlink", "-j", "port", "show"); json.Unmarshal([]byte(out), &all) != nil {
+		b.Fatalf("devlink: %s", out)
+	}
+	return all.Port
+}
+
+func (b *bench) try(ns, stdin string, args ...string) (string, error) {
+	if ns != "" {
+		args = append([]string{"nsenter", "--net=/run/netns/" + ns}, args...)
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, out)
+	}
+	return string(out), err
+}
+
+// in runs a command in a namespace; it must succeed.
+func (b *bench) in(ns string, args ...string) string {
+	b.Helper()
+	return b.feed(ns, "", args...)
+}
+
+func (b *bench) feed(ns, stdin string, args ...string) string {
+	b.Helper()
+	out, err := b.try(ns, stdin, args...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return out
+}
+
+// order writes to a control file, from the host's namespace.
+func (b *bench) order(file, text string) {
+	b.Helper()
+	b.feed(b.host, text, "sh", "-c", "cat >"+filepath.Join(eswsimControl, file))
+}
+
+// set writes to a file of the NIC.
+func (b *bench) set(file string, value any) {
+	b.Helper()
+	b.order(filepath.Join(b.nic, file), fmt.Sprint(value))
+}
+
+// counters are the NIC's own.
+func (b *bench) counters() map[string]uint64 {
+	b.Helper()
+	c := make(map[string]uint64)
+	for line := range strings.Lines(b.read("counters")) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		n, err := strconv.ParseUint(value, 10, 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		c[name] = n
+	}
+	return c
+}
+
+// grown is what counters have grown by since.
+func (b *bench) grown(since map[string]uint64) map[string]uint64 {
+	b.Helper()
+	now := b.counters()
+	for name := range now {
+		now[name] -= since[name]
+	}
+	return now
+}
+
+func (b *bench) read(file string) string {
+	b.Helper()
+	text, err := os.ReadFile(filepath.Join(eswsimControl, b.nic, file))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return string(text)
+}
+
+var ruleCount = regexp.MustCompile(` packets=(\d+) bytes=(\d+)\n$`)
+
+// rule is what the one rule whose line has that text has counted.
+func (b *bench) rule(text string) (packets, bytes uint64) {
+	b.Helper()
+	lines := slices.Collect(strings.Lines(b.read("rules")))
+	lines = slices.DeleteFunc(lines, func(l string) bool { return !strings.Contains(l, text) })
+	if len(lines) != 1 {
+		b.Fatalf("rules with %q: %q", text, lines)
+	}
+	m := ruleCount.FindStringSubmatch(lines[0])
+	packets, _ = strconv.ParseUint(m[1], 10, 64)
+	bytes, _ = strconv.ParseUint(m[2], 10, 64)
+	return packets, bytes
+}
+
+// tc adds a filter to a representor, or says why not. The words $r0, $r1, ... are
+// representors, $m0, $m1, ... addresses of VFs.
+func (b *bench) tc(rep int, filter string) error {
+	b.Helper()
+	filter = regexp.MustCompile(`\$[rm]\d`).ReplaceAllStringFunc(filter, func(word string) string {
+		i := int(word[2] - '0')
+		if word[1] == 'm' {
+			return b.mac(i)
+		}
+		return b.rep(i)
+	})
+	args := append([]string{"tc", "filter", "add", "dev", b.rep(rep), "ingress"}, strings.Fields(filter)...)
+	_, err := b.try(b.host, "", args...)
+	return err
+}
+
+func (b *bench) add(rep int, filter string) {
+	b.Helper()
+	if err := b.tc(rep, filter); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// remove deletes all filters of a preference.
+func (b *bench) remove(rep, pref int) {
+	b.Helper()
+	b.in(b.host, "tc", "filter", "del", "dev", b.rep(rep), "ingress", "pref", fmt.Sprint(pref))
+}
+
+// slowPath makes the host forward between the first two VFs what the NIC does not.
+func (b *bench) slowPath() {
+	b.Helper()
+	for i := range 2 {
+		b.add(i, fmt.Sprintf("pref 49000 protocol all matchall skip_hw action mirred egress redirect dev $r%d", 1-i))
+	}
+}
+
+// fastPath makes the NIC forward IPv4 between the first two VFs.
+func (b *bench) fastPath() {
+	b.Helper()
+	for i := range 2 {
+		b.add(i, fmt.Sprintf("pref 100 protocol ip flower skip_sw action mirred egress redirect dev $r%d", 1-i))
+	}
+}
+
+// ping sends packets from one VF to another and says if all came back.
+func (b *bench) ping(from, to, count int, options ...string) error {
+	b.Helper()
+	args := append([]string{"ping", "-q", "-W", "1", "-i", "0.01", "-c", strconv.Itoa(count)}, options...)
+	_, err := b.try(b.vms[from], "", append(args, fmt.Sprint("10.0.0.", to+1))...)
+	return err
+}
+
+// pings is ping where packets must come back.
+func (b *bench) pings(from, to, count int, options ...string) {
+	b.Helper()
+	if err := b.ping(from, to, count, options...); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// deviceStats are the counters and the state of a net device.
+type deviceStats struct {
+	Index   int `json:"ifindex"`
+	Flags   []string
+	Address string
+	Switch  string `json:"phys_switch_id"`
+	Port    string `json:"phys_port_name"`
+	Stats   struct {
+		Rx, Tx struct{ Packets, Bytes uint64 }
+	} `json:"stats64"`
+}
+
+func (b *bench) device(ns, name string) (d deviceStats) {
+	b.Helper()
+	var all []deviceStats
+	out := b.in(ns, "ip", "-j", "-s", "-d", "link", "show", "dev", name)
+	if err := json.Unmarshal([]byte(out), &all); err != nil || len(all) != 1 {
+		b.Fatalf("%v in %s", err, out)
+	}
+	return all[0]
+}
+
+func (b *bench) carrier(ns, name string) bool {
+	b.Helper()
+	d := b.device(ns, name)
+	return slices.Contains(d.Flags, "LOWER_UP")
+}
+
+// hostSaw is how many packets the host has received and sent on the first two
+// representors.
+func (b *bench) hostSaw() (n uint64) {
+	b.Helper()
+	for i := range 2 {
+		d := b.device(b.host, b.rep(i))
+		n += d.Stats.Rx.Packets + d.Stats.Tx.Packets
+	}
+	return n
+}
+
+var kernelTrouble = regexp.MustCompile(`WARNING:|BUG:|BUG |Oops|RIP:|refcount|suspicious RCU|waiting for .* to become free|Call Trace|INFO: task`)
+
+// kernelQuiet fails the test if the kernel complains until it ends.
+func kernelQuiet(t *testing.T) {
+	t.Helper()
+	before := kernelLog(t)
+	t.Cleanup(func() {
+		for _, line := range strings.Split(strings.TrimPrefix(kernelLog(t), before), "\n") {
+			if kernelTrouble.MatchString(line) {
+				t.Errorf("the kernel: %s", line)
+			}
+		}
+	})
+}
+
+func kernelLog(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("dmesg").Output()
+	if err != nil {
+		t.Fatal(errors.Join(errors.New("dmesg"), err))
+	}
+	return string(out)
+}

@@ -1,0 +1,304 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/flowshunt/flowshunt/e2e/harness"
+	"github.com/flowshunt/flowshunt/pkg/tc"
+)
+
+// inside runs f on a thread of its own that is in a namespace.
+func (b *bench) inside(ns string, f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		fd, err := os.Open("/run/netns/" + ns)
+		if err == nil {
+			defer fd.Close()
+			err = unix.Setns(int(fd.Fd()), unix.CLONE_NEWNET)
+		}
+		if err == nil {
+			err = f()
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+// background runs a command in a namespace until stop is called, or it ends.
+func (b *bench) background(ns string, args ...string) (stop func()) {
+	b.Helper()
+	cmd := exec.Command("nsenter", append([]string{"--net=/run/netns/" + ns}, args...)...)
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	return sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+}
+
+// traffic makes packets go both ways between the first two VFs.
+func (b *bench) traffic() (stop func()) {
+	b.Helper()
+	server := b.background(b.vms[1], "iperf3", "-s")
+	stops := []func(){
+		b.background(b.vms[0], "ping", "-q", "-f", "10.0.0.2"),
+		b.background(b.vms[0], "sh", "-c", "while sleep 0.1; do iperf3 -c 10.0.0.2 -t 1000 >/dev/null 2>&1; done"),
+		server,
+	}
+	return func() {
+		for _, stop := range stops {
+			stop()
+		}
+	}
+}
+
+// churnRule is one of many rules of a representor. They have four masks, one for each
+// preference, so that tiers of the table come and go.
+func churnRule(link, out int32, i int) *tc.Filter {
+	f := &tc.Filter{
+		Link: link, Parent: tc.Ingress, Pref: uint16(10 + i%4), Protocol: unix.ETH_P_IP,
+		Kind: tc.KindFlower, Handle: uint32(i + 1), Flags: tc.SkipSW,
+		Match:   tc.Match{IPProto: unix.IPPROTO_UDP, DstPort: tc.ExactPort(uint16(i))},
+		Actions: []tc.Action{{Kind: tc.KindMirred, Op: tc.EgressRedirect, Verdict: tc.Stolen, Link: out}},
+	}
+	addr := netip.AddrFrom4([4]byte{10, 1, byte(i >> 16), 1})
+	if i&1 != 0 {
+		f.Match.Src = tc.ExactAddr(addr)
+	} else {
+		f.Match.Src = tc.PrefixMatch(netip.PrefixFrom(addr, 24).Masked())
+	}
+	if i&2 != 0 {
+		f.Match.SrcPort = tc.ExactPort(7)
+	}
+	return f
+}
+
+// churn inserts and removes n rules of a representor, 500 at a time.
+func churn(link, out int32, n int) error {
+	const batch = 500
+	conn, err := tc.Dial(tc.Config{})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	results := make([]tc.Result, batch)
+	for from := 0; from < n; from += batch {
+		var add, del tc.Batch
+		for i := from; i < from+batch; i++ {
+			f := churnRule(link, out, i)
+			if err := errors.Join(add.AddFilter(f, tc.Exclusive), del.DeleteFilter(f)); err != nil {
+				return err
+			}
+		}
+		for _, b := range []*tc.Batch{&add, &del} {
+			if err := conn.Do(context.Background(), b, results); err != nil {
+				return err
+			}
+			for i, r := range results {
+				if r.Err != nil {
+					return fmt.Errorf("rule %d: %w", from+i, r.Err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Rules come and go on two ports at once while packets go through.
+func TestModelChurnEswsim(t *testing.T) {
+	n := 20_000
+	if slow() {
+		n = 1_000_000
+	}
+	kernelQuiet(t)
+	b := newBench(t, 2, "")
+	b.fastPath()
+	links := []int32{int32(b.device(b.host, b.rep(0)).Index), int32(b.device(b.host, b.rep(1)).Index)}
+	// Warm, so that what the kernel keeps for good is there before.
+	if err := b.inside(b.host, func() error { return churn(links[0], links[1], 2000) }); err != nil {
+		t.Fatal(err)
+	}
+	before := b.counters()
+	memory := kernelMemory(t)
+	stop := b.traffic()
+	defer stop()
+	start := time.Now()
+	errs := make(chan error)
+	for i := range links {
+		go func() {
+			errs <- b.inside(b.host, func() error { return churn(links[i], links[1-i], n/2) })
+		}()
+	}
+	if err := errors.Join(<-errs, <-errs); err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(start)
+	stop()
+	g := b.grown(before)
+	t.Logf("model: %d rules in and out in %v, %.0f of each per second; meanwhile %d packets by rules, %d not", n, took,
+		float64(n)/took.Seconds(), g["hits"], g["misses"])
+	if g["adds"] != uint64(n) || g["dels"] != uint64(n) || g["hits"] == 0 || b.counters()["rules"] != 2 {
+		t.Errorf("after %d rules: %v", n, g)
+	}
+	memoryIsBack(t, memory)
+	b.remove(0, 100)
+	b.remove(1, 100)
+	noRules(t)
+}
+
+// The module goes in the middle of everything and comes again.
+func TestModelUnloadEswsim(t *testing.T) {
+	rounds := 5
+	if slow() {
+		rounds = 100
+	}
+	kernelQuiet(t)
+	b := newBench(t, 2, "")
+	b.unloadBusy() // the first time, things are allocated for good
+	memory := kernelMemory(t)
+	for range rounds {
+		b.unloadBusy()
+	}
+	memoryIsBack(t, memory)
+}
+
+// unloadBusy unloads the module while packets flow, rules come and files are read, and
+// loads it again.
+func (b *bench) unloadBusy() {
+	b.Helper()
+	if _, err := os.Stat(filepath.Join(eswsimControl, b.nic)); err != nil {
+		b.again()
+	}
+	b.fastPath()
+	stop := b.traffic()
+	defer stop()
+	var wg sync.WaitGroup
+	var ended atomic.Bool
+	links := []int32{int32(b.device(b.host, b.rep(0)).Index), int32(b.device(b.host, b.rep(1)).Index)}
+	for i := range links {
+		wg.Go(func() {
+			for !ended.Load() { // fails as soon as the devices are gone
+				if b.inside(b.host, func() error { return churn(links[i], links[1-i], 2000) }) != nil {
+					return
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for !ended.Load() {
+			_, _ = os.ReadFile(filepath.Join(eswsimControl, b.nic, "rules"))
+		}
+	})
+	harness.Within(b, patience, "packets and rules go through", func() error {
+		if c := b.counters(); c["hits"] < 200 || c["adds"] < 1000 {
+			return fmt.Errorf("%v", c)
+		}
+		return nil
+	})
+	harness.Within(b, patience, "rmmod", func() error {
+		_, err := b.try("", "", "rmmod", "eswsim") // busy while a file is open
+		return err
+	})
+	ended.Store(true)
+	wg.Wait()
+	stop()
+	release := strings.TrimSpace(b.in("", "uname", "-r"))
+	b.in("", "insmod", filepath.Join("../build/eswsim", release, "eswsim.ko"))
+}
+
+// again makes the NIC of the bench once more, after it went with the module.
+func (b *bench) again() {
+	b.Helper()
+	b.order("new", b.nic+" vfs=2 uplinks=1")
+	var host strings.Builder
+	for i, vm := range b.vms {
+		fmt.Fprintf(&host, "link set %s up\nlink set %s address %s netns %s\n", b.rep(i), b.vf(i), b.mac(i), vm)
+	}
+	b.feed(b.host, host.String(), "ip", "-batch", "-")
+	for i, vm := range b.vms {
+		b.in(b.host, "tc", "qdisc", "add", "dev", b.rep(i), "clsact")
+		b.feed(vm, fmt.Sprintf("addr add 10.0.0.%d/24 dev %s\nlink set %[2]s up\nneigh replace 10.0.0.%[3]d lladdr %[4]s dev %[2]s\n",
+			i+1, b.vf(i), 2-i, b.mac(1-i)), "ip", "-batch", "-")
+	}
+}
+
+// memoryTolerance is how many bytes of kernel memory may differ before and after:
+// caches of others that fill up with time. One leaked rule in a hundred would be more.
+const memoryTolerance = 3 << 20
+
+// kernelMemory is what the kernel has for itself and cannot give back.
+func kernelMemory(t *testing.T) (bytes int) {
+	t.Helper()
+	shrinkSlabs()
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if f[0] == "SUnreclaim:" || f[0] == "Percpu:" {
+			kb, err := strconv.Atoi(f[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			bytes += kb << 10
+		}
+	}
+	return bytes
+}
+
+// shrinkSlabs makes every cache give up its empty slabs.
+func shrinkSlabs() {
+	_ = os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0)
+	files, _ := filepath.Glob("/sys/kernel/slab/*/shrink")
+	for _, f := range files {
+		_ = os.WriteFile(f, []byte("1"), 0)
+	}
+}
+
+// memoryIsBack waits until what was freed has come back, for some of it is freed only
+// after a grace period.
+func memoryIsBack(t *testing.T, before int) {
+	t.Helper()
+	now := 0
+	defer func() { t.Logf("kernel memory: %d KiB before, %d KiB after", before>>10, now>>10) }()
+	harness.Within(t, patience, "kernel memory is back", func() error {
+		if now = kernelMemory(t); now > before+memoryTolerance {
+			return fmt.Errorf("%d KiB before, %d KiB after", before>>10, now>>10)
+		}
+		return nil
+	})
+}
+
+// noRules waits until the cache of the model's rules is empty.
+func noRules(t *testing.T) {
+	t.Helper()
+	const cache = "/sys/kernel/slab/eswsim_rule/"
+	harness.Within(t, patience, "no rule in memory", func() error {
+		if err := os.WriteFile(cache+"shrink", []byte("1"), 0); err != nil {
+			return err
+		}
+		text, err := os.ReadFile(cache + "objects")
+		if err == nil && !strings.HasPrefix(string(text), "0") {
+			err = fmt.Errorf("%s objects", strings.TrimSpace(string(text)))
+		}
+		return err
+	})
+}
