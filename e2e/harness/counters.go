@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // DeviceCounters are what the kernel has counted at a network device.
@@ -49,37 +48,4 @@ func parseDevice(table, dev string) (c DeviceCounters, err error) {
 		return c, nil
 	}
 	return c, fmt.Errorf("/proc/net/dev: no device %s", dev)
-}
-
-// Busy is how long the machine's processors have worked so far, all together, for
-// whatever purpose: 10 ms at a time, of which a tick sees who works just then.
-func Busy(t testing.TB) time.Duration {
-	t.Helper()
-	b, err := os.ReadFile("/proc/stat")
-	if err == nil {
-		var busy time.Duration
-		if busy, err = parseBusy(string(b)); err == nil {
-			return busy
-		}
-	}
-	t.Fatal(err)
-	return 0
-}
-
-func parseBusy(stat string) (busy time.Duration, err error) {
-	const user, nice, system, irq, softirq = 1, 2, 3, 6, 7
-	const tick = 10 * time.Millisecond // USER_HZ
-	line, _, _ := strings.Cut(stat, "\n")
-	columns := strings.Fields(line)
-	if len(columns) <= softirq || columns[0] != "cpu" {
-		return 0, fmt.Errorf("/proc/stat: %q", line)
-	}
-	for _, i := range []int{user, nice, system, irq, softirq} {
-		n, err := strconv.ParseUint(columns[i], 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("/proc/stat: %w in %q", err, line)
-		}
-		busy += time.Duration(n) * tick
-	}
-	return busy, nil
 }

@@ -120,13 +120,13 @@ func TestParseDevice(t *testing.T) {
 }
 
 func TestParseBusy(t *testing.T) {
-	const stat = "cpu  1 20 300 99999 88888 4000 50000 7777 0 0\ncpu0 9 9 9 9 9 9 9 9 9 9\n"
-	if busy, err := parseBusy(stat); busy != 543210*time.Millisecond || err != nil {
+	const stat = "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 1 20 300 99999 88888 4000 50000 7777 0 0\ncpu1 x 1 1 1 1 1 1 1 1 1\n"
+	if busy, err := parseBusy(stat, 0); busy != 543210*time.Millisecond || err != nil {
 		t.Errorf("%v, %v", busy, err)
 	}
-	for _, bad := range []string{"", "cpu  1 2 3\n", "intr 1 2 3 4 5 6 7 8\n"} {
-		if busy, err := parseBusy(bad); err == nil {
-			t.Errorf("%q: %v", bad, busy)
+	for _, cpu := range []int{1, 2} {
+		if busy, err := parseBusy(stat, cpu); err == nil {
+			t.Errorf("%d: %v", cpu, busy)
 		}
 	}
 }
