@@ -97,6 +97,7 @@ func (p *ports) run(ctx context.Context) error {
 // what makes it one may come without a notification.
 func (p *ports) refresh() {
 	if t := p.now.Load(); t != nil && t.refused(flows.PortNotInHW) {
+		p.devices.Refresh()
 		p.links.Refresh()
 	}
 }
