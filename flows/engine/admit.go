@@ -40,11 +40,15 @@ func (g *Engine) next(may func(home) bool) (best *queue) {
 	return best
 }
 
-// begin makes a session and asks for its path.
+// begin makes a session and asks for its path. What is claimed is not begun: it is wanted
+// again when that is over.
 func (g *Engine) begin(e *entry, expected home) {
+	g.unqueue(e)
+	if g.claimed(e) {
+		return
+	}
 	s := &session{id: g.nextID, tuple: e.key.Tuple, entries: []*entry{e}, reason: e.wanted(), rate: max(e.rate, 0)}
 	s.home = expected
-	g.unqueue(e)
 	g.nextID++
 	g.keep(s)
 	e.session = s

@@ -178,6 +178,9 @@ const fewReadings = 2
 // conntrack sees packets.
 func (g *Engine) checkHits(s *session) {
 	for d := range s.hitAt {
+		if s.hitSince[d] {
+			s.hitSince[d], s.ctAtHit[d] = false, s.slowPackets(flows.Dir(d))
+		}
 		grown := s.slowPackets(flows.Dir(d)) - s.ctAtHit[d]
 		if grown > slowGrowth && s.unmoved[d] >= fewReadings && g.now.Sub(s.hitAt[d]) > g.cfg.NoHitsAfter {
 			g.remove(s, flows.NoHits)
@@ -232,8 +235,7 @@ func (g *Engine) countSession(s *session, count [2]flows.Counters) {
 		g.counts.Offloaded.Packets += count[d].Packets - s.hw[d].Packets
 		g.counts.Offloaded.Bytes += max(count[d].Bytes, s.hw[d].Bytes) - s.hw[d].Bytes
 		s.hw[d] = count[d]
-		s.hitAt[d] = g.now
-		s.ctAtHit[d] = s.slowPackets(flows.Dir(d))
+		s.hitAt[d], s.hitSince[d] = g.now, true
 	}
 	s.measure(g.now)
 }
