@@ -35,7 +35,6 @@ func (h *hardware) show(p *control.Port) {
 	}
 }
 
-
 // eswitches returns the eswitches that have ports of ours.
 func (t *portTable) eswitches() map[flows.EswitchID]bool {
 	ids := make(map[flows.EswitchID]bool)
