@@ -71,7 +71,9 @@ func notInHW(w *harness.World, port, advice string) {
 func TestRepresentorsEswsim(t *testing.T) {
 	harness.OnEswsim(t)
 	w := harness.SwitchedPair(t)
-	r, c := startRunning(w, 48400)
+	// Each port that is added puts all paths in doubt; what OVS is slow to confirm is no
+	// part of this.
+	r, _ := startRunning(w, 48400, "--validate-within=20s")
 	first := represents(w.World, w.A.Rep, "pf0vf0", w.NIC)
 	if b := represents(w.World, w.B.Rep, "pf0vf1", w.NIC); b.Eswitch != first.Eswitch {
 		t.Errorf("%+v and %+v are in one eswitch", first, b)
@@ -79,6 +81,7 @@ func TestRepresentorsEswsim(t *testing.T) {
 	other := twoPFs(w, first.Eswitch)
 	hwTCSwitched(w, other)
 	renamed(w, other)
+	c := offloaded(w.World, r.tuple)
 	resetReported(t, w, r, c)
 	c, _ = r.back(c)
 	removedAndReused(t, w, r, c)
@@ -117,6 +120,7 @@ func hwTCSwitched(w *harness.Pair, n *harness.Eswsim) {
 		w.Run(w.T, "ethtool", "-K", port, "hw-tc-offload", "on")
 		represents(w.World, port, "pf0vf0", n)
 	}
+	rulesWithin(w.T, w.World, patience, 2)
 	if out, err := w.Try("ethtool", "-K", w.A.Rep, "hw-tc-offload", "off"); err == nil {
 		w.T.Errorf("hw-tc-offload was switched off under rules: %s", out)
 	}
