@@ -40,8 +40,8 @@ type nic struct {
 	answers  []answers
 	adds     int // sessions that got in
 	refused  []flows.Instant
-	unable   bool // it refuses every rule
-	attempts int  // sessions that it was then asked for
+	unable   bool          // it refuses every rule
+	attempts int           // sessions that it was then asked for
 	refresh  time.Duration // how late its counters are at most; 0: never
 	told     flows.Instant // when they were last refreshed
 }
