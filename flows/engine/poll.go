@@ -179,10 +179,20 @@ const fewReadings = 2
 func (g *Engine) checkHits(s *session) {
 	for d := range s.hitAt {
 		if s.hitSince[d] {
+			if !s.readSince(s.hitAt[d]) {
+				continue
+			}
 			s.hitSince[d], s.ctAtHit[d] = false, s.slowPackets(flows.Dir(d))
 		}
 		grown := s.slowPackets(flows.Dir(d)) - s.ctAtHit[d]
-		if grown > slowGrowth && s.unmoved[d] >= fewReadings && g.now.Sub(s.hitAt[d]) > g.cfg.NoHitsAfter {
+		if grown <= slowGrowth {
+			s.missedAt[d] = 0
+			continue
+		}
+		if s.missedAt[d] == 0 { // a direction that was idle may begin with that, and hits be told late
+			s.missedAt[d] = g.now
+		}
+		if s.unmoved[d] >= fewReadings && g.now.Sub(s.missedAt[d]) >= g.cfg.NoHitsAfter {
 			g.remove(s, flows.NoHits)
 			return
 		}

@@ -62,6 +62,7 @@ type session struct {
 	hitAt       [2]flows.Instant // by Dir, when the eswitch's counter last grew
 	ctAtHit     [2]uint64        // conntrack's packets when they were first read after that
 	hitSince    [2]bool          // ... which they were not yet
+	missedAt    [2]flows.Instant // since when more was seen than can be without a hit; 0: it was not
 	keptAt      flows.Instant    // hits up to here are accounted for by a keepalive
 	ctPackets   uint64           // conntrack's packets when MAXACK_SET was last cleared
 	slowSeen    [2]uint64        // by Dir, conntrack's packets when last looked at

@@ -94,7 +94,11 @@ func (l *ledger) removing(w *world, e Remove) {
 		}
 	case flows.NoHits:
 		if h != nil && h.works() && w.now.Sub(h.since) < time.Minute {
-			l.fail(4, "session %v leaves for want of hits, but it has them", s.id)
+			l.fail(4, "session %v leaves for want of hits, but it has them: %v ago and %v ago, %d and %d packets, told %d and %d; conntrack had %v",
+				s.id, w.now.Sub(s.hitAt[0]), w.now.Sub(s.hitAt[1]), h.count[0].Packets, h.count[1].Packets, h.told[0].Packets, h.told[1].Packets, s.ctAtHit)
+			for _, e := range s.entries {
+				l.fail(4, "%v has %v", e.key, e.packets)
+			}
 		}
 	case flows.EswitchReset:
 		why := false
