@@ -171,17 +171,17 @@ func TestModelUnloadEswsim(t *testing.T) {
 	}
 	kernelQuiet(t)
 	b := newBench(t, 2, "")
-	b.unloadBusy() // the first time, things are allocated for good
+	b.unloadBusy(true) // the first time, things are allocated for good
 	memory := kernelMemory(t)
-	for range rounds {
-		b.unloadBusy()
+	for i := range rounds {
+		b.unloadBusy(i%2 == 1)
 	}
 	memoryIsBack(t, memory)
 }
 
-// unloadBusy unloads the module while packets flow, rules come and files are read, and
-// loads it again.
-func (b *bench) unloadBusy() {
+// unloadBusy unloads the module while packets flow, rules come and files are read, with
+// or without deleting the NIC before, and loads it again.
+func (b *bench) unloadBusy(del bool) {
 	b.Helper()
 	if _, err := os.Stat(filepath.Join(eswsimControl, b.nic)); err != nil {
 		b.again()
@@ -204,6 +204,7 @@ func (b *bench) unloadBusy() {
 	wg.Go(func() {
 		for !ended.Load() {
 			_, _ = os.ReadFile(filepath.Join(eswsimControl, b.nic, "rules"))
+			<-time.After(200 * time.Millisecond) // while it is open, the module stays
 		}
 	})
 	harness.Within(b, patience, "packets and rules go through", func() error {
@@ -212,8 +213,11 @@ func (b *bench) unloadBusy() {
 		}
 		return nil
 	})
+	if del {
+		b.order("del", b.nic)
+	}
 	harness.Within(b, patience, "rmmod", func() error {
-		_, err := b.try("", "", "rmmod", "eswsim") // busy while a file is open
+		_, err := b.try("", "", "rmmod", "eswsim") // refused while a file is open
 		return err
 	})
 	ended.Store(true)
@@ -266,7 +270,6 @@ func kernelMemory(t *testing.T) (bytes int) {
 
 // shrinkSlabs makes every cache give up its empty slabs.
 func shrinkSlabs() {
-	_ = os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0)
 	files, _ := filepath.Glob("/sys/kernel/slab/*/shrink")
 	for _, f := range files {
 		_ = os.WriteFile(f, []byte("1"), 0)

@@ -185,6 +185,7 @@ func troubled() control.Status {
 		LastError: "dial unix /run/openvswitch/db.sock: \x1b[2Jno such file", LastErrorAt: ago(time.Second)}
 	st.Components[3].Health = control.HealthStarting
 	st.Budgets[0].Used = 50000
+	st.Tables[1].Shut = []string{"tcp over IPv6: cannot match TCP flags there"}
 	for i := range 14 {
 		st.Ports = append(st.Ports, control.Port{Name: fmt.Sprintf("vnet%d", i+2), Bridge: "br-int",
 			Ifindex: int32(12 + i), Reason: flows.PortQoS, Detail: "ingress_policing_rate=1000"})

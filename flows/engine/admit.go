@@ -12,10 +12,18 @@ func (g *Engine) admit() {
 	g.displace()
 	for len(g.sessions) < g.cfg.Capacity {
 		q := g.next(home.admits)
-		if q == nil || !g.inserts.take(1) {
+		if q == nil {
 			return
 		}
-		g.begin(q.list[0].entry)
+		e := q.list[0].entry
+		if c := q.home.shutFor(e, g.now); c != nil {
+			g.putOff(e, c)
+			continue
+		}
+		if !g.inserts.take(1) {
+			return
+		}
+		g.begin(e, q.home)
 	}
 }
 
@@ -32,11 +40,15 @@ func (g *Engine) next(may func(home) bool) (best *queue) {
 	return best
 }
 
-// begin makes a session and asks for its path.
-func (g *Engine) begin(e *entry) {
-	s := &session{id: g.nextID, tuple: e.key.Tuple, entries: []*entry{e}, reason: e.wanted(), rate: max(e.rate, 0)}
-	s.home = e.queue.home
+// begin makes a session and asks for its path. What is claimed is not begun: it is wanted
+// again when that is over.
+func (g *Engine) begin(e *entry, expected home) {
 	g.unqueue(e)
+	if g.claimed(e) {
+		return
+	}
+	s := &session{id: g.nextID, tuple: e.key.Tuple, entries: []*entry{e}, reason: e.wanted(), rate: max(e.rate, 0)}
+	s.home = expected
 	g.nextID++
 	g.keep(s)
 	e.session = s

@@ -43,11 +43,6 @@ func (g *Engine) adopt(f *FoundSession) {
 	g.nextID = max(g.nextID, f.ID+1)
 	g.keep(s)
 	g.claims[s.tuple] = append(g.claims[s.tuple], s)
-	for e := g.entries.group(s.tuple); e != nil; e = e.next {
-		if e.key.Tuple == s.tuple {
-			g.unqueue(e)
-		}
-	}
 	g.enter(s, Adopting)
 	g.bind(s, f.Paths)
 	s.eswitch = s.home[flows.Orig].id
@@ -131,6 +126,7 @@ func (g *Engine) takeEntries(s *session, zones []flows.Zone) (flows.Reason, stri
 	if e == nil {
 		return reason, ""
 	}
+	g.unqueue(e)
 	e.session = s
 	s.entries, s.nominal = []*entry{e}, false
 	return g.join(s, zones)

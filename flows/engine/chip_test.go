@@ -27,7 +27,7 @@ func (w *world) newChips() {
 	for _, id := range []flows.EswitchID{"", "a", "b"} {
 		c := &chip{id: id, late: w.chance(0.5), slow: slowest}
 		if id != "" {
-			c.capacity = w.rng.IntN(4) * 4
+			c.capacity = w.rng.IntN(8) * 4
 		}
 		if w.chance(0.5) {
 			c.slow = 40 * time.Millisecond
@@ -88,7 +88,7 @@ func (w *world) changeChip() {
 	c := w.chips[1+w.rng.IntN(len(w.chips)-1)]
 	switch w.rng.IntN(1000) {
 	case 0:
-		c.capacity, c.changed = w.rng.IntN(5)*4, w.now
+		c.capacity, c.changed = w.rng.IntN(8)*4, w.now
 	case 1:
 		c.foreign, c.changed = w.rng.IntN(2)*w.rng.IntN(8), w.now
 	case 2, 3:

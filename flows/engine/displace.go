@@ -65,10 +65,22 @@ func (g *Engine) contest(may func(home) bool, of func(*session) bool, n, provide
 	}
 	challengers := g.best(may, provided+len(least))
 	for i, w := range challengers[min(provided, len(challengers)):] {
-		if !g.yields(least[i], w.value) {
+		switch {
+		case !g.yields(least[i], w.value):
 			return
+		case !g.knowsHome(w.entry) && len(g.sessions) < g.cfg.Capacity:
+			g.scout(w.entry)
+		default:
+			g.remove(least[i], flows.Displaced)
 		}
-		g.remove(least[i], flows.Displaced)
+	}
+}
+
+// scout has the path of an entry resolved without room for it: nothing shall leave for a
+// connection that cannot come. If it can, it waits again, and is known to.
+func (g *Engine) scout(e *entry) {
+	if g.inserts.take(1) {
+		g.begin(e, home{})
 	}
 }
 

@@ -128,11 +128,9 @@ type Installed struct {
 	Session flows.SessionID
 	Op      uint64
 	InHW    bool // hardware has all of them
-	// Cost is how long the driver worked on it, where that is known; of a batch, this
-	// session's part.
-	Cost   time.Duration
-	Reason flows.Reason
-	Detail string
+	Reason  flows.Reason
+	Detail  string
+	Took    time.Duration // by the driver for this session alone; 0: not known
 }
 
 // Removed answers Remove. With an Err, rules may still be there.

@@ -195,19 +195,25 @@ func (g *Engine) installed(ev Installed) {
 	if s == nil {
 		return
 	}
+	for r := range s.home.each {
+		r.window.answered(ev.Took)
+	}
 	if ev.Reason != "" {
 		if ev.Reason == flows.TableFull {
 			g.noRoom(s)
 		} else {
 			g.counts.InstallsFailed++
 		}
+		if ev.Reason == flows.InstallFailed {
+			s.refused(g.now, ev.Detail)
+		}
 		s.primary().detail = ev.Detail
 		g.remove(s, ev.Reason)
 		return
 	}
 	g.counts.Installs++
+	s.accepted()
 	for r := range s.home.each {
-		r.window.answered(ev.Cost)
 		r.pace.n++
 		r.pace.total++
 	}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"math"
 	"math/rand/v2"
 	"net/netip"
@@ -25,6 +24,7 @@ type lab struct {
 	of    map[flows.Tuple]*elephant
 	event []Event
 	turns int
+	lag   time.Duration // from the end of a batch until what the answers lead to is there
 }
 
 // nic executes one batch after the other, removals first.
@@ -40,9 +40,10 @@ type nic struct {
 	answers  []answers
 	adds     int // sessions that got in
 	refused  []flows.Instant
+	unable   bool          // it refuses every rule
+	attempts int           // sessions that it was then asked for
 	refresh  time.Duration // how late its counters are at most; 0: never
 	told     flows.Instant // when they were last refreshed
-	lag      time.Duration // from the end of a batch to the engine; 0: labLag
 }
 
 // answers are those to a batch, on their way to the engine.
@@ -59,21 +60,18 @@ type elephant struct {
 	told  flows.Counters // of hw, as the NIC tells
 	on    *nic
 	blind bool   // its rules see nothing
+	lost  bool   // nobody knows its path
 	given uint64 // bytes past the host
 	all   uint64 // bytes
 }
 
-// How often an agent's engine turns when nothing happens, and how long it takes from the
-// end of a batch until what the answers lead to is there.
-const (
-	labTurn = 20 * time.Millisecond
-	labLag  = time.Millisecond // unless the NIC's answers take longer
-)
+// labTurn is how often the engine turns when nothing happens.
+const labTurn = 20 * time.Millisecond
 
 func newLab(t testing.TB, cfg Config, nics ...*nic) *lab {
 	t.Helper()
 	cfg.Enforce = true
-	l := &lab{t: t, rng: rand.New(rand.NewPCG(1, 2)), g: New(cfg), now: 1, nics: nics, of: make(map[flows.Tuple]*elephant)}
+	l := &lab{t: t, lag: time.Millisecond, rng: rand.New(rand.NewPCG(1, 2)), g: New(cfg), now: 1, nics: nics, of: make(map[flows.Tuple]*elephant)}
 	var ports PortsChanged
 	for i, n := range nics {
 		n.rules = make(map[flows.SessionID]*elephant)
@@ -153,8 +151,11 @@ func (l *lab) settle() {
 func (l *lab) take(e Effect) {
 	switch e := e.(type) {
 	case Resolve:
-		_, paths := l.nicOf(l.of[e.Entry.Tuple])
-		l.event = append(l.event, PathResolved{Session: e.Session, Op: e.Op, Paths: paths, Plain: true})
+		ev := PathResolved{Session: e.Session, Op: e.Op, Plain: true}
+		if _, ev.Paths = l.nicOf(l.of[e.Entry.Tuple]); l.of[e.Entry.Tuple].lost {
+			ev.Reason = flows.PathUnknown
+		}
+		l.event = append(l.event, ev)
 	case Install:
 		n, _ := l.nicOf(l.of[e.Tuples[0]])
 		n.queue = append(n.queue, e)
@@ -212,8 +213,11 @@ func (n *nic) work(l *lab) {
 	for _, e := range n.batch {
 		switch e := e.(type) {
 		case Install:
-			ev := Installed{Session: e.Session, Op: e.Op, InHW: true, Cost: 2 * n.perRule}
-			if n.capacity > 0 && n.foreign+2*len(n.rules)+2 > n.capacity {
+			ev := Installed{Session: e.Session, Op: e.Op, InHW: true, Took: 2 * n.perRule}
+			if n.unable {
+				ev.Reason, ev.Detail, ev.InHW = flows.InstallFailed, "cannot match that", false
+				n.attempts++
+			} else if n.capacity > 0 && n.foreign+2*len(n.rules)+2 > n.capacity {
 				ev.Reason, ev.InHW = flows.TableFull, false
 				n.refused = append(n.refused, l.now)
 			} else {
@@ -231,7 +235,7 @@ func (n *nic) work(l *lab) {
 		}
 	}
 	n.batch, n.until = n.batch[:0], 0
-	n.answers = append(n.answers, answers{l.now.Add(cmp.Or(n.lag, labLag)), events})
+	n.answers = append(n.answers, answers{l.now.Add(l.lag), events})
 }
 
 // turn moves the packets of a turn, and reads what is due.
@@ -240,14 +244,16 @@ func (l *lab) turn() {
 	if l.turns%5 == 0 {
 		l.traffic(5 * labTurn)
 	}
+	for _, n := range l.nics {
+		if l.now.Sub(n.told) >= n.refresh {
+			n.told = l.now
+			for _, e := range n.rules {
+				e.told = e.hw
+			}
+		}
+	}
 	if l.turns%25 == 0 {
 		for _, n := range l.nics {
-			if l.now.Sub(n.told) >= n.refresh {
-				n.told = l.now
-				for _, e := range n.rules {
-					e.told = e.hw
-				}
-			}
 			var ev Counted
 			for id, e := range n.rules {
 				ev.Sessions = append(ev.Sessions, flows.SessionCounters{ID: id, InHW: true, Count: [2]flows.Counters{e.told}})

@@ -178,6 +178,9 @@ const fewReadings = 2
 // conntrack sees packets.
 func (g *Engine) checkHits(s *session) {
 	for d := range s.hitAt {
+		if s.hitSince[d] {
+			s.hitSince[d], s.ctAtHit[d] = false, s.slowPackets(flows.Dir(d))
+		}
 		grown := s.slowPackets(flows.Dir(d)) - s.ctAtHit[d]
 		if grown > slowGrowth && s.unmoved[d] >= fewReadings && g.now.Sub(s.hitAt[d]) > g.cfg.NoHitsAfter {
 			g.remove(s, flows.NoHits)
@@ -232,15 +235,26 @@ func (g *Engine) countSession(s *session, count [2]flows.Counters) {
 		g.counts.Offloaded.Packets += count[d].Packets - s.hw[d].Packets
 		g.counts.Offloaded.Bytes += max(count[d].Bytes, s.hw[d].Bytes) - s.hw[d].Bytes
 		s.hw[d] = count[d]
-		s.hitAt[d] = g.now
-		s.ctAtHit[d] = s.slowPackets(flows.Dir(d))
+		s.hitAt[d], s.hitSince[d] = g.now, true
 	}
-	bytes := s.hw[0].Bytes + s.hw[1].Bytes
-	if gap := g.now.Sub(s.hwSampled); gap >= sampleEvery {
-		rate := float64(bytes-s.hwBytes) / gap.Seconds()
-		s.rate = (s.rate + rate) / 2
-		s.hwSampled, s.hwBytes = g.now, bytes
+	s.measure(g.now)
+}
+
+// How long the eswitch's counters are watched for a rate: until they grow, since a NIC
+// refreshes them late and all at once, but at least, and at most, so long.
+const (
+	watchAtLeast = 1500 * time.Millisecond
+	watchAtMost  = 3 * time.Second
+)
+
+// measure takes the eswitch's counters for the rate of a session.
+func (s *session) measure(now flows.Instant) {
+	gap, grown := now.Sub(s.hwSampled), s.hw[flows.Orig].Bytes+s.hw[flows.Reply].Bytes-s.hwBytes
+	if gap < watchAtLeast || grown == 0 && gap < watchAtMost {
+		return
 	}
+	s.rate = (s.rate + float64(grown)/gap.Seconds()) / 2
+	s.hwSampled, s.hwBytes = now, s.hwBytes+grown
 }
 
 // checkIdle ends sessions that do not earn their entry of the table.

@@ -68,14 +68,20 @@ const rememberHome = 10 * time.Minute
 // whereto returns the home that an entry is expected to have: that of its last path, or
 // the only one that there is.
 func (g *Engine) whereto(e *entry) home {
-	if e.in[0] != 0 && g.now < e.inUntil {
-		_, orig := g.ports[e.in[0]]
-		_, reply := g.ports[e.in[1]]
-		if orig && reply {
-			return g.homeOf(e.in[0], e.in[1])
-		}
+	if g.knowsHome(e) {
+		return g.homeOf(e.in[flows.Orig], e.in[flows.Reply])
 	}
 	return home{g.sole, g.sole}
+}
+
+// knowsHome reports whether an entry had a path lately.
+func (g *Engine) knowsHome(e *entry) bool {
+	if e.in[flows.Orig] == 0 || g.now >= e.inUntil {
+		return false
+	}
+	_, orig := g.ports[e.in[flows.Orig]]
+	_, reply := g.ports[e.in[flows.Reply]]
+	return orig && reply
 }
 
 // enqueue lets an entry wait for its home, or takes over its value where it does.

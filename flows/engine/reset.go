@@ -11,7 +11,7 @@ import (
 // all come back, the most valuable first. What was learned of its table is forgotten.
 func (g *Engine) eswitchReset(id flows.EswitchID) {
 	r := g.roomOf(id)
-	r.belief, r.evidence = newBelief(), evidence{run: r.evidence.run + 1}
+	r.belief, r.evidence, r.shut = newBelief(), evidence{run: r.evidence.run + 1}, nil
 	var hit []*session
 	for _, s := range g.sessions {
 		if s.state.hasRules() && s.state != Removing && s.home.has(r) {

@@ -46,10 +46,17 @@ func (w *world) replace(c *conn) {
 // twins reports whether a connection with rules has the tuple of another one.
 func (w *world) twins() bool {
 	for _, h := range w.rules {
-		for _, c := range w.conns {
-			if h.conn != nil && c != h.conn && c.tuple == h.tuple && !h.conn.gone(w) && !c.gone(w) {
-				return true
-			}
+		if h.conn != nil && !h.conn.gone(w) && w.hasTwin(h) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) hasTwin(h *hardware) bool {
+	for _, c := range w.conns {
+		if c != h.conn && c.tuple == h.tuple && c.ports[0] != h.paths[0].In && !c.gone(w) {
+			return true
 		}
 	}
 	return false

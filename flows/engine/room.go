@@ -51,6 +51,7 @@ type room struct {
 	window   window
 	evidence evidence
 	pace     pace
+	shut     map[kind]*shutter
 }
 
 // home is where the rules of a session stand, by Dir; nil where that is not known.
@@ -238,6 +239,7 @@ type Table struct {
 	PerSecond  float64       // and how many did lately
 	Waiting    int           // connections that want to get in; unknown whereto ones are left out
 	Refused    uint64        // installations refused for want of room
+	Shut       []string      // kinds of connections that it refuses for another reason, with what it said
 }
 
 // Tables returns the tables of all eswitches by id.
@@ -246,7 +248,7 @@ func (g *Engine) Tables() []Table {
 	for i, r := range g.rooms {
 		t := Table{
 			Eswitch: r.id, Rules: r.used(), LearnedAt: r.belief.learned, Window: int(r.window.size),
-			Installing: r.sessions[entering], Installs: r.pace.total, PerSecond: r.pace.lately(g.now), Refused: r.belief.refused,
+			Installing: r.sessions[entering], Installs: r.pace.total, PerSecond: r.pace.lately(g.now), Refused: r.belief.refused, Shut: r.shutKinds(),
 		}
 		if r.belief.limit != unlimited {
 			t.Believed = max(1, r.belief.limit)

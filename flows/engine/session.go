@@ -60,7 +60,8 @@ type session struct {
 	rate        float64
 	slowSince   flows.Instant    // since when the rate is below the leave rate; 0: it is not
 	hitAt       [2]flows.Instant // by Dir, when the eswitch's counter last grew
-	ctAtHit     [2]uint64        // conntrack's packets at that time
+	ctAtHit     [2]uint64        // conntrack's packets when they were first read after that
+	hitSince    [2]bool          // ... which they were not yet
 	keptAt      flows.Instant    // hits up to here are accounted for by a keepalive
 	ctPackets   uint64           // conntrack's packets when MAXACK_SET was last cleared
 	slowSeen    [2]uint64        // by Dir, conntrack's packets when last looked at

@@ -37,7 +37,7 @@ func (l *ledger) checkTables(w *world) {
 func (l *ledger) checkAccounts(w *world, c *chip, t Table) {
 	n := 0
 	for _, s := range w.engine.sessions {
-		if s.state.hasRules() {
+		if s.state >= Installing {
 			n += c.rulesOn(s.paths)
 		}
 	}

@@ -14,8 +14,9 @@ import (
 // that the best 500 of them would have given go past the host, few sessions come and go,
 // and the table's size, which nobody told, is what is believed.
 func TestMostValuable(t *testing.T) {
-	for _, exponent := range []float64{0.7, 1} {
-		n := &nic{id: "a", capacity: 1000, perRule: 100 * time.Microsecond}
+	for _, refresh := range []time.Duration{0, 700 * time.Millisecond, time.Second} {
+		exponent := 0.7
+		n := &nic{id: "a", capacity: 1000, perRule: 100 * time.Microsecond, refresh: refresh}
 		l := newLab(t, DefaultConfig(), n)
 		l.add(l.zipf(5000, 2e8*math.Pow(5000, exponent-0.7), exponent)...)
 		l.run(5 * time.Second) // to see them twice and to fill the table
@@ -34,7 +35,7 @@ func TestMostValuable(t *testing.T) {
 		}
 		share, churn := float64(given)/float64(best), n.adds-adds
 		table := l.g.Tables()[0]
-		t.Logf("exponent %v: %.2f %% of the best, %d installs per minute, %d refusals, %+v", exponent, 100*share, churn, len(n.refused), table)
+		t.Logf("counters refreshed after %v: %.2f %% of the best, %d installs per minute, %d refusals, %+v", refresh, 100*share, churn, len(n.refused), table)
 		if share < 0.95 {
 			t.Errorf("promise 7: %.1f %% of the bytes of the best 500", 100*share)
 		}
@@ -75,7 +76,8 @@ func TestLateElephant(t *testing.T) {
 	l.add(1e6, 2e6, 3e6, 4e6, 5e6, 1.2e6)
 	l.run(20 * time.Second)
 	adds := n.adds
-	l.add(2e7)
+	l.add(2e7, 3e7)
+	l.herd[7].lost = true // and nothing leaves for one whose path nobody knows
 	l.run(20 * time.Second)
 	if l.herd[6].on == nil || l.herd[0].on != nil || n.adds != adds+1 {
 		t.Errorf("promise 7: late one in %v, smallest in %v, %d installs", l.herd[6].on != nil, l.herd[0].on != nil, n.adds-adds)
@@ -152,28 +154,31 @@ func TestRulesOfOthers(t *testing.T) {
 	}
 }
 
-// Fast and slow drivers are used to 80 % of what they can, one beside the other, even
-// where a busy host passes the answers of one on only much later than the driver gives
-// them; and what is sent ahead stays bounded.
+// Fast and slow drivers are used to 80 % of what they can, one beside the other, and no
+// removal would wait for longer than the bound; also where the host is so busy that each
+// answer comes late.
 func TestSpeedOfDrivers(t *testing.T) {
-	cfg := DefaultConfig()
-	cfg.InsertRate, cfg.ReadBudget = 1e6, 1
-	slow := &nic{id: "slow", perRule: 2 * time.Millisecond, lag: 100 * time.Millisecond}
-	fast := &nic{id: "fast", perRule: 20 * time.Microsecond}
-	l := newLab(t, cfg, slow, fast)
-	l.add(l.zipf(80_000, 1e11, 0.7)...)
-	l.run(2500 * time.Millisecond)
-	slowAdds, fastAdds := slow.adds, fast.adds
-	l.run(time.Second)
-	slowAdds, fastAdds = slow.adds-slowAdds, fast.adds-fastAdds
-	t.Logf("sessions per second: slow %d of 250, fast %d of 25,000; windows %+v", slowAdds, fastAdds, l.g.Tables())
-	if slowAdds < 200 {
-		t.Errorf("promise 7: slow driver: %d sessions per second of 250", slowAdds)
-	}
-	if fastAdds < 20_000 {
-		t.Errorf("promise 7: fast driver: %d sessions per second of 25,000", fastAdds)
-	}
-	if w := l.g.Tables()[1].Window; w > 50 { // 200 ms
-		t.Errorf("promise 7: %d sessions may be on their way to the slow driver at once", w)
+	for _, lag := range []time.Duration{time.Millisecond, 100 * time.Millisecond} {
+		cfg := DefaultConfig()
+		cfg.InsertRate, cfg.ReadBudget = 1e6, 1
+		slow := &nic{id: "slow", perRule: 2 * time.Millisecond}
+		fast := &nic{id: "fast", perRule: 20 * time.Microsecond}
+		l := newLab(t, cfg, slow, fast)
+		l.lag = lag
+		l.add(l.zipf(80_000, 1e11, 0.7)...)
+		l.run(2500 * time.Millisecond)
+		slowAdds, fastAdds := slow.adds, fast.adds
+		l.run(time.Second)
+		slowAdds, fastAdds = slow.adds-slowAdds, fast.adds-fastAdds
+		t.Logf("answers %v late: slow %d of 250 sessions per second, fast %d of 25,000; %+v", lag, slowAdds, fastAdds, l.g.Tables())
+		if slowAdds < 200 {
+			t.Errorf("promise 7: answers %v late: slow driver: %d sessions per second of 250", lag, slowAdds)
+		}
+		if fastAdds < 20_000 {
+			t.Errorf("promise 7: answers %v late: fast driver: %d sessions per second of 25,000", lag, fastAdds)
+		}
+		if w := l.g.Tables()[1].Window; w > 60 { // 240 ms
+			t.Errorf("promise 7: %d sessions may be on their way to the slow driver at once", w)
+		}
 	}
 }

@@ -196,7 +196,8 @@ func (w *world) run(j *job) {
 	case Relax:
 		w.events = append(w.events, Relaxed{e.Session, e.Op, w.relax(e, fails)})
 	case Install:
-		ev := Installed{Session: e.Session, Op: e.Op, InHW: true, Cost: time.Duration(w.rng.Int64N(int64(slowest)))}
+		took := time.Duration(1 + w.rng.Int64N(int64(w.chip(e.Paths[0].In).slow)/4))
+		ev := Installed{Session: e.Session, Op: e.Op, InHW: true, Took: took}
 		if j.cancel {
 			return
 		}

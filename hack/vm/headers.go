@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -69,11 +70,15 @@ func (a apt) unpackHeaders(ctx context.Context, k kernel, cache string) error {
 	if err != nil {
 		return err
 	}
-	moved := strings.ReplaceAll(string(text), " /usr/", " "+dir+"/usr/")
-	if err := os.WriteFile(makefile, []byte(moved), 0o644); err != nil {
+	if err := os.WriteFile(makefile, relocate(text, dir), 0o644); err != nil {
 		return err
 	}
 	return os.Rename(root, dir)
+}
+
+// relocate changes the absolute names in a headers package's makefile.
+func relocate(makefile []byte, root string) []byte {
+	return bytes.ReplaceAll(makefile, []byte(" /usr/"), []byte(" "+root+"/usr/"))
 }
 
 // depends lists the packages that hold the other parts of a headers package.
@@ -82,14 +87,18 @@ func (a apt) depends(ctx context.Context, pkg string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var parts []string
-	for line := range strings.Lines(out) {
+	return partsOf(out), nil
+}
+
+// partsOf picks the parts of a headers package from what apt-cache depends says.
+func partsOf(depends string) (parts []string) {
+	for line := range strings.Lines(depends) {
 		name, ok := strings.CutPrefix(strings.TrimSpace(line), "Depends: ")
 		if ok && headerParts.MatchString(name) {
 			parts = append(parts, name)
 		}
 	}
-	return parts, nil
+	return parts
 }
 
 func exists(path string) bool {

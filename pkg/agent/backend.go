@@ -92,6 +92,7 @@ func (b *backend) tables(tables []engine.Table) []control.Table {
 		list[i] = control.Table{
 			Eswitch: t.Eswitch, Rules: uint64(t.Rules), Believed: uint64(t.Believed), Window: uint64(t.Window),
 			Installing: uint64(t.Installing), PerSecond: t.PerSecond, Waiting: uint64(t.Waiting), Refused: t.Refused,
+			Shut: t.Shut,
 		}
 		if t.LearnedAt > 0 {
 			list[i].LearnedAt = b.loop.clock.wall(t.LearnedAt)

@@ -35,9 +35,6 @@ func (h *hardware) show(p *control.Port) {
 	}
 }
 
-// needsHW reports whether a port may be used only if hardware executes its rules.
-func (c *Config) needsHW() bool { return c.Hardware == flower.SkipSW || c.RequireHW }
-
 // eswitches returns the eswitches that have ports of ours.
 func (t *portTable) eswitches() map[flows.EswitchID]bool {
 	ids := make(map[flows.EswitchID]bool)

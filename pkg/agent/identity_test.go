@@ -25,6 +25,7 @@ func TestIdentities(t *testing.T) {
 		{"carrier", 1, 1, change(func(p *path.Port) { p.Up = false }), true},
 		{"policing", 1, 1, change(func(p *path.Port) { p.QoS = true }), true},
 		{"mirror", 1, 1, change(func(p *path.Port) { p.Mirrored = true }), true},
+		{"hw-tc-offload", 1, 1, change(func(p *path.Port) { p.NotInHW = true }), true},
 		{"opt-out", 1, 1, change(func(p *path.Port) { p.Optout = true }), true},
 		{"row", 2, 1, home, false},
 		{"device with the same ifindex", 1, 2, home, false},

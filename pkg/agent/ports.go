@@ -97,6 +97,7 @@ func (p *ports) run(ctx context.Context) error {
 // what makes it one may come without a notification.
 func (p *ports) refresh() {
 	if t := p.now.Load(); t != nil && t.refused(flows.PortNotInHW) {
+		p.devices.Refresh()
 		p.links.Refresh()
 	}
 }
@@ -189,7 +190,7 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 		}
 		port.ID = p.ids.of(s.Ports[i].ID, dev.Life, port)
 		status := portStatus{Port: port, hardware: hardwareOf(reps, port.Ifindex, dev, p.cfg.Hardware)}
-		status.NotInHW = p.cfg.needsHW() && status.hardware.eswitch == ""
+		status.NotInHW = p.cfg.requiresHW() && status.hardware.eswitch == ""
 		if status.reason = path.Usable(status.Port, p.cfg.Selected); status.reason == flows.PortNotInHW {
 			status.detail = reps.Refuse(port.Ifindex)
 		}

@@ -111,9 +111,9 @@ func (r *rules) installAll(ctx context.Context, installs []engine.Install) {
 	}
 	began := time.Now()
 	results := r.eswitch.Install(ctx, sessions)
-	cost := time.Since(began) / time.Duration(max(1, len(results)))
+	took := time.Since(began) / time.Duration(max(1, len(results)))
 	for i, result := range results {
-		ev := engine.Installed{Session: asked[i].Session, Op: asked[i].Op, InHW: result.InHW, Cost: cost}
+		ev := engine.Installed{Session: asked[i].Session, Op: asked[i].Op, InHW: result.InHW, Took: took}
 		r.log.Debug("installed", "session", ev.Session, "error", result.Err)
 		if result.Err != nil {
 			ev.Reason, ev.Detail = refusal(result.Err), result.Err.Error()

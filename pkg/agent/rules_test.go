@@ -239,7 +239,6 @@ func TestFullIsNoTrouble(t *testing.T) {
 
 // slowEswitch takes its time for what comes in at one port.
 type slowEswitch struct {
-	fakeEswitch
 	mu    sync.Mutex
 	slow  time.Duration // for each session
 	sizes []int         // of the batches

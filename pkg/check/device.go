@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/flowshunt/flowshunt/pkg/link"
 )
 
@@ -31,23 +29,6 @@ func devicesOf(links map[int32]link.State) (list []device) {
 	}
 	slices.SortFunc(list, func(a, b device) int { return cmp.Compare(a.index, b.index) })
 	return list
-}
-
-// driver is what a device says of the one that drives it.
-type driver struct{ name, firmware, bus string }
-
-// readDriver asks with ETHTOOL_GDRVINFO, which needs no privilege.
-func readDriver(name string) (driver, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return driver{}, err
-	}
-	defer unix.Close(fd)
-	info, err := unix.IoctlGetEthtoolDrvinfo(fd, name)
-	if err != nil {
-		return driver{}, err
-	}
-	return driver{unix.ByteSliceToString(info.Driver[:]), unix.ByteSliceToString(info.Fw_version[:]), unix.ByteSliceToString(info.Bus_info[:])}, nil
 }
 
 // sortedKeys returns the keys of a map in order.

@@ -25,6 +25,8 @@ func TestRelease(t *testing.T) {
 			procVersion: "Linux version 6.1.0-56-amd64 (debian-kernel@lists.debian.org) (gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0, GNU ld (GNU Binutils for Debian) 2.40) #1 SMP PREEMPT_DYNAMIC Debian 6.1.170-1 (2026-05-02)\n"}},
 		{"ubuntu", "ok release: 6.8.0-31-generic, made from 6.8.1", map[string]string{osrelease: "6.8.0-31-generic",
 			"proc/version_signature": "Ubuntu 6.8.0-31.31-generic 6.8.1"}},
+		{"own, by debian's compiler", "ok release: 6.18.44-own", map[string]string{osrelease: "6.18.44-own",
+			procVersion: "Linux version 6.18.44-own (a@b) (gcc (Debian 12.2.0-14) 12.2.0, GNU ld) #1 SMP"}},
 		{"other", "ok release: 5.14.0-503.el9", map[string]string{osrelease: "5.14.0-503.el9", procVersion: "Linux version"}},
 		{"oldest", "ok release: 5.8", map[string]string{osrelease: "5.8"}},
 		{"old", "fatal release: 5.4.0-1-amd64, must be 5.8 or later", map[string]string{osrelease: "5.4.0-1-amd64"}},

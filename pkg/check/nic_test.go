@@ -97,7 +97,7 @@ func TestHWTCOffload(t *testing.T) {
 }
 
 func TestVFInBridge(t *testing.T) {
-	n := nic(t, map[string]string{"sys/class/net/vf5/device/physfn/x": ""})
+	n := nic(t, map[string]string{"sys/class/net/vf5/device/physfn/x": "", "sys/class/net/rep0/device/physfn/x": ""})
 	wantLines(t, says(t, n, virtualFunctions))
 	n.Ports = append(n.Ports, ovsdb.Port{Name: "vf5", Type: "system"})
 	said(t, n, virtualFunctions, "fatal vf in bridge: vf5 is no representor")

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +59,9 @@ func TestOVS(t *testing.T) {
 	said(t, n, openFlow, "ok flow monitor: 1 bridge tells its changes")
 	said(t, n, ageing, "ok mac ageing: br0 5m0s")
 	said(t, n, refusedPorts, "ok ports: 0 of 2 can be used")
+	silent := *n
+	silent.inventory = inventory{&ovsdb.Snapshot{Bridges: append(slices.Clone(n.Bridges), ovsdb.Bridge{Name: "gone"})}, nil}
+	said(t, &silent, openFlow, "warning flow monitor: 1 bridge tells no changes: gone (protocols default): ")
 	if count, known := n.handlers(); !known || count == 0 {
 		t.Errorf("%d handlers, known: %v", count, known)
 	}

@@ -7,11 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
+	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/model"
 	"github.com/flowshunt/flowshunt/pkg/link"
 	"github.com/flowshunt/flowshunt/pkg/tc"
@@ -149,6 +152,21 @@ func TestProbeFull(t *testing.T) {
 	says1(t, lines, "deletions", OK, "300 rules")
 }
 
+// A slow driver is measured for so long, and no longer.
+func TestProbeSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, m := onModel(t, model.Config{Delay: 10 * time.Millisecond}, scriptedTC{})
+		began := time.Now()
+		lines := probed(t, t.Context(), p, m)
+		says1(t, lines, "one by one", Warning, "100 rules, 100 per second, p50 10ms, p99 10ms")
+		says1(t, lines, "insertions", Warning, "256 rules, 100 per second")
+		says1(t, lines, "deletions", Warning, "256 rules, 100 per second")
+		if took := time.Since(began); took > 8*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // TestProbeInterrupted ends at every insertion once: nothing is ever left.
 func TestProbeInterrupted(t *testing.T) {
 	for at := 1; at < 400; at += 7 {
@@ -249,6 +267,19 @@ func TestProbeVeth(t *testing.T) {
 	Probe(t.Context(), ProbeConfig{Port: "p0", To: "p1"})
 	if out := tctest.Run(t, "tc qdisc show dev p0"); !strings.Contains(out, "clsact") {
 		t.Errorf("somebody else's clsact is gone: %s", out)
+	}
+	tctest.Run(t, "tc qdisc del dev p0 clsact")
+	agents, err := flower.Open(flower.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer agents.Close()
+	if err := agents.Prepare(t.Context(), tctest.Index(t, "p0")); err != nil {
+		t.Fatal(err)
+	}
+	Probe(t.Context(), ProbeConfig{Port: "p0", To: "p1"})
+	if out := tctest.Run(t, "tc qdisc show dev p0"); !strings.Contains(out, "clsact") {
+		t.Errorf("the clsact of an agent without rules is gone: %s", out)
 	}
 	for _, port := range []string{"nope", ""} {
 		if lines := Probe(t.Context(), ProbeConfig{Port: port}); lines[0].Status != Fatal {

@@ -13,10 +13,11 @@ import (
 
 // How much a probe inserts to measure, and for how long at most.
 const (
-	singles   = 200
-	bulk      = 2000
-	chunk     = 64 // as an agent sends them: eswitch.Config.Chunk
-	ratesTime = 3 * time.Second
+	singles     = 200
+	bulk        = 2000
+	chunk       = 64 // as an agent sends them: eswitch.Config.Chunk
+	singlesTime = time.Second
+	bulkTime    = 2 * time.Second
 )
 
 // slow is a rate, in rules per second, below which elephants wait for each other.
@@ -24,9 +25,8 @@ const slow = 200
 
 // rates measures how long one rule takes, and how many rules a second take.
 func (p *prober) rates(ctx context.Context) []Line {
-	ends := time.Now().Add(ratesTime)
-	one, errOne := p.single(ctx, ends)
-	many, errMany := p.inBulk(ctx, ends)
+	one, errOne := p.single(ctx, time.Now().Add(singlesTime))
+	many, errMany := p.inBulk(ctx, time.Now().Add(bulkTime))
 	lines := []Line{one.line("one by one", errOne)}
 	return append(lines, many.line("insertions", errMany), many.deletions())
 }
@@ -45,7 +45,7 @@ type rate struct {
 func (p *prober) single(ctx context.Context, ends time.Time) (r rate, err error) {
 	began := time.Now()
 	for n := range singles {
-		if time.Now().After(ends) {
+		if !time.Now().Before(ends) {
 			break
 		}
 		c := []eswitch.Change{p.change(probeTuple(flows.TCP, false, 100+n), flows.Orig, 100+n)}

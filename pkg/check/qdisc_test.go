@@ -93,6 +93,20 @@ func TestOwnFilters(t *testing.T) {
 		"ok preferences: 16384 to 16391 are free for ours", "ok ovs filters: on p0, of hw-offload=true")
 }
 
+// Whose our rules are depends on whether an agent lives.
+func TestOurRules(t *testing.T) {
+	c := census{ours: 2}
+	for _, tt := range []struct {
+		err  error
+		want Status
+	}{{nil, OK}, {control.ErrNoAgent, Fatal}, {control.ErrPermission, Warning}, {control.ErrTimeout, Warning}} {
+		n := &node{agent: agent{err: tt.err}}
+		if l := c.rulesLine(n); l.Status != tt.want {
+			t.Errorf("%v: %+v", tt.err, l)
+		}
+	}
+}
+
 // What a dump reports is told apart without a kernel that has flower.
 func TestCensus(t *testing.T) {
 	n := &node{}

@@ -86,6 +86,7 @@ func fromTable(t *Table) *pb.Table {
 	return &pb.Table{
 		Eswitch: text(t.Eswitch), Rules: t.Rules, Believed: t.Believed, LearnedAtNs: fromTime(t.LearnedAt),
 		Window: t.Window, Installing: t.Installing, PerSecond: t.PerSecond, Waiting: t.Waiting, Refused: t.Refused,
+		Shut: convert(t.Shut, func(s *string) string { return text(*s) }),
 	}
 }
 
@@ -93,7 +94,7 @@ func toTable(m **pb.Table) Table {
 	return Table{
 		Eswitch: flows.EswitchID((*m).GetEswitch()), Rules: (*m).GetRules(), Believed: (*m).GetBelieved(),
 		LearnedAt: toTime((*m).GetLearnedAtNs()), Window: (*m).GetWindow(), Installing: (*m).GetInstalling(),
-		PerSecond: (*m).GetPerSecond(), Waiting: (*m).GetWaiting(), Refused: (*m).GetRefused(),
+		PerSecond: (*m).GetPerSecond(), Waiting: (*m).GetWaiting(), Refused: (*m).GetRefused(), Shut: (*m).GetShut(),
 	}
 }
 

@@ -29,10 +29,11 @@ func filledStatus() Status {
 	return Status{
 		Version: "1", Mode: ModeEnforce, ObserveReason: flows.OVSHWOffload, ObserveDetail: "d", Now: at, Uptime: 3, Ready: true,
 		Components: []Component{{Name: "n", Health: HealthFailed, Since: at, LastError: "e", LastErrorAt: at.Add(1)}},
-		Ports:      []Port{{Name: "p", Bridge: "b", Ifindex: 4, Usable: true, Reason: flows.PortOff, Detail: "d", Sessions: 5, Candidates: 6}},
-		Budgets:    []Budget{{Name: "n", Unit: "u", Used: 7, Limit: 8}},
+		Ports: []Port{{Name: "p", Bridge: "b", Ifindex: 4, Usable: true, Reason: flows.PortOff, Detail: "d", Sessions: 5, Candidates: 6,
+			Eswitch: "e", Function: "f", Device: "v", VFDevice: "w", HWTCOffload: "on"}},
+		Budgets: []Budget{{Name: "n", Unit: "u", Used: 7, Limit: 8}},
 		Tables: []Table{{Eswitch: "e", Rules: 11, Believed: 12, LearnedAt: at, Window: 13, Installing: 14, PerSecond: 1.5,
-			Waiting: 15, Refused: 16}},
+			Waiting: 15, Refused: 16, Shut: []string{"17"}}},
 		LastDump: Dump{At: at, Took: 9, Entries: 10},
 	}
 }

@@ -98,6 +98,7 @@ type Table struct {
 	PerSecond  float64         // sessions that got in, lately
 	Waiting    uint64          // connections that want to get in
 	Refused    uint64          // installations refused for want of room
+	Shut       []string        // kinds of connections that it refuses for another reason, with what it said
 }
 
 // Dump is a full read of conntrack. Zero before the first one.

@@ -16,12 +16,18 @@ import (
 
 const retryAfter = 100 * time.Millisecond
 
+// quiet is how long a device must have said nothing before it is asked for its mode:
+// while it makes hundreds of ports it is locked, and who asks does not listen.
+const quiet = 100 * time.Millisecond
+
 // Watcher follows the devices of one network namespace. Its methods may be called
 // concurrently.
 type Watcher struct {
 	conn    *Conn // nil: the kernel has no devlink
+	source  source
 	events  *nlsocket.Listener
 	changed chan struct{}
+	again   chan struct{} // a value asks for a look at everything
 	reset   func(Reset)
 	resync  func(error)
 
@@ -30,13 +36,18 @@ type Watcher struct {
 	modes map[string]Mode
 }
 
+// source is what is asked; *Conn is one.
+type source interface {
+	Read(ctx context.Context) (Snapshot, error)
+	Mode(ctx context.Context, device string) (Mode, error)
+}
+
 // New returns a watcher of the calling thread's network namespace, with the devices
-// read once. reset is told of each Reset, from the goroutine of Run. resync is told
-// each time that everything has to be read again, and why; then any device may have
-// been reset, and reset is told that too. Both may be nil. On a kernel without devlink
-// the watcher finds nothing.
+// read once. reset is told of each Reset, from the goroutine of Run, also where one may
+// have been missed. resync is told each time that something has to be read again, and
+// why. Both may be nil. On a kernel without devlink the watcher finds nothing.
 func New(reset func(Reset), resync func(error)) (*Watcher, error) {
-	w := &Watcher{changed: make(chan struct{}, 1), reset: reset, resync: resync,
+	w := &Watcher{changed: make(chan struct{}, 1), again: make(chan struct{}, 1), reset: reset, resync: resync,
 		ports: make(map[key]Port), modes: make(map[string]Mode)}
 	if reset == nil {
 		w.reset = func(Reset) {}
@@ -51,7 +62,7 @@ func New(reset func(Reset), resync func(error)) (*Watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open devlink: %w", err)
 	}
-	w.conn = conn
+	w.conn, w.source = conn, conn
 	// Subscribed first, so that nothing falls in between.
 	if w.events, err = nlsocket.Listen(unix.NETLINK_GENERIC, conn.family.Groups[unix.DEVLINK_GENL_MCGRP_CONFIG_NAME]); err == nil {
 		err = w.read(context.Background())
@@ -74,6 +85,15 @@ func (w *Watcher) Snapshot() Snapshot {
 // may be one value.
 func (w *Watcher) Changed() <-chan struct{} { return w.changed }
 
+// Refresh asks for a look at everything soon: that an eswitch has another mode has no
+// notification of its own.
+func (w *Watcher) Refresh() {
+	select {
+	case w.again <- struct{}{}:
+	default:
+	}
+}
+
 // Run follows changes until the context ends and returns its error. It is called once;
 // when it has returned, the watcher is closed.
 func (w *Watcher) Run(ctx context.Context) error {
@@ -82,65 +102,136 @@ func (w *Watcher) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
+	heard := make(chan heard)
+	listening, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.listen(listening, heard)
+	}()
+	defer func() {
+		stop()
+		<-ended
+	}()
+	return w.follow(ctx, heard)
+}
+
+// follow applies what is heard.
+func (w *Watcher) follow(ctx context.Context, heard <-chan heard) error {
+	due := make(map[string]bool) // devices whose mode may be another
 	for {
-		err := w.follow(ctx)
-		for err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
+		var wait <-chan time.Time
+		if len(due) > 0 {
+			wait = time.After(quiet)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-w.again:
+			if err := w.read(ctx); err != nil {
+				w.resync(err)
 			}
-			w.resync(err)
-			w.reset(Reset{Cause: "devlink notifications may have been missed"})
-			if !errors.Is(err, nlsocket.ErrOverrun) { // it will fail again
-				select {
-				case <-ctx.Done():
-				case <-time.After(retryAfter):
-				}
+		case <-wait:
+			w.readModes(ctx, due)
+		case h := <-heard:
+			for i := range h.events {
+				w.take(&h.events[i], due)
 			}
-			err = w.read(ctx)
+			if h.err != nil && ctx.Err() == nil {
+				w.lost(ctx, h.err)
+			}
 		}
 	}
 }
 
-// follow applies notifications until there is an error: then some may be missing.
-func (w *Watcher) follow(ctx context.Context) error {
-	for {
+// lost reads everything again after notifications were lost.
+func (w *Watcher) lost(ctx context.Context, err error) {
+	w.reset(Reset{Cause: "devlink notifications were lost"})
+	for err != nil && ctx.Err() == nil {
+		w.resync(err)
+		if err = w.read(ctx); err != nil {
+			pause(ctx)
+		}
+	}
+}
+
+// heard is what one datagram told.
+type heard struct {
+	events []event
+	err    error // some may be missing
+}
+
+// listen hands out what it hears.
+func (w *Watcher) listen(ctx context.Context, out chan<- heard) {
+	for ctx.Err() == nil {
+		var h heard
 		datagram, err := w.events.Receive(ctx)
-		if err != nil {
-			return err
+		if h.err = err; err == nil {
+			h.events, h.err = decodeAll(datagram, w.conn.family.ID)
 		}
-		for len(datagram) > 0 {
-			var m nlsocket.Message
-			if m, datagram, err = nlsocket.Cut(datagram); err != nil {
-				return err
-			}
-			if err := w.take(ctx, m); err != nil {
-				return err
-			}
+		select {
+		case out <- h:
+		case <-ctx.Done():
+			return
+		}
+		if err != nil && !errors.Is(err, nlsocket.ErrOverrun) { // it will fail again
+			pause(ctx)
 		}
 	}
 }
 
-// take takes one notification.
-func (w *Watcher) take(ctx context.Context, m nlsocket.Message) error {
-	ev, ok, err := decodeEvent(m, w.conn.family.ID)
-	if err != nil || !ok {
-		return err
+func pause(ctx context.Context) {
+	select {
+	case <-time.After(retryAfter):
+	case <-ctx.Done():
 	}
-	device, changed := w.apply(&ev)
-	if device != "" && (changed || ev.device != "") { // the mode has no notification of its own
-		mode, err := w.conn.Mode(ctx, device)
+}
+
+func decodeAll(datagram []byte, family uint16) (events []event, err error) {
+	for len(datagram) > 0 {
+		m, rest, err := nlsocket.Cut(datagram)
 		if err != nil {
-			return err
+			return events, err
 		}
-		changed = w.setMode(device, mode) || changed
+		ev, ok, err := decodeEvent(m, family)
+		if err != nil {
+			return events, err
+		}
+		if ok {
+			events = append(events, ev)
+		}
+		datagram = rest
 	}
+	return events, nil
+}
+
+// take takes one notification. The mode has none, but where it changes, ports do.
+func (w *Watcher) take(ev *event, due map[string]bool) {
+	device, changed := w.apply(ev)
 	if changed {
 		w.notify()
+	}
+	if device != "" && (changed || ev.device != "") {
+		due[device] = true
 	}
 	if r, ok := ev.reset(); ok {
 		w.reset(r)
 	}
-	return nil
+}
+
+// readModes asks devices for their modes. One that does not answer is asked again.
+func (w *Watcher) readModes(ctx context.Context, due map[string]bool) {
+	for device := range due {
+		mode, err := w.source.Mode(ctx, device)
+		if err != nil {
+			w.resync(err)
+			continue
+		}
+		delete(due, device)
+		if w.setMode(device, mode) {
+			w.notify()
+		}
+	}
 }
 
 // reset returns the reset that an event tells of.
@@ -191,9 +282,9 @@ func (w *Watcher) setMode(device string, mode Mode) bool {
 
 // read reads everything.
 func (w *Watcher) read(ctx context.Context) error {
-	s, err := w.conn.Read(ctx)
+	s, err := w.source.Read(ctx)
 	if errors.Is(err, nlsocket.ErrInterrupted) {
-		s, err = w.conn.Read(ctx)
+		s, err = w.source.Read(ctx)
 	}
 	if err != nil {
 		return err

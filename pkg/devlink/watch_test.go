@@ -3,10 +3,14 @@ package devlink
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/flowshunt/flowshunt/pkg/nlsocket"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -94,4 +98,126 @@ func TestWatcherRuns(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("it does not end")
 	}
+}
+
+// fake is a host with one device.
+type fake struct {
+	mu       sync.Mutex
+	snapshot Snapshot
+	mode     Mode
+	errs     []error // of the next calls
+}
+
+func (f *fake) set(s Snapshot, m Mode, errs ...error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.snapshot, f.mode, f.errs = s, m, errs
+}
+
+func (f *fake) fail() (err error) {
+	if len(f.errs) > 0 {
+		err, f.errs = f.errs[0], f.errs[1:]
+	}
+	return err
+}
+
+func (f *fake) Read(context.Context) (Snapshot, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.snapshot, f.fail()
+}
+
+func (f *fake) Mode(context.Context, string) (Mode, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mode, f.fail()
+}
+
+// following runs a watcher of a fake, and returns where it hears things, and what it
+// told when it has ended.
+func following(t *testing.T, f *fake) (w *Watcher, hears chan heard, end func() (resets []Reset, errs int)) {
+	t.Helper()
+	w = &Watcher{source: f, changed: make(chan struct{}, 1), again: make(chan struct{}, 1), ports: make(map[key]Port), modes: make(map[string]Mode)}
+	var resets []Reset
+	errs := 0
+	w.reset = func(r Reset) { resets = append(resets, r) }
+	w.resync = func(error) { errs++ }
+	ctx, cancel := context.WithCancel(t.Context())
+	hears = make(chan heard)
+	ended := make(chan error, 1)
+	go func() { ended <- w.follow(ctx, hears) }()
+	return w, hears, func() ([]Reset, int) {
+		cancel()
+		<-ended
+		return resets, errs
+	}
+}
+
+// pass lets time pass, in a bubble.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func told(t *testing.T, name string) heard {
+	t.Helper()
+	ev, ok, err := decodeEvent(message(t, name), familyID)
+	if !ok || err != nil {
+		t.Fatal(name, err)
+	}
+	return heard{events: []event{ev}}
+}
+
+// What is lost may have been a reset, of any device; that is told once, however often
+// it takes to read everything again.
+func TestLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		there := Snapshot{Ports: []Port{{Device: "pci/a", Index: 1}}, Modes: map[string]Mode{"pci/a": ModeSwitchdev}}
+		f := &fake{}
+		w, hears, end := following(t, f)
+		hears <- told(t, "port new vf")
+		hears <- told(t, "health error")
+		pass(time.Minute)
+		f.set(there, ModeUnknown, errors.New("one"), errors.New("two"))
+		hears <- heard{err: nlsocket.ErrOverrun}
+		pass(time.Minute)
+		if s := w.Snapshot(); len(s.Ports) != 1 || s.Ports[0].Device != "pci/a" || s.Modes["pci/a"] != ModeSwitchdev {
+			t.Errorf("%+v", s)
+		}
+		f.set(Snapshot{}, ModeUnknown, errors.New("a look fails"))
+		w.Refresh()
+		pass(time.Minute)
+		resets, errs := end()
+		if len(resets) != 2 || resets[0].Device != "eswsim/n0" || resets[1].Device != "" || errs != 4 {
+			t.Errorf("%+v, %d", resets, errs)
+		}
+	})
+}
+
+// A device that makes ports is asked for its mode when it is done, until it answers.
+func TestModeComesLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{mode: ModeLegacy, errs: []error{errors.New("not now")}}
+		w, hears, end := following(t, f)
+		for _, name := range []string{"device new", "port new uplink", "port new vf"} {
+			hears <- told(t, name)
+			pass(quiet / 2)
+		}
+		if s := w.Snapshot(); len(s.Ports) != 2 || len(s.Modes) != 0 {
+			t.Errorf("asked too early: %+v", s)
+		}
+		pass(3 * quiet)
+		if s := w.Snapshot(); s.Modes["eswsim/n0"] != ModeLegacy {
+			t.Errorf("%+v", s)
+		}
+		f.set(Snapshot{Ports: w.Snapshot().Ports, Modes: map[string]Mode{"eswsim/n0": ModeSwitchdev}}, ModeSwitchdev)
+		w.Refresh()
+		pass(quiet)
+		if s := w.Snapshot(); s.Modes["eswsim/n0"] != ModeSwitchdev || len(s.Ports) != 2 {
+			t.Errorf("%+v", s)
+		}
+		if resets, errs := end(); len(resets) != 1 || !resets[0].Reload || errs != 1 {
+			t.Errorf("%+v, %d", resets, errs)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package nlsocket
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -90,6 +91,29 @@ func TestDo(t *testing.T) {
 	}
 }
 
+// What is left of an earlier answer is passed over, up to its end.
+func TestAnswersToSomethingElse(t *testing.T) {
+	c := &Conn{seq: 2}
+	list := Message{Type: unix.RTM_NEWLINK, Flags: unix.NLM_F_MULTI, Payload: []byte{1, 2, 3, 4}}
+	end := Message{Type: unix.NLMSG_DONE, Flags: unix.NLM_F_MULTI, Payload: []byte{0, 0, 0, 0}}
+	var b []byte
+	for _, m := range [][]byte{encode(list, 1), encode(end, 1), encode(list, 2)} {
+		b = append(b, m...)
+	}
+	n := 0
+	count := func(Message) error { n++; return nil }
+	if done, err := c.takeAll(b, count, false); done || err != nil || n != 1 {
+		t.Errorf("%t, %v, %d", done, err, n)
+	}
+	list.Flags |= unix.NLM_F_DUMP_INTR
+	if done, err := c.takeAll(append(encode(list, 2), encode(end, 2)...), count, false); !done || !errors.Is(err, ErrInterrupted) || n != 2 {
+		t.Errorf("%t, %v, %d", done, err, n)
+	}
+	if done, err := c.takeAll(append(encode(list, 2), encode(end, 2)...), count, true); !done || n != 2 {
+		t.Errorf("after a failure: %t, %v, %d", done, err, n)
+	}
+}
+
 // A request that the kernel explains its refusal of.
 func TestWords(t *testing.T) {
 	namespace(t)
@@ -120,17 +144,17 @@ func TestListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := dial(t, unix.NETLINK_ROUTE)
-	touch := func() {
+	touch := func(group byte) {
 		t.Helper()
 		req := linkOf(1, 0)
 		req.Type = unix.RTM_SETLINK
 		req.Payload[8], req.Payload[12] = unix.IFF_UP, unix.IFF_UP // one that is down is not told of
-		req.Payload = append(req.Payload, 8, 0, unix.IFLA_GROUP, 0, 0, 0, 0, 0)
+		req.Payload = append(req.Payload, 8, 0, unix.IFLA_GROUP, 0, group, 0, 0, 0)
 		if err := c.Do(t.Context(), req, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	touch()
+	touch(0)
 	b, err := l.Receive(t.Context())
 	if m, _, errCut := Cut(b); err != nil || errCut != nil || m.Type != unix.RTM_NEWLINK {
 		t.Errorf("%+v, %v, %v", m, err, errCut)
@@ -145,7 +169,7 @@ func TestListener(t *testing.T) {
 		t.Errorf("with a context that ends: %v", err)
 	}
 	for range 3000 {
-		touch()
+		touch(0)
 	}
 	for err = nil; err == nil; {
 		_, err = l.Receive(t.Context())
@@ -153,9 +177,10 @@ func TestListener(t *testing.T) {
 	if !errors.Is(err, ErrOverrun) {
 		t.Fatalf("after too many: %v", err)
 	}
-	touch()
-	if _, err := l.Receive(t.Context()); err != nil {
-		t.Errorf("after an overrun: %v", err)
+	touch(9)
+	b, err = l.Receive(t.Context())
+	if err != nil || !bytes.Contains(b, []byte{8, 0, unix.IFLA_GROUP, 0, 9, 0, 0, 0}) {
+		t.Errorf("after an overrun something old is heard: %v", err)
 	}
 	if err := l.Close(); err != nil {
 		t.Error(err)

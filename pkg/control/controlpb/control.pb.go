@@ -950,6 +950,7 @@ type Table struct {
 	PerSecond     float64                `protobuf:"fixed64,7,opt,name=per_second,json=perSecond,proto3" json:"per_second,omitempty"`        // sessions that got in, lately
 	Waiting       uint64                 `protobuf:"varint,8,opt,name=waiting,proto3" json:"waiting,omitempty"`                              // connections that want to get in
 	Refused       uint64                 `protobuf:"varint,9,opt,name=refused,proto3" json:"refused,omitempty"`                              // installations refused for want of room
+	Shut          []string               `protobuf:"bytes,10,rep,name=shut,proto3" json:"shut,omitempty"`                                    // kinds of connections that it refuses for another reason, with what it said
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1045,6 +1046,13 @@ func (x *Table) GetRefused() uint64 {
 		return x.Refused
 	}
 	return 0
+}
+
+func (x *Table) GetShut() []string {
+	if x != nil {
+		return x.Shut
+	}
+	return nil
 }
 
 // Dump is a full read of conntrack.
@@ -2010,7 +2018,7 @@ const file_pkg_control_controlpb_control_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x12\n" +
 	"\x04used\x18\x03 \x01(\x04R\x04used\x12\x14\n" +
-	"\x05limit\x18\x04 \x01(\x04R\x05limit\"\x82\x02\n" +
+	"\x05limit\x18\x04 \x01(\x04R\x05limit\"\x96\x02\n" +
 	"\x05Table\x12\x18\n" +
 	"\aeswitch\x18\x01 \x01(\tR\aeswitch\x12\x14\n" +
 	"\x05rules\x18\x02 \x01(\x04R\x05rules\x12\x1a\n" +
@@ -2023,7 +2031,9 @@ const file_pkg_control_controlpb_control_proto_rawDesc = "" +
 	"\n" +
 	"per_second\x18\a \x01(\x01R\tperSecond\x12\x18\n" +
 	"\awaiting\x18\b \x01(\x04R\awaiting\x12\x18\n" +
-	"\arefused\x18\t \x01(\x04R\arefused\"N\n" +
+	"\arefused\x18\t \x01(\x04R\arefused\x12\x12\n" +
+	"\x04shut\x18\n" +
+	" \x03(\tR\x04shut\"N\n" +
 	"\x04Dump\x12\x13\n" +
 	"\x05at_ns\x18\x01 \x01(\x03R\x04atNs\x12\x17\n" +
 	"\atook_ns\x18\x02 \x01(\x03R\x06tookNs\x12\x18\n" +

@@ -38,15 +38,16 @@ type (
 		Limit uint64 `json:"limit"`
 	}
 	tableDoc struct {
-		Eswitch    string  `json:"eswitch"`
-		Rules      uint64  `json:"rules"`
-		Believed   uint64  `json:"believed"`
-		LearnedAt  any     `json:"learned_at"`
-		Window     uint64  `json:"window"`
-		Installing uint64  `json:"installing"`
-		PerSecond  float64 `json:"installs_per_second"`
-		Waiting    uint64  `json:"waiting"`
-		Refused    uint64  `json:"refused"`
+		Eswitch    string   `json:"eswitch"`
+		Rules      uint64   `json:"rules"`
+		Believed   uint64   `json:"believed"`
+		LearnedAt  any      `json:"learned_at"`
+		Window     uint64   `json:"window"`
+		Installing uint64   `json:"installing"`
+		PerSecond  float64  `json:"installs_per_second"`
+		Waiting    uint64   `json:"waiting"`
+		Refused    uint64   `json:"refused"`
+		Shut       []string `json:"shut"`
 	}
 	dumpDoc struct {
 		At      any     `json:"at"`
@@ -86,7 +87,7 @@ func statusJSON(st *control.Status) statusDoc {
 	}
 	for _, e := range st.Tables {
 		doc.Tables = append(doc.Tables, tableDoc{string(e.Eswitch), e.Rules, e.Believed, jsonTime(e.LearnedAt),
-			e.Window, e.Installing, e.PerSecond, e.Waiting, e.Refused})
+			e.Window, e.Installing, e.PerSecond, e.Waiting, e.Refused, append([]string{}, e.Shut...)})
 	}
 	for _, p := range st.Ports {
 		doc.Ports = append(doc.Ports, portDoc{p.Name, p.Bridge, p.Ifindex, p.Usable,

@@ -59,6 +59,11 @@ func problems(st *control.Status) []string {
 			out = append(out, fmt.Sprintf("budget %s is used up: %d of %d %s", b.Name, b.Used, b.Limit, b.Unit))
 		}
 	}
+	for _, e := range st.Tables {
+		for _, s := range e.Shut {
+			out = append(out, fmt.Sprintf("%s refuses %s", eswitchName(e.Eswitch), s))
+		}
+	}
 	return append(out, portProblems(st.Ports)...)
 }
 

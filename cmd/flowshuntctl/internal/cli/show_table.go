@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -91,10 +92,7 @@ func eswitchTable(st *control.Status) *table {
 		right: []bool{false, true, true, true, true, true, true, true},
 	}
 	for _, e := range st.Tables {
-		name, believed, learned := string(e.Eswitch), "-", "-"
-		if name == "" {
-			name = "software"
-		}
+		name, believed, learned := eswitchName(e.Eswitch), "-", "-"
 		if e.Believed > 0 {
 			believed = fmt.Sprint(e.Believed)
 		}
@@ -106,6 +104,8 @@ func eswitchTable(st *control.Status) *table {
 	}
 	return t
 }
+
+func eswitchName(id flows.EswitchID) string { return cmp.Or(string(id), "software") }
 
 func dumpText(st *control.Status) string {
 	d := st.LastDump

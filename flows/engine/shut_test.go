@@ -1,0 +1,41 @@
+package engine
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// A NIC that cannot do what is asked is not asked for each of thousands of connections;
+// when it can, it is found out.
+func TestShut(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.ReadBudget = 1
+	n := &nic{id: "a", perRule: time.Millisecond, unable: true}
+	l := newLab(t, cfg, n)
+	l.add(l.zipf(3000, 1e10, 0.7)...)
+	l.run(10 * time.Second)
+	first := n.attempts
+	l.run(10 * time.Minute)
+	t.Logf("%d attempts, and %d more in ten minutes", first, n.attempts-first)
+	if first > 150 { // what was on its way by the eighth refusal
+		t.Errorf("promise 7: %d attempts", first)
+	}
+	if again := n.attempts - first; again < 3 || again > 8 {
+		t.Errorf("promise 7: %d attempts in ten minutes, want some few", again)
+	}
+	want := []string{"udp over IPv4: cannot match that"}
+	if shut := l.g.Tables()[0].Shut; !slices.Equal(shut, want) {
+		t.Errorf("promise 8: told %q, want %q", shut, want)
+	}
+	if c := l.g.Counts().Followed[flows.InstallFailed]; c < 2900 {
+		t.Errorf("promise 8: %d of 3000 connections know why", c)
+	}
+	n.unable = false
+	l.run(longestShut + time.Minute)
+	if len(n.rules) != 3000 || l.g.Tables()[0].Shut != nil {
+		t.Errorf("promise 7: %d sessions are in after it can, told %q", len(n.rules), l.g.Tables()[0].Shut)
+	}
+}

@@ -1,0 +1,117 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/flowshunt/flowshunt/ovsdb"
+)
+
+// refusedPorts counts the ports that an agent will not use, by cause: pkg/path/usable.go.
+func refusedPorts(_ context.Context, n *node) []Line {
+	const name = "ports"
+	if lines, undone := n.undone(name); undone {
+		return lines
+	}
+	var detail []string
+	counts := make(map[string]int)
+	usable := 0
+	for i := range n.Ports {
+		p := &n.Ports[i]
+		causes := refusals(p)
+		if len(causes) == 0 && (p.Type == "" || p.Type == "system") && p.DatapathType == "system" {
+			usable++
+		}
+		for _, c := range causes {
+			counts[c]++
+			detail = append(detail, p.Name+": "+c)
+		}
+	}
+	found := fmt.Sprintf("%d of %d can be used", usable, len(n.Ports))
+	var causes []string
+	chosen := false // by a setting
+	for _, c := range portCauses {
+		if counts[c.name] > 0 {
+			chosen = chosen || !c.usual
+			causes = append(causes, fmt.Sprintf("%d %s", counts[c.name], c.name))
+		}
+	}
+	if len(causes) > 0 {
+		found += "; " + strings.Join(causes, ", ")
+	}
+	if !chosen {
+		return []Line{ok(name, "%s", found).detail(detail)}
+	}
+	return []Line{warning(name, "%s", found).
+		why("rules would bypass what OVS does there, so these ports are left out").
+		fix("flowshuntctl check --verbose names them").detail(detail)}
+}
+
+// guarded counts ports that a network service guards (iface-id): what their security
+// groups permit is not read yet, so they wait for --trust-ovs (sg-unknown).
+func guarded(_ context.Context, n *node) []Line {
+	const name = "security groups"
+	if lines, undone := n.undone(name); undone {
+		return lines
+	}
+	var with []string
+	for i := range n.Ports {
+		if n.Ports[i].IfaceID != "" {
+			with = append(with, n.Ports[i].Name)
+		}
+	}
+	if len(with) == 0 {
+		return []Line{ok(name, "no port has any (iface-id)")}
+	}
+	return []Line{ok(name, "%s (iface-id): offloaded only by flowshuntd --trust-ovs",
+		plural(len(with), "port has them", "ports have them")).detail(with)}
+}
+
+// notUnderstood says what of the database is not taken for what it seems.
+func notUnderstood(_ context.Context, n *node) []Line {
+	var odd []string
+	for i := range n.Bridges {
+		for _, p := range n.Bridges[i].Problems {
+			odd = append(odd, "bridge "+n.Bridges[i].Name+": "+p)
+		}
+	}
+	for i := range n.Ports {
+		for _, p := range n.Ports[i].Problems {
+			odd = append(odd, n.Ports[i].Name+": "+p)
+		}
+	}
+	if len(odd) == 0 {
+		return nil
+	}
+	return []Line{warning("not understood", "%s", some(odd)).
+		why("those settings are taken for not set, or for off").detail(odd)}
+}
+
+// portCauses are why a port of a usable type is left out.
+var portCauses = []struct {
+	name  string
+	usual bool // as on any node
+	has   func(*ovsdb.Port) bool
+}{
+	{"excluded (external_ids:flowshunt=off)", true, func(p *ovsdb.Port) bool { return p.Wish == ovsdb.WishOff }},
+	{"with policing", false, func(p *ovsdb.Port) bool { return p.Policing.Active() }},
+	{"with QoS", false, func(p *ovsdb.Port) bool { return p.QoS != "" }},
+	{"mirrored", false, func(p *ovsdb.Port) bool { return p.Mirror.Watched() || p.Mirror.Target }},
+	{"sampled (sFlow, NetFlow, IPFIX)", false, func(p *ovsdb.Port) bool { return p.Sampling.Active() }},
+	{"in a bond", false, func(p *ovsdb.Port) bool { return p.Bond.Members > 0 }},
+	{"that OVS could not open", false, func(p *ovsdb.Port) bool { return p.Error != "" }},
+	{"of a type that rules cannot use (tunnels, for instance)", true, func(p *ovsdb.Port) bool {
+		return !slices.Contains([]string{"", "system", "internal", "patch"}, p.Type)
+	}},
+}
+
+func refusals(p *ovsdb.Port) (causes []string) {
+	for _, c := range portCauses {
+		if c.has(p) {
+			causes = append(causes, c.name)
+		}
+	}
+	return causes
+}
