@@ -181,6 +181,10 @@ void esw_control_exit(void);
 void esw_control_add(struct eswitch *esw);
 void esw_control_remove(struct eswitch *esw);
 
+/* show.c */
+extern const struct file_operations esw_counters_fops;
+extern const struct file_operations esw_rules_fops;
+
 /* port.c */
 void esw_ports_init(struct eswitch *esw, const struct esw_shape *shape);
 int esw_ports_up(struct eswitch *esw);
