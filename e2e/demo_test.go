@@ -155,10 +155,10 @@ func (c cost) spent(began cost) (perGB, perSecond float64) {
 
 // sight is what was seen of the traffic, in a second or in all.
 type sight struct {
-	ovs, conntrack, eswitch, mouse int64   // packets a second; OVS: of all traffic
-	slowBytes, fastBytes           int64   // of the elephant
-	ovsPerGB                       int64   // packets of all traffic
-	cpuPerGB, cpu                  float64 // seconds of the host's processor; the same per second
+	ovs, conntrack, nic, mouse int64   // packets a second; OVS: of all traffic
+	slowBytes, fastBytes       int64   // of the elephant
+	ovsPerGB                   int64   // packets of all traffic
+	cpuPerGB, cpu              float64 // seconds of the host's processor; the same per second
 }
 
 // look is one reading of all counters. Each has its own time: to read one takes a
@@ -167,7 +167,8 @@ type look struct {
 	at, atOVS       time.Time
 	elephant, mouse harness.Entry
 	a, b            map[string]uint64
-	packets, bytes  uint64 // of the rules
+	bytes           uint64 // of the rules
+	hits            uint64 // of the NIC
 	moved           uint64 // when OVS was read
 }
 
@@ -175,8 +176,8 @@ func lookAt(w *harness.Pair, mouse *transfer) (l look) {
 	w.T.Helper()
 	l.at = time.Now()
 	l.elephant, l.mouse = w.Entry(iperfConntrack...), w.Entry(mouse.filter...)
+	l.hits = w.NIC.Counters(w.T).Hits
 	for _, r := range w.Rules() {
-		l.packets += r.Packets()
 		l.bytes += r.Bytes()
 	}
 	l.atOVS, l.moved = time.Now(), w.A.Counters(w.T, "eth0").RxBytes
@@ -197,7 +198,7 @@ func watch(w *harness.Pair, mouse *transfer) sight {
 	return sight{
 		ovs:       rate(ovs, m.atOVS.Sub(l.atOVS)),
 		conntrack: rate(m.elephant.Packets()-l.elephant.Packets(), took),
-		eswitch:   rate(m.packets-l.packets, took),
+		nic:       rate(m.hits-l.hits, took),
 		mouse:     rate(m.mouse.Packets()-l.mouse.Packets(), took),
 		slowBytes: int64(m.elephant.Bytes() - l.elephant.Bytes()), fastBytes: int64(m.bytes - l.bytes),
 		ovsPerGB: int64(float64(ovs) / (float64(m.moved-l.moved) / 1e9)), cpuPerGB: cpuPerGB, cpu: cpu,
@@ -213,7 +214,7 @@ func compare(before, after sight) {
 	row("elephant: MB through Open vSwitch", "%d", func(s sight) any { return s.slowBytes / 1e6 })
 	row("elephant: MB through the NIC alone", "%d", func(s sight) any { return s.fastBytes / 1e6 })
 	row("elephant: packets/s that conntrack saw", "%d", func(s sight) any { return s.conntrack })
-	row("elephant: packets/s that the NIC forwarded", "%d", func(s sight) any { return s.eswitch })
+	row("elephant: packets/s that the NIC forwarded", "%d", func(s sight) any { return s.nic })
 	row("mouse: packets/s that conntrack saw", "%d", func(s sight) any { return s.mouse })
 	row("all traffic: packets/s that Open vSwitch saw", "%d", func(s sight) any { return s.ovs })
 	row("*model* packets through Open vSwitch, per GB", "%d", func(s sight) any { return s.ovsPerGB })
@@ -227,10 +228,10 @@ func compare(before, after sight) {
 // judgeDemo fails when the numbers do not show what the words say.
 func judgeDemo(t *testing.T, before, after sight) {
 	t.Helper()
-	if before.slowBytes < 10e6 || before.eswitch != 0 || before.mouse == 0 {
+	if before.slowBytes < 10e6 || before.nic != 0 || before.mouse == 0 {
 		t.Errorf("before: %+v", before)
 	}
-	if after.conntrack > 0 || after.fastBytes < 10e6 || after.mouse == 0 || after.ovs > after.mouse+10 || after.ovsPerGB*10 > before.ovsPerGB {
+	if after.conntrack > 0 || after.fastBytes < 10e6 || after.nic < 100 || after.mouse == 0 || after.ovs > after.mouse+10 || after.ovsPerGB*10 > before.ovsPerGB {
 		t.Errorf("after: %+v", after)
 	}
 	if after.cpuPerGB >= before.cpuPerGB {
