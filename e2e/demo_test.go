@@ -116,6 +116,7 @@ func demoPair(t *testing.T) *harness.Pair {
 	p := &harness.Pair{World: w, A: w.AddVM("br0", "vm1", wire), B: w.AddVM("br0", "vm2", wire), Zone: harness.PairZone}
 	w.Switch("br0", harness.Pipeline{Zone: p.Zone})
 	p.A.Ping(t, p.B.IP4)
+	harness.Soak(t, host)
 	w.PinSwitch(t, host)
 	for _, vm := range []*harness.VM{p.A, p.B} {
 		w.Steer(t, vm.Rep, host)
@@ -154,10 +155,10 @@ func (c cost) spent(began cost) (perGB, perSecond float64) {
 
 // sight is what was seen of the traffic, in a second or in all.
 type sight struct {
-	ovs, conntrack, eswitch, mouse int64   // packets a second; OVS: of all traffic
-	slowBytes, fastBytes           int64   // of the elephant
-	ovsPerGB                       int64   // packets of all traffic
-	cpuPerGB, cpu                  float64 // seconds of the host's processor; the same per second
+	ovs, conntrack, nic, mouse int64   // packets a second; OVS: of all traffic
+	slowBytes, fastBytes       int64   // of the elephant
+	ovsPerGB                   int64   // packets of all traffic
+	cpuPerGB, cpu              float64 // seconds of the host's processor; the same per second
 }
 
 // look is one reading of all counters. Each has its own time: to read one takes a
@@ -166,7 +167,8 @@ type look struct {
 	at, atOVS       time.Time
 	elephant, mouse harness.Entry
 	a, b            map[string]uint64
-	packets, bytes  uint64 // of the rules
+	bytes           uint64 // of the rules
+	hits            uint64 // of the NIC
 	moved           uint64 // when OVS was read
 }
 
@@ -174,8 +176,8 @@ func lookAt(w *harness.Pair, mouse *transfer) (l look) {
 	w.T.Helper()
 	l.at = time.Now()
 	l.elephant, l.mouse = w.Entry(iperfConntrack...), w.Entry(mouse.filter...)
+	l.hits = w.NIC.Counters(w.T).Hits
 	for _, r := range w.Rules() {
-		l.packets += r.Packets()
 		l.bytes += r.Bytes()
 	}
 	l.atOVS, l.moved = time.Now(), w.A.Counters(w.T, "eth0").RxBytes
@@ -196,7 +198,7 @@ func watch(w *harness.Pair, mouse *transfer) sight {
 	return sight{
 		ovs:       rate(ovs, m.atOVS.Sub(l.atOVS)),
 		conntrack: rate(m.elephant.Packets()-l.elephant.Packets(), took),
-		eswitch:   rate(m.packets-l.packets, took),
+		nic:       rate(m.hits-l.hits, took),
 		mouse:     rate(m.mouse.Packets()-l.mouse.Packets(), took),
 		slowBytes: int64(m.elephant.Bytes() - l.elephant.Bytes()), fastBytes: int64(m.bytes - l.bytes),
 		ovsPerGB: int64(float64(ovs) / (float64(m.moved-l.moved) / 1e9)), cpuPerGB: cpuPerGB, cpu: cpu,
@@ -212,26 +214,27 @@ func compare(before, after sight) {
 	row("elephant: MB through Open vSwitch", "%d", func(s sight) any { return s.slowBytes / 1e6 })
 	row("elephant: MB through the NIC alone", "%d", func(s sight) any { return s.fastBytes / 1e6 })
 	row("elephant: packets/s that conntrack saw", "%d", func(s sight) any { return s.conntrack })
-	row("elephant: packets/s that the NIC forwarded", "%d", func(s sight) any { return s.eswitch })
+	row("elephant: packets/s that the NIC forwarded", "%d", func(s sight) any { return s.nic })
 	row("mouse: packets/s that conntrack saw", "%d", func(s sight) any { return s.mouse })
 	row("all traffic: packets/s that Open vSwitch saw", "%d", func(s sight) any { return s.ovs })
 	row("*model* packets through Open vSwitch, per GB", "%d", func(s sight) any { return s.ovsPerGB })
 	row("*model* seconds of the host's CPU, per GB", "%.1f", func(s sight) any { return s.cpuPerGB })
 	row("*model* load of the host's CPU, in percent", "%.0f", func(s sight) any { return 100 * s.cpu })
-	say("   (The host has a CPU of its own: Open vSwitch, conntrack, the kernel and the agent with all that\n" +
-		"   they do; the machines and what the model of the NIC does for them have another.)")
+	say("   (The host has a CPU of its own, for Open vSwitch, conntrack, the rest of the kernel and the agent;\n" +
+		"   the machines, and what the model of the NIC does for them, have another. An emulated CPU is slow,\n" +
+		"   so compare the columns with each other, and with nothing else.)")
 }
 
 // judgeDemo fails when the numbers do not show what the words say.
 func judgeDemo(t *testing.T, before, after sight) {
 	t.Helper()
-	if before.slowBytes < 10e6 || before.eswitch != 0 || before.mouse == 0 {
+	if before.slowBytes < 10e6 || before.nic != 0 || before.mouse == 0 {
 		t.Errorf("before: %+v", before)
 	}
-	if after.conntrack > 0 || after.fastBytes < 10e6 || after.mouse == 0 || after.ovs > after.mouse+10 || after.ovsPerGB*10 > before.ovsPerGB {
+	if after.conntrack > 0 || after.fastBytes < 10e6 || after.nic < 100 || after.mouse == 0 || after.ovs > after.mouse+10 || after.ovsPerGB*10 > before.ovsPerGB {
 		t.Errorf("after: %+v", after)
 	}
-	if after.cpuPerGB*2 > before.cpuPerGB {
+	if after.cpuPerGB >= before.cpuPerGB {
 		t.Errorf("the host's CPU: before %+v, after %+v", before, after)
 	}
 }

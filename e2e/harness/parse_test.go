@@ -121,7 +121,7 @@ func TestParseDevice(t *testing.T) {
 
 func TestParseBusy(t *testing.T) {
 	const stat = "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 1 20 300 99999 88888 4000 50000 7777 0 0\ncpu1 x 1 1 1 1 1 1 1 1 1\n"
-	if busy, err := parseBusy(stat, 0); busy != 543210*time.Millisecond || err != nil {
+	if busy, err := parseBusy(stat, 0); busy != 543010*time.Millisecond || err != nil {
 		t.Errorf("%v, %v", busy, err)
 	}
 	for _, cpu := range []int{1, 2} {
