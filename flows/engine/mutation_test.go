@@ -94,8 +94,6 @@ var mutations = []struct {
 		"if b.limit == unlimited || now < b.tryAt ||", "if true ||"},
 	{7, "a full table is tried again all the time", "belief.go",
 		"|| now < b.tryAt ||", "||"},
-	{7, "the window is not looked at", "window.go",
-		"if float64(r.sessions[entering]+1) > r.window.size {", "if r == nil {"},
 	{7, "rules that are gone are still counted", "room.go",
 		"r.rules[s.stage] -= rules\n", "_ = rules\n"},
 	{7, "sessions are displaced as soon as they are in", "displace.go",
@@ -127,6 +125,7 @@ var measuredMutations = []struct {
 	{7, "TestShut", "shut.go", "c.wait = min(2*c.wait, longestShut)", "_ = 0"},
 	{7, "TestShut", "install.go", "s.accepted()", "_ = 0"},
 	{7, "TestSpeedOfDrivers", "window.go", "w.size = max(1,", "w.size = min(firstWindow,"},
+	{7, "TestSpeedOfDrivers", "window.go", "if float64(r.sessions[entering]+1) > r.window.size {", "if r == nil {"},
 	{7, "TestSpeedOfDrivers", "window.go", "w.size = max(1,", "w.size = max(100,"},
 }
 
