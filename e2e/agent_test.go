@@ -73,6 +73,6 @@ func rulesWithin(t testing.TB, w *harness.World, limit time.Duration, n int) []h
 		}
 		return nil
 	})
-	onlyHardware(w, rules)
+	onlyHardware(w)
 	return rules
 }

@@ -62,9 +62,10 @@ func endAfter(t *testing.T, bytes int64, endings []ending) {
 		all[i].grow()
 	}
 	sessions := make([]string, len(endings))
-	before := make([]int64, len(endings))
+	before, eyes := make([]int64, len(endings)), make([]*onlooker, len(endings))
 	for i, c := range all {
 		sessions[i] = c.installed(t, a)
+		eyes[i] = watchSlowPath(w.World, c.filter, c.sport, transferPort, w.A, w.B)
 		before[i] = c.bypassed()
 		c.send(bytes)
 	}
@@ -74,6 +75,7 @@ func endAfter(t *testing.T, bytes int64, endings []ending) {
 	ended := make([]time.Time, len(endings))
 	for i, e := range endings {
 		counted(t, e.String()+": all bytes past the slow path", bytes, func() int64 { return all[i].bypassed() - before[i] })
+		eyes[i].saw(3)
 		ended[i] = all[i].end(t, a, e, sessions[i])
 	}
 	for i, c := range all {

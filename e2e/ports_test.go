@@ -87,8 +87,10 @@ func freezeSwitch(w *harness.World) {
 	})
 }
 
-// Where OVS owns the table the agent only observes, and says so.
+// Where OVS owns the table the agent only observes, and says so; TestOVSOffloadEswsim
+// has more of it.
 func TestOVSOffloads(t *testing.T) {
+	betterOnEswsim(t)
 	w := harness.WiredPair(t)
 	a := startAgent(w.World, append(modest, fmt.Sprintf("--wires=%s:%s", w.A.Rep, w.B.Rep))...)
 	w.B.Listen(t, "tcp", 9000, false)

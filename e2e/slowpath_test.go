@@ -61,6 +61,7 @@ func (o *onlooker) saw(most int64) (packets int64) {
 	if o.w.NIC == nil {
 		return packets
 	}
+	onlyHardware(o.w)
 	for _, p := range o.ports {
 		p.check(t, o, most)
 	}
@@ -96,10 +97,13 @@ func (p onlookerAtPort) check(t testing.TB, o *onlooker, most int64) {
 
 // onlyHardware fails unless hardware, and nothing else, executes our rules, where there
 // is hardware.
-func onlyHardware(w *harness.World, rules []harness.Filter) {
+func onlyHardware(w *harness.World) {
 	w.T.Helper()
-	for _, r := range rules {
-		if w.NIC != nil && isOurs(r) && (!r.SkipSW || !r.InHW) {
+	if w.NIC == nil {
+		return
+	}
+	for _, r := range ourRules(w) {
+		if !r.SkipSW || !r.InHW {
 			w.T.Errorf("%v: skip_sw %v, in_hw %v", r, r.SkipSW, r.InHW)
 		}
 	}

@@ -71,6 +71,9 @@ func becomes(w *harness.World, limit time.Duration, tuple, state, reason string)
 		}
 		return nil
 	})
+	if state == "offloaded" {
+		onlyHardware(w)
+	}
 	return found
 }
 
@@ -104,7 +107,6 @@ func ourRules(w *harness.World) []harness.Filter {
 			ours = append(ours, f)
 		}
 	}
-	onlyHardware(w, ours)
 	return ours
 }
 
