@@ -219,9 +219,10 @@ func (g *Engine) assignRooms(before map[flows.PortID]PortState) {
 	})
 }
 
-// deserted reports whether nothing is left of the sessions of a room.
+// deserted reports whether nothing is left of the sessions of a room. Those that got ready
+// in it wait there, whatever their home has become.
 func (r *room) deserted() bool {
-	return r.sessions[coming]+r.sessions[entering]+r.sessions[inside]+r.sessions[leaving]+r.sessions[backing] == 0
+	return len(r.ready) == 0 && r.sessions[coming]+r.sessions[entering]+r.sessions[inside]+r.sessions[leaving]+r.sessions[backing] == 0
 }
 
 // unlimited is a capacity that nothing is known against.
