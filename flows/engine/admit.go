@@ -23,6 +23,7 @@ func (g *Engine) admit() {
 		if !g.inserts.take(1) {
 			return
 		}
+		q.home.tryShut(e, g.now)
 		g.begin(e, q.home)
 	}
 }

@@ -42,7 +42,11 @@ func (g *Engine) usePath(s *session, paths flows.Paths, zones []flows.Zone) (flo
 	if reason, detail := g.join(s, zones); reason != "" {
 		return reason, detail
 	}
+	expected := s.home
 	g.bind(s, paths)
+	if c := s.home.shutFor(s.primary(), g.now); c != nil && g.cfg.Enforce && s.home != expected {
+		return flows.InstallFailed, c.detail // else it is the one attempt
+	}
 	return g.refusedHome(s)
 }
 

@@ -71,20 +71,23 @@ func (s *session) accepted() {
 	}
 }
 
-// shutFor returns what keeps connections like an entry from a home, or nil. The first to
-// ask when it is time is let through.
+// shutFor returns what keeps connections like an entry from a home now, or nil.
 func (h home) shutFor(e *entry, now flows.Instant) *shutter {
 	for r := range h.each {
-		c := r.shut[kindOf(e.key.Tuple)]
-		if c == nil || c.inRow < shutAfter {
-			continue
-		}
-		if now < c.until {
+		if c := r.shut[kindOf(e.key.Tuple)]; c != nil && c.inRow >= shutAfter && now < c.until {
 			return c
 		}
-		c.until = now.Add(answerToTrial)
 	}
 	return nil
+}
+
+// tryShut lets an entry be the one attempt that is made now and then.
+func (h home) tryShut(e *entry, now flows.Instant) {
+	for r := range h.each {
+		if c := r.shut[kindOf(e.key.Tuple)]; c != nil && c.inRow >= shutAfter {
+			c.until = now.Add(answerToTrial)
+		}
+	}
 }
 
 // putOff lets an entry wait until its kind may be tried again.

@@ -39,3 +39,24 @@ func TestShut(t *testing.T) {
 		t.Errorf("promise 7: %d sessions are in after it can, told %q", len(n.rules), l.g.Tables()[0].Shut)
 	}
 }
+
+// Nor is it asked for each of those whose eswitch is known only when their path is.
+func TestShutWithTwoNICs(t *testing.T) {
+	a, b := &nic{id: "a", perRule: time.Millisecond, unable: true}, &nic{id: "b", perRule: time.Millisecond, unable: true}
+	l := newLab(t, DefaultConfig(), a, b)
+	for range 60 {
+		l.add(l.zipf(4, 1e10, 0.7)...)
+		l.run(time.Second)
+	}
+	if a.attempts > 20 || b.attempts > 20 {
+		t.Errorf("promise 7: %d and %d attempts for 120 connections each", a.attempts, b.attempts)
+	}
+	if c := l.g.Counts().Followed[flows.InstallFailed]; c < 220 {
+		t.Errorf("promise 8: %d of 240 connections know why", c)
+	}
+	a.unable, b.unable = false, false
+	l.run(longestShut + time.Minute)
+	if len(a.rules) != 120 || len(b.rules) != 120 {
+		t.Errorf("promise 7: %d and %d sessions are in after it can", len(a.rules), len(b.rules))
+	}
+}
