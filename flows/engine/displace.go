@@ -65,9 +65,12 @@ func (g *Engine) contest(may func(home) bool, of func(*session) bool, n, provide
 	}
 	challengers := g.best(may, provided+len(least))
 	for i, w := range challengers[min(provided, len(challengers)):] {
+		c := g.whereto(w.entry).shutFor(w.entry, g.now)
 		switch {
 		case !g.yields(least[i], w.value):
 			return
+		case c != nil:
+			g.putOff(w.entry, c)
 		case !g.knowsHome(w.entry) && len(g.sessions) < g.cfg.Capacity:
 			g.scout(w.entry)
 		default:

@@ -41,6 +41,7 @@ type nic struct {
 	adds     int // sessions that got in
 	refused  []flows.Instant
 	unable   bool          // it refuses every rule
+	unableV6 bool          // or those for IPv6
 	attempts int           // sessions that it was then asked for
 	refresh  time.Duration // how late its counters are at most; 0: never
 	told     flows.Instant // when they were last refreshed
@@ -214,7 +215,7 @@ func (n *nic) work(l *lab) {
 		switch e := e.(type) {
 		case Install:
 			ev := Installed{Session: e.Session, Op: e.Op, InHW: true, Took: 2 * n.perRule}
-			if n.unable {
+			if n.unable || n.unableV6 && e.Tuples[0].IsIPv6() {
 				ev.Reason, ev.Detail, ev.InHW = flows.InstallFailed, "cannot match that", false
 				n.attempts++
 			} else if n.capacity > 0 && n.foreign+2*len(n.rules)+2 > n.capacity {

@@ -123,6 +123,7 @@ var measuredMutations = []struct {
 	{7, "TestRulesOfOthers", "belief.go", "b.limit, b.learned = in, now", "b.learned = now"},
 	{7, "TestShut", "shut.go", "c.inRow >= shutAfter && now < c.until {", "false {"},
 	{7, "TestShutWithTwoNICs", "install.go", "s.home != expected {", "s.home == expected {"},
+	{7, "TestShutDisplacesNothing", "displace.go", "case c != nil:", "case false:"},
 	{7, "TestShut", "shut.go", "c.wait = min(2*c.wait, longestShut)", "_ = 0"},
 	{7, "TestShut", "install.go", "s.accepted()", "_ = 0"},
 	{7, "TestSpeedOfDrivers", "window.go", "w.size = max(1,", "w.size = min(firstWindow,"},

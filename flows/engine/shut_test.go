@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -59,4 +60,31 @@ func TestShutWithTwoNICs(t *testing.T) {
 	if len(a.rules) != 120 || len(b.rules) != 120 {
 		t.Errorf("promise 7: %d and %d sessions are in after it can", len(a.rules), len(b.rules))
 	}
+}
+
+// Nothing leaves a full table for what its eswitch refuses.
+func TestShutDisplacesNothing(t *testing.T) {
+	n := &nic{id: "a", capacity: 100, unableV6: true}
+	l := newLab(t, DefaultConfig(), n)
+	l.add(l.zipf(60, 1e8, 0.2)...)
+	l.run(10 * time.Second)
+	for range 120 {
+		l.addV6(1e10)
+		l.run(time.Second)
+	}
+	if got := l.g.Counts().Removals[flows.Displaced]; got > shutAfter+4 {
+		t.Errorf("promise 7: %d sessions were displaced for %d attempts", got, n.attempts)
+	}
+}
+
+// addV6 lets an elephant begin whose addresses are of IPv6.
+func (l *lab) addV6(rate float64) {
+	l.add(rate)
+	e := l.herd[len(l.herd)-1]
+	tuple := &e.entry.Key.Tuple
+	delete(l.of, *tuple)
+	v4 := tuple.Src.As4()
+	tuple.Src, tuple.Dst = netip.AddrFrom16([16]byte{0xfd, 14: v4[2], 15: v4[3]}), netip.MustParseAddr("fd00:1::1")
+	e.entry.Reply = tuple.Reverse()
+	l.of[*tuple] = e
 }
