@@ -16,8 +16,8 @@ import (
 
 const retryAfter = 100 * time.Millisecond
 
-// quiet is how long a device must have said nothing before it is asked for its mode:
-// while it makes hundreds of ports it is locked, and who asks does not listen.
+// quiet is how long devices must have said nothing before they are asked for anything:
+// while one makes hundreds of ports it is locked, and who asks does not listen.
 const quiet = 100 * time.Millisecond
 
 // Watcher follows the devices of one network namespace. Its methods may be called
@@ -119,19 +119,24 @@ func (w *Watcher) Run(ctx context.Context) error {
 // follow applies what is heard.
 func (w *Watcher) follow(ctx context.Context, heard <-chan heard) error {
 	due := make(map[string]bool) // devices whose mode may be another
+	look := false                // somebody asked for a look at everything
 	for {
 		var wait <-chan time.Time
-		if len(due) > 0 {
+		if look || len(due) > 0 {
 			wait = time.After(quiet)
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-w.again:
-			if err := w.read(ctx); err != nil {
-				w.resync(err)
-			}
+			look = true
 		case <-wait:
+			if look {
+				look = false
+				if err := w.read(ctx); err != nil {
+					w.resync(err)
+				}
+			}
 			w.readModes(ctx, due)
 		case h := <-heard:
 			for i := range h.events {

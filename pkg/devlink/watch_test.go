@@ -106,6 +106,7 @@ type fake struct {
 	snapshot Snapshot
 	mode     Mode
 	errs     []error // of the next calls
+	reads    int
 }
 
 func (f *fake) set(s Snapshot, m Mode, errs ...error) {
@@ -124,6 +125,7 @@ func (f *fake) fail() (err error) {
 func (f *fake) Read(context.Context) (Snapshot, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.reads++
 	return f.snapshot, f.fail()
 }
 
@@ -218,6 +220,28 @@ func TestModeComesLater(t *testing.T) {
 		}
 		if resets, errs := end(); len(resets) != 1 || !resets[0].Reload || errs != 1 {
 			t.Errorf("%+v, %d", resets, errs)
+		}
+	})
+}
+
+// Nor is it asked for its ports before, however often somebody wants a look at everything.
+func TestRefreshWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		w, hears, end := following(t, f)
+		defer end()
+		for range 20 {
+			hears <- told(t, "port new vf")
+			hears <- told(t, "port del")
+			w.Refresh()
+			pass(quiet / 2)
+		}
+		if f.reads > 0 {
+			t.Errorf("read %d times while ports are made", f.reads)
+		}
+		pass(2 * quiet)
+		if f.reads != 1 {
+			t.Errorf("read %d times after that, want once", f.reads)
 		}
 	})
 }
