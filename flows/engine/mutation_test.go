@@ -119,6 +119,7 @@ var measuredMutations = []struct {
 	{7, "TestLateElephant", "displace.go", "case !g.knowsHome(w.entry) &&", "case false &&"},
 	{7, "TestTableStaysFull", "remove.go", "cause == flows.Displaced || atOnce(cause)", "cause == flows.Displaced"},
 	{7, "TestTableStaysFull", "belief.go", "b.wait = min(b.wait+relearn, mostPatient*relearn)", "b.wait = relearn"},
+	{7, "TestTableFills", "install.go", "case s.home.packed():", "case false:"},
 	{7, "TestTableGrows", "belief.go", "b.step, b.tryAt, b.learned = 2*b.step,", "b.step, b.tryAt, b.learned = b.step,"},
 	{7, "TestRulesOfOthers", "belief.go", "b.limit, b.learned = in, now", "b.learned = now"},
 	{7, "TestShut", "shut.go", "c.inRow >= shutAfter && now < c.until {", "false {"},

@@ -84,6 +84,18 @@ func TestLateElephant(t *testing.T) {
 	}
 }
 
+// When a table turns out to be full, what got ready for it is not sent: only what was on its
+// way by then is refused.
+func TestTableFills(t *testing.T) {
+	n := &nic{id: "a", capacity: 100, perRule: 10 * time.Millisecond}
+	l := newLab(t, DefaultConfig(), n)
+	l.add(l.zipf(500, 2e8, 0.7)...)
+	l.run(5 * time.Second)
+	if got := len(n.refused); got > 2*firstWindow || len(n.rules) != 50 {
+		t.Errorf("promise 7: %d installations were refused, %d sessions are in", got, len(n.rules))
+	}
+}
+
 // A table that stays full sees few attempts.
 func TestTableStaysFull(t *testing.T) {
 	n := &nic{id: "a", capacity: 100}
