@@ -8,7 +8,8 @@ import (
 )
 
 // eswitchReset pulls what had rules in an eswitch that may have lost them all, so that
-// all come back, the most valuable first. What was learned of its table is forgotten.
+// all come back, the most valuable first. What was learned of its table is forgotten, and
+// so is what it refused: while it is reset that can be everything.
 func (g *Engine) eswitchReset(id flows.EswitchID) {
 	r := g.roomOf(id)
 	r.belief, r.evidence, r.shut = newBelief(), evidence{run: r.evidence.run + 1}, nil
@@ -21,6 +22,12 @@ func (g *Engine) eswitchReset(id flows.EswitchID) {
 	slices.SortFunc(hit, moreValuable)
 	for _, s := range hit {
 		g.remove(s, flows.EswitchReset)
+	}
+	for e := range g.entries.all() {
+		if e.reason == flows.InstallFailed && e.session == nil && e.verdict == flows.Offload && g.whereto(e).has(r) {
+			e.notBefore, e.fails = 0, 0
+			g.wantAgain(e)
+		}
 	}
 }
 

@@ -159,3 +159,23 @@ func TestTwoEswitches(t *testing.T) {
 		}
 	}
 }
+
+// A NIC that refuses everything while it is reset gets everything back when it has recovered.
+func TestResetTakesTime(t *testing.T) {
+	a, b := &nic{id: "a"}, &nic{id: "b"}
+	l := newLab(t, DefaultConfig(), a, b)
+	l.add(l.zipf(200, 2e8, 0.7)...)
+	l.run(5 * time.Second)
+	a.unable = true
+	l.event = append(l.event, EswitchReset{"a"})
+	l.run(20 * time.Second)
+	if len(a.rules) > 0 || len(b.rules) != 100 {
+		t.Fatalf("promise 4: %d and %d sessions are in", len(a.rules), len(b.rules))
+	}
+	a.unable = false
+	l.event = append(l.event, EswitchReset{"a"})
+	l.run(2 * time.Second)
+	if len(a.rules) != 100 || len(b.rules) != 100 {
+		t.Errorf("promise 4: %d and %d sessions are in, want 100", len(a.rules), len(b.rules))
+	}
+}
