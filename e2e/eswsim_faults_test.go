@@ -129,7 +129,7 @@ func TestModelOrdersEswsim(t *testing.T) {
 	kernelQuiet(t)
 	b := newBench(t, 1, "")
 	for _, o := range []struct{ file, text string }{
-		{"new", ""},
+		{"new", "\n"},
 		{"new", "x"},
 		{"new", "x vfs=0 uplinks=0"},
 		{"new", "x vfs=100000 uplinks=1"},
