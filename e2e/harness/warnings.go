@@ -77,10 +77,9 @@ var faults = regexp.MustCompile(`WARNING: CPU|BUG: (unable|kernel|KASAN|sleeping
 
 // checkKernel fails a test in whose time the kernel has complained of a fault.
 func (w *World) checkKernel() {
-	from := len(kernelLog())
+	before := kernelLog()
 	w.T.Cleanup(func() {
-		log := kernelLog()
-		for line := range strings.Lines(log[min(from, len(log)):]) {
+		for line := range strings.Lines(newKernelLog(before, kernelLog())) {
 			if faults.MatchString(line) {
 				w.T.Errorf("the kernel complains: %s", strings.TrimSpace(line))
 			}

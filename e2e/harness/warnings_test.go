@@ -26,6 +26,24 @@ func TestUnexpected(t *testing.T) {
 	}
 }
 
+func TestNewKernelLog(t *testing.T) {
+	const before = "[1.0] a\n[2.0] b\n[3.0] c\n"
+	for now, want := range map[string]string{
+		before:                "",
+		before + "[4.0] d\n":  "[4.0] d\n",
+		"[3.0] c\n[4.0] d\n":  "[4.0] d\n", // the ring has lost its oldest lines
+		"[4.0] d\n[5.0] e\n":  "[4.0] d\n[5.0] e\n",
+		"[3.0] cc\n[4.0] d\n": "[3.0] cc\n[4.0] d\n",
+	} {
+		if got := newKernelLog(before, now); got != want {
+			t.Errorf("%q: %q, want %q", now, got, want)
+		}
+	}
+	if got := newKernelLog("", "[1.0] a\n"); got != "[1.0] a\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestFaults(t *testing.T) {
 	for line, want := range map[string]bool{
 		"[   71.3] WARNING: CPU: 0 PID: 7 at net/core/dev.c:1 f+0x1":  true,
