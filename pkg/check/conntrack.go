@@ -15,6 +15,9 @@ import (
 // who may ask.
 func access(ctx context.Context, _ *node) []Line {
 	const name = "ctnetlink"
+	if ctx.Err() != nil {
+		return []Line{unknown(name, errLate)}
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	conn, err := conntrack.Dial(conntrack.Config{})
