@@ -62,6 +62,12 @@ func TestOVS(t *testing.T) {
 	silent := *n
 	silent.inventory = inventory{&ovsdb.Snapshot{Bridges: append(slices.Clone(n.Bridges), ovsdb.Bridge{Name: "gone"})}, nil}
 	said(t, &silent, openFlow, "warning flow monitor: 1 bridge tells no changes: gone (protocols default): ")
+	if l := openFlow(t.Context(), &silent); !slices.Equal(l[0].Fix, []string{"ovs-ofctl show gone"}) {
+		t.Errorf("%q would take versions from a bridge that has all", l[0].Fix)
+	}
+	if got, want := permit("br0", []string{"OpenFlow12"}), "ovs-vsctl add bridge br0 protocols OpenFlow13"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 	if count, known := n.handlers(); !known || count == 0 {
 		t.Errorf("%d handlers, known: %v", count, known)
 	}
