@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 )
 
 // tailBytes is how much of a log is worth reading in a test's output.
@@ -19,6 +20,17 @@ func tail(s string) string {
 func kernelLog() string {
 	out, _ := exec.Command("dmesg").Output() // refused to some; then there is none
 	return string(out)
+}
+
+// newKernelLog is what has come to the kernel's log since it was before. It is a ring:
+// what was at its end may be anywhere now, or gone.
+func newKernelLog(before, now string) string {
+	before = strings.TrimSuffix(before, "\n")
+	last := before[strings.LastIndexByte(before, '\n')+1:]
+	if at := strings.LastIndex(now, last+"\n"); last != "" && at >= 0 {
+		return now[at+len(last)+1:]
+	}
+	return now
 }
 
 func fileSize(path string) int64 {

@@ -73,14 +73,13 @@ func (w *World) checkWarnings() {
 
 // faults are what the kernel says of a fault of its own, or of a module's. That it
 // stood still is not among them: so does an emulated machine on a loaded one.
-var faults = regexp.MustCompile(`WARNING: CPU|BUG: (unable|kernel|KASAN|sleeping|scheduling|spinlock|Bad)|refcount_t:|unregister_netdevice: waiting|general protection`)
+var faults = regexp.MustCompile(`WARNING: CPU|kernel BUG at|Oops[: ]|BUG [\w.-]+ \(|BUG: (unable|kernel|KASAN|sleeping|scheduling|spinlock|Bad)|refcount_t:|unregister_netdevice: waiting|general protection`)
 
 // checkKernel fails a test in whose time the kernel has complained of a fault.
 func (w *World) checkKernel() {
-	from := len(kernelLog())
+	before := kernelLog()
 	w.T.Cleanup(func() {
-		log := kernelLog()
-		for line := range strings.Lines(log[min(from, len(log)):]) {
+		for line := range strings.Lines(newKernelLog(before, kernelLog())) {
 			if faults.MatchString(line) {
 				w.T.Errorf("the kernel complains: %s", strings.TrimSpace(line))
 			}

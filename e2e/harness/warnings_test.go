@@ -26,10 +26,30 @@ func TestUnexpected(t *testing.T) {
 	}
 }
 
+func TestNewKernelLog(t *testing.T) {
+	const before = "[1.0] a\n[2.0] b\n[3.0] c\n"
+	for now, want := range map[string]string{
+		before:                "",
+		before + "[4.0] d\n":  "[4.0] d\n",
+		"[3.0] c\n[4.0] d\n":  "[4.0] d\n", // the ring has lost its oldest lines
+		"[4.0] d\n[5.0] e\n":  "[4.0] d\n[5.0] e\n",
+		"[3.0] cc\n[4.0] d\n": "[3.0] cc\n[4.0] d\n",
+	} {
+		if got := newKernelLog(before, now); got != want {
+			t.Errorf("%q: %q, want %q", now, got, want)
+		}
+	}
+	if got := newKernelLog("", "[1.0] a\n"); got != "[1.0] a\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestFaults(t *testing.T) {
 	for line, want := range map[string]bool{
 		"[   71.3] WARNING: CPU: 0 PID: 7 at net/core/dev.c:1 f+0x1":  true,
 		"[   71.3] BUG: kernel NULL pointer dereference":              true,
+		"[   71.3] kernel BUG at lib/list_debug.c:29!":                true,
+		"[   71.3] BUG kmalloc-64 (Tainted: G    OE): Poison written": true,
 		"[   71.3] refcount_t: underflow; use-after-free.":            true,
 		"[   71.3] watchdog: BUG: soft lockup - CPU#1 stuck for 22s!": false,
 		"[   71.3] eswsim: loading out-of-tree module taints kernel.": false,

@@ -101,14 +101,13 @@ func (w *World) clear() {
 // reportOnFailure writes what the kernel and OVS said during a test to its
 // log, if it failed.
 func (w *World) reportOnFailure() {
-	kernel := len(kernelLog())
+	kernel := kernelLog()
 	ovs := fileSize(w.log("ovs-vswitchd"))
 	w.T.Cleanup(func() {
 		if !w.T.Failed() {
 			return
 		}
-		log := kernelLog()
-		w.T.Logf("kernel log:\n%s", tail(log[min(kernel, len(log)):]))
+		w.T.Logf("kernel log:\n%s", tail(newKernelLog(kernel, kernelLog())))
 		w.T.Logf("ovs-vswitchd.log:\n%s", tail(fileFrom(w.log("ovs-vswitchd"), ovs)))
 		for _, b := range w.bridges {
 			for _, args := range [][]string{{"ovs-appctl", "fdb/show", b}, {"ovs-appctl", "fdb/stats-show", b}, {"ovs-ofctl", "--no-stats", "dump-flows", b}} {

@@ -16,6 +16,9 @@ type agent struct {
 }
 
 func askAgent(ctx context.Context, socket string) agent {
+	if ctx.Err() != nil {
+		return agent{err: errLate}
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	client, err := control.Dial(ctx, socket)
@@ -37,7 +40,7 @@ func running(_ context.Context, n *node) []Line {
 	case a.gone():
 		return []Line{warning(name, "no agent is running").why("nothing is offloaded").
 			fix("systemctl start flowshuntd # once the rest is ok")}
-	case denied(a.err):
+	case denied(a.err), errors.Is(a.err, errLate):
 		return []Line{unknown(name, a.err)}
 	case a.err != nil:
 		return []Line{fatal(name, "does not answer (%s)", oneLine(a.err.Error())).

@@ -88,6 +88,18 @@ func TestAgent(t *testing.T) {
 	}
 }
 
+// What others have left no time for is not at fault.
+func TestLate(t *testing.T) {
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	n := &node{agent: askAgent(late, filepath.Join(t.TempDir(), "control.sock"))}
+	for _, look := range []look{running, access} {
+		if got := look(late, n); len(got) != 1 || got[0].Status != Unknown || got[0].Found != errLate.Error() || got[0].Root {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
 func TestNoAgent(t *testing.T) {
 	n := &node{agent: askAgent(t.Context(), filepath.Join(t.TempDir(), "control.sock"))}
 	wantLines(t, says(t, n, running), "warning flowshuntd: no agent is running")

@@ -49,7 +49,7 @@ func openFlow(ctx context.Context, n *node) []Line {
 		return lines
 	}
 	rows, _ := selectRows(ctx, n.OVSDB)
-	var good, bad []string
+	var good, bad, fix []string
 	for _, b := range n.Bridges {
 		v, err := watch(ctx, openflow.SocketPath(n.OVSRundir, b.Name))
 		switch {
@@ -58,6 +58,7 @@ func openFlow(ctx context.Context, n *node) []Line {
 			l.Root = true
 			return []Line{l}
 		case err != nil:
+			fix = append(fix, permit(b.Name, rows.protocols[b.Name]))
 			bad = append(bad, fmt.Sprintf("%s (protocols %s): %s", b.Name, cmp.Or(strings.Join(rows.protocols[b.Name], ","), "default"), oneLine(err.Error())))
 		default:
 			good = append(good, fmt.Sprintf("%s %s", b.Name, v))
@@ -66,9 +67,18 @@ func openFlow(ctx context.Context, n *node) []Line {
 	if len(bad) > 0 {
 		return []Line{warning(name, "%s: %s", plural(len(bad), "bridge tells no changes", "bridges tell no changes"), some(bad)).
 			why("their sessions are confirmed each second instead, which costs OVS time").
-			fix("ovs-vsctl set bridge NAME protocols=OpenFlow10,OpenFlow13,OpenFlow15").detail(bad)}
+			fix(fix[:min(len(fix), 3)]...).detail(bad)}
 	}
 	return []Line{ok(name, "%s", plural(len(good), "bridge tells its changes", "bridges tell their changes")).detail(good)}
+}
+
+// permit has a bridge speak a version that can watch besides those that it has been told.
+// One that has been told none speaks all, and a list would take the others from it.
+func permit(bridge string, protocols []string) string {
+	if len(protocols) > 0 {
+		return "ovs-vsctl add bridge " + bridge + " protocols OpenFlow13"
+	}
+	return "ovs-ofctl show " + bridge
 }
 
 // watcher ends as soon as the bridge watches.

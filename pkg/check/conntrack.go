@@ -15,6 +15,9 @@ import (
 // who may ask.
 func access(ctx context.Context, _ *node) []Line {
 	const name = "ctnetlink"
+	if ctx.Err() != nil {
+		return []Line{unknown(name, errLate)}
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	conn, err := conntrack.Dial(conntrack.Config{})
@@ -92,13 +95,16 @@ func usage(_ context.Context, n *node) []Line {
 	if err = errors.Join(err, errMax); err != nil {
 		return []Line{unknown(name, err)}
 	}
+	if limit == 0 { // none: __nf_conntrack_alloc
+		return []Line{ok(name, "%d entries of any number", count)}
+	}
 	found := fmt.Sprintf("%d entries of %d", count, limit)
 	full := "a full table refuses new connections ('nf_conntrack: table full, dropping packet'), offloaded or not"
 	wanted := 2 * uint64(n.Capacity)
 	switch {
-	case limit > 0 && count >= limit-limit/20:
+	case count >= limit-limit/20:
 		return []Line{fatal(name, "%s: it is full", found).why("%s", full).fix(setSysctl(conntrackKey+"max", 2*limit)...)}
-	case limit > 0 && count >= limit-limit/5:
+	case count >= limit-limit/5:
 		return []Line{warning(name, "%s", found).why("%s", full).fix(setSysctl(conntrackKey+"max", 2*limit)...)}
 	case limit < wanted:
 		return []Line{warning(name, "%s, for %d sessions (--capacity)", found, n.Capacity).
@@ -116,6 +122,9 @@ func buckets(_ context.Context, n *node) []Line {
 	limit, errMax := n.sysctl(conntrackKey + "max")
 	if err = errors.Join(err, errMax); err != nil {
 		return []Line{unknown(name, err)}
+	}
+	if limit == 0 {
+		return []Line{ok(name, "%d for any number of entries", have)}
 	}
 	if have > 0 && limit/have > 8 {
 		return []Line{warning(name, "%d for %d entries", have, limit).

@@ -46,6 +46,7 @@ func TestConntrack(t *testing.T) {
 		{"80 %", "table", "warning table: 209716 entries of 262144", []string{netfilter + "count", "209716"}},
 		{"95 %", "table", "fatal table: 249037 entries of 262144: it is full", []string{netfilter + "count", "249037"}},
 		{"small", "table", "warning table: 1000 entries of 199999, for 100000 sessions (--capacity)", []string{netfilter + "max", "199999", netfilter + "buckets", "65536"}},
+		{"no limit", "table", "ok table: 1000 entries of any number", []string{netfilter + "max", "0", netfilter + "buckets", "65536"}},
 		{"long chains", "buckets", "warning buckets: 16384 for 262144 entries", []string{netfilter + "buckets", "16384"}},
 		{"strict", "tcp pickup", "ok tcp pickup: tcp_loose 0, tcp_be_liberal 0: connections without a handshake are dropped", []string{netfilter + "tcp_loose", "0"}},
 		{"short", "timeouts", "warning timeouts: net.netfilter.nf_conntrack_udp_timeout_stream is 19 s", []string{netfilter + "udp_timeout_stream", "19"}},
@@ -69,6 +70,9 @@ func TestConntrack(t *testing.T) {
 			}
 			if tt.name == "small" {
 				want[slices.Index(order, "buckets")] = "ok buckets: 65536 for 199999 entries"
+			}
+			if tt.name == "no limit" {
+				want[slices.Index(order, "buckets")] = "ok buckets: 65536 for any number of entries"
 			}
 			wantLines(t, got, want...)
 		})

@@ -46,7 +46,7 @@ func steeringMode(name string, d driver, found string) Line {
 	mode := fmt.Sprint(param.Values[0].Data)
 	if mode == "dmfs" {
 		return warning(name, "%s; now dmfs", found).why("each rule is inserted by the firmware").
-			fix("devlink dev eswitch set pci/"+d.bus+" mode legacy",
+			fix("devlink dev eswitch set pci/"+d.bus+" mode legacy # interrupts all traffic of this NIC, and its representors leave their bridges",
 				"devlink dev param set pci/"+d.bus+" name flow_steering_mode value smfs cmode runtime",
 				"devlink dev eswitch set pci/"+d.bus+" mode switchdev")
 	}

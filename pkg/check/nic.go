@@ -62,7 +62,7 @@ func modeLine(id string, mode devlink.Mode) Line {
 	case mode == devlink.ModeLegacy:
 		return warning(name, "mode legacy").
 			why("without representors its VFs cannot be plugged into OVS, and nothing can be offloaded on it").
-			fix("devlink dev eswitch set " + id + " mode switchdev")
+			fix("devlink dev eswitch set " + id + " mode switchdev # interrupts all traffic of this NIC; VFs must be unbound with some drivers")
 	case !isRoot():
 		l := unknown(name, errors.New("its mode is told to root only"))
 		l.Root = true

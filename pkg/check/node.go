@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"time"
@@ -14,6 +15,9 @@ import (
 
 // patience bounds each question to a daemon.
 const patience = 3 * time.Second
+
+// errLate is why nobody was asked: others have taken all the time there was.
+var errLate = errors.New("no time was left to ask")
 
 // Config says where to look. The zero value is the running machine with the agent's own
 // defaults.

@@ -92,7 +92,7 @@ func hwOffload(_ context.Context, n *node) []Line {
 	if n.Switch.HWOffload {
 		return []Line{fatal(name, "other_config:hw-offload=true").
 			why("OVS itself owns the NIC's table, so an agent only observes (ovs-hw-offload)").
-			fix("ovs-vsctl set Open_vSwitch . other_config:hw-offload=false", "systemctl restart openvswitch-switch")}
+			fix("ovs-vsctl set Open_vSwitch . other_config:hw-offload=false", "systemctl restart openvswitch-switch || systemctl restart openvswitch")}
 	}
 	if p := n.Switch.TCPolicy; p != "" && p != "none" {
 		return []Line{ok(name, "false; tc-policy=%s has no effect", p)}

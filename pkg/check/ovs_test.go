@@ -62,6 +62,12 @@ func TestOVS(t *testing.T) {
 	silent := *n
 	silent.inventory = inventory{&ovsdb.Snapshot{Bridges: append(slices.Clone(n.Bridges), ovsdb.Bridge{Name: "gone"})}, nil}
 	said(t, &silent, openFlow, "warning flow monitor: 1 bridge tells no changes: gone (protocols default): ")
+	if l := openFlow(t.Context(), &silent); !slices.Equal(l[0].Fix, []string{"ovs-ofctl show gone"}) {
+		t.Errorf("%q would take versions from a bridge that has all", l[0].Fix)
+	}
+	if got, want := permit("br0", []string{"OpenFlow12"}), "ovs-vsctl add bridge br0 protocols OpenFlow13"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 	if count, known := n.handlers(); !known || count == 0 {
 		t.Errorf("%d handlers, known: %v", count, known)
 	}
@@ -154,10 +160,15 @@ func TestDeaf(t *testing.T) {
 		{"restarted", "system@ovs-system:\n  lookups: hit:10 missed:9 lost:9\n", "handler1\n", "ok upcalls: 9 missed, 9 lost, 1 handler"},
 		{"some lost", "system@ovs-system:\n  lookups: hit:10 missed:20000 lost:200\n", "handler1\n", "warning upcalls: 20000 missed, 200 lost, 1 handler"},
 		{"all lost", "system@ovs-system:\n  lookups: hit:0 missed:13 lost:13\n", "handler1\n", "fatal upcalls: 13 missed, 13 lost, 1 handler: ovs-vswitchd is deaf"},
+		{"pid of a container", "system@ovs-system:\n  lookups: hit:0 missed:0 lost:0\n", "elsewhere", "ok upcalls: 0 missed, 0 lost"},
 		{"no handler yet no packet", "system@ovs-system:\n  lookups: hit:0 missed:0 lost:0\n", "revalidator9\n", "fatal upcalls: 0 missed, 0 lost, 0 handlers: ovs-vswitchd is deaf"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			n := &node{root: files(threads(tt.handler)), vswitchd: serve(t, tt.reply)}
+			texts := threads(tt.handler)
+			if tt.handler == "elsewhere" {
+				texts["proc/7/task/7/comm"] = "rcu_sched\n"
+			}
+			n := &node{root: files(texts), vswitchd: serve(t, tt.reply)}
 			n.OVSRundir = "/run/ovs"
 			n.inventory = inventory{&ovsdb.Snapshot{Bridges: []ovsdb.Bridge{{Name: "br0"}}}, nil}
 			wantLines(t, says(t, n, upcalls), tt.want)

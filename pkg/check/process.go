@@ -34,11 +34,13 @@ func readProcesses(root fs.FS) (list []process) {
 }
 
 // programName is the last part of the first argument, or of the second where the first
-// is an interpreter.
+// is an interpreter. Neutron's agents write all of it into the first: their name, and the
+// command line in parentheses (setproctitle).
 func programName(cmdline string) string {
 	args := strings.Split(cmdline, "\x00")
 	base := func(s string) string { return s[strings.LastIndexByte(s, '/')+1:] }
-	name := strings.TrimSuffix(base(args[0]), ":")
+	first, _, _ := strings.Cut(args[0], " (")
+	name := strings.TrimSuffix(base(first), ":")
 	if strings.HasPrefix(name, "python") && len(args) > 1 {
 		name = base(args[1])
 	}

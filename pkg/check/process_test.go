@@ -82,6 +82,8 @@ func TestRivals(t *testing.T) {
 	wantLines(t, says(t, onProcesses(cms), rivals), "ok cms: ovn-controller")
 	cms["proc/21/cmdline"] = "/usr/bin/python3\x00/usr/bin/neutron-openvswitch-agent\x00--config-file\x00"
 	wantLines(t, says(t, onProcesses(cms), rivals), "warning cms: ovn-controller and neutron-openvswitch-agent both run")
+	cms["proc/21/cmdline"] = "neutron-openvswitch-agent (/usr/bin/python3 /usr/bin/neutron-openvswitch-agent --config-file=/etc/neutron/neutron.conf)\x00\x00"
+	wantLines(t, says(t, onProcesses(cms), rivals), "warning cms: ovn-controller and neutron-openvswitch-agent both run")
 }
 
 func TestUnit(t *testing.T) {

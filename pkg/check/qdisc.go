@@ -20,7 +20,7 @@ func ingressQdiscs(ctx context.Context, n *node) []Line {
 	}
 	var taken []string
 	var fix []string
-	prepared := 0
+	prepared, policed := 0, 0
 	for i := range n.Ports {
 		p := &n.Ports[i]
 		d, found := n.plugged(p)
@@ -31,7 +31,11 @@ func ingressQdiscs(ctx context.Context, n *node) []Line {
 			prepared++
 			continue
 		}
-		taken = append(taken, fmt.Sprintf("%s (%s)", p.Name, n.whoseQdisc(p.Policing.Active())))
+		if p.Policing.Active() && !n.Switch.HWOffload {
+			policed++ // wanted there, and the port is left out anyway: see refusedPorts
+			continue
+		}
+		taken = append(taken, fmt.Sprintf("%s (%s)", p.Name, n.whoseQdisc()))
 		if fix == nil {
 			fix = []string{"tc qdisc show dev " + p.Name + " ingress", "tc filter show dev " + p.Name + " ingress",
 				"tc qdisc del dev " + p.Name + " ingress # once nobody needs it"}
@@ -41,16 +45,16 @@ func ingressQdiscs(ctx context.Context, n *node) []Line {
 		return []Line{fatal(name, "%s: %s", plural(len(taken), "port has an ingress qdisc", "ports have an ingress qdisc"), some(taken)).
 			why("it stands where our clsact belongs, so these ports cannot be used (port-unready)").fix(fix...).detail(taken)}
 	}
+	if policed > 0 {
+		return []Line{ok(name, "%s, of OVS's policing; %d with clsact", plural(policed, "port has an ingress qdisc", "ports have an ingress qdisc"), prepared)}
+	}
 	return []Line{ok(name, "no port has an ingress qdisc; %d with clsact", prepared)}
 }
 
 // whoseQdisc guesses who made an ingress qdisc.
-func (n *node) whoseQdisc(policing bool) string {
-	switch {
-	case n.Switch.HWOffload:
+func (n *node) whoseQdisc() string {
+	if n.Switch.HWOffload {
 		return "of OVS: hw-offload"
-	case policing:
-		return "of OVS: policing"
 	}
 	return "not of OVS, or left by it"
 }

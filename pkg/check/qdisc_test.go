@@ -37,7 +37,7 @@ func TestQdiscs(t *testing.T) {
 	wantLines(t, says(t, ports(t, "p0", "p1"), ingressQdiscs), "fatal ingress: 1 port has an ingress qdisc: p1 (not of OVS, or left by it)")
 	n := ports(t, "p0", "p1")
 	n.Ports[1].Policing.RateKbps = 1000
-	wantLines(t, says(t, n, ingressQdiscs), "fatal ingress: 1 port has an ingress qdisc: p1 (of OVS: policing)")
+	wantLines(t, says(t, n, ingressQdiscs), "ok ingress: 1 port has an ingress qdisc, of OVS's policing; 1 with clsact")
 	n.Switch.HWOffload = true
 	wantLines(t, says(t, n, ingressQdiscs), "fatal ingress: 1 port has an ingress qdisc: p1 (of OVS: hw-offload)")
 }

@@ -37,7 +37,9 @@ func upcalls(ctx context.Context, n *node) []Line {
 	if known {
 		found += ", " + plural(handlers, "handler", "handlers")
 	}
-	deaf := (missed >= someUpcalls && lost == missed) || (known && handlers == 0 && len(n.Bridges) > 0)
+	// While it waits for flows to be restored it takes no upcalls, and has nobody to.
+	idle := known && handlers == 0 && len(n.Bridges) > 0 && !n.Switch.FlowRestoreWait
+	deaf := missed >= someUpcalls && lost == missed || idle
 	switch {
 	case deaf:
 		return []Line{fatal(name, "%s: ovs-vswitchd is deaf", found).
@@ -56,14 +58,16 @@ func number(s string) uint64 {
 	return v
 }
 
-// handlers counts the threads of ovs-vswitchd that take upcalls, by their names.
+// handlers counts the threads of ovs-vswitchd that take upcalls, by their names. In a
+// container its pidfile may name a process of the container's own numbering: what has that
+// number here is somebody else.
 func (n *node) handlers() (count int, known bool) {
 	pid, err := read(n.root, strings.TrimPrefix(n.OVSRundir, "/")+"/ovs-vswitchd.pid")
 	if err != nil {
 		return 0, false
 	}
 	for _, comm := range n.threads(pid) {
-		known = true
+		known = known || comm == "ovs-vswitchd"
 		if strings.HasPrefix(comm, "handler") {
 			count++
 		}
