@@ -168,3 +168,50 @@ func TestBudgetEswsim(t *testing.T) {
 		t.Errorf("flowshuntctl show: 99 %% within %v, want %v", p99, quick)
 	}
 }
+
+// With --hardware=both, the default, a NIC without room is no reason to let the kernel
+// execute rules: who does not fit waits. What the NIC cannot do, the kernel does.
+func TestBothEswsim(t *testing.T) {
+	harness.OnEswsim(t)
+	w := harness.SwitchedPair(t)
+	w.NIC.Set(t, "capacity", 4)
+	startAgent(w.World, append([]string{"--hardware=both"}, modest...)...)
+	w.B.Listen(t, "udp", 9000, true)
+	w.NIC.Set(t, "refuse_permille", 1000)
+	odd := elephantFlow(w, "udp", 47000)
+	offloaded(w.World, odd.tuple)
+	if rules, hw := w.Rules(), w.NIC.Counters(t); len(rules) != 2 || hw.Rules > 0 {
+		t.Errorf("%d rules in tc, %d in the NIC that refuses all", len(rules), hw.Rules)
+	}
+	odd.Stop()
+	rulesWithin(t, w.World, patience, 0)
+	w.NIC.Set(t, "refuse_permille", 0)
+	var all []*flow
+	for i := range 4 {
+		all = append(all, elephantFlow(w, "udp", uint16(47001+i)))
+	}
+	inTheNIC(w.World, patience, 4)
+	harness.Within(t, patience, "two in the NIC, two wait", func() error {
+		in, wait := 0, 0
+		for _, c := range connections(w.World) {
+			switch {
+			case c.State == "offloaded":
+				in++
+			case c.Reason == "table-full":
+				wait++
+			}
+		}
+		if in != 2 || wait != 2 {
+			return fmt.Errorf("%d in, %d wait", in, wait)
+		}
+		return nil
+	})
+	for _, r := range w.Rules() {
+		if !r.InHW {
+			t.Errorf("%v: not in the NIC", r)
+		}
+	}
+	for _, f := range all {
+		f.Stop()
+	}
+}

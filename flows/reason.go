@@ -47,7 +47,8 @@ const (
 	Stopping      Reason = "stopping"         // the agent is going down
 	NotInHW       Reason = "not-in-hw"        // hardware does not have its rules any more
 	EswitchReset  Reason = "eswitch-reset"    // the NIC was reset and may have lost its rules
-	InstallFailed Reason = "install-failed"   // the eswitch refused a rule
+	Refused       Reason = "eswitch-refused"  // hardware does not take such rules; the detail has the driver's words
+	InstallFailed Reason = "install-failed"   // a rule could not be installed for another reason
 	RelaxFailed   Reason = "relax-failed"     // the TCP window checks could not be relaxed
 	KeepFailed    Reason = "keepalive-failed" // the conntrack entry could not be kept alive
 	Lifetime      Reason = "max-lifetime"     // was offloaded for as long as the bound allows

@@ -22,8 +22,11 @@ type Rule struct {
 // Session is the desired state of one offloaded connection in the eswitch: all
 // of its rules or none.
 type Session struct {
-	ID    SessionID
-	Rules []Rule
+	ID SessionID
+	// Eswitch is the one that shall execute the rules while it has room: where it has
+	// none they shall not be executed in software instead. Empty: there is none.
+	Eswitch EswitchID
+	Rules   []Rule
 }
 
 // SessionCounters are what the eswitch counted for one session, by Dir.

@@ -45,7 +45,7 @@ func (g *Engine) usePath(s *session, paths flows.Paths, zones []flows.Zone) (flo
 	expected := s.home
 	g.bind(s, paths)
 	if c := s.home.shutFor(s.primary(), g.now); c != nil && g.cfg.Enforce && s.home != expected {
-		return flows.InstallFailed, c.detail // else it is the one attempt
+		return flows.Refused, c.detail // else it is the one attempt
 	}
 	return g.refusedHome(s)
 }
@@ -208,7 +208,7 @@ func (g *Engine) installed(ev Installed) {
 		} else {
 			g.counts.InstallsFailed++
 		}
-		if ev.Reason == flows.InstallFailed {
+		if ev.Reason == flows.Refused {
 			s.refused(g.now, ev.Detail)
 		}
 		s.primary().detail = ev.Detail

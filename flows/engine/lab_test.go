@@ -216,7 +216,7 @@ func (n *nic) work(l *lab) {
 		case Install:
 			ev := Installed{Session: e.Session, Op: e.Op, InHW: true, Took: 2 * n.perRule}
 			if n.unable || n.unableV6 && e.Tuples[0].IsIPv6() {
-				ev.Reason, ev.Detail, ev.InHW = flows.InstallFailed, "cannot match that", false
+				ev.Reason, ev.Detail, ev.InHW = flows.Refused, "cannot match that", false
 				n.attempts++
 			} else if n.capacity > 0 && n.foreign+2*len(n.rules)+2 > n.capacity {
 				ev.Reason, ev.InHW = flows.TableFull, false

@@ -112,6 +112,7 @@ var measuredMutations = []struct {
 }{
 	{4, "TestSomeWithoutHits", "reset.go", "max(severalLost, r.sessions[inside]/2)", "severalLost"},
 	{4, "TestResetTakesTime", "reset.go", "e.notBefore, e.fails = 0, 0", "_ = 0"},
+	{4, "TestFeignedResets", "reset.go", "case gap < e.pause:", "case false:"},
 	{4, "TestSilentReset", "reset.go", "if r.evidence.score >=", "if false && r.evidence.score >="},
 	{7, "TestMostValuable", "queue.go", "q.list[i].before(q.list[j])", "q.list[j].before(q.list[i])"},
 	{7, "TestMostValuable", "displace.go", "v.rate *= g.cfg.Displace", "v.rate *= 1"},

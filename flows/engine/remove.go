@@ -176,7 +176,7 @@ func cooldown(cause flows.Reason, fails uint8) time.Duration {
 		flows.UnsupportedTunnel, flows.UnsupportedPortType, flows.UnsupportedDatapath, flows.UnsupportedBond,
 		flows.UnsupportedHairpin, flows.UnsupportedGroup, flows.UnsupportedUpcall, flows.UnsupportedEswitch, flows.UnsupportedAction:
 		return backoff(5*time.Second, fails, time.Minute)
-	case flows.NoHits, flows.InstallFailed, flows.RelaxFailed, flows.KeepFailed:
+	case flows.NoHits, flows.Refused, flows.InstallFailed, flows.RelaxFailed, flows.KeepFailed:
 		return backoff(5*time.Second, fails, 5*time.Minute)
 	}
 	return time.Second

@@ -12,7 +12,7 @@ import (
 // so is what it refused: while it is reset that can be everything.
 func (g *Engine) eswitchReset(id flows.EswitchID) {
 	r := g.roomOf(id)
-	r.belief, r.evidence, r.shut = newBelief(), evidence{run: r.evidence.run + 1}, nil
+	r.belief, r.evidence, r.shut = newBelief(), r.evidence.again(), nil
 	var hit []*session
 	for _, s := range g.sessions {
 		if s.state.hasRules() && s.state != Removing && s.home.has(r) {
@@ -24,7 +24,7 @@ func (g *Engine) eswitchReset(id flows.EswitchID) {
 		g.remove(s, flows.EswitchReset)
 	}
 	for e := range g.entries.all() {
-		if e.reason == flows.InstallFailed && e.session == nil && e.verdict == flows.Offload && g.whereto(e).has(r) {
+		if e.reason == flows.Refused && e.session == nil && e.verdict == flows.Offload && g.whereto(e).has(r) {
 			e.notBefore, e.fails = 0, 0
 			g.wantAgain(e)
 		}
@@ -35,8 +35,10 @@ func (g *Engine) eswitchReset(id flows.EswitchID) {
 // of a sudden: a NIC that lost its rules and tells nobody. Hits need not be known in time
 // for that, so that it does no harm when they are told late.
 type evidence struct {
-	score int    // sessions that did, less twice those with hits
-	run   uint32 // counts up when score falls to zero; a session adds to a run once
+	score    int           // sessions that did, less twice those with hits
+	run      uint32        // counts up when score falls to zero; a session adds to a run once
+	believed flows.Instant // when it was believed last; 0: never
+	pause    time.Duration // for which it is not believed again
 }
 
 const (
@@ -45,6 +47,9 @@ const (
 	// provenHits, and provenRatio times its slow packets, are hits after which the rules
 	// of a session are taken to be right.
 	provenHits, provenRatio = 256, 4
+	// Senders could make it seem, by packets that their own rules do not match, that a NIC
+	// is reset all the time: what is believed soon again is believed ever more rarely.
+	firstPause, longestPause = 10 * time.Second, 10 * time.Minute
 	// severalLost are the fewest sessions that tell of a reset; else it takes half of all.
 	severalLost = 3
 )
@@ -70,9 +75,29 @@ func (g *Engine) testify(s *session) {
 	case hit > 0:
 		r.evidence.take()
 	}
-	if r.evidence.score >= max(severalLost, r.sessions[inside]/2) {
+	if r.evidence.score >= max(severalLost, r.sessions[inside]/2) && r.evidence.believe(g.now) {
 		g.eswitchReset(r.id)
 	}
+}
+
+// believe reports whether it is long enough since the last time.
+func (e *evidence) believe(now flows.Instant) bool {
+	gap := now.Sub(e.believed)
+	switch {
+	case e.believed == 0 || gap > 10*e.pause:
+		e.pause = firstPause
+	case gap < e.pause:
+		return false
+	default:
+		e.pause = min(2*e.pause, longestPause)
+	}
+	e.believed = now
+	return true
+}
+
+// again is what is left of it after a reset.
+func (e evidence) again() evidence {
+	return evidence{run: e.run + 1, believed: e.believed, pause: e.pause}
 }
 
 func (e *evidence) add(s *session) {

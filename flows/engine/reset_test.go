@@ -179,3 +179,27 @@ func TestResetTakesTime(t *testing.T) {
 		t.Errorf("promise 4: %d and %d sessions are in, want 100", len(a.rules), len(b.rules))
 	}
 }
+
+// Senders that make their rules miss again and again pull the sessions of others ever more
+// rarely.
+func TestFeignedResets(t *testing.T) {
+	l, a, _ := grazing(t)
+	for range 30 {
+		n := 0
+		for _, e := range a.rules {
+			if n++; n <= 80 {
+				e.blind = true
+			}
+		}
+		l.run(2 * time.Second)
+		for _, e := range a.rules {
+			e.blind = false
+		}
+		l.run(2 * time.Second)
+	}
+	resets := float64(l.g.Counts().Removals[flows.EswitchReset]) / 100
+	t.Logf("%.1f resets in two minutes", resets)
+	if resets < 1 || resets > 4 {
+		t.Errorf("promise 4: %.1f resets in two minutes, want few", resets)
+	}
+}

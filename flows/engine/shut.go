@@ -26,7 +26,7 @@ func (k kind) String() string {
 }
 
 // shutter keeps connections of one kind from an eswitch that has refused so many of them
-// in a row, for whatever reason but want of room. Each attempt costs the driver's time and
+// in a row, but not for want of room. Each attempt costs the driver's time and
 // leaves a relaxed window behind, so only one is made now and then.
 type shutter struct {
 	inRow  int
@@ -94,7 +94,7 @@ func (h home) tryShut(e *entry, now flows.Instant) {
 func (g *Engine) putOff(e *entry, c *shutter) {
 	g.unqueue(e)
 	e.notBefore = c.until
-	g.setReason(e, flows.InstallFailed, c.detail)
+	g.setReason(e, flows.Refused, c.detail)
 }
 
 // shutKinds tells the kinds of connections that an eswitch refuses, with what it said.

@@ -31,7 +31,7 @@ func TestShut(t *testing.T) {
 	if shut := l.g.Tables()[0].Shut; !slices.Equal(shut, want) {
 		t.Errorf("promise 8: told %q, want %q", shut, want)
 	}
-	if c := l.g.Counts().Followed[flows.InstallFailed]; c < 2900 {
+	if c := l.g.Counts().Followed[flows.Refused]; c < 2900 {
 		t.Errorf("promise 8: %d of 3000 connections know why", c)
 	}
 	n.unable = false
@@ -52,7 +52,7 @@ func TestShutWithTwoNICs(t *testing.T) {
 	if a.attempts > 20 || b.attempts > 20 {
 		t.Errorf("promise 7: %d and %d attempts for 120 connections each", a.attempts, b.attempts)
 	}
-	if c := l.g.Counts().Followed[flows.InstallFailed]; c < 220 {
+	if c := l.g.Counts().Followed[flows.Refused]; c < 220 {
 		t.Errorf("promise 8: %d of 240 connections know why", c)
 	}
 	a.unable, b.unable = false, false

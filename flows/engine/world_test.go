@@ -204,6 +204,9 @@ func (w *world) run(j *job) {
 		switch {
 		case fails:
 			ev.Reason = flows.InstallFailed
+			if w.chance(0.5) {
+				ev.Reason = flows.Refused
+			}
 		case w.full(e.Paths):
 			ev.Reason = flows.TableFull
 		default:

@@ -127,7 +127,7 @@ func (r *rules) installAll(ctx context.Context, installs []engine.Install) {
 
 // session turns an effect into rules.
 func (r *rules) session(e engine.Install) (flows.Session, bool) {
-	s := flows.Session{ID: e.Session, Rules: make([]flows.Rule, 0, len(e.Paths))}
+	s := flows.Session{ID: e.Session, Eswitch: e.Eswitch, Rules: make([]flows.Rule, 0, len(e.Paths))}
 	for d, p := range e.Paths {
 		in, okIn := r.ports(p.In)
 		out, okOut := r.ports(p.Out)
@@ -150,6 +150,8 @@ func refusal(err error) flows.Reason {
 		return flows.PortGone
 	case errors.Is(err, eswitch.ErrNotPrepared), errors.Is(err, eswitch.ErrIngress), errors.Is(err, eswitch.ErrForeign):
 		return flows.PortUnready
+	case errors.Is(err, eswitch.ErrNotOffloaded), errors.Is(err, eswitch.ErrNotSupported):
+		return flows.Refused
 	}
 	return flows.InstallFailed
 }

@@ -181,7 +181,7 @@ func TestInstallAnswers(t *testing.T) {
 		{wrap(eswitch.ErrNotPrepared), flows.PortUnready},
 		{wrap(eswitch.ErrIngress), flows.PortUnready},
 		{wrap(eswitch.ErrForeign), flows.PortUnready},
-		{wrap(eswitch.ErrNotOffloaded), flows.InstallFailed},
+		{wrap(eswitch.ErrNotOffloaded), flows.Refused},
 		{errors.New("whatever"), flows.InstallFailed},
 	} {
 		f := &fakeEswitch{refuse: map[flows.SessionID]error{1: tt.err}}

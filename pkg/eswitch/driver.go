@@ -59,6 +59,9 @@ type Change struct {
 	Ref     Ref
 	Session flows.SessionID
 	Rule    flows.Rule // of Delete only what errors name
+	// Hardware makes an Add fail with ErrFull where hardware has no room for it, although
+	// software could execute it.
+	Hardware bool
 
 	Err  error // result
 	InHW bool  // result of Add: hardware has it

@@ -63,6 +63,7 @@ type session struct {
 	overtaken bool          // while installing: a Remove waits
 	done      chan struct{} // closed when installing or removing has ended
 	rules     []rule
+	hardware  bool // shall be in hardware unless that cannot do it
 
 	born  uint32 // epoch when it was installed
 	read  uint32 // epoch when rules of it were last seen

@@ -59,7 +59,7 @@ func (e *Eswitch) claim(sessions []flows.Session, results []Result) []pending {
 		if len(todo)%e.cfg.Chunk == 0 {
 			done = make(chan struct{})
 		}
-		n := &session{state: installing, done: done, rules: make([]rule, len(s.Rules))}
+		n := &session{state: installing, done: done, hardware: s.Eswitch != "", rules: make([]rule, len(s.Rules))}
 		for j, r := range s.Rules {
 			n.rules[j] = e.place(r)
 		}
@@ -110,7 +110,7 @@ func (e *Eswitch) additions(ctx context.Context, todo []pending) []Change {
 			p.result.Err = fmt.Errorf("session %s: %w", p.id, ctx.Err())
 		default:
 			for _, r := range p.session.rules {
-				changes = append(changes, Change{Op: Add, Ref: r.ref, Session: p.id, Rule: r.rule})
+				changes = append(changes, Change{Op: Add, Ref: r.ref, Session: p.id, Rule: r.rule, Hardware: p.session.hardware})
 			}
 			continue
 		}

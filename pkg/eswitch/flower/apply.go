@@ -77,7 +77,7 @@ func (d *Driver) added(c *eswitch.Change, r *tc.Result) {
 		c.InHW = true // the kernel refuses it otherwise
 	case Both:
 		c.InHW = r.Filter != nil && r.Filter.Flags&tc.InHW != 0
-		if d.cfg.RequireHW && !c.InHW {
+		if (d.cfg.RequireHW || c.Hardware) && !c.InHW {
 			c.Err = fmt.Errorf("%w: not_in_hw %s", eswitch.ErrNotOffloaded, r.Warning)
 		}
 	}
@@ -131,23 +131,31 @@ func (d *Driver) settle(ctx context.Context, w *worker, c *eswitch.Change) {
 
 // withdraw takes out again what no hardware took, and asks once more for hardware
 // alone: only that makes the kernel pass on the driver's number, by which a full table
-// is told from what the driver cannot do.
+// is told from what the driver cannot do. The latter the kernel may do instead, unless
+// hardware is required.
 func (d *Driver) withdraw(ctx context.Context, w *worker, c *eswitch.Change) error {
 	if _, err := w.do(ctx, d.deletion(w, c)); err != nil {
 		return fmt.Errorf("%w; %w: %w", c.Err, eswitch.ErrUnknown, err)
 	}
+	err := classify(d.addOnly(ctx, w, c, tc.SkipSW), SkipSW)
+	switch {
+	case err == nil: // it has room now
+		c.InHW = true
+		return nil
+	case d.cfg.RequireHW || !errors.Is(err, eswitch.ErrNotOffloaded):
+		return err
+	}
+	return classify(d.addOnly(ctx, w, c, tc.SkipHW), SkipHW)
+}
+
+// addOnly adds a rule with a flag that leaves somebody out.
+func (d *Driver) addOnly(ctx context.Context, w *worker, c *eswitch.Change, flag tc.FilterFlags) error {
 	_, err := w.do(ctx, func(b *tc.Batch) error {
 		d.encode(&w.filter, c)
-		w.filter.Flags |= tc.SkipSW
+		w.filter.Flags |= flag
 		return b.AddFilter(&w.filter, tc.Exclusive)
 	})
-	if err != nil {
-		return classify(err, SkipSW)
-	}
-	if _, err := w.do(ctx, d.deletion(w, c)); err != nil { // it changed its mind
-		return fmt.Errorf("%w; %w: %w", c.Err, eswitch.ErrUnknown, err)
-	}
-	return c.Err
+	return err
 }
 
 func (d *Driver) deletion(w *worker, c *eswitch.Change) func(*tc.Batch) error {

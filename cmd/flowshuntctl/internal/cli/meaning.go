@@ -41,7 +41,8 @@ var meanings = map[flows.Reason]string{
 	flows.OVSHWOffload:  "OVS itself owns the table, so the agent only observes. To enforce: ovs-vsctl set Open_vSwitch . other_config:hw-offload=false, then restart OVS.",
 	flows.TooManyFollow: "The agent follows as many connections as it may.",
 	flows.Stopping:      "The agent is stopping and takes its rules out.",
-	flows.InstallFailed: "The eswitch refused one of its rules, so none of them is in.",
+	flows.Refused:       "The NIC's driver does not take one of its rules; the detail has its words. What is refused again and again is tried rarely.",
+	flows.InstallFailed: "One of its rules could not be installed, so none of them is in.",
 	flows.RelaxFailed:   "The TCP window checks of conntrack could not be relaxed, so bypassed bytes would make its end look invalid.",
 	flows.KeepFailed:    "Its conntrack entry could not be kept alive, so the rules came out before it expired.",
 
