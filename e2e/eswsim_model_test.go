@@ -43,17 +43,19 @@ func TestModelHitAndMissEswsim(t *testing.T) {
 func TestModelSegmentsEswsim(t *testing.T) {
 	b := newBench(t, 2, "")
 	b.fastPath()
-	done := make(chan string)
+	received := make(chan string)
 	go func() {
-		out, _ := b.try(b.vms[1], "", "iperf3", "-s", "-1")
-		done <- out
+		out, _ := b.try(b.vms[1], "", "sh", "-c", "busybox nc -l -p 9000 | wc -c")
+		received <- strings.TrimSpace(out)
 	}()
 	const sent = 20 << 20
-	harness.Within(t, patience, "iperf3", func() error {
-		_, err := b.try(b.vms[0], "", "iperf3", "-c", "10.0.0.2", "-n", fmt.Sprint(sent))
+	harness.Within(t, patience, "a connection", func() error {
+		_, err := b.try(b.vms[0], "", "bash", "-c", fmt.Sprintf("exec 3>/dev/tcp/10.0.0.2/9000 && head -c %d /dev/zero >&3", sent))
 		return err
 	})
-	<-done
+	if got := <-received; got != fmt.Sprint(sent) {
+		t.Fatalf("%s bytes received of %d", got, sent)
+	}
 	packets, bytes := b.rule("pf0vf0 prio")
 	const headers = 14 + 20 + 20 // that each packet has at least
 	if bytes < sent+packets*headers || bytes > sent*5/4 {
