@@ -12,7 +12,8 @@ func TestModelMatchesEswsim(t *testing.T) {
 	b.slowPath()
 	b.in(b.vms[1], "ip", "addr", "add", "10.0.1.2/32", "dev", b.vf(1))
 	for i, vm := range b.vms {
-		b.in(vm, "sysctl", "-qw", "net.ipv6.conf."+b.vf(i)+".disable_ipv6=0")
+		conf := "net.ipv6.conf." + b.vf(i)
+		b.in(vm, "sysctl", "-qw", conf+".router_solicitations=0", conf+".disable_ipv6=0")
 		b.in(vm, "ip", "addr", "add", "fd00::"+string(rune('1'+i))+"/64", "dev", b.vf(i), "nodad")
 		b.in(vm, "ip", "link", "add", "link", b.vf(i), "name", "tagged", "type", "vlan", "id", "5")
 		b.in(vm, "ip", "addr", "add", "10.0.5."+string(rune('1'+i))+"/24", "dev", "tagged")
