@@ -303,6 +303,7 @@ func TestCheckProbeBesideAgentEswsim(t *testing.T) {
 
 // TestCheckProbeInterruptedEswsim stops a probe while it inserts: nothing is left.
 func TestCheckProbeInterruptedEswsim(t *testing.T) {
+	slowly(t)
 	harness.OnEswsim(t)
 	w := harness.SwitchedPair(t)
 	w.NIC.Set(t, "insert_us", 2000)

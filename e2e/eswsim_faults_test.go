@@ -36,6 +36,7 @@ func TestModelCapacityEswsim(t *testing.T) {
 }
 
 func TestModelFaultsEswsim(t *testing.T) {
+	slowly(t)
 	b := newBench(t, 2, "")
 	rule := "pref 10 protocol ip flower skip_sw ip_proto udp dst_port %d action drop"
 	b.set("refuse_next", "out of luck today\n")
@@ -104,6 +105,7 @@ func TestModelResetEswsim(t *testing.T) {
 }
 
 func TestModelDevicesAgainEswsim(t *testing.T) {
+	slowly(t)
 	kernelQuiet(t)
 	b := newBench(t, 2, "")
 	b.fastPath()
@@ -126,6 +128,7 @@ func TestModelDevicesAgainEswsim(t *testing.T) {
 
 // Orders that cannot be carried out are refused, and leave nothing behind.
 func TestModelOrdersEswsim(t *testing.T) {
+	slowly(t)
 	kernelQuiet(t)
 	b := newBench(t, 1, "")
 	for _, o := range []struct{ file, text string }{

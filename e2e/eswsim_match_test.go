@@ -8,6 +8,7 @@ import (
 // Each match, with traffic that it means and traffic that it does not: the rule counts
 // how many of the packets from VF 0 to VF 1 it took.
 func TestModelMatchesEswsim(t *testing.T) {
+	slowly(t)
 	b := newBench(t, 2, "")
 	b.slowPath()
 	b.in(b.vms[1], "ip", "addr", "add", "10.0.1.2/32", "dev", b.vf(1))

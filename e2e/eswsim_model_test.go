@@ -41,6 +41,7 @@ func TestModelHitAndMissEswsim(t *testing.T) {
 
 // Big packets are forwarded whole and counted as what they would be on a wire.
 func TestModelSegmentsEswsim(t *testing.T) {
+	slowly(t)
 	b := newBench(t, 2, "")
 	b.fastPath()
 	received := make(chan string)
@@ -70,6 +71,7 @@ func TestModelSegmentsEswsim(t *testing.T) {
 }
 
 func TestModelPrioritiesEswsim(t *testing.T) {
+	slowly(t)
 	b := newBench(t, 3, "")
 	b.slowPath()
 	b.fastPath()
@@ -106,6 +108,7 @@ func TestModelPrioritiesEswsim(t *testing.T) {
 
 // A filter that takes another's place has its key for a moment, too.
 func TestModelReplaceEswsim(t *testing.T) {
+	slowly(t)
 	b := newBench(t, 2, "")
 	b.fastPath()
 	for _, action := range []string{"drop", "mirred egress redirect dev " + b.rep(1)} {
@@ -133,6 +136,7 @@ func (b *bench) hardware(rep int) string {
 }
 
 func TestModelStatsDelayEswsim(t *testing.T) {
+	slowly(t)
 	b := newBench(t, 2, "")
 	b.fastPath()
 	b.set("stats_delay_ms", 3600_000)
@@ -155,6 +159,7 @@ func TestModelStatsDelayEswsim(t *testing.T) {
 }
 
 func TestModelSwitchOffEswsim(t *testing.T) {
+	slowly(t)
 	b := newBench(t, 2, "")
 	b.fastPath()
 	if out, err := b.try(b.host, "", "ethtool", "-K", b.rep(0), "hw-tc-offload", "off"); err == nil {

@@ -48,6 +48,7 @@ func TestModelDevlinkEswsim(t *testing.T) {
 }
 
 func TestModelCarrierEswsim(t *testing.T) {
+	slowly(t)
 	b := newBench(t, 1, "")
 	for _, step := range []struct {
 		ns, dev, state string
@@ -71,6 +72,7 @@ func TestModelCarrierEswsim(t *testing.T) {
 
 // Two NICs with a cable between them, in two hosts.
 func TestModelConnectEswsim(t *testing.T) {
+	slowly(t)
 	x, y := newBench(t, 1, ""), newBench(t, 1, "")
 	x.order("connect", x.nic+"/0 "+y.nic+"/0")
 	for _, b := range []*bench{x, y} {
@@ -100,6 +102,7 @@ func TestModelConnectEswsim(t *testing.T) {
 
 // The wire of an uplink that is not connected is a net device.
 func TestModelWireEswsim(t *testing.T) {
+	slowly(t)
 	b := newBench(t, 1, "")
 	wire, uplink := b.nic+"w0", b.nic+"p0"
 	far := b.namespace("far")
@@ -120,6 +123,7 @@ func TestModelWireEswsim(t *testing.T) {
 // A VF whose namespace ends goes back to the first one, as a device of a real NIC
 // would; the NIC ends with its own namespace.
 func TestModelNamespacesEndEswsim(t *testing.T) {
+	slowly(t)
 	kernelQuiet(t)
 	b := newBench(t, 2, "")
 	b.fastPath()

@@ -123,7 +123,7 @@ func churn(link, out int32, n int) error {
 // Rules come and go on two ports at once while packets go through.
 func TestModelChurnEswsim(t *testing.T) {
 	n := 20_000
-	if slow() {
+	if torture() {
 		n = 1_000_000
 	}
 	kernelQuiet(t)
@@ -164,8 +164,9 @@ func TestModelChurnEswsim(t *testing.T) {
 
 // The module goes in the middle of everything and comes again.
 func TestModelUnloadEswsim(t *testing.T) {
+	slowly(t)
 	rounds := 5
-	if slow() {
+	if torture() {
 		rounds = 100
 	}
 	kernelQuiet(t)

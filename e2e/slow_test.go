@@ -10,6 +10,10 @@ import (
 // slow says that all is to be told, however long it takes: make test-all.
 func slow() bool { return os.Getenv("FLOWSHUNT_SLOW") != "" }
 
+// torture says that the model of the NIC is to be loaded for as long as its promise says,
+// FLOWSHUNT_SLOW=torture: about half an hour in an emulated machine.
+func torture() bool { return os.Getenv("FLOWSHUNT_SLOW") == "torture" }
+
 // slowly skips a story that is told only with FLOWSHUNT_SLOW.
 func slowly(t *testing.T) {
 	t.Helper()
