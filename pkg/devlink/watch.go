@@ -14,8 +14,6 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/nlsocket"
 )
 
-const retryAfter = 100 * time.Millisecond
-
 // quiet is how long devices must have said nothing before they are asked for anything:
 // while one makes hundreds of ports it is locked, and who asks does not listen.
 const quiet = 100 * time.Millisecond
@@ -25,7 +23,7 @@ const quiet = 100 * time.Millisecond
 type Watcher struct {
 	conn    *Conn // nil: the kernel has no devlink
 	source  source
-	events  *nlsocket.Listener
+	events  receiver
 	changed chan struct{}
 	again   chan struct{} // a value asks for a look at everything
 	reset   func(Reset)
@@ -40,6 +38,12 @@ type Watcher struct {
 type source interface {
 	Read(ctx context.Context) (Snapshot, error)
 	Mode(ctx context.Context, device string) (Mode, error)
+}
+
+// receiver is what is heard; *nlsocket.Listener is one.
+type receiver interface {
+	Receive(ctx context.Context) ([]byte, error)
+	Close() error
 }
 
 // New returns a watcher of the calling thread's network namespace, with the devices
@@ -119,11 +123,12 @@ func (w *Watcher) Run(ctx context.Context) error {
 // follow applies what is heard.
 func (w *Watcher) follow(ctx context.Context, heard <-chan heard) error {
 	due := make(map[string]bool) // devices whose mode may be another
-	look := false                // somebody asked for a look at everything
+	look := false                // everything has to be looked at
+	var again backoff            // before the next look
 	for {
 		var wait <-chan time.Time
 		if look || len(due) > 0 {
-			wait = time.After(quiet)
+			wait = time.After(max(quiet, again.left()))
 		}
 		select {
 		case <-ctx.Done():
@@ -131,32 +136,43 @@ func (w *Watcher) follow(ctx context.Context, heard <-chan heard) error {
 		case <-w.again:
 			look = true
 		case <-wait:
-			if look {
-				look = false
-				if err := w.read(ctx); err != nil {
-					w.resync(err)
-				}
+			look = look && !w.look(ctx)
+			if !w.readModes(ctx, due) || look {
+				again.trouble()
 			}
-			w.readModes(ctx, due)
 		case h := <-heard:
 			for i := range h.events {
 				w.take(&h.events[i], due)
 			}
-			if h.err != nil && ctx.Err() == nil {
+			switch {
+			case h.err == nil || ctx.Err() != nil:
+			case errors.Is(h.err, nlsocket.ErrOverrun):
 				w.lost(ctx, h.err)
+			default: // what cannot be read says nothing of a reset
+				w.resync(h.err)
+				look = true
+				again.trouble()
 			}
 		}
 	}
 }
 
-// lost reads everything again after notifications were lost.
+// look reads everything again and reports whether that worked.
+func (w *Watcher) look(ctx context.Context) bool {
+	err := w.read(ctx)
+	if err != nil {
+		w.resync(err)
+	}
+	return err == nil
+}
+
+// lost reads everything again after notifications were lost, of which any may have told
+// of a reset.
 func (w *Watcher) lost(ctx context.Context, err error) {
 	w.reset(Reset{Cause: "devlink notifications were lost"})
-	for err != nil && ctx.Err() == nil {
-		w.resync(err)
-		if err = w.read(ctx); err != nil {
-			pause(ctx)
-		}
+	w.resync(err)
+	for again := (backoff{}); ctx.Err() == nil && !w.look(ctx); again.wait(ctx) {
+		again.trouble()
 	}
 }
 
@@ -168,6 +184,7 @@ type heard struct {
 
 // listen hands out what it hears.
 func (w *Watcher) listen(ctx context.Context, out chan<- heard) {
+	var again backoff
 	for ctx.Err() == nil {
 		var h heard
 		datagram, err := w.events.Receive(ctx)
@@ -180,15 +197,9 @@ func (w *Watcher) listen(ctx context.Context, out chan<- heard) {
 			return
 		}
 		if err != nil && !errors.Is(err, nlsocket.ErrOverrun) { // it will fail again
-			pause(ctx)
+			again.trouble()
+			again.wait(ctx)
 		}
-	}
-}
-
-func pause(ctx context.Context) {
-	select {
-	case <-time.After(retryAfter):
-	case <-ctx.Done():
 	}
 }
 
@@ -224,8 +235,9 @@ func (w *Watcher) take(ev *event, due map[string]bool) {
 	}
 }
 
-// readModes asks devices for their modes. One that does not answer is asked again.
-func (w *Watcher) readModes(ctx context.Context, due map[string]bool) {
+// readModes asks devices for their modes. It reports whether all have answered; those
+// that have not are asked again.
+func (w *Watcher) readModes(ctx context.Context, due map[string]bool) bool {
 	for device := range due {
 		mode, err := w.source.Mode(ctx, device)
 		if err != nil {
@@ -237,6 +249,7 @@ func (w *Watcher) readModes(ctx context.Context, due map[string]bool) {
 			w.notify()
 		}
 	}
+	return len(due) == 0
 }
 
 // reset returns the reset that an event tells of.

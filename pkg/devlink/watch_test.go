@@ -196,6 +196,56 @@ func TestLost(t *testing.T) {
 	})
 }
 
+// What cannot be read says nothing of a reset. It makes everything be read again, ever
+// less often where it does not end.
+func TestMalformed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		_, hears, end := following(t, f)
+		_, err := decodeAll([]byte{1, 2, 3}, familyID)
+		if err == nil {
+			t.Fatal("three bytes are a message")
+		}
+		hears <- heard{err: err}
+		pass(2 * quiet)
+		if f.reads != 1 {
+			t.Errorf("read %d times after one, want once", f.reads)
+		}
+		for range 5 * 60 {
+			hears <- heard{err: err}
+			pass(2 * quiet)
+		}
+		resets, _ := end()
+		if f.reads < 5 || f.reads > 20 {
+			t.Errorf("read %d times in a minute of them", f.reads)
+		}
+		if len(resets) > 0 {
+			t.Errorf("told of %+v", resets)
+		}
+	})
+}
+
+// deaf is a socket that fails.
+type deaf struct{ asked int }
+
+func (d *deaf) Receive(context.Context) ([]byte, error) { d.asked++; return nil, errors.New("deaf") }
+func (d *deaf) Close() error                            { return nil }
+
+func TestDeaf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, d := &fake{}, &deaf{}
+		w, hears, end := following(t, f)
+		w.events = d
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		w.listen(ctx, hears)
+		resets, _ := end()
+		if len(resets) > 0 || d.asked > 20 || f.reads < 5 || f.reads > 20 {
+			t.Errorf("asked %d times in a minute, read %d times, told of %+v", d.asked, f.reads, resets)
+		}
+	})
+}
+
 // A device that makes ports is asked for its mode when it is done, until it answers.
 func TestModeComesLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
