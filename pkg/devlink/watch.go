@@ -21,17 +21,30 @@ const quiet = 100 * time.Millisecond
 // Watcher follows the devices of one network namespace. Its methods may be called
 // concurrently.
 type Watcher struct {
-	conn    *Conn // nil: the kernel has no devlink
+	dial    func() (*Conn, receiver, error)
+	none    bool  // the kernel has no devlink
+	conn    *Conn // nil: not opened so far
 	source  source
 	events  receiver
 	changed chan struct{}
 	again   chan struct{} // a value asks for a look at everything
-	reset   func(Reset)
-	resync  func(error)
+	told    Told
 
 	mu    sync.Mutex // guards what follows
 	ports map[key]Port
 	modes map[string]Mode
+}
+
+// Told is what a watcher tells: New while it runs, then the goroutine of Run. Fields may
+// be nil.
+type Told struct {
+	// Reset is told of each Reset, also where one may have been missed.
+	Reset func(Reset)
+	// Trouble is told why something has to be read again.
+	Trouble func(error)
+	// Looked is told the outcome of each look at everything: where it failed, what is
+	// known is old, or nothing.
+	Looked func(error)
 }
 
 // source is what is asked; *Conn is one.
@@ -47,35 +60,54 @@ type receiver interface {
 }
 
 // New returns a watcher of the calling thread's network namespace, with the devices
-// read once. reset is told of each Reset, from the goroutine of Run, also where one may
-// have been missed. resync is told each time that something has to be read again, and
-// why. Both may be nil. On a kernel without devlink the watcher finds nothing.
-func New(reset func(Reset), resync func(error)) (*Watcher, error) {
-	w := &Watcher{changed: make(chan struct{}, 1), again: make(chan struct{}, 1), reset: reset, resync: resync,
+// read once. Where that fails it is tried again by Run, on its own thread. On a kernel
+// without devlink the watcher finds nothing.
+func New(told Told) *Watcher {
+	if told.Reset == nil {
+		told.Reset = func(Reset) {}
+	}
+	if told.Trouble == nil {
+		told.Trouble = func(error) {}
+	}
+	if told.Looked == nil {
+		told.Looked = func(error) {}
+	}
+	w := &Watcher{dial: dial, changed: make(chan struct{}, 1), again: make(chan struct{}, 1), told: told,
 		ports: make(map[key]Port), modes: make(map[string]Mode)}
-	if reset == nil {
-		w.reset = func(Reset) {}
+	if w.open() && !w.look(context.Background()) {
+		w.Refresh()
 	}
-	if resync == nil {
-		w.resync = func(error) {}
-	}
+	return w
+}
+
+// dial subscribes, so that nothing falls between that and the first look.
+func dial() (*Conn, receiver, error) {
 	conn, err := Open()
-	if errors.Is(err, ErrNoDevlink) {
-		return w, nil
-	}
 	if err != nil {
-		return nil, fmt.Errorf("open devlink: %w", err)
+		return nil, nil, err
 	}
-	w.conn, w.source = conn, conn
-	// Subscribed first, so that nothing falls in between.
-	if w.events, err = nlsocket.Listen(unix.NETLINK_GENERIC, conn.family.Groups[unix.DEVLINK_GENL_MCGRP_CONFIG_NAME]); err == nil {
-		err = w.read(context.Background())
-	}
+	events, err := nlsocket.Listen(unix.NETLINK_GENERIC, conn.family.Groups[unix.DEVLINK_GENL_MCGRP_CONFIG_NAME])
 	if err != nil {
-		w.close()
-		return nil, fmt.Errorf("open devlink: %w", err)
+		_ = conn.Close()
+		return nil, nil, err
 	}
-	return w, nil
+	return conn, events, nil
+}
+
+// open opens the sockets and reports whether it has them.
+func (w *Watcher) open() bool {
+	conn, events, err := w.dial()
+	switch {
+	case errors.Is(err, ErrNoDevlink):
+		w.none = true
+		w.told.Looked(nil)
+		return false
+	case err != nil:
+		w.told.Looked(fmt.Errorf("open devlink: %w", err))
+		return false
+	}
+	w.conn, w.source, w.events = conn, conn, events
+	return true
 }
 
 // Snapshot returns what is known. It belongs to the caller.
@@ -102,7 +134,7 @@ func (w *Watcher) Refresh() {
 // when it has returned, the watcher is closed.
 func (w *Watcher) Run(ctx context.Context) error {
 	defer w.close()
-	if w.conn == nil {
+	if !w.reopen(ctx) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
@@ -118,6 +150,19 @@ func (w *Watcher) Run(ctx context.Context) error {
 		<-ended
 	}()
 	return w.follow(ctx, heard)
+}
+
+// reopen opens what could not be opened so far, and reports whether there is anything to
+// listen to.
+func (w *Watcher) reopen(ctx context.Context) bool {
+	for again := (backoff{}); w.conn == nil && !w.none && ctx.Err() == nil; {
+		again.trouble()
+		if again.wait(ctx); w.open() {
+			w.told.Reset(Reset{Cause: "devlink was not heard before"})
+			w.Refresh()
+		}
+	}
+	return w.conn != nil
 }
 
 // follow applies what is heard.
@@ -149,7 +194,7 @@ func (w *Watcher) follow(ctx context.Context, heard <-chan heard) error {
 			case errors.Is(h.err, nlsocket.ErrOverrun):
 				w.lost(ctx, h.err)
 			default: // what cannot be read says nothing of a reset
-				w.resync(h.err)
+				w.told.Trouble(h.err)
 				look = true
 				again.trouble()
 			}
@@ -160,17 +205,15 @@ func (w *Watcher) follow(ctx context.Context, heard <-chan heard) error {
 // look reads everything again and reports whether that worked.
 func (w *Watcher) look(ctx context.Context) bool {
 	err := w.read(ctx)
-	if err != nil {
-		w.resync(err)
-	}
+	w.told.Looked(err)
 	return err == nil
 }
 
 // lost reads everything again after notifications were lost, of which any may have told
 // of a reset.
 func (w *Watcher) lost(ctx context.Context, err error) {
-	w.reset(Reset{Cause: "devlink notifications were lost"})
-	w.resync(err)
+	w.told.Reset(Reset{Cause: "devlink notifications were lost"})
+	w.told.Trouble(err)
 	for again := (backoff{}); ctx.Err() == nil && !w.look(ctx); again.wait(ctx) {
 		again.trouble()
 	}
@@ -231,7 +274,7 @@ func (w *Watcher) take(ev *event, due map[string]bool) {
 		due[device] = true
 	}
 	if r, ok := ev.reset(); ok {
-		w.reset(r)
+		w.told.Reset(r)
 	}
 }
 
@@ -241,7 +284,7 @@ func (w *Watcher) readModes(ctx context.Context, due map[string]bool) bool {
 	for device := range due {
 		mode, err := w.source.Mode(ctx, device)
 		if err != nil {
-			w.resync(err)
+			w.told.Trouble(err)
 			continue
 		}
 		delete(due, device)

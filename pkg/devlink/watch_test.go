@@ -3,12 +3,14 @@ package devlink
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/flowshunt/flowshunt/pkg/nlsocket"
 )
@@ -78,10 +80,7 @@ func TestEventReset(t *testing.T) {
 
 // On any kernel, with devlink or without, a watcher runs until it is told to end.
 func TestWatcherRuns(t *testing.T) {
-	w, err := New(nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := New(Told{})
 	once, err := Read(t.Context())
 	if s := w.Snapshot(); err != nil || len(s.Ports) != len(once.Ports) {
 		t.Errorf("%+v, then %+v, %v", s, once, err)
@@ -142,8 +141,11 @@ func following(t *testing.T, f *fake) (w *Watcher, hears chan heard, end func() 
 	w = &Watcher{source: f, changed: make(chan struct{}, 1), again: make(chan struct{}, 1), ports: make(map[key]Port), modes: make(map[string]Mode)}
 	var resets []Reset
 	errs := 0
-	w.reset = func(r Reset) { resets = append(resets, r) }
-	w.resync = func(error) { errs++ }
+	w.told = Told{Reset: func(r Reset) { resets = append(resets, r) }, Trouble: func(error) { errs++ }, Looked: func(err error) {
+		if err != nil {
+			errs++
+		}
+	}}
 	ctx, cancel := context.WithCancel(t.Context())
 	hears = make(chan heard)
 	ended := make(chan error, 1)
@@ -244,6 +246,45 @@ func TestDeaf(t *testing.T) {
 			t.Errorf("asked %d times in a minute, read %d times, told of %+v", d.asked, f.reads, resets)
 		}
 	})
+}
+
+// A watcher that cannot be opened says so, and tries until it can.
+func TestOpensLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("no memory")
+		errs := []error{broken, broken, ErrNoDevlink}
+		var looked []error
+		w := &Watcher{told: Told{Looked: func(err error) { looked = append(looked, err) }}}
+		w.dial = func() (_ *Conn, _ receiver, err error) {
+			err, errs = errs[0], errs[1:]
+			return nil, nil, err
+		}
+		if w.open() {
+			t.Error("opened what fails")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := w.Run(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		if len(looked) != 3 || !errors.Is(looked[0], broken) || !errors.Is(looked[1], broken) || looked[2] != nil {
+			t.Errorf("told %v", looked)
+		}
+	})
+}
+
+// A device whose driver fails has answered: what it is asked is not known.
+func TestUnanswered(t *testing.T) {
+	for _, errno := range []unix.Errno{unix.EOPNOTSUPP, unix.ENODEV, unix.EPERM, unix.EIO, unix.EBUSY} {
+		if err := unanswered(fmt.Errorf("x: %w", &nlsocket.Error{Errno: errno})); err != nil {
+			t.Errorf("%v fails everything", err)
+		}
+	}
+	for _, err := range []error{nil, nlsocket.ErrNoAnswer, unix.EIO} {
+		if unanswered(err) != err {
+			t.Errorf("%v is an answer", err)
+		}
+	}
 }
 
 // A device that makes ports is asked for its mode when it is done, until it answers.
