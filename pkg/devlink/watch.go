@@ -18,6 +18,10 @@ import (
 // while one makes hundreds of ports it is locked, and who asks does not listen.
 const quiet = 100 * time.Millisecond
 
+// backlog is how many datagrams may wait while something is asked; the kernel puts one
+// notification into each.
+const backlog = 512
+
 // Watcher follows the devices of one network namespace. Its methods may be called
 // concurrently.
 type Watcher struct {
@@ -138,17 +142,8 @@ func (w *Watcher) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	heard := make(chan heard)
-	listening, stop := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		w.listen(listening, heard)
-	}()
-	defer func() {
-		stop()
-		<-ended
-	}()
+	heard, stop := w.hear(ctx)
+	defer stop()
 	return w.follow(ctx, heard)
 }
 
@@ -223,6 +218,22 @@ func (w *Watcher) lost(ctx context.Context, err error) {
 type heard struct {
 	events []event
 	err    error // some may be missing
+}
+
+// hear listens until stop is called. It goes on while devices are asked, so that less is
+// lost.
+func (w *Watcher) hear(ctx context.Context) (_ <-chan heard, stop func()) {
+	out := make(chan heard, backlog)
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.listen(ctx, out)
+	}()
+	return out, func() {
+		cancel()
+		<-ended
+	}
 }
 
 // listen hands out what it hears.
