@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"container/heap"
-	"slices"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -130,7 +129,6 @@ func (g *Engine) waiting() []*entry {
 // requeueAll sorts what waits anew after homes have changed.
 func (g *Engine) requeueAll() {
 	list := g.waiting()
-	slices.SortFunc(list, func(a, b *entry) int { return cmp.Compare(a.key.ID, b.key.ID) })
 	g.queues = nil
 	for _, e := range list {
 		e.queue = nil

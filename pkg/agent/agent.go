@@ -140,15 +140,17 @@ func (a *Agent) acquire(ctx context.Context) error {
 		return err
 	}
 	linkHealth.ok()
-	return a.openDevices()
+	a.openDevices()
+	return nil
 }
 
 // openDevices looks for what is below the network devices. A kernel without devlink has
-// nothing there.
-func (a *Agent) openDevices() (err error) {
-	a.resets = &resets{now: func() *portTable { return a.ports.now.Load() }, log: a.log}
-	a.devices, err = devlink.New(a.resets.heard, func(err error) { a.resets.health.note(err) })
-	return err
+// nothing there; one whose devlink fails is asked again, for most of what is to be known
+// the network devices tell too.
+func (a *Agent) openDevices() {
+	health := a.part("devlink")
+	a.resets = &resets{now: func() *portTable { return a.ports.now.Load() }, log: a.log, health: health}
+	a.devices = devlink.New(devlink.Told{Reset: a.resets.heard, Trouble: health.note, Looked: health.outcome})
 }
 
 func (a *Agent) openEswitch() error {
@@ -223,8 +225,7 @@ func (a *Agent) build() {
 	eswitchHealth := part("eswitch")
 	a.rules = newRules(a.eswitch, a.ports.ifindex, l, eswitchHealth, a.log)
 	a.counter = &counter{eswitch: a.eswitch, loop: l, interval: a.cfg.CountInterval, health: eswitchHealth, now: make(chan struct{}, 1)}
-	a.resets.loop, a.resets.health = l, part("devlink")
-	a.resets.health.ok()
+	a.resets.loop = l
 	a.vanished = &vanished{deletions: a.deletions, ports: a.ports, counter: a.counter, health: part("tc-events")}
 	a.settings = &settings{check: checkConntrack, interval: checkSettings, health: part("conntrack-settings")}
 	a.meter()

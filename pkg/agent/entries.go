@@ -122,7 +122,7 @@ func (x *entries) relax(ctx context.Context, todo []engine.Effect) {
 	err := x.conn.Update(ctx, updates, func(i int, _ *flows.Entry, err error) {
 		events[owner[i]].Err = errors.Join(events[owner[i]].Err, err)
 	})
-	x.noteHealth(err)
+	x.health.outcome(err)
 	for _, ev := range events {
 		ev.Err = errors.Join(ev.Err, err)
 		x.loop.post(ev)
@@ -163,17 +163,9 @@ func (x *entries) report(a *answers, err error) {
 	if len(a.events) == 0 {
 		return
 	}
-	x.noteHealth(err)
+	x.health.outcome(err)
 	for _, ev := range a.events {
 		ev.Err = errors.Join(ev.Err, err)
 		x.loop.post(ev)
 	}
-}
-
-func (x *entries) noteHealth(err error) {
-	if err != nil {
-		x.health.failed(err)
-		return
-	}
-	x.health.ok()
 }

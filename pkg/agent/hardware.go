@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"slices"
+
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/control"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
@@ -46,12 +48,13 @@ func (t *portTable) eswitches() map[flows.EswitchID]bool {
 	return ids
 }
 
-// refused reports whether a port has a reason.
-func (t *portTable) refused(reason flows.Reason) bool {
+// refused returns the devices of the ports that have a reason.
+func (t *portTable) refused(reason flows.Reason) (links []int32) {
 	for i := range t.list {
 		if t.list[i].reason == reason {
-			return true
+			links = append(links, t.list[i].Ifindex)
 		}
 	}
-	return false
+	slices.Sort(links)
+	return links
 }

@@ -41,6 +41,15 @@ func (c *component) ok() {
 	c.set(control.HealthOK)
 }
 
+// outcome says how what the component does for a living went.
+func (c *component) outcome(err error) {
+	if err != nil {
+		c.failed(err)
+	} else {
+		c.ok()
+	}
+}
+
 // failed says that the component does not work.
 func (c *component) failed(err error) {
 	c.mu.Lock()

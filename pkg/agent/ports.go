@@ -48,6 +48,7 @@ type ports struct {
 	health   *component
 	again    chan struct{} // a value asks for an update
 
+	search   search
 	ids      identities
 	prepared map[int32]bool // ports with what is ours; true: released once
 	now      atomic.Pointer[portTable]
@@ -81,6 +82,7 @@ func (p *ports) run(ctx context.Context) error {
 		case <-p.links.Changed():
 		case <-p.devices.Changed():
 			p.links.Refresh() // a device's place in an eswitch may come without a word of its own
+			p.search = search{}
 		case <-p.again:
 		case <-retry.C:
 			p.refresh()
@@ -93,10 +95,9 @@ func (p *ports) run(ctx context.Context) error {
 	}
 }
 
-// refresh has devices looked at again while one that should be a representor is none:
-// what makes it one may come without a notification.
+// refresh has devices looked at again while one that should be a representor is none.
 func (p *ports) refresh() {
-	if t := p.now.Load(); t != nil && t.refused(flows.PortNotInHW) {
+	if t := p.now.Load(); t != nil && p.search.due(t, p.links.Snapshot()) {
 		p.devices.Refresh()
 		p.links.Refresh()
 	}

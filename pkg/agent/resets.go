@@ -57,12 +57,7 @@ func (r *resets) learn(reps *representor.Set) {
 	if r.devices == nil {
 		r.devices = make(map[string][]flows.EswitchID)
 	}
-	now := make(map[string][]flows.EswitchID)
-	for _, rep := range reps.All() {
-		if ids := now[rep.Device]; rep.Device != "" && !slices.Contains(ids, rep.Eswitch) {
-			now[rep.Device] = append(ids, rep.Eswitch)
-		}
-	}
+	now := reps.Eswitches()
 	if len(r.devices)+len(now) > maxDevices {
 		clear(r.devices)
 	}

@@ -75,7 +75,8 @@ func (c *Conn) Read(ctx context.Context) (Snapshot, error) {
 }
 
 // Mode reads the mode of the eswitch of a device. One that is gone, or does not tell,
-// has ModeUnknown, as all have for who lacks CAP_NET_ADMIN.
+// has ModeUnknown, as all have for who lacks CAP_NET_ADMIN; so has one whose driver fails,
+// which with a dead firmware is EIO or whatever else it has for that.
 func (c *Conn) Mode(ctx context.Context, device string) (m Mode, err error) {
 	bus, name, _ := strings.Cut(device, "/")
 	e := netlink.NewAttributeEncoder()
@@ -86,13 +87,19 @@ func (c *Conn) Mode(ctx context.Context, device string) (m Mode, err error) {
 		m, err = decodeMode(a)
 		return err
 	})
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EPERM) {
-		return ModeUnknown, nil
-	}
-	if err != nil {
+	if err = unanswered(err); err != nil {
 		return ModeUnknown, fmt.Errorf("devlink: read eswitch mode of %s: %w", device, err)
 	}
 	return m, nil
+}
+
+// unanswered drops an error that is an answer: a refusal.
+func unanswered(err error) error {
+	var refusal *nlsocket.Error
+	if errors.As(err, &refusal) {
+		return nil
+	}
+	return err
 }
 
 func (c *Conn) do(ctx context.Context, command uint8, flags uint16, e *netlink.AttributeEncoder, take func(*netlink.AttributeDecoder) error) error {

@@ -11,11 +11,11 @@ import (
 )
 
 func TestDecodeEvent(t *testing.T) {
-	uplink := Port{Device: "eswsim/n0", Index: 1, Flavour: Physical, Ifindex: 4, Netdev: "n0p1", Number: 1}
-	vf := Port{Device: "eswsim/n0", Index: 3, Flavour: PCIVF, Ifindex: 8, Netdev: "n0r1", PF: 1}
+	uplink := Port{Device: "eswsim/n0", Index: 1, Flavour: Physical, Ifindex: 4, Number: 1}
+	vf := Port{Device: "eswsim/n0", Index: 3, Flavour: PCIVF, Ifindex: 8, PF: 1}
 	bare := vf
-	bare.Ifindex, bare.Netdev = 0, ""
-	last := Port{Device: "eswsim/n0", Index: 3, Flavour: PCIVF, Ifindex: 18, Netdev: "n0r1", PF: 1}
+	bare.Ifindex = 0
+	last := Port{Device: "eswsim/n0", Index: 3, Flavour: PCIVF, Ifindex: 18, PF: 1}
 	for _, tt := range []struct {
 		name string
 		want event

@@ -37,10 +37,9 @@ type Port struct {
 	Device  string // as "pci/0000:03:00.0"
 	Index   uint32 // unique in the device
 	Flavour Flavour
-	// Ifindex and Netdev are the port's network device, if it has one in the network
-	// namespace of the device. The name is that of the moment of the message.
+	// Ifindex is that of the port's network device, if it has one in the network namespace
+	// of the device; else 0.
 	Ifindex int32
-	Netdev  string
 
 	Number     uint32 // of Physical: as it is printed on the device
 	Controller uint32 // of PCIPF, PCIVF, PCISF: 0 is the one that the device is in
@@ -99,8 +98,6 @@ func (p *Port) attribute(a *netlink.AttributeDecoder) {
 		}
 	case unix.DEVLINK_ATTR_PORT_NETDEV_IFINDEX:
 		p.Ifindex = int32(a.Uint32())
-	case unix.DEVLINK_ATTR_PORT_NETDEV_NAME:
-		p.Netdev = a.String()
 	case unix.DEVLINK_ATTR_PORT_NUMBER:
 		p.Number = a.Uint32()
 	case unix.DEVLINK_ATTR_PORT_CONTROLLER_NUMBER:

@@ -14,26 +14,41 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/nlsocket"
 )
 
-const retryAfter = 100 * time.Millisecond
-
 // quiet is how long devices must have said nothing before they are asked for anything:
 // while one makes hundreds of ports it is locked, and who asks does not listen.
 const quiet = 100 * time.Millisecond
 
+// backlog is how many datagrams may wait while something is asked; the kernel puts one
+// notification into each.
+const backlog = 512
+
 // Watcher follows the devices of one network namespace. Its methods may be called
 // concurrently.
 type Watcher struct {
-	conn    *Conn // nil: the kernel has no devlink
+	dial    func() (*Conn, receiver, error)
+	none    bool  // the kernel has no devlink
+	conn    *Conn // nil: not opened so far
 	source  source
-	events  *nlsocket.Listener
+	events  receiver
 	changed chan struct{}
 	again   chan struct{} // a value asks for a look at everything
-	reset   func(Reset)
-	resync  func(error)
+	told    Told
 
 	mu    sync.Mutex // guards what follows
 	ports map[key]Port
 	modes map[string]Mode
+}
+
+// Told is what a watcher tells: New while it runs, then the goroutine of Run. Fields may
+// be nil.
+type Told struct {
+	// Reset is told of each Reset, also where one may have been missed.
+	Reset func(Reset)
+	// Trouble is told why something has to be read again.
+	Trouble func(error)
+	// Looked is told the outcome of each look at everything: where it failed, what is
+	// known is old, or nothing.
+	Looked func(error)
 }
 
 // source is what is asked; *Conn is one.
@@ -42,36 +57,61 @@ type source interface {
 	Mode(ctx context.Context, device string) (Mode, error)
 }
 
+// receiver is what is heard; *nlsocket.Listener is one.
+type receiver interface {
+	Receive(ctx context.Context) ([]byte, error)
+	Close() error
+}
+
 // New returns a watcher of the calling thread's network namespace, with the devices
-// read once. reset is told of each Reset, from the goroutine of Run, also where one may
-// have been missed. resync is told each time that something has to be read again, and
-// why. Both may be nil. On a kernel without devlink the watcher finds nothing.
-func New(reset func(Reset), resync func(error)) (*Watcher, error) {
-	w := &Watcher{changed: make(chan struct{}, 1), again: make(chan struct{}, 1), reset: reset, resync: resync,
+// read once. Where that fails it is tried again by Run, on its own thread. On a kernel
+// without devlink the watcher finds nothing.
+func New(told Told) *Watcher {
+	if told.Reset == nil {
+		told.Reset = func(Reset) {}
+	}
+	if told.Trouble == nil {
+		told.Trouble = func(error) {}
+	}
+	if told.Looked == nil {
+		told.Looked = func(error) {}
+	}
+	w := &Watcher{dial: dial, changed: make(chan struct{}, 1), again: make(chan struct{}, 1), told: told,
 		ports: make(map[key]Port), modes: make(map[string]Mode)}
-	if reset == nil {
-		w.reset = func(Reset) {}
+	if w.open() && !w.look(context.Background()) {
+		w.Refresh()
 	}
-	if resync == nil {
-		w.resync = func(error) {}
-	}
+	return w
+}
+
+// dial subscribes, so that nothing falls between that and the first look.
+func dial() (*Conn, receiver, error) {
 	conn, err := Open()
-	if errors.Is(err, ErrNoDevlink) {
-		return w, nil
-	}
 	if err != nil {
-		return nil, fmt.Errorf("open devlink: %w", err)
+		return nil, nil, err
 	}
-	w.conn, w.source = conn, conn
-	// Subscribed first, so that nothing falls in between.
-	if w.events, err = nlsocket.Listen(unix.NETLINK_GENERIC, conn.family.Groups[unix.DEVLINK_GENL_MCGRP_CONFIG_NAME]); err == nil {
-		err = w.read(context.Background())
-	}
+	events, err := nlsocket.Listen(unix.NETLINK_GENERIC, conn.family.Groups[unix.DEVLINK_GENL_MCGRP_CONFIG_NAME])
 	if err != nil {
-		w.close()
-		return nil, fmt.Errorf("open devlink: %w", err)
+		_ = conn.Close()
+		return nil, nil, err
 	}
-	return w, nil
+	return conn, events, nil
+}
+
+// open opens the sockets and reports whether it has them.
+func (w *Watcher) open() bool {
+	conn, events, err := w.dial()
+	switch {
+	case errors.Is(err, ErrNoDevlink):
+		w.none = true
+		w.told.Looked(nil)
+		return false
+	case err != nil:
+		w.told.Looked(fmt.Errorf("open devlink: %w", err))
+		return false
+	}
+	w.conn, w.source, w.events = conn, conn, events
+	return true
 }
 
 // Snapshot returns what is known. It belongs to the caller.
@@ -98,32 +138,37 @@ func (w *Watcher) Refresh() {
 // when it has returned, the watcher is closed.
 func (w *Watcher) Run(ctx context.Context) error {
 	defer w.close()
-	if w.conn == nil {
+	if !w.reopen(ctx) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	heard := make(chan heard)
-	listening, stop := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		w.listen(listening, heard)
-	}()
-	defer func() {
-		stop()
-		<-ended
-	}()
+	heard, stop := w.hear(ctx)
+	defer stop()
 	return w.follow(ctx, heard)
+}
+
+// reopen opens what could not be opened so far, and reports whether there is anything to
+// listen to.
+func (w *Watcher) reopen(ctx context.Context) bool {
+	for again := (backoff{}); w.conn == nil && !w.none && ctx.Err() == nil; {
+		again.trouble()
+		if again.wait(ctx); w.open() {
+			w.told.Reset(Reset{Cause: "devlink was not heard before"})
+			w.Refresh()
+		}
+	}
+	return w.conn != nil
 }
 
 // follow applies what is heard.
 func (w *Watcher) follow(ctx context.Context, heard <-chan heard) error {
 	due := make(map[string]bool) // devices whose mode may be another
-	look := false                // somebody asked for a look at everything
+	look := false                // everything has to be looked at
+	var again backoff            // before the next look
 	for {
 		var wait <-chan time.Time
 		if look || len(due) > 0 {
-			wait = time.After(quiet)
+			wait = time.After(max(quiet, again.left()))
 		}
 		select {
 		case <-ctx.Done():
@@ -131,32 +176,41 @@ func (w *Watcher) follow(ctx context.Context, heard <-chan heard) error {
 		case <-w.again:
 			look = true
 		case <-wait:
-			if look {
-				look = false
-				if err := w.read(ctx); err != nil {
-					w.resync(err)
-				}
+			look = look && !w.look(ctx)
+			if !w.readModes(ctx, due) || look {
+				again.trouble()
 			}
-			w.readModes(ctx, due)
 		case h := <-heard:
 			for i := range h.events {
 				w.take(&h.events[i], due)
 			}
-			if h.err != nil && ctx.Err() == nil {
+			switch {
+			case h.err == nil || ctx.Err() != nil:
+			case errors.Is(h.err, nlsocket.ErrOverrun):
 				w.lost(ctx, h.err)
+			default: // what cannot be read says nothing of a reset
+				w.told.Trouble(h.err)
+				look = true
+				again.trouble()
 			}
 		}
 	}
 }
 
-// lost reads everything again after notifications were lost.
+// look reads everything again and reports whether that worked.
+func (w *Watcher) look(ctx context.Context) bool {
+	err := w.read(ctx)
+	w.told.Looked(err)
+	return err == nil
+}
+
+// lost reads everything again after notifications were lost, of which any may have told
+// of a reset.
 func (w *Watcher) lost(ctx context.Context, err error) {
-	w.reset(Reset{Cause: "devlink notifications were lost"})
-	for err != nil && ctx.Err() == nil {
-		w.resync(err)
-		if err = w.read(ctx); err != nil {
-			pause(ctx)
-		}
+	w.told.Reset(Reset{Cause: "devlink notifications were lost"})
+	w.told.Trouble(err)
+	for again := (backoff{}); ctx.Err() == nil && !w.look(ctx); again.wait(ctx) {
+		again.trouble()
 	}
 }
 
@@ -166,8 +220,25 @@ type heard struct {
 	err    error // some may be missing
 }
 
+// hear listens until stop is called. It goes on while devices are asked, so that less is
+// lost.
+func (w *Watcher) hear(ctx context.Context) (_ <-chan heard, stop func()) {
+	out := make(chan heard, backlog)
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.listen(ctx, out)
+	}()
+	return out, func() {
+		cancel()
+		<-ended
+	}
+}
+
 // listen hands out what it hears.
 func (w *Watcher) listen(ctx context.Context, out chan<- heard) {
+	var again backoff
 	for ctx.Err() == nil {
 		var h heard
 		datagram, err := w.events.Receive(ctx)
@@ -180,15 +251,9 @@ func (w *Watcher) listen(ctx context.Context, out chan<- heard) {
 			return
 		}
 		if err != nil && !errors.Is(err, nlsocket.ErrOverrun) { // it will fail again
-			pause(ctx)
+			again.trouble()
+			again.wait(ctx)
 		}
-	}
-}
-
-func pause(ctx context.Context) {
-	select {
-	case <-time.After(retryAfter):
-	case <-ctx.Done():
 	}
 }
 
@@ -220,16 +285,17 @@ func (w *Watcher) take(ev *event, due map[string]bool) {
 		due[device] = true
 	}
 	if r, ok := ev.reset(); ok {
-		w.reset(r)
+		w.told.Reset(r)
 	}
 }
 
-// readModes asks devices for their modes. One that does not answer is asked again.
-func (w *Watcher) readModes(ctx context.Context, due map[string]bool) {
+// readModes asks devices for their modes. It reports whether all have answered; those
+// that have not are asked again.
+func (w *Watcher) readModes(ctx context.Context, due map[string]bool) bool {
 	for device := range due {
 		mode, err := w.source.Mode(ctx, device)
 		if err != nil {
-			w.resync(err)
+			w.told.Trouble(err)
 			continue
 		}
 		delete(due, device)
@@ -237,6 +303,7 @@ func (w *Watcher) readModes(ctx context.Context, due map[string]bool) {
 			w.notify()
 		}
 	}
+	return len(due) == 0
 }
 
 // reset returns the reset that an event tells of.

@@ -3,12 +3,14 @@ package devlink
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/flowshunt/flowshunt/pkg/nlsocket"
 )
@@ -78,10 +80,7 @@ func TestEventReset(t *testing.T) {
 
 // On any kernel, with devlink or without, a watcher runs until it is told to end.
 func TestWatcherRuns(t *testing.T) {
-	w, err := New(nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := New(Told{})
 	once, err := Read(t.Context())
 	if s := w.Snapshot(); err != nil || len(s.Ports) != len(once.Ports) {
 		t.Errorf("%+v, then %+v, %v", s, once, err)
@@ -142,8 +141,11 @@ func following(t *testing.T, f *fake) (w *Watcher, hears chan heard, end func() 
 	w = &Watcher{source: f, changed: make(chan struct{}, 1), again: make(chan struct{}, 1), ports: make(map[key]Port), modes: make(map[string]Mode)}
 	var resets []Reset
 	errs := 0
-	w.reset = func(r Reset) { resets = append(resets, r) }
-	w.resync = func(error) { errs++ }
+	w.told = Told{Reset: func(r Reset) { resets = append(resets, r) }, Trouble: func(error) { errs++ }, Looked: func(err error) {
+		if err != nil {
+			errs++
+		}
+	}}
 	ctx, cancel := context.WithCancel(t.Context())
 	hears = make(chan heard)
 	ended := make(chan error, 1)
@@ -196,6 +198,95 @@ func TestLost(t *testing.T) {
 	})
 }
 
+// What cannot be read says nothing of a reset. It makes everything be read again, ever
+// less often where it does not end.
+func TestMalformed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		_, hears, end := following(t, f)
+		_, err := decodeAll([]byte{1, 2, 3}, familyID)
+		if err == nil {
+			t.Fatal("three bytes are a message")
+		}
+		hears <- heard{err: err}
+		pass(2 * quiet)
+		if f.reads != 1 {
+			t.Errorf("read %d times after one, want once", f.reads)
+		}
+		for range 5 * 60 {
+			hears <- heard{err: err}
+			pass(2 * quiet)
+		}
+		resets, _ := end()
+		if f.reads < 5 || f.reads > 20 {
+			t.Errorf("read %d times in a minute of them", f.reads)
+		}
+		if len(resets) > 0 {
+			t.Errorf("told of %+v", resets)
+		}
+	})
+}
+
+// deaf is a socket that fails.
+type deaf struct{ asked int }
+
+func (d *deaf) Receive(context.Context) ([]byte, error) { d.asked++; return nil, errors.New("deaf") }
+func (d *deaf) Close() error                            { return nil }
+
+func TestDeaf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, d := &fake{}, &deaf{}
+		w, hears, end := following(t, f)
+		w.events = d
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		w.listen(ctx, hears)
+		resets, _ := end()
+		if len(resets) > 0 || d.asked > 20 || f.reads < 5 || f.reads > 20 {
+			t.Errorf("asked %d times in a minute, read %d times, told of %+v", d.asked, f.reads, resets)
+		}
+	})
+}
+
+// A watcher that cannot be opened says so, and tries until it can.
+func TestOpensLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("no memory")
+		errs := []error{broken, broken, ErrNoDevlink}
+		var looked []error
+		w := &Watcher{told: Told{Looked: func(err error) { looked = append(looked, err) }}}
+		w.dial = func() (_ *Conn, _ receiver, err error) {
+			err, errs = errs[0], errs[1:]
+			return nil, nil, err
+		}
+		if w.open() {
+			t.Error("opened what fails")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := w.Run(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		if len(looked) != 3 || !errors.Is(looked[0], broken) || !errors.Is(looked[1], broken) || looked[2] != nil {
+			t.Errorf("told %v", looked)
+		}
+	})
+}
+
+// A device whose driver fails has answered: what it is asked is not known.
+func TestUnanswered(t *testing.T) {
+	for _, errno := range []unix.Errno{unix.EOPNOTSUPP, unix.ENODEV, unix.EPERM, unix.EIO, unix.EBUSY} {
+		if err := unanswered(fmt.Errorf("x: %w", &nlsocket.Error{Errno: errno})); err != nil {
+			t.Errorf("%v fails everything", err)
+		}
+	}
+	for _, err := range []error{nil, nlsocket.ErrNoAnswer, unix.EIO} {
+		if unanswered(err) != err {
+			t.Errorf("%v is an answer", err)
+		}
+	}
+}
+
 // A device that makes ports is asked for its mode when it is done, until it answers.
 func TestModeComesLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -242,6 +333,41 @@ func TestRefreshWaits(t *testing.T) {
 		pass(2 * quiet)
 		if f.reads != 1 {
 			t.Errorf("read %d times after that, want once", f.reads)
+		}
+	})
+}
+
+// chatty is a socket with something to read at any time.
+type chatty struct{ told chan struct{} }
+
+func (c chatty) Receive(ctx context.Context) ([]byte, error) {
+	select {
+	case c.told <- struct{}{}:
+		return nil, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (c chatty) Close() error { return nil }
+
+// What is told while nobody takes it is heard, up to a bound.
+func TestBacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := chatty{make(chan struct{})}
+		_, stop := (&Watcher{events: c, conn: &Conn{}}).hear(t.Context())
+		defer stop()
+		heard := 0
+		for done := false; !done; {
+			select {
+			case <-c.told:
+				heard++
+			case <-time.After(time.Hour):
+				done = true
+			}
+		}
+		if heard < 100 || heard > 1000 {
+			t.Errorf("heard %d", heard)
 		}
 	})
 }

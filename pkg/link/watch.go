@@ -13,18 +13,28 @@ import (
 
 const retryAfter = 100 * time.Millisecond
 
+// backlog is how many datagrams may wait while the list is read; the kernel puts one
+// notification into each.
+const backlog = 512
+
 var sockets = nlsocket.Config{ReceiveBuffer: 4 << 20, Timeout: 10 * time.Second}
 
 // Watcher follows the devices of one network namespace. Its methods may be
 // called concurrently.
 type Watcher struct {
-	events   *nlsocket.Listener
+	events   receiver
 	conn     *nlsocket.Conn
 	features *features
 	table    table
 	changed  chan struct{}
 	again    chan struct{} // a value asks for a look at all devices
 	resync   func(error)
+}
+
+// receiver is what is heard; *nlsocket.Listener is one.
+type receiver interface {
+	Receive(ctx context.Context) ([]byte, error)
+	Close() error
 }
 
 // New returns a watcher of the calling thread's network namespace, with the
@@ -46,10 +56,12 @@ func open(resync func(error), feature string) (*Watcher, error) {
 }
 
 // open subscribes first and lists then, so that nothing falls in between.
-func (w *Watcher) open(feature string) (err error) {
-	if w.events, err = nlsocket.Listen(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK); err != nil {
+func (w *Watcher) open(feature string) error {
+	events, err := nlsocket.Listen(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK)
+	if err != nil {
 		return fmt.Errorf("subscribe to link changes: %w", err)
 	}
+	w.events = events
 	if w.conn, err = nlsocket.Dial(unix.NETLINK_ROUTE, sockets); err != nil {
 		return fmt.Errorf("open rtnetlink: %w", err)
 	}
@@ -79,17 +91,8 @@ func (w *Watcher) Refresh() {
 // called once; when it has returned, the watcher is closed.
 func (w *Watcher) Run(ctx context.Context) error {
 	defer w.close()
-	heard := make(chan heard)
-	listening, stop := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		w.listen(listening, heard)
-	}()
-	defer func() {
-		stop()
-		<-ended
-	}()
+	heard, stop := w.hear(ctx)
+	defer stop()
 	var err error
 	for {
 		var retry <-chan time.Time
@@ -117,7 +120,23 @@ type heard struct {
 	err  error // some may be missing
 }
 
-// listen hands out what it hears. It reads while the list is read, so that less is lost.
+// hear listens until stop is called. It goes on while the list is read, so that less is
+// lost.
+func (w *Watcher) hear(ctx context.Context) (_ <-chan heard, stop func()) {
+	out := make(chan heard, backlog)
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.listen(ctx, out)
+	}()
+	return out, func() {
+		cancel()
+		<-ended
+	}
+}
+
+// listen hands out what it hears.
 func (w *Watcher) listen(ctx context.Context, out chan<- heard) {
 	for ctx.Err() == nil {
 		var h heard

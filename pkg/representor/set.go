@@ -87,13 +87,14 @@ func (s *Set) All() []Representor {
 	return all
 }
 
-// Eswitches returns the eswitches of a device: one, more for a device that reports
-// each of its PFs as one, or none where nothing tells.
-func (s *Set) Eswitches(device string) (ids []flows.EswitchID) {
+// Eswitches returns the eswitches of each device: one, more for a device that reports each
+// of its PFs as one.
+func (s *Set) Eswitches() map[string][]flows.EswitchID {
+	by := make(map[string][]flows.EswitchID)
 	for _, r := range s.All() {
-		if r.Device == device && !slices.Contains(ids, r.Eswitch) {
-			ids = append(ids, r.Eswitch)
+		if ids := by[r.Device]; r.Device != "" && !slices.Contains(ids, r.Eswitch) {
+			by[r.Device] = append(ids, r.Eswitch)
 		}
 	}
-	return ids
+	return by
 }

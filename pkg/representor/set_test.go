@@ -73,26 +73,26 @@ func TestTwoPFs(t *testing.T) {
 	s.want(t, 6, "b1", "pf1vf0", pf1)
 	s.want(t, 7, "a1", "uplink p0", pf0)
 	s.want(t, 8, "b1", "uplink p1", pf1)
-	if a, b := s.Eswitches(pf0), s.Eswitches(pf1); !slices.Equal(a, []flows.EswitchID{"a1"}) || !slices.Equal(b, []flows.EswitchID{"b1"}) {
-		t.Errorf("eswitches %v and %v", a, b)
-	}
-	if s.Eswitches("pci/0000:99:00.0") != nil || s.Eswitches("") != nil {
-		t.Error("a device that is not known has an eswitch")
+	if by := s.Eswitches(); len(by) != 2 || !slices.Equal(by[pf0], []flows.EswitchID{"a1"}) || !slices.Equal(by[pf1], []flows.EswitchID{"b1"}) {
+		t.Errorf("eswitches %v", by)
 	}
 	if all := s.All(); len(all) != 4 || all[0].Ifindex != 5 || all[3].Ifindex != 8 {
 		t.Errorf("all: %+v", all)
 	}
 	// One device with both PFs, as nfp has it.
 	s = find(links, vfPort(pf0, 5, 0, 0), vfPort(pf0, 6, 1, 0))
-	if got := s.Eswitches(pf0); !slices.Contains(got, "a1") || !slices.Contains(got, "b1") {
-		t.Errorf("eswitches %v", got)
+	if by := s.Eswitches(); !slices.Equal(by[pf0], []flows.EswitchID{"a1", "b1"}) {
+		t.Errorf("eswitches %v", by)
+	}
+	// A representor whose device nothing tells.
+	if by := find(map[int32]link.State{5: {SwitchID: "a1"}}).Eswitches(); len(by) > 0 {
+		t.Errorf("eswitches %v", by)
 	}
 }
 
-// devlink's name of a device is that of when it was told; the device is the same.
+// A device that was renamed is the same: devlink's port has its index.
 func TestRename(t *testing.T) {
 	port := vfPort(pf0, 5, 0, 3)
-	port.Netdev = "eth0"
 	s := find(map[int32]link.State{5: netdev("vm7", "a1", "pf0vf3")}, port)
 	s.want(t, 5, "a1", "pf0vf3", pf0)
 	if r, _ := s.Get(5); r.Name != "vm7" {
@@ -128,7 +128,7 @@ func TestGoneAndZero(t *testing.T) {
 		t.Error("a device that is gone is a representor")
 	}
 	var none *Set
-	if _, ok := none.Get(5); ok || none.All() != nil || none.Eswitches(pf0) != nil {
+	if _, ok := none.Get(5); ok || none.All() != nil || len(none.Eswitches()) > 0 {
 		t.Error("nothing has a representor")
 	}
 }
