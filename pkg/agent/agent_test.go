@@ -85,7 +85,7 @@ func TestObserve(t *testing.T) {
 
 	// The database is restarted: what ovs-vswitchd has not written again is unknown.
 	d.stop()
-	eventually(t, "the loss is noticed", func() bool { return r.parts[1].get().Health == control.HealthFailed })
+	eventually(t, "the loss is noticed", func() bool { return r.health("ovsdb") == control.HealthFailed })
 	if r.ready() {
 		t.Error("ready without a database")
 	}

@@ -272,6 +272,17 @@ func (r *running) states() (n map[engine.State]int) {
 	return n
 }
 
+// health returns that of a component, by name.
+func (r *running) health(name string) control.Health {
+	for _, c := range r.parts {
+		if c.name == name {
+			return c.get().Health
+		}
+	}
+	r.t.Fatalf("no component %s", name)
+	return 0
+}
+
 // usable waits until the agent can use n ports.
 func (r *running) usable(n int) *portTable {
 	r.t.Helper()
