@@ -17,7 +17,8 @@ const maxFilters = 300_000
 type census struct {
 	ours    int
 	foreign []string // at preferences of ours
-	ovs     []string // devices with filters that OVS made
+	ovs     []string // devices with filters that look like those of OVS
+	undo    []string // what removes these, a preference each
 	all     int
 }
 
@@ -49,7 +50,8 @@ func (n *node) count(ctx context.Context) (c census, err error) {
 	}
 	slices.Sort(c.foreign)
 	slices.Sort(c.ovs)
-	c.foreign, c.ovs = slices.Compact(c.foreign), slices.Compact(c.ovs)
+	slices.Sort(c.undo)
+	c.foreign, c.ovs, c.undo = slices.Compact(c.foreign), slices.Compact(c.ovs), slices.Compact(c.undo)
 	return c, nil
 }
 
@@ -63,7 +65,8 @@ func (c *census) add(n *node, f *tc.Filter) error {
 		cookie := f.Actions[i].Cookie.Bytes()
 		_, _, mine := eswitch.DecodeCookie(cookie)
 		ours = ours || mine
-		// The first 16 bytes of a cookie of OVS are a flow's id (lib/netdev-offload-tc.c).
+		// OVS has a flow's id for a cookie (lib/netdev-offload-tc.c). Others may have one of
+		// that length too.
 		ovs = ovs || len(cookie) == 16
 	}
 	place := int(f.Pref) - int(n.Preference)
@@ -72,6 +75,7 @@ func (c *census) add(n *node, f *tc.Filter) error {
 		c.ours++
 	case ovs:
 		c.ovs = append(c.ovs, n.deviceName(f.Link))
+		c.undo = append(c.undo, removal(n.deviceName(f.Link), f))
 	case place >= 0 && place < eswitch.Classes && !(f.Kind == tc.KindFlower && f.Handle == 0):
 		c.foreign = append(c.foreign, fmt.Sprintf("%s: %s at preference %d", n.deviceName(f.Link), f.Kind, f.Pref))
 	}
@@ -113,6 +117,19 @@ func (c *census) foreignLine(n *node) Line {
 		fix("flowshuntd --preference=N # eight in a row that are free").detail(c.foreign)
 }
 
+// removal is what removes the filters of a preference, whichever qdisc they stand on: it
+// may be OVS's `ingress`, or our clsact with filters of ours.
+func removal(device string, f *tc.Filter) string {
+	command := fmt.Sprintf("tc filter del dev %s ingress pref %d", device, f.Pref)
+	if f.Chain != 0 {
+		command += fmt.Sprintf(" chain %d", f.Chain)
+	}
+	return command
+}
+
+// maxRemovals bounds how many commands are suggested; the detail has all.
+const maxRemovals = 4
+
 // ovsLine finds what hw-offload=true leaves behind when it is switched off: OVS takes out
 // only what it remembers, and a restart, which the switch needs, forgets
 // (rackerlabs/genestack pull request 1740).
@@ -122,11 +139,17 @@ func (c *census) ovsLine(n *node) Line {
 	case len(c.ovs) == 0:
 		return ok(name, "none")
 	case n.inventory.err != nil:
-		return warning(name, "on %s", some(c.ovs)).why("OVS offloads, or did and left them").detail(c.ovs)
+		return warning(name, "some on %s look like OVS's", some(c.ovs)).why("OVS offloads, or did and left them").detail(c.ovs)
 	case n.Switch.HWOffload:
 		return ok(name, "on %s, of hw-offload=true", some(c.ovs)).detail(c.ovs)
 	}
-	return fatal(name, "on %s, and hw-offload is false", some(c.ovs)).
-		why("they were left by an ovs-vswitchd that offloaded, and still forward packets ahead of OVS").
-		fix("tc qdisc del dev " + c.ovs[0] + " ingress").detail(c.ovs)
+	fix := []string{"restart ovs-vswitchd first, they may still be its own; then look whose those are that stay:",
+		"tc filter show dev " + c.ovs[0] + " ingress"}
+	fix = append(fix, c.undo[:min(len(c.undo), maxRemovals)]...)
+	if more := len(c.undo) - maxRemovals; more > 0 {
+		fix = append(fix, fmt.Sprintf("and %d more such commands: flowshuntctl check --verbose", more))
+	}
+	return fatal(name, "some on %s look like OVS's, and hw-offload is false", some(c.ovs)).
+		why("if an ovs-vswitchd that offloaded left them, they still forward packets ahead of OVS").
+		fix(fix...).detail(append(slices.Clone(c.ovs), c.undo...))
 }

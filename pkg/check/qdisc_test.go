@@ -71,6 +71,46 @@ func TestFilters(t *testing.T) {
 	}
 }
 
+// What is suggested against OVS's filters removes these and nothing else, on either qdisc.
+func TestRemoval(t *testing.T) {
+	for _, qdisc := range []string{"clsact", "ingress"} {
+		t.Run(qdisc, func(t *testing.T) {
+			tctest.Namespace(t)
+			tctest.Veth(t, "p0", "p1")
+			tctest.Run(t, "tc qdisc add dev p0 "+qdisc)
+			for _, place := range []string{"pref 2", "pref 3", "pref 2 chain 5"} {
+				tctest.Run(t, "tc filter add dev p0 ingress protocol ip "+place+" u32 match ip src 192.0.2.1 action mirred egress redirect dev p1")
+			}
+			tctest.Run(t, removal("p0", &tc.Filter{Pref: 2}))
+			tctest.Run(t, removal("p0", &tc.Filter{Pref: 2, Chain: 5}))
+			if left := tctest.Run(t, "tc filter show dev p0 ingress"); strings.Contains(left, "pref 2") || !strings.Contains(left, "pref 3") {
+				t.Errorf("left: %s", left)
+			}
+			if left := tctest.Run(t, "tc qdisc show dev p0"); !strings.Contains(left, qdisc) {
+				t.Errorf("left: %s", left)
+			}
+		})
+	}
+}
+
+// A cookie of that length is no proof: what is suggested first is what harms nobody.
+func TestOVSFilters(t *testing.T) {
+	n := &node{inventory: inventory{&ovsdb.Snapshot{}, nil}}
+	n.devices = []device{named(4, "p0")}
+	var c census
+	for pref := uint16(1); pref <= 6; pref++ {
+		if err := c.add(n, filterOf(pref, 1, "flower", "0123456789abcdef")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := c.ovsLine(n)
+	mustBeWhole(t, l)
+	if l.Status != Fatal || !strings.Contains(l.Found, "look like") || !strings.HasPrefix(l.Fix[0], "restart ovs-vswitchd first") ||
+		l.Fix[2] != "tc filter del dev p0 ingress pref 1" || len(l.Fix) != 7 || strings.Contains(strings.Join(l.Fix, " "), "qdisc del") {
+		t.Errorf("%+v", l)
+	}
+}
+
 // TestOwnFilters needs the kernel to report actions, which it does for flower.
 func TestOwnFilters(t *testing.T) {
 	tctest.Namespace(t)
@@ -86,7 +126,7 @@ func TestOwnFilters(t *testing.T) {
 	n := ports(t, "p0")
 	n.agent.err = control.ErrNoAgent
 	wantLines(t, says(t, n, filters), "fatal our rules: 1 rule and no agent", "ok preferences: 16384 to 16391 are free for ours",
-		"fatal ovs filters: on p0, and hw-offload is false")
+		"fatal ovs filters: some on p0 look like OVS's, and hw-offload is false")
 	n.agent.err = nil
 	n.Switch.HWOffload = true
 	wantLines(t, says(t, n, filters), "ok our rules: 1 rule; flowshuntctl audit tells whether the agent has them all",
