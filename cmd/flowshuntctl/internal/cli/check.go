@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -71,19 +72,21 @@ func (a *app) preflight(ctx context.Context, f *checkFlags) error {
 	if err := a.writeCheck(lines, f.verbose); err != nil {
 		return err
 	}
-	return verdictOf(lines, f.strict)
+	return verdictOf(lines, f.strict, ctx.Err())
 }
 
 // verdictOf turns lines into an exit code. What only root could have told is not taken
-// for well.
-func verdictOf(lines []check.Line, strict bool) error {
-	bad, hidden := 0, 0
+// for well, nor what could not be looked at because of late, the end of the time.
+func verdictOf(lines []check.Line, strict bool, late error) error {
+	bad, hidden, unknown := 0, 0, 0
 	for _, l := range lines {
 		switch {
 		case l.Status == check.Fatal, strict && l.Status != check.OK:
 			bad++
 		case l.Root:
 			hidden++
+		case l.Status == check.Unknown:
+			unknown++
 		}
 	}
 	switch {
@@ -91,6 +94,8 @@ func verdictOf(lines []check.Line, strict bool) error {
 		return &failure{ExitNo, errSaid}
 	case hidden > 0:
 		return &failure{ExitPermission, errors.New("check: what only root is told was not looked at: run it as root")}
+	case unknown > 0 && late != nil:
+		return &failure{ExitUnfinished, fmt.Errorf("check: not all was looked at: %w: is the --timeout too short?", late)}
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ const (
 	ExitNoAgent    = 3
 	ExitPermission = 4
 	ExitFailed     = 5
+	ExitUnfinished = 6
 )
 
 const exitHelp = `Exit codes:
@@ -27,7 +28,8 @@ const exitHelp = `Exit codes:
   2  wrong usage
   3  no agent answers, or not in time
   4  permission denied; check: not all could be looked at
-  5  anything else that failed; standard error says what`
+  5  anything else that failed; standard error says what
+  6  check: nothing fatal was found, but the time ran out before all was looked at`
 
 // failure is an error with its exit code. One without text was said already.
 type failure struct {
