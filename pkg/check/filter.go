@@ -127,9 +127,6 @@ func removal(device string, f *tc.Filter) string {
 	return command
 }
 
-// maxRemovals bounds how many commands are suggested; the detail has all.
-const maxRemovals = 4
-
 // ovsLine finds what hw-offload=true leaves behind when it is switched off: OVS takes out
 // only what it remembers, and a restart, which the switch needs, forgets
 // (rackerlabs/genestack pull request 1740).
@@ -145,8 +142,8 @@ func (c *census) ovsLine(n *node) Line {
 	}
 	fix := []string{"restart ovs-vswitchd first, they may still be its own; then look whose those are that stay:",
 		"tc filter show dev " + c.ovs[0] + " ingress"}
-	fix = append(fix, c.undo[:min(len(c.undo), maxRemovals)]...)
-	if more := len(c.undo) - maxRemovals; more > 0 {
+	fix = append(fix, c.undo[:min(len(c.undo), maxCommands)]...)
+	if more := len(c.undo) - maxCommands; more > 0 {
 		fix = append(fix, fmt.Sprintf("and %d more such commands: flowshuntctl check --verbose", more))
 	}
 	return fatal(name, "some on %s look like OVS's, and hw-offload is false", some(c.ovs)).

@@ -130,6 +130,9 @@ func representors(_ context.Context, n *node) []Line {
 	return []Line{ok(name, "%d are OVS ports", len(in)).detail(in)}
 }
 
+// maxCommands bounds how often the same is suggested of one device after the other.
+const maxCommands = 4
+
 func hwTCOffload(_ context.Context, n *node) []Line {
 	const name = "hw-tc-offload"
 	var on int
@@ -143,6 +146,10 @@ func hwTCOffload(_ context.Context, n *node) []Line {
 			off = append(off, fmt.Sprintf("%s (%s)", d.Name, d.TC))
 			fix = append(fix, "ethtool -K "+d.Name+" hw-tc-offload on")
 		}
+	}
+	if len(fix) > maxCommands { // a NIC has some hundred representors
+		fix = []string{fmt.Sprintf("%s # and %d more; of every device of an eswitch:", fix[0], len(fix)-1),
+			"for d in $(grep -ls . /sys/class/net/*/phys_switch_id | cut -d/ -f5); do ethtool -K $d hw-tc-offload on; done"}
 	}
 	switch {
 	case len(off) > 0:

@@ -2,6 +2,7 @@ package check
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/flowshunt/flowshunt/ovsdb"
@@ -94,6 +95,23 @@ func TestHWTCOffload(t *testing.T) {
 	}
 	wantLines(t, says(t, nic(t, nil, set(link.Off)), hwTCOffload), "fatal hw-tc-offload: rep0 (off)")
 	wantLines(t, says(t, nic(t, nil, set(link.Unknown)), hwTCOffload), "ok hw-tc-offload: on at 1 representor")
+}
+
+// A NIC may have hundreds of representors: what to do stays short.
+func TestHWTCOffloadOfMany(t *testing.T) {
+	n := nic(t, nil, func(links map[int32]link.State) {
+		for i := range int32(256) {
+			links[10+i] = link.State{Name: fmt.Sprintf("vf%03d", i), SwitchID: "ab01", TC: link.Off}
+		}
+	})
+	for i := range 256 {
+		n.Ports = append(n.Ports, ovsdb.Port{Name: fmt.Sprintf("vf%03d", i), Type: "system"})
+	}
+	l := hwTCOffload(t.Context(), n)[0]
+	mustBeWhole(t, l)
+	if len(l.Fix) != 2 || l.Fix[0] != "ethtool -K vf000 hw-tc-offload on # and 255 more; of every device of an eswitch:" || len(l.Detail) != 256 {
+		t.Errorf("%+v", l)
+	}
 }
 
 func TestVFInBridge(t *testing.T) {
