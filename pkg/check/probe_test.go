@@ -23,17 +23,18 @@ import (
 
 // scriptedTC answers what a probe asks tc itself.
 type scriptedTC struct {
-	where string
-	takes func(tc.Filter) bool
+	where  string
+	takes  func(tc.Filter) bool
+	leaves bool // what is tried, and the answer is lost
 }
 
 func (s scriptedTC) place(context.Context, eswitch.Ref) (string, error) { return s.where, nil }
 
-func (s scriptedTC) try(_ context.Context, f tc.Filter) error {
+func (s scriptedTC) try(_ context.Context, f tc.Filter) (left bool, err error) {
 	if s.takes != nil && s.takes(f) {
-		return nil
+		return false, nil
 	}
-	return errors.New("refused")
+	return s.leaves, errors.New("refused, or not")
 }
 
 // onModel probes an eswitch in memory.
@@ -212,6 +213,39 @@ func TestProbeStuck(t *testing.T) {
 	lines := p.run(t.Context())
 	if last := lines[len(lines)-1]; last.Status != Fatal || last.Name != "cleaned up" || !slices.Contains(last.Fix, "flowshuntctl flush") {
 		t.Errorf("%+v", last)
+	}
+}
+
+// A weaker filter that may have stayed is removed, and said where that fails.
+func TestProbeLeavesWeaker(t *testing.T) {
+	for _, stuck := range []bool{false, true} {
+		deleted := 0
+		p, _ := onModel(t, model.Config{Fail: func(c eswitch.Change) error {
+			switch udp6 := c.Ref.Class == eswitch.UDPv6; {
+			case udp6 && c.Op == eswitch.Add:
+				return refusal("no")
+			case udp6:
+				if deleted++; stuck {
+					return refusal("no")
+				}
+			}
+			return nil
+		}}, scriptedTC{leaves: true})
+		lines := p.run(t.Context())
+		want := OK
+		if stuck {
+			want = Fatal
+		}
+		if last := lines[len(lines)-1]; deleted == 0 || last.Name != "cleaned up" || last.Status != want {
+			t.Errorf("stuck %t: removed %d times, %+v", stuck, deleted, last)
+		}
+	}
+}
+
+func TestIsRefusal(t *testing.T) {
+	refused := &tc.Error{Errno: unix.EOPNOTSUPP}
+	if !isRefusal(errors.Join(nil, refused)) || isRefusal(fmt.Errorf("outcome unknown: %w", tc.ErrNoAnswer)) || isRefusal(context.Canceled) {
+		t.Error("what the kernel did not answer is taken for an answer")
 	}
 }
 

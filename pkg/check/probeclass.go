@@ -55,7 +55,14 @@ func (p *prober) class(ctx context.Context, t flows.Tuple, n int) classResult {
 	}
 	for _, w := range weaker {
 		f, fits := w.filter(&c[0])
-		if fits && p.raw.try(ctx, f) == nil {
+		if !fits {
+			continue
+		}
+		left, err := p.raw.try(ctx, f)
+		if left {
+			p.made[c[0].Ref] = true // of the same place, so that it is removed like a rule
+		}
+		if err == nil {
 			r.without = append(r.without, w.name)
 		}
 	}

@@ -13,8 +13,9 @@ import (
 type rawRules interface {
 	// place says where a rule of the probe is: "in_hw, in_hw_count 1".
 	place(ctx context.Context, ref eswitch.Ref) (string, error)
-	// try inserts a filter, removes it and returns why it was refused.
-	try(ctx context.Context, f tc.Filter) error
+	// try inserts a filter, removes it and returns what failed, and whether the filter may
+	// be there still.
+	try(ctx context.Context, f tc.Filter) (left bool, err error)
 }
 
 // rawConn implements rawRules over rtnetlink.
@@ -50,18 +51,26 @@ func (c rawConn) place(ctx context.Context, ref eswitch.Ref) (string, error) {
 	return fmt.Sprintf("in_hw, in_hw_count %d", result[0].Filter.InHWCount), nil
 }
 
-func (c rawConn) try(ctx context.Context, f tc.Filter) error {
+func (c rawConn) try(ctx context.Context, f tc.Filter) (left bool, err error) {
 	var batch tc.Batch
 	var result [1]tc.Result
 	if err := batch.AddFilter(&f, tc.Exclusive); err != nil {
-		return err
+		return false, err
 	}
 	if err := errors.Join(c.Do(ctx, &batch, result[:]), result[0].Err); err != nil {
-		return err
+		return !isRefusal(err), err
 	}
 	batch.Reset()
 	if err := batch.DeleteFilter(&f); err != nil {
-		return err
+		return true, err
 	}
-	return errors.Join(c.Do(context.WithoutCancel(ctx), &batch, result[:]), result[0].Err)
+	err = errors.Join(c.Do(context.WithoutCancel(ctx), &batch, result[:]), result[0].Err)
+	return err != nil, err
+}
+
+// isRefusal reports whether the kernel has answered. With any other error what became of
+// a request is not known.
+func isRefusal(err error) bool {
+	var refusal *tc.Error
+	return errors.As(err, &refusal)
 }
