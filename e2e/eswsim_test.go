@@ -20,7 +20,7 @@ func onEswsim(t *testing.T, story func(*testing.T)) {
 
 func TestElephantEswsim(t *testing.T)         { onEswsim(t, TestElephant) }
 func TestEndEswsim(t *testing.T)              { onEswsim(t, TestEnd) }
-func TestEndAfterWrapEswsim(t *testing.T)     { onEswsim(t, TestEndAfterWrap) }
+func TestEndAfterWrapEswsim(t *testing.T)     { slowly(t); onEswsim(t, TestEndAfterWrap) }
 func TestOlderThanAgentEswsim(t *testing.T)   { onEswsim(t, TestOlderThanAgent) }
 func TestAgentRestartEswsim(t *testing.T)     { onEswsim(t, TestAgentRestart) }
 func TestUDPKeepAliveEswsim(t *testing.T)     { onEswsim(t, TestUDPKeepAlive) }
@@ -30,10 +30,10 @@ func TestKilledAndFlushedEswsim(t *testing.T) { onEswsim(t, TestKilledAndFlushed
 func TestPortsEswsim(t *testing.T)            { onEswsim(t, TestPorts) }
 func TestDriftEswsim(t *testing.T)            { onEswsim(t, TestDrift) }
 func TestAdoptKilledEswsim(t *testing.T)      { onEswsim(t, TestAdoptKilled) }
-func TestAdoptKeepEswsim(t *testing.T)        { onEswsim(t, TestAdoptKeep) }
+func TestAdoptKeepEswsim(t *testing.T)        { slowly(t); onEswsim(t, TestAdoptKeep) }
 func TestRulesVanishEswsim(t *testing.T)      { onEswsim(t, TestRulesVanish) }
 func TestOVSRestartsEswsim(t *testing.T)      { onEswsim(t, TestOVSRestarts) }
-func TestRestartMatrixEswsim(t *testing.T)    { onEswsim(t, TestRestartMatrix) }
+func TestRestartMatrixEswsim(t *testing.T)    { slowly(t); onEswsim(t, TestRestartMatrix) }
 func TestTenantsEswsim(t *testing.T)          { onEswsim(t, TestTenants) }
 func TestPatchPortsEswsim(t *testing.T)       { onEswsim(t, TestPatchPorts) }
 

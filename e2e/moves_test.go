@@ -14,6 +14,7 @@ import (
 // Whatever is done to ports and their devices under a running connection: there are
 // two rules for it, on its own two devices, or none; and it comes back.
 func TestPortsMove(t *testing.T) {
+	slowly(t)
 	w := harness.SwitchedPair(t)
 	w.Vsctl("add-port", "br0", "span", "--", "set", "interface", "span", "type=internal")
 	w.Bridge("br1")

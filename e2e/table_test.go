@@ -179,7 +179,14 @@ func TestBothEswsim(t *testing.T) {
 	w.B.Listen(t, "udp", 9000, true)
 	w.NIC.Set(t, "refuse_permille", 1000)
 	odd := elephantFlow(w, "udp", 47000)
-	offloaded(w.World, odd.tuple)
+	harness.Within(t, patience, "offloaded, in software", func() error {
+		for _, c := range connections(w.World) {
+			if c.Tuple == odd.tuple && c.State == "offloaded" {
+				return nil
+			}
+		}
+		return fmt.Errorf("%+v", connections(w.World))
+	})
 	if rules, hw := w.Rules(), w.NIC.Counters(t); len(rules) != 2 || hw.Rules > 0 {
 		t.Errorf("%d rules in tc, %d in the NIC that refuses all", len(rules), hw.Rules)
 	}
