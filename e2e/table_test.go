@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -127,45 +126,29 @@ func statsOf(w *harness.World) map[string]uint64 {
 	return values
 }
 
-// A NIC that takes its time: sessions come in nearly as fast as it can, and meanwhile
-// an operator's question is answered at once and what must leave leaves at once.
+// A NIC that takes its time is used as far as it can be. It is so slow that even an
+// emulated machine finds more sessions than it takes; how quickly the agent answers
+// meanwhile is measured where nothing is emulated, by TestSlowDriver of pkg/agent.
 func TestBudgetEswsim(t *testing.T) {
 	const (
-		flows     = 1500
-		insertion = 2 * time.Millisecond // 500 a second
-		least     = 0.8                  // of that
-		quick     = 50 * time.Millisecond
+		flows     = 600
+		insertion = 20 * time.Millisecond // 50 rules a second, 44 at the slack of the model's timer
+		least     = 0.8 * 44
+		window    = 10 * time.Second
 	)
 	harness.OnEswsim(t)
 	w := harness.SwitchedPair(t)
 	w.NIC.Set(t, "insert_us", int(insertion.Microseconds()))
 	startAgent(w.World, herdFlags...)
 	explainOnFailure(w.World)
-	w.A.Herd(t, w.B, flows, 1.5e6, 0)
+	w.A.Herd(t, w.B, flows, 1e6, 0)
 	inTheNIC(w.World, time.Minute, flows/10)
-	var latencies []time.Duration
 	began, first := time.Now(), w.NIC.Counters(t).Adds
-	withAgent(w.World, func(ctx context.Context, c *control.Client) error {
-		for w.NIC.Counters(t).Rules < 2*flows*9/10 && ctx.Err() == nil {
-			asked := time.Now()
-			if _, err := c.Show(ctx); err != nil {
-				return err
-			}
-			latencies = append(latencies, time.Since(asked))
-			<-time.After(5 * time.Millisecond)
-		}
-		return ctx.Err()
-	})
+	<-time.After(window)
 	rate := float64(w.NIC.Counters(t).Adds-first) / time.Since(began).Seconds()
-	slices.Sort(latencies)
-	p99 := latencies[len(latencies)*99/100]
-	t.Logf("%.0f insertions per second of %.0f possible; %d answers meanwhile: median %v, 99 %% within %v",
-		rate, 1/insertion.Seconds(), len(latencies), latencies[len(latencies)/2], p99)
-	if rate < least/insertion.Seconds() {
-		t.Errorf("%.0f insertions per second, want %.0f", rate, least/insertion.Seconds())
-	}
-	if p99 > quick {
-		t.Errorf("flowshuntctl show: 99 %% within %v, want %v", p99, quick)
+	t.Logf("%.1f insertions per second", rate)
+	if rate < least {
+		t.Errorf("%.1f insertions per second, want %.1f", rate, least)
 	}
 }
 

@@ -71,7 +71,7 @@ static int esw_flower_insert(struct eswitch *esw, struct esw_rule *rule,
 	mutex_lock(&esw->cmd_lock);
 	us = READ_ONCE(esw->insert_us);
 	if (us)
-		fsleep(us);
+		usleep_range(us, us + us / 8 + 1);
 	mutex_lock(&esw->table_lock);
 	capacity = READ_ONCE(esw->capacity);
 	if (capacity && esw->nr_rules >= capacity) {
