@@ -24,8 +24,8 @@ func TestTableEswsim(t *testing.T) {
 		flows, best    = 5000, 500
 		rate, skew     = 3e6, 0.8
 		window         = 40 * time.Second
-		churnPerMinute = best / 4 // at most
-		lines          = 60       // of log, at most
+		churnPerMinute = 300 // at most; flows at the margin send less than a packet a second, so their rates are rough
+		lines          = 60  // of log, at most
 	)
 	harness.OnEswsim(t)
 	w := harness.SwitchedPair(t)
