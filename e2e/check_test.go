@@ -164,7 +164,7 @@ func checkFilters(w *harness.World, port, other string, alone func(map[string]st
 	for _, c := range []struct{ line, pref, cookie, found string }{
 		{"tc/our rules", "16384", "f10547000000000000000001", "^1 rule and no agent$"},
 		{"tc/preferences", "16385", "", `flower at preference 16385$`},
-		{"tc/ovs filters", "3", strings.Repeat("ab", 16), "^on " + port + ", and hw-offload is false$"},
+		{"tc/ovs filters", "3", strings.Repeat("ab", 16), "^some on " + port + " look like OVS's, and hw-offload is false$"},
 	} {
 		args := "tc filter add dev " + port + " ingress pref " + c.pref + " protocol ip flower skip_hw src_ip 192.0.2.1 action mirred egress redirect dev " + other
 		if c.cookie != "" {

@@ -114,6 +114,12 @@ func (f *fake) set(s Snapshot, m Mode, errs ...error) {
 	f.snapshot, f.mode, f.errs = s, m, errs
 }
 
+func (f *fake) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.reads
+}
+
 func (f *fake) fail() (err error) {
 	if len(f.errs) > 0 {
 		err, f.errs = f.errs[0], f.errs[1:]
@@ -327,12 +333,12 @@ func TestRefreshWaits(t *testing.T) {
 			w.Refresh()
 			pass(quiet / 2)
 		}
-		if f.reads > 0 {
-			t.Errorf("read %d times while ports are made", f.reads)
+		if n := f.count(); n > 0 {
+			t.Errorf("read %d times while ports are made", n)
 		}
 		pass(2 * quiet)
-		if f.reads != 1 {
-			t.Errorf("read %d times after that, want once", f.reads)
+		if n := f.count(); n != 1 {
+			t.Errorf("read %d times after that, want once", n)
 		}
 	})
 }
