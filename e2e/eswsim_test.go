@@ -27,8 +27,8 @@ func TestUDPKeepAliveEswsim(t *testing.T)     { onEswsim(t, TestUDPKeepAlive) }
 func TestFamiliesEswsim(t *testing.T)         { onEswsim(t, TestFamilies) }
 func TestManyConnectionsEswsim(t *testing.T)  { onEswsim(t, TestManyConnections) }
 func TestKilledAndFlushedEswsim(t *testing.T) { onEswsim(t, TestKilledAndFlushed) }
-func TestPortsEswsim(t *testing.T)            { onEswsim(t, TestPorts) }
 func TestDriftEswsim(t *testing.T)            { onEswsim(t, TestDrift) }
+func TestPortsEswsim(t *testing.T)            { onEswsim(t, TestPorts) }
 func TestAdoptKilledEswsim(t *testing.T)      { onEswsim(t, TestAdoptKilled) }
 func TestAdoptKeepEswsim(t *testing.T)        { slowly(t); onEswsim(t, TestAdoptKeep) }
 func TestRulesVanishEswsim(t *testing.T)      { onEswsim(t, TestRulesVanish) }
