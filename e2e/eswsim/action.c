@@ -41,11 +41,18 @@ static int esw_output(struct esw_port *port, const struct net_device *dev,
 		      struct esw_rule *rule, struct netlink_ext_ack *extack)
 {
 	struct esw_port *to = esw_port_of_rep(dev);
+	int i;
 
 	if (!to || to->esw != port->esw) {
 		esw_say(extack, "cannot forward to %s, no port of eswitch %s",
 			dev ? dev->name : "nothing", port->esw->name);
 		return -EOPNOTSUPP;
+	}
+	for (i = 0; i < rule->nr_outputs; i++) {
+		if (rule->outputs[i] == to) {
+			esw_say(extack, "cannot forward to %s twice", dev->name);
+			return -EOPNOTSUPP;
+		}
 	}
 	if (rule->nr_outputs == ESW_MAX_OUTPUTS) {
 		esw_say(extack, "cannot forward to more than %d ports",

@@ -35,7 +35,8 @@ static bool esw_name_valid(const char *name)
 	for (i = 0; i < n; i++)
 		if (!isalnum(name[i]))
 			return false;
-	return n > 0 && n <= ESW_NAME_MAX;
+	return n > 0 && n <= ESW_NAME_MAX && strcmp(name, "new") &&
+	       strcmp(name, "del") && strcmp(name, "connect");
 }
 
 static int esw_shape_word(struct esw_shape *shape, char *word)

@@ -49,6 +49,7 @@ static struct eswitch *esw_alloc(struct net *net, const struct esw_shape *shape)
 	esw->stats_delay_ms = 500;
 	esw->switch_id.id_len = 8;
 	get_random_bytes(esw->switch_id.id, esw->switch_id.id_len);
+	mutex_init(&esw->again_lock);
 	mutex_init(&esw->cmd_lock);
 	mutex_init(&esw->table_lock);
 	INIT_LIST_HEAD(&esw->rules);

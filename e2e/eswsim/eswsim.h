@@ -3,6 +3,7 @@
  *
  * Locks, outermost first:
  *   control_lock     the list of eswitches, what "new", "del" and "connect" do
+ *   again_lock       one reset of the net devices at a time
  *   rtnl             net devices, links, connections
  *   cmd_lock         one command at a time, as in firmware; held for insert_us
  *   table_lock       rules of one eswitch, their totals and its settings
@@ -25,6 +26,7 @@
 #define ESW_MAX_UPLINKS	8
 #define ESW_MAX_PFS	4
 #define ESW_MAX_OUTPUTS	16
+#define ESW_MAX_INSERT_US 1000000U /* rtnl may wait for a command */
 #define ESW_TEXT_MAX	80
 
 struct eswitch;
@@ -133,6 +135,7 @@ struct eswitch {
 	struct netdev_phys_item_id switch_id;
 	struct dentry *dir;
 
+	struct mutex again_lock;
 	struct mutex cmd_lock;
 	struct mutex table_lock;
 	struct rhltable by_key;

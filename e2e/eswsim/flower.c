@@ -69,7 +69,7 @@ static int esw_flower_insert(struct eswitch *esw, struct esw_rule *rule,
 	int err;
 
 	mutex_lock(&esw->cmd_lock);
-	us = READ_ONCE(esw->insert_us);
+	us = min(READ_ONCE(esw->insert_us), ESW_MAX_INSERT_US);
 	if (us)
 		usleep_range(us, us + us / 8 + 1);
 	mutex_lock(&esw->table_lock);

@@ -180,6 +180,7 @@ int esw_ports_again(struct eswitch *esw)
 	places = kcalloc(2 * esw->nr_ports, sizeof(*places), GFP_KERNEL);
 	if (!places)
 		return -ENOMEM;
+	mutex_lock(&esw->again_lock);
 	esw_devlink_no_netdevs(esw);
 	rtnl_lock();
 	for (i = 0; i < esw->nr_ports; i++) {
@@ -202,6 +203,7 @@ int esw_ports_again(struct eswitch *esw)
 	}
 	rtnl_unlock();
 	esw_devlink_netdevs(esw);
+	mutex_unlock(&esw->again_lock);
 	kfree(places);
 	return err;
 }
