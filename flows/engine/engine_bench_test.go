@@ -56,30 +56,10 @@ func BenchmarkUpdates(b *testing.B) {
 	for i := range entries {
 		entries[i].Mark = 4
 	}
-	paths := flows.Paths{{In: 1, Out: 2}, {In: 2, Out: 1}}
 	now := flows.Instant(1)
 	life := func() {
 		now = now.Add(time.Second)
-		effects := g.Step(now, []Event{EntriesRead{At: now, Entries: entries}})
-		for len(effects) > 0 {
-			var events []Event
-			for _, e := range effects {
-				switch e := e.(type) {
-				case Resolve:
-					events = append(events, PathResolved{Session: e.Session, Op: e.Op, Paths: paths})
-				case Relax:
-					events = append(events, Relaxed{Session: e.Session, Op: e.Op})
-				case Install:
-					events = append(events, Installed{Session: e.Session, Op: e.Op})
-				case Remove:
-					events = append(events, Removed{Session: e.Session, Op: e.Op})
-				case Read:
-					found := entries[e.Entries[0].ID : e.Entries[0].ID+1]
-					events = append(events, SessionRead{Session: e.Session, Op: e.Op, At: now, Found: found})
-				}
-			}
-			effects = g.Step(now, events)
-		}
+		answerAll(g, now, entries, g.Step(now, []Event{EntriesRead{At: now, Entries: entries}}))
 		var gone EntriesGone
 		for i := range entries {
 			gone.Keys = append(gone.Keys, entries[i].Key)
