@@ -18,18 +18,14 @@ import (
 // while one makes hundreds of ports it is locked, and who asks does not listen.
 const quiet = 100 * time.Millisecond
 
-// backlog is how many datagrams may wait while something is asked; the kernel puts one
-// notification into each.
-const backlog = 512
-
 // Watcher follows the devices of one network namespace. Its methods may be called
 // concurrently.
 type Watcher struct {
-	dial    func() (*Conn, receiver, error)
+	dial    func() (*Conn, nlsocket.Receiver, error)
 	none    bool  // the kernel has no devlink
 	conn    *Conn // nil: not opened so far
 	source  source
-	events  receiver
+	events  nlsocket.Receiver
 	changed chan struct{}
 	again   chan struct{} // a value asks for a look at everything
 	told    Told
@@ -57,12 +53,6 @@ type source interface {
 	Mode(ctx context.Context, device string) (Mode, error)
 }
 
-// receiver is what is heard; *nlsocket.Listener is one.
-type receiver interface {
-	Receive(ctx context.Context) ([]byte, error)
-	Close() error
-}
-
 // New returns a watcher of the calling thread's network namespace, with the devices
 // read once. Where that fails it is tried again by Run, on its own thread. On a kernel
 // without devlink the watcher finds nothing.
@@ -85,7 +75,7 @@ func New(told Told) *Watcher {
 }
 
 // dial subscribes, so that nothing falls between that and the first look.
-func dial() (*Conn, receiver, error) {
+func dial() (*Conn, nlsocket.Receiver, error) {
 	conn, err := Open()
 	if err != nil {
 		return nil, nil, err
@@ -181,15 +171,15 @@ func (w *Watcher) follow(ctx context.Context, heard <-chan heard) error {
 				again.trouble()
 			}
 		case h := <-heard:
-			for i := range h.events {
-				w.take(&h.events[i], due)
+			for i := range h.News {
+				w.take(&h.News[i], due)
 			}
 			switch {
-			case h.err == nil || ctx.Err() != nil:
-			case errors.Is(h.err, nlsocket.ErrOverrun):
-				w.lost(ctx, h.err)
+			case h.Err == nil || ctx.Err() != nil:
+			case errors.Is(h.Err, nlsocket.ErrOverrun):
+				w.lost(ctx, h.Err)
 			default: // what cannot be read says nothing of a reset
-				w.told.Trouble(h.err)
+				w.told.Trouble(h.Err)
 				look = true
 				again.trouble()
 			}
@@ -214,65 +204,20 @@ func (w *Watcher) lost(ctx context.Context, err error) {
 	}
 }
 
-// heard is what one datagram told.
-type heard struct {
-	events []event
-	err    error // some may be missing
-}
+type heard = nlsocket.Heard[event]
 
-// hear listens until stop is called. It goes on while devices are asked, so that less is
-// lost.
+// hear listens until stop is called; see nlsocket.Hear.
 func (w *Watcher) hear(ctx context.Context) (_ <-chan heard, stop func()) {
-	out := make(chan heard, backlog)
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		w.listen(ctx, out)
-	}()
-	return out, func() {
-		cancel()
-		<-ended
-	}
-}
-
-// listen hands out what it hears.
-func (w *Watcher) listen(ctx context.Context, out chan<- heard) {
 	var again backoff
-	for ctx.Err() == nil {
-		var h heard
-		datagram, err := w.events.Receive(ctx)
-		if h.err = err; err == nil {
-			h.events, h.err = decodeAll(datagram, w.conn.family.ID)
-		}
-		select {
-		case out <- h:
-		case <-ctx.Done():
-			return
-		}
-		if err != nil && !errors.Is(err, nlsocket.ErrOverrun) { // it will fail again
-			again.trouble()
-			again.wait(ctx)
-		}
-	}
+	return nlsocket.Hear(ctx, w.events, decoder(w.conn.family.ID), func(ctx context.Context) {
+		again.trouble()
+		again.wait(ctx)
+	})
 }
 
-func decodeAll(datagram []byte, family uint16) (events []event, err error) {
-	for len(datagram) > 0 {
-		m, rest, err := nlsocket.Cut(datagram)
-		if err != nil {
-			return events, err
-		}
-		ev, ok, err := decodeEvent(m, family)
-		if err != nil {
-			return events, err
-		}
-		if ok {
-			events = append(events, ev)
-		}
-		datagram = rest
-	}
-	return events, nil
+// decoder decodes events of devlink, whose family the kernel numbers.
+func decoder(family uint16) func(nlsocket.Message) (event, bool, error) {
+	return func(m nlsocket.Message) (event, bool, error) { return decodeEvent(m, family) }
 }
 
 // take takes one notification. The mode has none, but where it changes, ports do.

@@ -13,28 +13,18 @@ import (
 
 const retryAfter = 100 * time.Millisecond
 
-// backlog is how many datagrams may wait while the list is read; the kernel puts one
-// notification into each.
-const backlog = 512
-
 var sockets = nlsocket.Config{ReceiveBuffer: 4 << 20, Timeout: 10 * time.Second}
 
 // Watcher follows the devices of one network namespace. Its methods may be
 // called concurrently.
 type Watcher struct {
-	events   receiver
+	events   nlsocket.Receiver
 	conn     *nlsocket.Conn
 	features *features
 	table    table
 	changed  chan struct{}
 	again    chan struct{} // a value asks for a look at all devices
 	resync   func(error)
-}
-
-// receiver is what is heard; *nlsocket.Listener is one.
-type receiver interface {
-	Receive(ctx context.Context) ([]byte, error)
-	Close() error
 }
 
 // New returns a watcher of the calling thread's network namespace, with the
@@ -91,7 +81,7 @@ func (w *Watcher) Refresh() {
 // called once; when it has returned, the watcher is closed.
 func (w *Watcher) Run(ctx context.Context) error {
 	defer w.close()
-	heard, stop := w.hear(ctx)
+	heard, stop := nlsocket.Hear(ctx, w.events, decode, pause)
 	defer stop()
 	var err error
 	for {
@@ -109,71 +99,17 @@ func (w *Watcher) Run(ctx context.Context) error {
 		case <-w.again:
 			err = errors.Join(err, w.list())
 		case h := <-heard:
-			err = errors.Join(err, h.err, w.apply(h.news))
+			err = errors.Join(err, h.Err, w.apply(h.News))
 		}
 	}
 }
 
-// heard is what one datagram told.
-type heard struct {
-	news []notification
-	err  error // some may be missing
-}
-
-// hear listens until stop is called. It goes on while the list is read, so that less is
-// lost.
-func (w *Watcher) hear(ctx context.Context) (_ <-chan heard, stop func()) {
-	out := make(chan heard, backlog)
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		w.listen(ctx, out)
-	}()
-	return out, func() {
-		cancel()
-		<-ended
+// pause waits before a socket that failed is tried again.
+func pause(ctx context.Context) {
+	select {
+	case <-time.After(retryAfter):
+	case <-ctx.Done():
 	}
-}
-
-// listen hands out what it hears.
-func (w *Watcher) listen(ctx context.Context, out chan<- heard) {
-	for ctx.Err() == nil {
-		var h heard
-		datagram, err := w.events.Receive(ctx)
-		if h.err = err; err == nil {
-			h.news, h.err = decodeAll(datagram)
-		}
-		select {
-		case out <- h:
-		case <-ctx.Done():
-			return
-		}
-		if err != nil && !errors.Is(err, nlsocket.ErrOverrun) { // it will fail again
-			select {
-			case <-time.After(retryAfter):
-			case <-ctx.Done():
-			}
-		}
-	}
-}
-
-func decodeAll(datagram []byte) (news []notification, err error) {
-	for len(datagram) > 0 {
-		m, rest, err := nlsocket.Cut(datagram)
-		if err != nil {
-			return news, err
-		}
-		n, ok, err := decode(m)
-		if err != nil {
-			return news, err
-		}
-		if ok {
-			news = append(news, n)
-		}
-		datagram = rest
-	}
-	return news, nil
 }
 
 // apply takes over what was told, which is all but the features.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -163,39 +162,4 @@ func TestOverrun(t *testing.T) {
 		t.Fatal("no resync within 10 s")
 	}
 	wait(t, w, "resynced", index, func(s State, _ bool) bool { return s.Name == "last" })
-}
-
-// chatty is a socket with something to read at any time.
-type chatty struct{ told chan struct{} }
-
-func (c chatty) Receive(ctx context.Context) ([]byte, error) {
-	select {
-	case c.told <- struct{}{}:
-		return nil, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (c chatty) Close() error { return nil }
-
-// What is told while nobody takes it is heard, up to a bound.
-func TestBacklog(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := chatty{make(chan struct{})}
-		_, stop := (&Watcher{events: c}).hear(t.Context())
-		defer stop()
-		heard := 0
-		for done := false; !done; {
-			select {
-			case <-c.told:
-				heard++
-			case <-time.After(time.Hour):
-				done = true
-			}
-		}
-		if heard < 100 || heard > 1000 {
-			t.Errorf("heard %d", heard)
-		}
-	})
 }
