@@ -11,3 +11,8 @@ type PortID uint32
 // (Documentation/networking/switchdev.rst). Empty means that no hardware does: the
 // kernel executes them in software.
 type EswitchID string
+
+// LogicalPort is what the cloud's network service calls a port: OVN's logical_port,
+// Neutron's port id. It stands in external_ids:iface-id of the Open vSwitch interface.
+// Empty: it knows nothing of the port.
+type LogicalPort string

@@ -62,7 +62,11 @@ const (
 	PathChanged   Reason = "path-changed"     // OVS would do something else now
 	PathDropped   Reason = "path-dropped"     // OVS drops the packets of a direction
 	PathDoubted   Reason = "path-unvalidated" // something changed, and OVS did not confirm the path in time
-	SGUnknown     Reason = "sg-unknown"       // the port has security groups, and nothing says what they permit
+	SGUnknown     Reason = "sg-unknown"       // the port has security groups, and nothing says, or not any more, what they permit
+	SGDenied      Reason = "sg-denied"        // the security groups of a port do not permit it
+	SGStateless   Reason = "sg-stateless"     // permitted by a stateless rule, which conntrack does not follow
+	PortUnbound   Reason = "port-unbound"     // the cloud's network service has not bound the port here, or not yet
+	PortMigrating Reason = "port-migrating"   // its instance is about to be moved to, or from, another host
 	ZoneUnknown   Reason = "zone-unknown"     // the same tuple stands in zones that no port explains
 	PortOff       Reason = "port-off"         // external_ids:flowshunt=off
 	PortUnchosen  Reason = "port-unselected"  // not among --ports
