@@ -23,7 +23,7 @@ type Update struct {
 	// Reset says that nothing holds of what earlier updates told: this is all there is.
 	Reset bool
 	Ports map[flows.LogicalPort]*Port // whole; nil: it is gone
-	Rules map[RuleID]*Rule   // whole; nil: it is gone
+	Rules map[RuleID]*Rule            // whole; nil: it is gone
 	Sets  map[SetID]SetChange
 }
 
