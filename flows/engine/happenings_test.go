@@ -21,6 +21,8 @@ func (w *world) happen() {
 		w.crash()
 	}
 	switch w.rng.IntN(60) {
+	case 21:
+		w.changeGroups(c)
 	case 0:
 		w.finish(c, flows.TCPFinWait)
 	case 1:
