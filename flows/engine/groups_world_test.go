@@ -126,8 +126,9 @@ func (w *world) changeGroups(c *conn) {
 		s.silentTo = w.now.Add(time.Duration(w.rng.Int64N(int64(3 * w.cfg.PolicyGrace / 2))))
 		w.events = append(w.events, PolicyStale{Source: i, Why: "silent"})
 		return
-	case 6:
+	case 6: // a database that was away
 		ev.All = true
+		delete(s.now.rules, key)
 	default: // what was taken is given back, by other rules
 		for id := range flows.PortID(portsNum) {
 			for share := range uint16(shares) {
@@ -215,11 +216,11 @@ func secured(paths flows.Paths) bool {
 // noteDenied remembers the entries of sessions that were just denied, for ever.
 func (l *ledger) noteDenied(w *world) {
 	for _, s := range w.engine.sessions {
-		if s.nominal || !s.bound() && s.state != Removing || l.against(s.paths, s.tuple) != flows.SGDenied {
+		if !s.bound() && s.state != Removing || l.against(s.paths, s.tuple) != flows.SGDenied {
 			continue
 		}
-		for _, e := range s.entries {
-			l.denied[e.key] = true
+		for _, key := range w.engine.keysOf(s) {
+			l.denied[key] = true
 		}
 	}
 }

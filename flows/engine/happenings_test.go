@@ -22,7 +22,9 @@ func (w *world) happen() {
 	}
 	switch w.rng.IntN(60) {
 	case 21:
-		w.changeGroups(c)
+		if w.chance(0.6) {
+			w.changeGroups(c)
+		}
 	case 0:
 		w.finish(c, flows.TCPFinWait)
 	case 1:
@@ -42,7 +44,7 @@ func (w *world) happen() {
 	case 9:
 		w.connect(c.tuple) // another tenant, or the port used again
 	case 10:
-		c.pps = [2]int{w.rng.IntN(400), w.rng.IntN(400)}
+		c.pps, c.paceAt = [2]int{w.rng.IntN(400), w.rng.IntN(400)}, w.now
 	case 11:
 		w.events = append(w.events, Hint{c.tuple.Reverse()}) // perhaps forged
 	case 12:

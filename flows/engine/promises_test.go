@@ -262,7 +262,7 @@ func (l *ledger) checkUseful(w *world) {
 		if h.conn == nil || h.works() || h.conn.ended || h.conn.pps[0] < 100 {
 			continue
 		}
-		if age := w.now.Sub(w.since(h, max(h.since, h.lostSince))); age > w.cfg.NoHitsAfter+w.reaction()+2*time.Second {
+		if age := w.now.Sub(w.since(h, max(h.since, h.lostSince, h.conn.paceAt))); age > w.cfg.NoHitsAfter+w.reaction()+2*time.Second {
 			l.fail(4, "session %v has no hits for %v", id, age)
 		}
 	}

@@ -56,6 +56,7 @@ type conn struct {
 	zones     []flows.Zone
 	zoned     bool // the ports tell their zones
 	pps       [2]int
+	paceAt    flows.Instant // when pps was last changed
 	keys      []flows.EntryKey
 	ended     bool
 	wrongPath bool // the resolver is wrong about it: rules would see nothing
