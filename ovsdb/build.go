@@ -179,6 +179,7 @@ func (p *Port) setNumbers(row *vswitchd.Interface, found *problems) {
 func (p *Port) setExternalIDs(row *vswitchd.Interface, port *vswitchd.Port, bridge *Bridge, found *problems) {
 	ids := row.ExternalIDs
 	p.IfaceID, p.VMUUID = ids["iface-id"], ids["vm-uuid"]
+	p.OVNInstalled = parseTrue(ids["ovn-installed"])
 	p.Wish = parseWish(ids, port.ExternalIDs, found)
 	if text, ok := ids["attached-mac"]; ok {
 		var err error

@@ -12,15 +12,14 @@ type Counts struct {
 	Removals        map[flows.Reason]uint64 // sessions that left the eswitch, by cause
 	Installs        uint64                  // sessions installed
 	InstallsFailed  uint64
-	InstallsRefused uint64  // for want of room, which is no failure
-	RemovalsFailed  uint64  // attempts; each is repeated
-	KeepAlives      uint64  // refreshes ordered
-	Doubts          uint64  // times that the path of a session became doubtful
-	Validated       uint64  // sessions whose path was confirmed after that
-	Refuted         uint64  // ... was found to be another now
-	Adopted         uint64  // sessions taken over from an earlier agent
-	Revocations     Latency // from when a change of security groups was told until the rules were out
-	Hints           uint64  // FIN or RST hints that concerned a session
+	InstallsRefused uint64 // for want of room, which is no failure
+	RemovalsFailed  uint64 // attempts; each is repeated
+	KeepAlives      uint64 // refreshes ordered
+	Doubts          uint64 // times that the path of a session became doubtful
+	Validated       uint64 // sessions whose path was confirmed after that
+	Refuted         uint64 // ... was found to be another now
+	Adopted         uint64 // sessions taken over from an earlier agent
+	Hints           uint64 // FIN or RST hints that concerned a session
 	Dumps           uint64
 	Unfollowed      uint64         // reads of entries beyond the bound
 	Offloaded       flows.Counters // by the eswitch's counters, both directions

@@ -182,7 +182,7 @@ type PolicyChanged struct {
 	// this too; 0: none will.
 	Revision uint64
 	Label    bool          // the network service denies by bit 0 of the conntrack label, not of the mark
-	At       flows.Instant // when the agent was told, for Counts.Revocations; 0: it is no news
+	At       flows.Instant // when the agent was told, for those who look on; 0: it is no news
 }
 
 // PolicyStale says that what a source has told may be behind. The next PolicyChanged ends

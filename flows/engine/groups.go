@@ -100,9 +100,6 @@ func (g *Engine) rejudge(list []*session, why revocation) {
 // revoke takes a permission back.
 func (g *Engine) revoke(s *session, against []refusal, why revocation) {
 	s.primary().detail = g.refusalDetail(against[0]) + s.usedToPermit(why)
-	if s.state.hasRules() && s.state != Removing {
-		s.revoked = why.at
-	}
 	for _, r := range against {
 		if r.Reason == flows.SGDenied {
 			g.denyIn(s, r, why)

@@ -42,7 +42,7 @@ func (g *Engine) policyChanged(ev *PolicyChanged) {
 	before := src.policy
 	*src = policySource{policy: ev.Policy, label: ev.Label, enforced: src.enforced}
 	g.revision++
-	g.rejudge(g.concerned(ev), revocation{before: before, source: ev.Source, revision: ev.Revision, at: ev.At})
+	g.rejudge(g.concerned(ev), revocation{before: before, source: ev.Source, revision: ev.Revision})
 }
 
 // concerned returns the sessions that a change names.
@@ -137,8 +137,7 @@ func (g *Engine) Policies() []PolicyState {
 type revocation struct {
 	before   Policy // nil: there was none
 	source   int
-	revision uint64        // as PolicyChanged.Revision
-	at       flows.Instant // when it was known to the agent; 0: it is no news
+	revision uint64 // as PolicyChanged.Revision
 }
 
 // ruleKey names a rule of a source.

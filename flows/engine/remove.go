@@ -68,9 +68,6 @@ func (g *Engine) removed(ev Removed) {
 		g.retries = append(g.retries, s)
 		return
 	}
-	if s.revoked != 0 {
-		g.counts.Revocations.observe(g.now.Sub(s.revoked))
-	}
 	if s.isTCP() && !s.denied && s.cause != flows.Closing && s.cause != flows.Gone {
 		// A packet of the slow path may have set MAXACK_SET since it was last cleared,
 		// with a value that the bypass has made old.

@@ -50,7 +50,6 @@ type session struct {
 	reason   flows.Reason    // why it is offloaded
 	cause    flows.Reason    // why it leaves, once it does
 	denied   bool            // it leaves because it was revoked
-	revoked  flows.Instant   // when that was known to the agent
 	dead     bool            // left; lists skip it
 	index    int             // in Engine.list
 
