@@ -249,3 +249,12 @@ func TestRunsOnce(t *testing.T) {
 		t.Errorf("second Run: %v", err)
 	}
 }
+
+// Every table that is monitored has a place in the replica.
+func TestMonitoredTablesArePlaced(t *testing.T) {
+	for _, table := range monitored {
+		if newReplica().table(table.Name) == nil {
+			t.Errorf("table %s has no place in the replica", table.Name)
+		}
+	}
+}

@@ -42,14 +42,15 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 func (e *Error) advice() string {
+	product, service := e.service()
 	local := e.Endpoint.network == "unix" && e.Op == "connect"
 	switch {
 	case local && errors.Is(e.Err, fs.ErrNotExist):
-		return "is its server installed and running? check: " + e.service()
+		return "is " + product + " installed and running? check: systemctl status " + service
 	case local && errors.Is(e.Err, fs.ErrPermission):
 		return "the socket belongs to another user or group: run as root or join its group; check: ls -l " + e.Endpoint.address
 	case errors.Is(e.Err, syscall.ECONNREFUSED):
-		return "nobody listens there: ovsdb-server has stopped or died; check: " + e.service()
+		return "nobody listens there: ovsdb-server has stopped or died; check: systemctl status " + service
 	case errors.Is(e.Err, ErrNoDatabase):
 		return "is this the right ovsdb-server? check: ovsdb-client list-dbs " + e.Endpoint.String()
 	case errors.Is(e.Err, ErrStalled):
@@ -60,10 +61,10 @@ func (e *Error) advice() string {
 	return ""
 }
 
-// service says how to look after the server, with Debian's names of the services.
-func (e *Error) service() string {
+// service names what runs the server, as Debian does.
+func (e *Error) service() (product, unit string) {
 	if strings.HasPrefix(e.Database, "OVN_") {
-		return "systemctl status ovn-central"
+		return "OVN", "ovn-central"
 	}
-	return "systemctl status openvswitch-switch"
+	return "Open vSwitch", "openvswitch-switch"
 }

@@ -6,12 +6,13 @@ import (
 	"reflect"
 )
 
-// columnsOf maps the column names of a row type to its fields.
-func columnsOf(t reflect.Type) map[string]int {
-	fields := make(map[string]int, t.NumField())
-	for i := range t.NumField() {
-		if name := t.Field(i).Tag.Get("ovsdb"); name != "" && t.Field(i).IsExported() {
-			fields[name] = i
+// columnsOf maps the column names of a row type to its fields, those of embedded structs
+// included.
+func columnsOf(t reflect.Type) map[string][]int {
+	fields := map[string][]int{}
+	for _, f := range reflect.VisibleFields(t) {
+		if name := f.Tag.Get("ovsdb"); name != "" && f.IsExported() {
+			fields[name] = f.Index
 		}
 	}
 	return fields

@@ -52,7 +52,7 @@ func (s schema) fit(tables []*table) ([]*table, error) {
 		t.columns = slices.DeleteFunc(t.columns, func(column string) bool {
 			c, ok := served.Columns[column]
 			t.composite[column] = c.composite()
-			return !ok || !c.fits(t.typ.Field(t.fields[column]).Type)
+			return !ok || !c.fits(t.typ.FieldByIndex(t.fields[column]).Type)
 		})
 		for _, column := range t.NeededColumns {
 			if !slices.Contains(t.columns, column) {

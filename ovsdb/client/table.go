@@ -12,7 +12,8 @@ import (
 type Table struct {
 	Name string
 	// Row is a pointer, may be nil, to the struct type of its rows, with tags as libovsdb's
-	// modelgen writes them (`ovsdb:"column"`). The field of column _uuid is set always.
+	// modelgen writes them (`ovsdb:"column"`). The field of column _uuid is set always. A struct
+	// may embed a generated one and add columns that its schema did not have yet.
 	Row any
 	// Columns are those to read; empty: all that Row has.
 	Columns []string
@@ -29,9 +30,9 @@ type Table struct {
 type table struct {
 	Table
 	typ       reflect.Type
-	fields    map[string]int  // by column
-	composite map[string]bool // columns that hold more than one value: changes are differences
-	columns   []string        // to read
+	fields    map[string][]int // by column
+	composite map[string]bool  // columns that hold more than one value: changes are differences
+	columns   []string         // to read
 	served    func(column string) bool
 	rows      map[string]any // by uuid; a row that was stored is never changed
 	limit     int
@@ -63,10 +64,17 @@ func newTable(w Table, limit int) (*table, error) {
 	if t.columns = w.Columns; len(t.columns) == 0 {
 		t.columns = slices.Sorted(maps.Keys(t.fields))
 	}
+	if index, ok := t.fields["_uuid"]; ok && t.typ.FieldByIndex(index).Type.Kind() != reflect.String {
+		return nil, fmt.Errorf("%v has a _uuid that is no string", typ)
+	}
 	t.columns = slices.DeleteFunc(slices.Clone(t.columns), func(c string) bool { return c == "_uuid" })
 	for _, column := range append(w.NeededColumns, t.columns...) {
-		if _, ok := t.fields[column]; !ok || !slices.Contains(t.columns, column) {
+		index, ok := t.fields[column]
+		if !ok || !slices.Contains(t.columns, column) {
 			return nil, fmt.Errorf("%v has no column %s, or it is needed and not read", typ, column)
+		}
+		if _, err := reflect.Zero(t.typ).FieldByIndexErr(index); err != nil {
+			return nil, fmt.Errorf("column %s: %w", column, err)
 		}
 	}
 	return t, nil
@@ -137,15 +145,15 @@ func (t *table) next(uuid string, old any, u rowUpdate) (any, error) {
 // zero value.
 func (t *table) decode(uuid string, columns row) (any, error) {
 	into := reflect.New(t.typ)
-	if i, ok := t.fields["_uuid"]; ok && t.typ.Field(i).Type.Kind() == reflect.String {
-		into.Elem().Field(i).SetString(uuid)
+	if index, ok := t.fields["_uuid"]; ok {
+		into.Elem().FieldByIndex(index).SetString(uuid)
 	}
 	for name, raw := range columns {
-		i, known := t.fields[name]
+		index, known := t.fields[name]
 		if !known || name == "_uuid" {
 			continue
 		}
-		if err := decodeValue(raw, into.Elem().Field(i)); err != nil {
+		if err := decodeValue(raw, into.Elem().FieldByIndex(index)); err != nil {
 			return nil, fmt.Errorf("%w: column %.64q: %w", ErrProtocol, name, err)
 		}
 	}
@@ -157,11 +165,11 @@ func (t *table) modify(old any, columns row) (any, error) {
 	into := reflect.New(t.typ)
 	into.Elem().Set(reflect.ValueOf(old).Elem())
 	for name, raw := range columns {
-		i, known := t.fields[name]
+		index, known := t.fields[name]
 		if !known || name == "_uuid" {
 			continue
 		}
-		field := into.Elem().Field(i)
+		field := into.Elem().FieldByIndex(index)
 		change := decodeValue
 		if t.composite[name] {
 			change = applyDifference
