@@ -1,4 +1,4 @@
-package ovsdb
+package ovsdbtest
 
 import (
 	"context"
@@ -10,36 +10,38 @@ import (
 	"time"
 )
 
-// fault is what a proxy does to the bytes of one connection that the server
+// Fault is what a proxy does to the bytes of one connection that the server
 // sends. The zero value forwards them.
-type fault struct {
-	after  int  // bytes forwarded before the fault
-	cut    bool // then end both connections
-	stall  bool // then forward nothing, in either direction, and keep both open
-	garble byte // then XOR each byte with this
+type Fault struct {
+	After  int  // bytes forwarded before the fault
+	Cut    bool // then end both connections
+	Stall  bool // then forward nothing, in either direction, and keep both open
+	Garble byte // then XOR each byte with this
 
-	drip  time.Duration // forward a chunk, wait so long, and so on
-	chunk int           // bytes
+	Drip  time.Duration // forward a chunk, wait so long, and so on
+	Chunk int           // bytes
 }
 
-// proxy stands between an inventory and a server.
-type proxy struct {
+// Proxy stands between a client and a server.
+type Proxy struct {
 	t      testing.TB
 	socket string
 	server string
 	listen net.Listener
 
 	mu    sync.Mutex
-	fault fault
+	fault Fault
 	conns map[net.Conn]bool
 	count int // connections so far
 	sent  int // bytes from clients so far
+	said  int // bytes from servers so far
 	wg    sync.WaitGroup
 }
 
-func newProxy(t testing.TB, s *server) *proxy {
+// NewProxy listens until the test ends.
+func NewProxy(t testing.TB, s *Server) *Proxy {
 	t.Helper()
-	p := &proxy{t: t, socket: filepath.Join(s.dir, "proxy.sock"), server: s.socket, conns: map[net.Conn]bool{}}
+	p := &Proxy{t: t, socket: filepath.Join(s.Dir, "proxy.sock"), server: s.Socket, conns: map[net.Conn]bool{}}
 	var err error
 	if p.listen, err = net.Listen("unix", p.socket); err != nil {
 		t.Fatal(err)
@@ -47,24 +49,25 @@ func newProxy(t testing.TB, s *server) *proxy {
 	p.wg.Go(p.accept)
 	t.Cleanup(func() {
 		_ = p.listen.Close()
-		p.cutAll()
+		p.CutAll()
 		p.wg.Wait()
 		_ = os.Remove(p.socket)
 	})
 	return p
 }
 
-func (p *proxy) endpoint() string { return "unix:" + p.socket }
+// Endpoint is where clients reach the proxy.
+func (p *Proxy) Endpoint() string { return "unix:" + p.socket }
 
-// set chooses the fault of the connections that are accepted from now on.
-func (p *proxy) set(f fault) {
+// Set chooses the fault of the connections that are accepted from now on.
+func (p *Proxy) Set(f Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fault = f
 }
 
-// cutAll ends all connections.
-func (p *proxy) cutAll() {
+// CutAll ends all connections.
+func (p *Proxy) CutAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.conns {
@@ -72,25 +75,35 @@ func (p *proxy) cutAll() {
 	}
 }
 
-func (p *proxy) accepted() int {
+// Accepted returns how many connections there were.
+func (p *Proxy) Accepted() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.count
 }
 
-func (p *proxy) open() int {
+// Open returns how many there are, of both sides.
+func (p *Proxy) Open() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.conns)
 }
 
-func (p *proxy) requested() int {
+// Said returns how many bytes servers have sent.
+func (p *Proxy) Said() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.said
+}
+
+// Requested returns how many bytes clients have sent.
+func (p *Proxy) Requested() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.sent
 }
 
-func (p *proxy) accept() {
+func (p *Proxy) accept() {
 	for {
 		client, err := p.listen.Accept()
 		if err != nil {
@@ -111,7 +124,7 @@ func (p *proxy) accept() {
 }
 
 // join forwards both ways until either side ends.
-func (p *proxy) join(client, server net.Conn, f fault) {
+func (p *Proxy) join(client, server net.Conn, f Fault) {
 	ctx, stalled := context.WithCancel(context.Background())
 	end := func() {
 		stalled()
@@ -143,20 +156,20 @@ func (p *proxy) join(client, server net.Conn, f fault) {
 	})
 	p.wg.Go(func() {
 		defer end()
-		f.forward(client, server, stalled)
+		f.forward(client, heard{server, p}, stalled)
 	})
 }
 
 // forward carries out the fault on the bytes from server to client.
-func (f fault) forward(client, server net.Conn, stalled func()) {
+func (f Fault) forward(client, server net.Conn, stalled func()) {
 	buf := make([]byte, 64<<10)
-	if f.drip > 0 {
-		buf = buf[:f.chunk]
+	if f.Drip > 0 {
+		buf = buf[:f.Chunk]
 	}
-	left := f.after
+	left := f.After
 	for {
 		limit := len(buf)
-		if f.cut || f.stall || f.garble != 0 {
+		if f.Cut || f.Stall || f.Garble != 0 {
 			limit = min(limit, max(left, 1))
 		}
 		n, err := server.Read(buf[:limit])
@@ -165,14 +178,14 @@ func (f fault) forward(client, server net.Conn, stalled func()) {
 		}
 		if left <= 0 {
 			switch {
-			case f.cut:
+			case f.Cut:
 				return
-			case f.stall:
+			case f.Stall:
 				stalled()
 				continue
-			case f.garble != 0:
+			case f.Garble != 0:
 				for i := range n {
-					buf[i] ^= f.garble
+					buf[i] ^= f.Garble
 				}
 			}
 		}
@@ -180,8 +193,22 @@ func (f fault) forward(client, server net.Conn, stalled func()) {
 		if _, err := client.Write(buf[:n]); err != nil {
 			return
 		}
-		if f.drip > 0 {
-			<-time.After(f.drip)
+		if f.Drip > 0 {
+			<-time.After(f.Drip)
 		}
 	}
+}
+
+// heard counts what a server says.
+type heard struct {
+	net.Conn
+	p *Proxy
+}
+
+func (h heard) Read(b []byte) (int, error) {
+	n, err := h.Conn.Read(b)
+	h.p.mu.Lock()
+	defer h.p.mu.Unlock()
+	h.p.said += n
+	return n, err
 }

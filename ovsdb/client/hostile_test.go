@@ -1,4 +1,4 @@
-package ovsdb
+package client
 
 import (
 	"context"
@@ -10,13 +10,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/flowshunt/flowshunt/ovsdb/ovsdbtest"
 )
 
 // actor listens like a database server and plays a script on each connection:
 // it answers the first requests with the lines, then closes.
 func actor(t *testing.T, lines ...string) string {
 	t.Helper()
-	path := filepath.Join(shortTempDir(t), "db.sock")
+	path := filepath.Join(ovsdbtest.TempDir(t), "db.sock")
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
@@ -94,14 +96,17 @@ func TestHostileServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inv := run(t, Config{Endpoint: actor(t, test.lines...), Inactivity: 300 * time.Millisecond, MinBackoff: 50 * time.Millisecond})
-			s := await(t, inv, "an error", disconnected)
+			cfg := bridges(actor(t, test.lines...))
+			cfg.Inactivity, cfg.MinBackoff = 300*time.Millisecond, 50*time.Millisecond
+			c, r := run(t, cfg)
+			r.await("an error", lost)
+			err := c.State().Err
 			var typed *Error
-			if !errors.As(s.Err, &typed) || test.want != nil && !errors.Is(s.Err, test.want) {
-				t.Errorf("%v, want %v", s.Err, test.want)
+			if !errors.As(err, &typed) || test.want != nil && !errors.Is(err, test.want) {
+				t.Errorf("%v, want %v", err, test.want)
 			}
-			if len(s.Err.Error()) > 1000 {
-				t.Errorf("an error of %d bytes", len(s.Err.Error()))
+			if len(err.Error()) > 1000 {
+				t.Errorf("an error of %d bytes", len(err.Error()))
 			}
 		})
 	}
@@ -109,9 +114,9 @@ func TestHostileServer(t *testing.T) {
 
 func TestServersEchoRequestsAreAnswered(t *testing.T) {
 	client, server := net.Pipe()
-	w := newWire(client, patience)
+	w := newWire(client, ovsdbtest.Patience, 1<<20)
 	defer w.close()
-	go func() { _, _ = w.next(context.Background()) }() // ends with the connection
+	go func() { _, _ = w.next(context.Background(), nil) }() // ends with the connection
 	if _, err := io.WriteString(server, `{"method":"echo","params":["x"],"id":"e1"}`); err != nil {
 		t.Fatal(err)
 	}
@@ -135,29 +140,3 @@ func TestMessageSizeIsBounded(t *testing.T) {
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
-
-// FuzzUpdate reads anything as the content of a database and as a change to it.
-func FuzzUpdate(f *testing.F) {
-	f.Add([]byte(`{"Bridge":{"b":{"new":{"name":"br0","ports":["uuid","p"],"external_ids":["map",[["ct-zone-x","5"]]]}}},
-		"Port":{"p":{"new":{"interfaces":["set",[["uuid","i"]]],"tag":3,"trunks":["set",[]]}}},"Interface":{"i":{"new":{"name":"tap","ifindex":["set",[]],"ofport":-1}}}}`),
-		[]byte(`{"Port":{"p":{"old":{}}},"Interface":{"i":{"new":{"external_ids":["map",[["iface-id","x"]]]}}}}`))
-	f.Add([]byte(`{"Mirror":{"m":{"new":{"output_port":[],"select_all":true}}}}`), []byte(`{"x":{}}`))
-	f.Fuzz(func(t *testing.T, first, second []byte) {
-		r, ids := newReplica(), &identities{}
-		for _, data := range [][]byte{first, second} {
-			var updates tableUpdates
-			if json.Unmarshal(data, &updates) != nil || r.apply(updates) != nil {
-				return
-			}
-			s := build(r, ids, new(memory))
-			if len(Diff(s, s)) != 0 {
-				t.Error("a snapshot differs from itself")
-			}
-			for i := range s.Ports {
-				if p, ok := s.Port(s.Ports[i].ID); !ok || p != &s.Ports[i] {
-					t.Errorf("port %d is not found by its id", i)
-				}
-			}
-		}
-	})
-}
