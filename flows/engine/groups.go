@@ -35,6 +35,7 @@ type refusal struct {
 // askGroups asks all sources about both ends of a session. It returns the rules that permit
 // it, or what speaks against that: first those that deny it.
 func (g *Engine) askGroups(s *session) (rules []ruleKey, against []refusal) {
+	var unsure []refusal
 	for _, e := range g.ends(s.paths) {
 		if len(g.policies) == 0 {
 			return nil, []refusal{{e, flows.Permission{Reason: flows.SGUnknown}, -1}}
@@ -45,13 +46,13 @@ func (g *Engine) askGroups(s *session) (rules []ruleKey, against []refusal) {
 			case p.Reason == "":
 				rules = append(rules, ruleKey{i, p.Rule})
 			case p.Reason == flows.SGDenied:
-				against = append([]refusal{{e, p, i}}, against...)
-			default:
 				against = append(against, refusal{e, p, i})
+			default:
+				unsure = append(unsure, refusal{e, p, i})
 			}
 		}
 	}
-	return rules, against
+	return rules, append(against, unsure...)
 }
 
 // permitted says why the security groups of a session's ports do not let it be offloaded,
@@ -99,7 +100,7 @@ func (g *Engine) rejudge(list []*session, why revocation) {
 
 // revoke takes a permission back.
 func (g *Engine) revoke(s *session, against []refusal, why revocation) {
-	s.primary().detail = g.refusalDetail(against[0]) + s.usedToPermit(why)
+	s.primary().detail = g.refusalDetail(against[0]) + s.usedToPermit(against[0], why)
 	for _, r := range against {
 		if r.Reason == flows.SGDenied {
 			g.denyIn(s, r, why)
@@ -108,17 +109,16 @@ func (g *Engine) revoke(s *session, against []refusal, why revocation) {
 	g.remove(s, against[0].Reason)
 }
 
-// usedToPermit names the rules of a source that permitted a session before.
-func (s *session) usedToPermit(why revocation) (text string) {
-	if why.before == nil {
+// usedToPermit names the rule that permitted a session before at the same end.
+func (s *session) usedToPermit(r refusal, why revocation) string {
+	if why.before == nil || r.source != why.source {
 		return ""
 	}
-	for _, m := range s.standing.rules {
-		if m.key.source == why.source && m.key.rule != 0 {
-			text += fmt.Sprintf("; until now by %s", why.before.Describe(m.key.rule))
-		}
+	p := why.before.Judge(r.port, r.direction, s.tuple)
+	if p.Reason != "" || p.Rule == 0 {
+		return ""
 	}
-	return text
+	return "; until now by " + why.before.Describe(p.Rule)
 }
 
 // standOn files a session under the rules that permit it, and under its addresses, which
