@@ -89,7 +89,7 @@ func (s *Server) Create() {
 // Start starts the server and waits until it listens.
 func (s *Server) Start() {
 	s.t.Helper()
-	_ = os.Remove(s.Socket)
+	_, _ = os.Remove(s.Socket), os.Remove(s.Control)
 	s.cmd = exec.Command("ovsdb-server", append([]string{s.File, "--remote=punix:" + s.Socket, "--no-chdir",
 		"--unixctl=" + s.Control, "-vconsole:off", "-vsyslog:off"}, s.Args...)...)
 	var stderr bytes.Buffer
@@ -97,15 +97,17 @@ func (s *Server) Start() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	if !Eventually(func() bool {
-		conn, err := net.Dial("unix", s.Socket)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
-	}) {
+	if !Eventually(func() bool { return listens(s.Socket) && listens(s.Control) }) {
 		s.t.Fatalf("ovsdb-server does not listen: %s", stderr.String())
 	}
+}
+
+func listens(socket string) bool {
+	conn, err := net.Dial("unix", socket)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return err == nil
 }
 
 // Listen adds a remote such as "ptcp:0:127.0.0.1" and returns the port that it got.
