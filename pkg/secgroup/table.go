@@ -97,6 +97,15 @@ func (t *Table) Describe(r flows.RuleRef) string {
 	return ""
 }
 
+// Standing returns why nothing may be offloaded on a port whatever its rules say, with a
+// detail for a person; empty: that is not so.
+func (t *Table) Standing(port flows.LogicalPort) (flows.Reason, string) {
+	if p := t.port(port); p != nil {
+		return p.reason, p.detail
+	}
+	return flows.SGUnknown, t.Detail(port)
+}
+
 // Detail says why nothing may be offloaded on a port whatever its rules say; empty: that is
 // not so.
 func (t *Table) Detail(port flows.LogicalPort) string {
