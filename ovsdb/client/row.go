@@ -1,4 +1,4 @@
-package ovsdb
+package client
 
 import (
 	"encoding/json"
@@ -6,32 +6,16 @@ import (
 	"reflect"
 )
 
-// columns maps the column names of a row type to its fields.
-func columns[T any]() map[string]int {
-	t := reflect.TypeFor[T]()
-	fields := make(map[string]int, t.NumField())
-	for i := range t.NumField() {
-		if name := t.Field(i).Tag.Get("ovsdb"); name != "" {
-			fields[name] = i
+// columnsOf maps the column names of a row type to its fields, those of embedded structs
+// included.
+func columnsOf(t reflect.Type) map[string][]int {
+	fields := map[string][]int{}
+	for _, f := range reflect.VisibleFields(t) {
+		if name := f.Tag.Get("ovsdb"); name != "" && f.IsExported() {
+			fields[name] = f.Index
 		}
 	}
 	return fields
-}
-
-// decodeRow reads the columns of a row as the server wrote them (RFC 7047,
-// section 5.1) into the fields of one of modelgen's structs. Columns that the
-// struct does not have are passed over.
-func decodeRow(row map[string]json.RawMessage, fields map[string]int, into reflect.Value) error {
-	for name, raw := range row {
-		i, known := fields[name]
-		if !known {
-			continue
-		}
-		if err := decodeValue(raw, into.Field(i)); err != nil {
-			return fmt.Errorf("%w: column %.64q: %w", ErrProtocol, name, err)
-		}
-	}
-	return nil
 }
 
 // decodeValue reads a value by the kind of field that modelgen chose for its

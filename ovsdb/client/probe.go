@@ -1,4 +1,4 @@
-package ovsdb
+package client
 
 import (
 	"context"
@@ -12,6 +12,9 @@ import (
 // echoID marks the responses to our own liveness probes; calls have numbers.
 var echoID = json.RawMessage(`"echo"`)
 
+// errWoken says that there is something to do other than to read.
+var errWoken = errors.New("woken")
+
 // maxSilence is how many probe times may pass without one complete message. It
 // bounds a server that keeps bytes trickling.
 const maxSilence = 12
@@ -21,7 +24,9 @@ const maxSilence = 12
 // not a byte comes in the two thirds after that is stalled. Silence is counted
 // only while waiting, and only after an echo was sent, so that a process that
 // was itself not scheduled for a while does not blame the server.
-func (w *wire) next(ctx context.Context) (message, error) {
+//
+// A value from wake, which may be nil, ends the waiting with errWoken.
+func (w *wire) next(ctx context.Context, wake <-chan struct{}) (message, error) {
 	tick := time.NewTicker(max(w.probe/12, time.Millisecond))
 	defer tick.Stop()
 	w.heardAt, w.echoAt = w.now(), 0
@@ -39,6 +44,8 @@ func (w *wire) next(ctx context.Context) (message, error) {
 			if err := w.check(); err != nil {
 				return message{}, err
 			}
+		case <-wake:
+			return message{}, errWoken
 		case <-ctx.Done():
 			return message{}, context.Cause(ctx)
 		}

@@ -1,4 +1,4 @@
-package ovsdb
+package client
 
 import (
 	"context"
@@ -12,10 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 )
-
-// maxMessage bounds one message from the server. A database of 10,000 ports is
-// about 10 MB in the columns that are read here.
-const maxMessage = 128 << 20
 
 // message is a request, a notification or a response of JSON-RPC 1.0
 // (RFC 7047, section 4).
@@ -32,6 +28,7 @@ type message struct {
 type wire struct {
 	conn  net.Conn
 	probe time.Duration // a silent server is given up after this time
+	limit int           // bytes of one message
 
 	in      chan message // closed by the reader after readErr is set
 	readErr error
@@ -46,9 +43,9 @@ type wire struct {
 	echoAt  time.Duration // when the pending echo was sent; 0 = none pending
 }
 
-func newWire(conn net.Conn, probe time.Duration) *wire {
+func newWire(conn net.Conn, probe time.Duration, limit int) *wire {
 	w := &wire{
-		conn: conn, probe: probe, start: time.Now(),
+		conn: conn, probe: probe, limit: limit, start: time.Now(),
 		in: make(chan message, 16), done: make(chan struct{}),
 	}
 	w.reader.Go(w.read)
@@ -67,10 +64,10 @@ func (w *wire) now() time.Duration { return time.Since(w.start) }
 // read turns bytes into messages until the first error.
 func (w *wire) read() {
 	defer close(w.in)
-	limit := &budget{from: w}
-	dec := json.NewDecoder(limit)
+	from := &budget{from: w, limit: w.limit}
+	dec := json.NewDecoder(from)
 	for {
-		limit.left = maxMessage
+		from.left = from.limit
 		var m message
 		if w.readErr = dec.Decode(&m); w.readErr != nil {
 			return
@@ -95,13 +92,13 @@ func (w *wire) Read(p []byte) (int, error) {
 
 // budget ends a message that is larger than any honest one.
 type budget struct {
-	from io.Reader
-	left int
+	from        io.Reader
+	limit, left int
 }
 
 func (b *budget) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, fmt.Errorf("%w: a message of more than %d MiB", ErrProtocol, maxMessage>>20)
+		return 0, fmt.Errorf("%w: a message of more than %d bytes", ErrProtocol, b.limit)
 	}
 	n, err := b.from.Read(p[:min(len(p), b.left)])
 	b.left -= n
@@ -122,10 +119,9 @@ func (w *wire) send(m message) error {
 	return err
 }
 
-// call sends a request and waits for its response. Notifications that come
-// before it are of no monitor of ours and are passed over. A server that talks
-// of other things only is as good as a stalled one.
-func (w *wire) call(ctx context.Context, method string, params, result any) error {
+// call sends a request and waits for its response. Notifications that come before it go to
+// notify. A server that talks of other things only is as good as a stalled one.
+func (w *wire) call(ctx context.Context, method string, params, result any, notify func(message) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, maxSilence*w.probe,
 		fmt.Errorf("%w: no response for %v", ErrStalled, maxSilence*w.probe))
 	defer cancel()
@@ -139,18 +135,26 @@ func (w *wire) call(ctx context.Context, method string, params, result any) erro
 		return err
 	}
 	for {
-		m, err := w.next(ctx)
+		m, err := w.next(ctx, nil)
 		if err != nil {
 			return err
 		}
 		if m.Method == "" && string(m.ID) == id {
 			return m.decode(result)
 		}
+		if m.Method != "" {
+			if err := notify(m); err != nil {
+				return err
+			}
+		}
 	}
 }
 
 // decode reads the result of a response.
 func (m message) decode(result any) error {
+	if string(m.Error) == `"unknown method"` {
+		return errUnknownMethod
+	}
 	if len(m.Error) > 0 && string(m.Error) != "null" {
 		return fmt.Errorf("the server refused: %.200s", m.Error)
 	}
