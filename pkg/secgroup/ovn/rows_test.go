@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/flowshunt/flowshunt/ovsdb/client"
 	"github.com/flowshunt/flowshunt/ovsdb/ovnsb"
 )
 
@@ -60,12 +61,12 @@ type database map[string]map[string]any
 
 // set puts columns into a row, which is made if need be, and returns the change; with nil
 // columns it removes the row.
-func (d database) set(t testing.TB, table, uuid string, columns map[string]json.RawMessage) change {
+func (d database) set(t testing.TB, table, uuid string, columns map[string]json.RawMessage) client.Change {
 	t.Helper()
 	old := d[table][uuid]
 	if columns == nil {
 		delete(d[table], uuid)
-		return change{table: table, uuid: uuid, old: old}
+		return client.Change{Table: table, UUID: uuid, Old: old}
 	}
 	i := slices.IndexFunc(sbTables, func(s struct {
 		name string
@@ -92,14 +93,14 @@ func (d database) set(t testing.TB, table, uuid string, columns map[string]json.
 	}
 	now := row.Interface()
 	d[table][uuid] = now
-	return change{table: table, uuid: uuid, old: old, now: now}
+	return client.Change{Table: table, UUID: uuid, Old: old, New: now}
 }
 
 // load reads a file of rows into an empty database.
-func load(t testing.TB, name string) (database, []change) {
+func load(t testing.TB, name string) (database, client.Batch) {
 	t.Helper()
 	d := database{}
-	var all []change
+	var all client.Batch
 	for _, l := range readLines(t, name) {
 		all = append(all, d.set(t, l.Table, l.UUID, l.Row))
 	}

@@ -1,23 +1,13 @@
 package ovn
 
 import (
+	"github.com/flowshunt/flowshunt/ovsdb/client"
 	"github.com/flowshunt/flowshunt/ovsdb/ovnsb"
 	"github.com/flowshunt/flowshunt/pkg/secgroup"
 )
 
-// change is one row of a table that was added, changed or removed.
-type change struct {
-	table, uuid string
-	old, now    any // nil, or a pointer of the table's row type
-}
-
-func row[T any](r any) *T {
-	t, _ := r.(*T)
-	return t
-}
-
 // apply notes changes, in their order, and returns what is to be told of them.
-func (s *southbound) apply(changes []change) secgroup.News {
+func (s *southbound) apply(changes client.Batch) secgroup.News {
 	label := s.labels > 0
 	counted := false
 	for _, c := range changes {
@@ -39,32 +29,32 @@ func (s *southbound) apply(changes []change) secgroup.News {
 
 // change notes one change. Counted says that what was noted until now belongs to the present
 // number of SB_Global, which is the last table of a transaction.
-func (s *southbound) change(c change) (counted bool) {
-	switch c.table {
+func (s *southbound) change(c client.Change) (counted bool) {
+	switch c.Table {
 	case ovnsb.ChassisTable:
-		s.onChassis(c.uuid, row[ovnsb.Chassis](c.old), row[ovnsb.Chassis](c.now))
+		s.onChassis(c.UUID, client.Row[ovnsb.Chassis](c.Old), client.Row[ovnsb.Chassis](c.New))
 	case ovnsb.DatapathBindingTable:
-		s.onDatapathBinding(c.uuid, row[ovnsb.DatapathBinding](c.old), row[ovnsb.DatapathBinding](c.now))
+		s.onDatapathBinding(c.UUID, client.Row[ovnsb.DatapathBinding](c.Old), client.Row[ovnsb.DatapathBinding](c.New))
 	case ovnsb.LogicalDPGroupTable:
-		s.onLogicalDPGroup(c.uuid, row[ovnsb.LogicalDPGroup](c.old), row[ovnsb.LogicalDPGroup](c.now))
+		s.onLogicalDPGroup(c.UUID, client.Row[ovnsb.LogicalDPGroup](c.Old), client.Row[ovnsb.LogicalDPGroup](c.New))
 	case ovnsb.PortBindingTable:
-		s.onPortBinding(c.uuid, row[ovnsb.PortBinding](c.old), row[ovnsb.PortBinding](c.now))
+		s.onPortBinding(c.UUID, client.Row[ovnsb.PortBinding](c.Old), client.Row[ovnsb.PortBinding](c.New))
 	case ovnsb.PortGroupTable:
-		s.onPortGroup(c.uuid, row[ovnsb.PortGroup](c.old), row[ovnsb.PortGroup](c.now))
+		s.onPortGroup(c.UUID, client.Row[ovnsb.PortGroup](c.Old), client.Row[ovnsb.PortGroup](c.New))
 	case ovnsb.AddressSetTable:
-		s.onAddressSet(c.uuid, row[ovnsb.AddressSet](c.old), row[ovnsb.AddressSet](c.now))
+		s.onAddressSet(c.UUID, client.Row[ovnsb.AddressSet](c.Old), client.Row[ovnsb.AddressSet](c.New))
 	case ovnsb.LogicalFlowTable:
-		s.onLogicalFlow(c.uuid, row[ovnsb.LogicalFlow](c.old), row[ovnsb.LogicalFlow](c.now))
+		s.onLogicalFlow(c.UUID, client.Row[ovnsb.LogicalFlow](c.Old), client.Row[ovnsb.LogicalFlow](c.New))
 	case ovnsb.SBGlobalTable:
-		old, now := row[ovnsb.SBGlobal](c.old), row[ovnsb.SBGlobal](c.now)
-		s.onSBGlobal(c.uuid, old, now)
+		old, now := client.Row[ovnsb.SBGlobal](c.Old), client.Row[ovnsb.SBGlobal](c.New)
+		s.onSBGlobal(c.UUID, old, now)
 		return old != nil && now != nil && old.NbCfg != now.NbCfg
 	}
 	return false
 }
 
 // snapshot returns everything, as the first news of a connection.
-func (s *southbound) snapshot(rows []change) secgroup.News {
+func (s *southbound) snapshot(rows client.Batch) secgroup.News {
 	news := s.apply(rows)
 	news.Update = s.ledger.all()
 	news.Revision = uint64(max(s.nbCfg, 0)) + 1
