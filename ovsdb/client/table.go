@@ -33,6 +33,7 @@ type table struct {
 	fields    map[string][]int // by column
 	composite map[string]bool  // columns that hold more than one value: changes are differences
 	columns   []string         // to read
+	initial   reflect.Value    // a row of default values
 	served    func(column string) bool
 	rows      map[string]any // by uuid; a row that was stored is never changed
 	limit     int
@@ -60,7 +61,8 @@ func newTable(w Table, limit int) (*table, error) {
 	if typ == nil || typ.Kind() != reflect.Pointer || typ.Elem().Kind() != reflect.Struct {
 		return nil, fmt.Errorf("its rows are of type %v, which is no pointer to a struct", typ)
 	}
-	t := &table{Table: w, typ: typ.Elem(), fields: columnsOf(typ.Elem()), rows: map[string]any{}, limit: limit}
+	t := &table{Table: w, typ: typ.Elem(), fields: columnsOf(typ.Elem()), composite: map[string]bool{}, rows: map[string]any{}, limit: limit,
+		initial: reflect.New(typ.Elem()).Elem()}
 	if t.columns = w.Columns; len(t.columns) == 0 {
 		t.columns = slices.Sorted(maps.Keys(t.fields))
 	}
@@ -141,10 +143,10 @@ func (t *table) next(uuid string, old any, u rowUpdate) (any, error) {
 	return nil, fmt.Errorf("%w: an update that says nothing", ErrProtocol)
 }
 
-// decode returns a new row. Columns that are not sent have their default, which is the
-// zero value.
+// decode returns a new row. Columns that are not sent have their default.
 func (t *table) decode(uuid string, columns row) (any, error) {
 	into := reflect.New(t.typ)
+	into.Elem().Set(t.initial)
 	if index, ok := t.fields["_uuid"]; ok {
 		into.Elem().FieldByIndex(index).SetString(uuid)
 	}
