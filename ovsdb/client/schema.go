@@ -105,13 +105,18 @@ func (s schema) fit(tables []*table) ([]*table, error) {
 // field of the model. One that became a set in a newer schema cannot be read into a single
 // value.
 func (t *table) fit(column string, c columnSchema) bool {
-	field := t.initial.FieldByIndex(t.fields[column])
-	if t.composite[column] = c.composite(); t.composite[column] && field.Kind() != reflect.Slice && field.Kind() != reflect.Map {
+	f := t.fields[column]
+	f.composite = c.composite()
+	field := t.initial.FieldByIndex(f.index)
+	if f.composite && field.Kind() != reflect.Slice && field.Kind() != reflect.Map {
 		return false
 	}
-	if initial := c.initial(); initial != nil && decodeValue(initial, field) != nil {
+	r := reader{data: c.initial()}
+	if len(r.data) == 0 {
+		return true
+	}
+	if r.value(field); r.err != nil {
 		field.SetZero()
-		return false
 	}
-	return true
+	return r.err == nil
 }
