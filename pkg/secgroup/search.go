@@ -1,6 +1,7 @@
 package secgroup
 
 import (
+	"math/bits"
 	"net/netip"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -37,104 +38,110 @@ type search struct {
 	addrs         *addresses
 	groups        []groupNo
 	kind          kind
+	key           uint32
 	tuple         flows.Tuple
 	remote, local netip.Addr
 
-	stateful, stateless *verdict // the best until now
+	stateful, stateless found
+}
+
+// found is the best until now.
+type found struct {
+	*verdict
+	rank rank
 }
 
 // run returns what decides; nil: no rule matches.
 func (s *search) run() *verdict {
-	var byRemote, byLocal bool // there are such buckets
 	for _, g := range s.groups {
-		p := s.table.groups.get(g)
-		if p == nil {
-			continue
+		if p := s.table.groups.get(g); p != nil {
+			s.look(p[s.kind].any, &s.stateful)
+			s.look(p[s.kind+kinds].any, &s.stateless)
 		}
-		a, b := &p[s.kind], &p[s.kind+kinds]
-		byRemote = byRemote || a.remote != nil || b.remote != nil
-		byLocal = byLocal || a.local != nil || b.local != nil
-		s.look(a.any, &s.stateful)
-		s.look(b.any, &s.stateless)
 	}
-	if byRemote {
-		s.walk(s.remote, false)
-	}
-	if byLocal {
-		s.walk(s.local, true)
-	}
+	s.walk(s.remote, byRemote)
+	s.walk(s.local, byLocal)
 	return s.decide()
 }
 
-// walk looks into the buckets of all sets that a is in.
-func (s *search) walk(a netip.Addr, local bool) {
+// walk looks into the buckets of all sets that a is in, for as long as there can be
+// something better than what was found.
+func (s *search) walk(a netip.Addr, by side) {
 	c := cover(s.addrs, a)
-	for sets := c.sets(); sets != nil; sets = c.sets() {
+	for {
+		var todo bool
 		for _, g := range s.groups {
-			p := s.table.groups.get(g)
-			if p == nil {
-				continue
+			if p := s.table.groups.get(g); p != nil {
+				todo = todo || p[s.kind].index(by).over(s.stateful) || p[s.kind+kinds].index(by).over(s.stateless)
 			}
-			s.lookAll(p[s.kind].index(local), sets, &s.stateful)
-			s.lookAll(p[s.kind+kinds].index(local), sets, &s.stateless)
+		}
+		if !todo {
+			return
+		}
+		sets := c.sets()
+		if sets == nil {
+			return
+		}
+		for _, g := range s.groups {
+			if p := s.table.groups.get(g); p != nil {
+				s.lookAll(p[s.kind].index(by), sets, &s.stateful)
+				s.lookAll(p[s.kind+kinds].index(by), sets, &s.stateless)
+			}
 		}
 	}
 }
 
-func (c *classifier) index(local bool) *index {
-	if local {
+func (c *classifier) index(by side) *index {
+	if by == byLocal {
 		return c.local
 	}
 	return c.remote
 }
 
-func (s *search) lookAll(x *index, sets []setNo, found **verdict) {
-	if x == nil {
+// over reports whether a bucket can have something better.
+func (x *index) over(f found) bool { return x != nil && x.limit > f.rank }
+
+func (s *search) lookAll(x *index, sets setNos, f *found) {
+	if !x.over(*f) {
 		return
 	}
-	for _, set := range sets {
-		if b := x.get(set); b != nil {
-			s.look(b, found)
+	for _, w := range sets {
+		slot := x.slot(w.no)
+		for both := slot.bits & w.bits; both != 0; both &= both - 1 {
+			bit := both & -both
+			s.look(x.buckets[int(slot.first)+bits.OnesCount64(slot.bits&(bit-1))], f)
 		}
 	}
 }
 
-// look puts into found what b says, if that is over what is there.
-func (s *search) look(b *bucket, found **verdict) {
-	if b == nil {
+// look puts into f what b says, if that is better.
+func (s *search) look(b *bucket, f *found) {
+	if b == nil || b.limit <= f.rank {
 		return
 	}
-	take(found, b.top)
-	for i := range b.protos {
-		if p := &b.protos[i]; p.proto == s.tuple.Proto {
-			take(found, p.top)
-			take(found, p.segs.find(s.tuple.DstPort))
-			break
-		}
+	if b.top > f.rank {
+		*f = found{b.best, b.top}
+	}
+	if g := b.segs.find(s.key); g.rank > f.rank {
+		*f = found{g.verdict, g.rank}
 	}
 	for i := range b.rest {
 		r := &b.rest[i]
-		if *found != nil && !r.over(*found) {
+		if r.verdict.rank <= f.rank {
 			return
 		}
 		if (r.anyProto || r.proto == s.tuple.Proto) && r.rest.hold(s) {
-			*found = r.verdict
+			*f = found{r.verdict, r.verdict.rank}
 			return
 		}
-	}
-}
-
-func take(found **verdict, v *verdict) {
-	if v != nil && (*found == nil || v.over(*found)) {
-		*found = v
 	}
 }
 
 // decide is where the two kinds of rules meet.
 func (s *search) decide() *verdict {
 	best, stateless := s.stateful, s.stateless
-	if stateless != nil && (best == nil || best.reason == "" || stateless.over(best)) {
-		return stateless
+	if stateless.verdict != nil && (best.verdict == nil || best.reason == "" || stateless.rank > best.rank) {
+		return stateless.verdict
 	}
-	return best
+	return best.verdict
 }
