@@ -11,6 +11,13 @@ func BenchmarkJudge(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			table, _ := secgroup.NewCompiler().Apply(c.update())
 			packets := c.packets(4096)
+			permitted := 0
+			for _, p := range packets {
+				if table.Judge(p.port, p.dir, p.tuple).Reason == "" {
+					permitted++
+				}
+			}
+			b.ReportMetric(100*float64(permitted)/float64(len(packets)), "%permitted")
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				p := &packets[i%len(packets)]

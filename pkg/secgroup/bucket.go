@@ -72,6 +72,14 @@ func (b *bucket) edit(e *edit) *bucket {
 	return n
 }
 
+// keys returns between which keys b can match.
+func (b *bucket) keys() (lo, hi uint32) {
+	if len(b.all)+len(b.rest) > 0 {
+		return 0, lastKey
+	}
+	return b.segs[0].first, b.segs[len(b.segs)-1].first - 1 // the last is of what is behind
+}
+
 func (b *bucket) editAll(e *edit, add []*verdict) {
 	if len(add) == 0 && !slices.ContainsFunc(b.all, e.drops) {
 		return

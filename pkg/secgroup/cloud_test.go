@@ -56,14 +56,14 @@ func mixed(w *rand.Rand, c *cloud, i int) secgroup.Match {
 	case 0, 1, 2:
 		m.Remote.Sets = []secgroup.SetID{setID(w.IntN(c.groups))}
 	case 3, 4, 5, 6:
-		m.Remote.Prefixes = []netip.Prefix{netip.PrefixFrom(host(w.IntN(c.addrs)), 8*(1+w.IntN(4))).Masked()}
-	case 7:
-		m.Remote.Prefixes = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}
+		m.Remote.Prefixes = []netip.Prefix{netip.PrefixFrom(host(w.IntN(c.addrs)), 8*(2+w.IntN(3))).Masked()}
 	}
 	switch w.IntN(8) {
 	case 0:
-		m.HasProto = false
-		return m
+		if !m.Remote.IsAny() { // or nothing is denied
+			m.HasProto = false
+			return m
+		}
 	case 1:
 		m.Proto = flows.UDP
 	case 2:

@@ -12,16 +12,22 @@ type index struct {
 	limit rank // of all buckets
 	// slots is a hash table of words with open addressing, a power of two in size and at
 	// most half full: a Go map costs a lookup three times as much.
-	slots   []slot
-	shift   uint8 // of a hash, to have the number of its slot
-	buckets []*bucket
-	sets    []setNo // of buckets; in order
+	slots []slot
+	shift uint8 // of a hash, to have the number of its slot
+	cells []cell
+	sets  []setNo // of cells; in order
 }
 
-// slot is those sets of a word that have buckets, which stand one after the other.
+// cell is a bucket and between which keys it can match at all: most need not be read.
+type cell struct {
+	lo, hi uint32
+	*bucket
+}
+
+// slot is those sets of a word that have cells, which stand one after the other.
 type slot struct {
 	word         // no bits: free
-	first uint32 // bucket
+	first uint32 // cell
 }
 
 // slot returns where a word is, or would be.
@@ -39,7 +45,7 @@ func (x *index) get(n setNo) *bucket {
 		return nil
 	}
 	if i, ok := slices.BinarySearch(x.sets, n); ok {
-		return x.buckets[i]
+		return x.cells[i].bucket
 	}
 	return nil
 }
@@ -50,8 +56,8 @@ func (x *index) with(edits map[setNo]*bucket) *index {
 		x = new(index)
 	}
 	out := &index{
-		buckets: make([]*bucket, 0, len(x.buckets)+len(edits)),
-		sets:    make([]setNo, 0, len(x.buckets)+len(edits)),
+		cells: make([]cell, 0, len(x.cells)+len(edits)),
+		sets:  make([]setNo, 0, len(x.cells)+len(edits)),
 	}
 	next := slices.Sorted(maps.Keys(edits))
 	for i, n := range x.sets {
@@ -60,13 +66,13 @@ func (x *index) with(edits map[setNo]*bucket) *index {
 			next = next[1:]
 		}
 		if len(next) == 0 || next[0] != n {
-			out.add(n, x.buckets[i])
+			out.add(n, x.cells[i].bucket)
 		}
 	}
 	for _, n := range next {
 		out.add(n, edits[n])
 	}
-	if len(out.buckets) == 0 {
+	if len(out.cells) == 0 {
 		return nil
 	}
 	out.hash()
@@ -76,7 +82,8 @@ func (x *index) with(edits map[setNo]*bucket) *index {
 // add appends a bucket, unless it is nil.
 func (x *index) add(n setNo, b *bucket) {
 	if b != nil {
-		x.sets, x.buckets = append(x.sets, n), append(x.buckets, b)
+		lo, hi := b.keys()
+		x.sets, x.cells = append(x.sets, n), append(x.cells, cell{lo, hi, b})
 		x.limit = max(x.limit, b.limit)
 	}
 }

@@ -42,21 +42,26 @@ type search struct {
 	tuple         flows.Tuple
 	remote, local netip.Addr
 
-	stateful, stateless found
+	best [2]found // the stateful and the stateless rule until now
 }
 
-// found is the best until now.
+// found is what decides; nil: nothing does.
 type found struct {
 	*verdict
 	rank rank
 }
 
+const (
+	stateful = iota
+	stateless
+)
+
 // run returns what decides; nil: no rule matches.
 func (s *search) run() *verdict {
 	for _, g := range s.groups {
 		if p := s.table.groups.get(g); p != nil {
-			s.look(p[s.kind].any, &s.stateful)
-			s.look(p[s.kind+kinds].any, &s.stateless)
+			s.look(p[s.kind].any, stateful)
+			s.look(p[s.kind+kinds].any, stateless)
 		}
 	}
 	s.walk(s.remote, byRemote)
@@ -64,31 +69,36 @@ func (s *search) run() *verdict {
 	return s.decide()
 }
 
-// walk looks into the buckets of all sets that a is in, for as long as there can be
-// something better than what was found.
+// task is an index that may have something better than what was found.
+type task struct {
+	*index
+	of uint8 // stateful or stateless
+}
+
+// walk looks into the buckets of all sets that a is in. Many indexes are looked at a few at
+// a time, so that nothing need be allocated.
 func (s *search) walk(a netip.Addr, by side) {
-	c := cover(s.addrs, a)
-	for {
-		var todo bool
-		for _, g := range s.groups {
-			if p := s.table.groups.get(g); p != nil {
-				todo = todo || p[s.kind].index(by).over(s.stateful) || p[s.kind+kinds].index(by).over(s.stateless)
-			}
+	var list [8]task
+	n := 0
+	for _, g := range s.groups {
+		p := s.table.groups.get(g)
+		if p == nil {
+			continue
 		}
-		if !todo {
-			return
+		if x := p[s.kind].index(by); x != nil {
+			list[n] = task{x, stateful}
+			n++
 		}
-		sets := c.sets()
-		if sets == nil {
-			return
+		if x := p[s.kind+kinds].index(by); x != nil {
+			list[n] = task{x, stateless}
+			n++
 		}
-		for _, g := range s.groups {
-			if p := s.table.groups.get(g); p != nil {
-				s.lookAll(p[s.kind].index(by), sets, &s.stateful)
-				s.lookAll(p[s.kind+kinds].index(by), sets, &s.stateless)
-			}
+		if n+2 > len(list) {
+			s.work(a, list[:n])
+			n = 0
 		}
 	}
+	s.work(a, list[:n])
 }
 
 func (c *classifier) index(by side) *index {
@@ -98,24 +108,48 @@ func (c *classifier) index(by side) *index {
 	return c.remote
 }
 
-// over reports whether a bucket can have something better.
-func (x *index) over(f found) bool { return x != nil && x.limit > f.rank }
-
-func (s *search) lookAll(x *index, sets setNos, f *found) {
-	if !x.over(*f) {
-		return
-	}
-	for _, w := range sets {
-		slot := x.slot(w.no)
-		for both := slot.bits & w.bits; both != 0; both &= both - 1 {
-			bit := both & -both
-			s.look(x.buckets[int(slot.first)+bits.OnesCount64(slot.bits&(bit-1))], f)
+// work looks into the buckets of all sets that a is in, for as long as there is hope.
+func (s *search) work(a netip.Addr, list []task) {
+	c := cover(s.addrs, a)
+	for list = s.hopeful(list); len(list) > 0; list = s.hopeful(list) {
+		sets := c.sets()
+		if sets == nil {
+			return
+		}
+		for _, t := range list {
+			s.lookAll(t, sets)
 		}
 	}
 }
 
-// look puts into f what b says, if that is better.
-func (s *search) look(b *bucket, f *found) {
+// hopeful returns those of list that may have something better.
+func (s *search) hopeful(list []task) []task {
+	n := 0
+	for _, t := range list {
+		if t.limit > s.best[t.of].rank {
+			list[n] = t
+			n++
+		}
+	}
+	return list[:n]
+}
+
+func (s *search) lookAll(t task, sets setNos) {
+	for _, w := range sets {
+		slot := t.slot(w.no)
+		for both := slot.bits & w.bits; both != 0; both &= both - 1 {
+			bit := both & -both
+			c := &t.cells[int(slot.first)+bits.OnesCount64(slot.bits&(bit-1))]
+			if c.lo <= s.key && s.key <= c.hi {
+				s.look(c.bucket, t.of)
+			}
+		}
+	}
+}
+
+// look keeps what b says, if that is better.
+func (s *search) look(b *bucket, of uint8) {
+	f := &s.best[of]
 	if b == nil || b.limit <= f.rank {
 		return
 	}
@@ -139,9 +173,9 @@ func (s *search) look(b *bucket, f *found) {
 
 // decide is where the two kinds of rules meet.
 func (s *search) decide() *verdict {
-	best, stateless := s.stateful, s.stateless
-	if stateless.verdict != nil && (best.verdict == nil || best.reason == "" || stateless.rank > best.rank) {
-		return stateless.verdict
+	best, bypass := s.best[stateful], s.best[stateless]
+	if bypass.verdict != nil && (best.verdict == nil || best.reason == "" || bypass.rank > best.rank) {
+		return bypass.verdict
 	}
 	return best.verdict
 }
