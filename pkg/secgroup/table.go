@@ -67,7 +67,8 @@ func (t *Table) Judge(port flows.LogicalPort, d flows.Direction, tuple flows.Tup
 	case p.open:
 		return flows.Permission{}
 	}
-	s := search{table: t, addrs: t.addrs, groups: p.groups, tuple: tuple, kind: kindOf(d, tuple.IsIPv6())}
+	s := search{table: t, addrs: t.addrs, groups: p.groups, tuple: tuple, kind: kindOf(d, tuple.IsIPv6()),
+		key: key(tuple.Proto, tuple.DstPort)}
 	s.remote, s.local = tuple.Dst, tuple.Src
 	if d == flows.Ingress {
 		s.remote, s.local = tuple.Src, tuple.Dst
