@@ -36,11 +36,18 @@ func outcomeOf(actions string) outcome {
 	return o
 }
 
-// neutral are assignments that decide nothing: what the commit remembers of an ACL, and what
-// is said of the packet for sampling.
+// neutral are assignments that decide nothing, because they are about what the commit is to
+// remember of an ACL, about sampling, or about replies.
 var neutral = map[string]bool{
-	"reg0[13]": true, "reg0[17]": true, "reg0[20]": true,
-	"reg3": true, "reg9": true, "reg8[0..7]": true, "reg8[8..15]": true, "reg8[19..20]": true,
+	"reg0[13]": true, "reg0[17]": true, "reg0[20]": true, "reg0[21]": true,
+	"reg2[16..31]": true, "reg3": true, "reg9": true,
+	"reg8[0..7]": true, "reg8[8..15]": true, "reg8[19..20]": true,
+}
+
+// cleared are registers that are set to 0 where they are of no more use.
+var cleared = map[string]bool{
+	"reg0": true, "reg0[9]": true, "reg0[10]": true,
+	"reg8[16]": true, "reg8[17]": true, "reg8[18]": true, "reg8[30..31]": true,
 }
 
 func (o *outcome) add(statement string) {
@@ -60,9 +67,7 @@ func (o *outcome) add(statement string) {
 		o.allow = true
 	case statement == "reg8[17] = 1", statement == "reg8[18] = 1":
 		o.drop = true
-	case statement == "reg0 = 0", assigned && strings.HasPrefix(name, "reg0[") && value == "0":
-		// Before a reject, and where hints are of no more use.
-	case assigned && neutral[name] && isNumberText(value):
+	case assigned && (value == "0" && cleared[name] || neutral[name] && isNumberText(value)):
 	default:
 		o.strange = true
 	}

@@ -47,6 +47,11 @@ func newACL(row *ovnsb.LogicalFlow, s stage) *acl {
 	if s.afterLB {
 		a.setAfterLB()
 	}
+	if a.refused && (a.action == secgroup.Allow || a.action == secgroup.AllowStateless) {
+		// What OVN does not carry out permits nothing. If it drops, that is left unknown, in
+		// case a newer OVN understands it.
+		a.action = 0
+	}
 	return a
 }
 

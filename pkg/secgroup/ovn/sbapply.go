@@ -8,20 +8,15 @@ import (
 
 // apply notes changes, in their order, and returns what is to be told of them.
 func (s *southbound) apply(changes client.Batch) secgroup.News {
-	label := s.labels > 0
 	counted := false
 	for _, c := range changes {
 		counted = s.change(c)
 	}
 	s.flush()
-	news := secgroup.News{Update: s.ledger.take(), Label: s.labels > 0}
-	if news.Update == nil && news.Label == label {
-		return news
-	}
+	news := secgroup.News{Update: s.ledger.take(), Label: s.labels > 0, Revision: uint64(max(s.nbCfg, 0))}
 	// northd writes a state and its number at once, or the number later. ovn-controller may
 	// have reported the number that was there before.
-	news.Revision = uint64(max(s.nbCfg, 0))
-	if !counted {
+	if !counted && news.Update != nil {
 		news.Revision++
 	}
 	return news

@@ -47,7 +47,7 @@ type follower struct {
 	fresh func() translator
 	now   translator
 	tell  func(secgroup.News)
-	label bool
+	last  secgroup.News
 }
 
 func (f *follower) Synced(all client.Batch) {
@@ -55,16 +55,17 @@ func (f *follower) Synced(all client.Batch) {
 	f.pass(f.now.snapshot(all))
 }
 
+// Changed passes on what concerns permissions, and each new number of a state.
 func (f *follower) Changed(some client.Batch) {
 	news := f.now.apply(some)
-	if news.Update != nil || news.Label != f.label {
+	if news.Update != nil || news.Label != f.last.Label || news.Revision > f.last.Revision {
 		f.pass(news)
 	}
 }
 
-func (f *follower) Lost(err error) { f.tell(secgroup.News{Err: err, Label: f.label}) }
+func (f *follower) Lost(err error) { f.tell(secgroup.News{Err: err, Label: f.last.Label}) }
 
 func (f *follower) pass(news secgroup.News) {
-	f.label = news.Label
+	f.last = news
 	f.tell(news)
 }

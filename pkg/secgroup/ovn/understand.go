@@ -1,6 +1,8 @@
 package ovn
 
 import (
+	"errors"
+
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/secgroup"
 )
@@ -12,6 +14,8 @@ type understood struct {
 	hinted bool     // it depends on what conntrack says of the packet
 	// err is why not all of it is understood: the parts in doubt stand for more than it says.
 	err error
+	// refused says that OVN does not understand it either: such a flow does nothing.
+	refused bool
 }
 
 // part is what a match says of the ports that fit one portRef.
@@ -32,11 +36,11 @@ const maxMatchPrefixes = 1 << 16
 func understand(match string, d flows.Direction) understood {
 	e, err := parse(match)
 	if e == nil {
-		return understood{parts: []part{everything}, err: err}
+		return understood{parts: []part{everything}, err: err, refused: isRefused(err)}
 	}
 	r := reading{direction: d}
 	terms, termsErr := r.terms(e)
-	u := understood{sets: r.sets, hinted: r.hinted, err: err}
+	u := understood{sets: r.sets, hinted: r.hinted, err: err, refused: isRefused(err)}
 	if termsErr != nil {
 		u.parts, u.err = []part{everything}, termsErr
 		return u
@@ -51,6 +55,16 @@ func understand(match string, d flows.Direction) understood {
 		u.part(t, err != nil).add(m)
 	}
 	return u
+}
+
+// isRefused reports whether OVN refuses a match for the same reason.
+func isRefused(err error) bool {
+	for _, reason := range []error{errRefused, errSyntax, errText, errNumber} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return false
 }
 
 // part returns the part that a term belongs to.
