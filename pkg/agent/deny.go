@@ -34,6 +34,14 @@ func (x *entries) deny(ctx context.Context, todo []engine.Effect) {
 	x.loop.post(ev)
 }
 
+// ovnBlocked is OVN's bit in the label, where it does not use the mark
+// (OVN_CT_BLOCKED_BIT in ovn's include/ovn/logical-fields.h).
+const ovnBlocked = 1 << 0
+
 func (x *entries) denial(d engine.DenyEntry) conntrack.Update {
+	if d.Label {
+		bit := [16]byte{ovnBlocked}
+		return conntrack.Update{Key: d.Key, Labels: conntrack.Labels{Set: bit, Mask: bit}}
+	}
 	return conntrack.Update{Key: d.Key, Mark: conntrack.Mark{Set: x.blocked.Value, Mask: x.blocked.Mask}}
 }
