@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
@@ -26,8 +28,11 @@ func (x *entries) deny(ctx context.Context, todo []engine.Effect) {
 	}
 	ev := engine.EntriesRead{At: x.loop.clock.now()}
 	err := x.conn.Update(ctx, updates, func(_ int, e *flows.Entry, err error) {
-		if err == nil && e != nil {
+		switch {
+		case err == nil && e != nil:
 			ev.Entries = append(ev.Entries, *e)
+		case err != nil && !errors.Is(err, conntrack.ErrNotFound) && !errors.Is(err, conntrack.ErrReplaced):
+			x.health.note(fmt.Errorf("the network service's bit for denied connections could not be set: %w", err))
 		}
 	})
 	x.health.outcome(err)
