@@ -19,9 +19,8 @@ type entry struct {
 // bucket holds the matches of a group that have one condition on one address in common,
 // and decides among them. It is never changed.
 type bucket struct {
-	limit rank     // no match is over it
-	top   rank     // of best
-	best  *verdict // of all; nil: none
+	limit rank  // no match is over it
+	best  found // of all
 	segs  segments
 	rest  []entry // with further conditions, best first
 
@@ -62,9 +61,9 @@ func (b *bucket) edit(e *edit) *bucket {
 	if len(n.all)+len(n.spans)+len(n.rest) == 0 {
 		return nil
 	}
-	n.limit = n.top
-	for _, g := range n.segs {
-		n.limit = max(n.limit, g.rank)
+	n.limit = n.best.rank
+	for _, f := range n.segs.says {
+		n.limit = max(n.limit, f.rank)
 	}
 	if len(n.rest) > 0 {
 		n.limit = max(n.limit, n.rest[0].verdict.rank)
@@ -77,7 +76,7 @@ func (b *bucket) keys() (lo, hi uint32) {
 	if len(b.all)+len(b.rest) > 0 {
 		return 0, lastKey
 	}
-	return b.segs[0].first, b.segs[len(b.segs)-1].first - 1 // the last is of what is behind
+	return b.segs.first[0], b.segs.first[len(b.segs.first)-1] - 1 // the last is what is behind all
 }
 
 func (b *bucket) editAll(e *edit, add []*verdict) {
@@ -90,10 +89,10 @@ func (b *bucket) editAll(e *edit, add []*verdict) {
 			kept = append(kept, v)
 		}
 	}
-	b.all, b.best, b.top = append(kept, add...), nil, 0
+	b.all, b.best = append(kept, add...), found{}
 	for _, v := range b.all {
-		if b.best == nil || v.over(b.best) {
-			b.best, b.top = v, v.rank
+		if b.best.verdict == nil || v.over(b.best.verdict) {
+			b.best = newFound(v)
 		}
 	}
 }

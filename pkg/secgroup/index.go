@@ -9,11 +9,14 @@ import (
 // index finds buckets by the numbers of sets of addresses, 64 at a time. It is never
 // changed. Nil is empty.
 type index struct {
-	limit rank // of all buckets
+	limit rank  // of all buckets
+	shift uint8 // of a hash, to have the number of its slot
+	// words has a bit for each word that may be in slots: most that are asked for are not,
+	// and this spares to look.
+	words [4]uint64
 	// slots is a hash table of words with open addressing, a power of two in size and at
 	// most half full: a Go map costs a lookup three times as much.
 	slots []slot
-	shift uint8 // of a hash, to have the number of its slot
 	cells []cell
 	sets  []setNo // of cells; in order
 }
@@ -38,6 +41,9 @@ func (x *index) slot(no uint32) *slot {
 		}
 	}
 }
+
+// mayHave reports whether slots may have a word.
+func (x *index) mayHave(no uint32) bool { return x.words[no>>6&3]&(1<<(no&63)) != 0 }
 
 // get returns the bucket of one set, or nil.
 func (x *index) get(n setNo) *bucket {
@@ -102,6 +108,7 @@ func (x *index) hash() {
 		s := x.slot(n.word())
 		if s.bits == 0 {
 			s.no, s.first = n.word(), uint32(i)
+			x.words[s.no>>6&3] |= 1 << (s.no & 63)
 		}
 		s.bits |= n.bit()
 	}

@@ -6,7 +6,8 @@ import (
 
 // place is a bucket of a group.
 type place struct {
-	class uint8 // a classifier of the program
+	kind  kind
+	state uint8 // stateful or stateless
 	by    side
 	set   setNo
 }
@@ -102,9 +103,9 @@ func (c *Compiler) placeMatch(out []placed, r *rule, m *Match, ipv6 bool) []plac
 	case remote.any:
 		by, key = byLocal, &local
 	}
-	at := place{class: uint8(kindOf(r.told.Direction, ipv6)), by: by}
+	at := place{kind: kindOf(r.told.Direction, ipv6), by: by}
 	if action == AllowStateless {
-		at.class += kinds
+		at.state = stateless
 	}
 	e := entry{verdict: r.verdict(action), proto: m.Proto, anyProto: !m.HasProto, ports: ports.span}
 	rest := conditions{src: ports.src, dst: ports.dst, notRemote: numbers(remote.not), notLocal: numbers(local.not)}
