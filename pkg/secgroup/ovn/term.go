@@ -20,6 +20,8 @@ type term struct {
 	// doubt says that there are conditions besides that are not understood: it stands
 	// for some of the packets, and nobody knows which.
 	doubt bool
+	// crossed says that two conditions with address sets meet, of which one is left out.
+	crossed bool
 }
 
 // portRef is a condition on the logical port: that it is name, or in the port group name.
@@ -72,13 +74,13 @@ func (t term) and(o term) (term, bool) {
 		t.hasProto, t.proto = true, o.proto
 	}
 	t.family = max(t.family, o.family)
-	t.doubt = t.doubt || o.doubt
+	t.doubt, t.crossed = t.doubt || o.doubt, t.crossed || o.crossed
 	for i := range t.addrs {
 		known, some := t.addrs[i].and(&o.addrs[i])
 		if !some {
 			return t, false
 		}
-		t.doubt = t.doubt || !known
+		t.crossed = t.crossed || !known
 	}
 	for i := range t.ports {
 		if !t.ports[i].and(o.ports[i]) {
