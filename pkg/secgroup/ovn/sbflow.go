@@ -148,17 +148,9 @@ func (s *southbound) setTrouble(a *acl) string {
 
 // groupsOf returns whose ports fit a condition on some datapaths.
 func (s *southbound) groupsOf(p portRef, on []string) []secgroup.GroupID {
-	if p.name != "" && !p.group {
-		return []secgroup.GroupID{portOf(p.name)}
-	}
 	var ids []secgroup.GroupID
 	for _, uuid := range on {
-		key := s.datapaths[uuid].key
-		if p.group {
-			ids = append(ids, groupOf(key, p.name))
-		} else {
-			ids = append(ids, switchOf(strconv.Itoa(key)))
-		}
+		ids = append(ids, p.on(s.datapaths[uuid].key))
 	}
 	return ids
 }
@@ -184,22 +176,6 @@ func (s *southbound) count(uuid string, f *flowState, by int) {
 			s.dirtyDatapaths.add(on)
 		}
 	}
-	if a.hint == "" || a.action == 0 {
-		return
-	}
-	for _, p := range a.parts {
-		if p.port.name != "" && !p.port.group {
-			s.addPortACL(p.port.name, by)
-		}
-	}
-}
-
-func (s *southbound) addPortACL(port string, by int) {
-	n := s.portACLs[port] + by
-	if s.portACLs[port] = n; n == 0 {
-		delete(s.portACLs, port)
-	}
-	s.touch(port)
 }
 
 func (s *southbound) countOn(d *datapath, a *acl, by int) {
@@ -218,14 +194,23 @@ func (s *southbound) countOn(d *datapath, a *acl, by int) {
 		d.judged += by
 	}
 	if a.hint != "" && a.action != 0 {
-		for _, p := range a.parts {
-			if p.port == (portRef{}) {
-				d.acls += by
-			}
-		}
+		s.countACL(d, a, by)
 	}
 	if was != [...]bool{d.whole(dir), d.drops[dir] > 0, d.acls > 0} {
 		s.redoPorts(d)
+	}
+}
+
+// countACL counts an ACL for the ports that it concerns without a port group.
+func (s *southbound) countACL(d *datapath, a *acl, by int) {
+	for _, p := range a.parts {
+		switch {
+		case p.port.name == "":
+			d.acls += by
+		case !p.port.group:
+			d.countPortACL(p.port.name, by)
+			s.touch(p.port.name)
+		}
 	}
 }
 
@@ -243,7 +228,7 @@ func (s *southbound) tellUntracked(uuid string) {
 		}
 		s.ledger.rule(id, &secgroup.Rule{
 			Name:   "no ACL of the switch is stateful",
-			Groups: []secgroup.GroupID{switchOf(strconv.Itoa(d.key))}, Direction: dir,
+			Groups: []secgroup.GroupID{switchOf(d.key)}, Direction: dir,
 			Tier: lastTier, Action: secgroup.AllowStateless, Matches: []secgroup.Match{{}},
 		})
 	}

@@ -24,7 +24,6 @@ type southbound struct {
 	flows      map[string]*flowState
 	users      map[string]names             // rows of Logical_Flow by the address set that they use
 	sets       map[string]*ovnsb.AddressSet // by name
-	portACLs   map[string]int               // ACLs that concern a single port, by its name
 	labels     int                          // flows that test ct_label.blocked
 	nbCfg      int
 
@@ -47,7 +46,7 @@ func newSouthbound(cfg Config) *southbound {
 		groups: map[string]*ovnsb.LogicalDPGroup{}, groupFlows: map[string]names{},
 		ports: map[string]*ovnsb.PortBinding{}, members: map[string]names{}, bindings: map[string]string{},
 		flows: map[string]*flowState{}, users: map[string]names{},
-		sets: map[string]*ovnsb.AddressSet{}, portACLs: map[string]int{},
+		sets:       map[string]*ovnsb.AddressSet{},
 		dirtyPorts: names{}, dirtyFlows: names{}, dirtySets: names{}, dirtyDatapaths: names{},
 	}
 }

@@ -31,6 +31,17 @@ type portRef struct {
 	group bool
 }
 
+// on names the ports that fit on the logical switch with a tunnel key.
+func (p portRef) on(key int) secgroup.GroupID {
+	switch {
+	case p.name == "":
+		return switchOf(key)
+	case p.group:
+		return groupOf(key, p.name)
+	}
+	return portOf(key, p.name)
+}
+
 // addrs is a condition on an address: that it is in ranges or one of sets, and in none of
 // notSets. The zero value is any.
 type addrs struct {
