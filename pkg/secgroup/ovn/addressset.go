@@ -69,6 +69,18 @@ func (k setKind) fits(u setUse) bool {
 	return !u.negated || !k.empty
 }
 
+// spans returns the members of one family as numbers.
+func (s *addressSet) spans(f secgroup.Family) spans {
+	var all spans
+	for p := range s.members {
+		if p.Addr().Is4() == (f == secgroup.IPv4) {
+			first := numberOf(p.Addr())
+			all = append(all, span{first, first.or(ones(familyWidth(f) - p.Bits()))})
+		}
+	}
+	return all.merged()
+}
+
 // change returns what turns the members of old into those of s. Old is nil if there was none.
 func (s *addressSet) change(old *addressSet) secgroup.SetChange {
 	if old == nil {
