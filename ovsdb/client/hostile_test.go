@@ -111,11 +111,11 @@ func TestHostileServer(t *testing.T) {
 		"old server, number as name": {[]string{actDBs, actSchema, actOld, actPlain, told("update", `{"Bridge":{"u":{"new":{"name":7}}}}`)}, ErrProtocol},
 		"old server, refuses all":    {[]string{actDBs, actSchema, actOld, `{"id":4,"error":"unknown method"}`}, nil},
 		"unknown to _Server":         {[]string{`{"id":1,"result":["Open_vSwitch","_Server"],"error":null}`, `{"id":2,"result":{"tables":{"Database":{"columns":{"name":{"type":"string"},"connected":{"type":"boolean"}}}}},"error":null}`, actEmpty}, ErrNoDatabase},
-		"_Server without columns":    {[]string{`{"id":1,"result":["Open_vSwitch","_Server"],"error":null}`, `{"id":2,"result":{"tables":{"Database":{"columns":{}}}},"error":null}`}, ErrProtocol},
+		"_Server without columns":    {[]string{`{"id":1,"result":["Open_vSwitch","_Server"],"error":null}`, `{"id":2,"result":{"tables":{"Database":{"columns":{}}}},"error":null}`}, ErrSchema},
 		"refused":                    {[]string{`{"id":1,"result":null,"error":"unknown method"}`}, nil},
 		"result missing":             {[]string{`{"id":1}`}, ErrProtocol},
 		"databases are an object":    {[]string{`{"id":1,"result":{},"error":null}`}, ErrProtocol},
-		"schema without tables":      {[]string{actDBs, `{"id":2,"result":{},"error":null}`}, ErrProtocol},
+		"schema without tables":      {[]string{actDBs, `{"id":2,"result":{},"error":null}`}, ErrSchema},
 		"deep nesting":               {[]string{strings.Repeat("[", 20000)}, ErrProtocol},
 		"monitor canceled":           {[]string{actDBs, actSchema, actEmpty, `+{"method":"monitor_canceled","params":[null],"id":null}`}, ErrNoDatabase},
 		"answers nothing":            {[]string{``}, ErrStalled},
@@ -253,4 +253,15 @@ func kept(r *recorder) map[string]everything {
 		rows[uuid] = *row.(*everything)
 	}
 	return rows
+}
+
+// What a server said before it went wrong is told.
+func TestLastChangeIsTold(t *testing.T) {
+	cfg := bridges(actor(t, actDBs, actSchema, actEmpty, told("update2", `{"Bridge":{"u":{"insert":{"name":"br0"}}}}`)+`{}`))
+	cfg.MinBackoff = time.Hour
+	_, r := run(t, cfg)
+	r.await("the error", lost)
+	if len(r.told) != 1 || r.bridge("br0") == nil {
+		t.Errorf("told was %+v", r.told)
+	}
 }
