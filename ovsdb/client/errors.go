@@ -14,6 +14,7 @@ var (
 	ErrNoDatabase = errors.New("the server does not serve the database")
 	ErrStalled    = errors.New("the server accepts data and answers nothing")
 	ErrProtocol   = errors.New("the server sent what is not OVSDB")
+	ErrSchema     = errors.New("the server's schema lacks what is needed")
 	ErrDetached   = errors.New("the server is cut off from the source of its database")
 	ErrStale      = errors.New("the server's database is behind what was read already")
 )

@@ -78,12 +78,12 @@ func TestMissingColumns(t *testing.T) {
 	cfg.Tables[0].NeededColumns = []string{"tier"}
 	_, r = run(t, cfg)
 	r.await("an error", func(r *recorder) bool {
-		return errors.Is(r.err, ErrProtocol) && strings.Contains(r.err.Error(), "no column tier")
+		return errors.Is(r.err, ErrSchema) && strings.Contains(r.err.Error(), "no column tier")
 	})
 	cfg.Tables[0].NeededColumns, cfg.Tables[1].Needed = nil, true
 	_, r = run(t, cfg)
 	r.await("an error", func(r *recorder) bool {
-		return errors.Is(r.err, ErrProtocol) && strings.Contains(r.err.Error(), "no table Of_The_Future")
+		return errors.Is(r.err, ErrSchema) && strings.Contains(r.err.Error(), "no table Of_The_Future")
 	})
 }
 
