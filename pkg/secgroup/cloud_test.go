@@ -33,8 +33,9 @@ var clouds = []struct {
 	{"50k-rules", cloud{ports: 1000, groups: 500, rules: 100, members: 200, addrs: 20_000, shape: mixed}},
 }
 
+// host spreads addresses over prefixes: 16 in a /24, 1024 in a /16.
 func host(i int) netip.Addr {
-	return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+	return netip.AddrFrom4([4]byte{10, byte(i >> 10), byte(i >> 4 & 63), byte(i & 15)})
 }
 
 func hostPrefix(i int) netip.Prefix { return netip.PrefixFrom(host(i), 32) }

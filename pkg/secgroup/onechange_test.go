@@ -1,0 +1,84 @@
+package secgroup_test
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/hack/benchtest"
+	"github.com/flowshunt/flowshunt/pkg/secgroup"
+)
+
+// one is an update that changes one thing; there is another one with each n.
+var one = []struct {
+	what   string
+	update func(c *cloud, n int) *secgroup.Update
+}{
+	{"rule-added", func(c *cloud, n int) *secgroup.Update {
+		return ruleUpdate("new", c.rule(rand.New(rand.NewPCG(9, uint64(n))), 0, n))
+	}},
+	{"rule-gone", func(c *cloud, n int) *secgroup.Update { return ruleUpdate(ruleID(0, n), nil) }},
+	{"rule-any", func(c *cloud, n int) *secgroup.Update { // all protocols, ports and addresses
+		r := c.rule(rand.New(rand.NewPCG(9, uint64(n))), 0, n)
+		r.Matches = []secgroup.Match{{Family: secgroup.IPv4}}
+		return ruleUpdate("any", r)
+	}},
+	{"rule-tcp", func(c *cloud, n int) *secgroup.Update { // all ports
+		r := c.rule(rand.New(rand.NewPCG(9, uint64(n))), 0, n)
+		r.Matches = []secgroup.Match{{Family: secgroup.IPv4, Proto: flows.TCP, HasProto: true}}
+		return ruleUpdate("tcp", r)
+	}},
+	{"member-added", func(c *cloud, n int) *secgroup.Update {
+		return setUpdate(secgroup.SetChange{Add: []netip.Prefix{hostPrefix(c.addrs + n)}})
+	}},
+	{"member-gone", func(c *cloud, n int) *secgroup.Update {
+		return setUpdate(secgroup.SetChange{Remove: []netip.Prefix{hostPrefix(n)}})
+	}},
+	{"port-moved", func(c *cloud, n int) *secgroup.Update {
+		return &secgroup.Update{Ports: map[flows.LogicalPort]*secgroup.Port{
+			portName(n % c.ports): {Groups: []secgroup.GroupID{groupID(n % c.groups)}, Permissive: n%2 == 0},
+		}}
+	}},
+}
+
+func ruleUpdate(id secgroup.RuleID, r *secgroup.Rule) *secgroup.Update {
+	return &secgroup.Update{Rules: map[secgroup.RuleID]*secgroup.Rule{id: r}}
+}
+
+func setUpdate(s secgroup.SetChange) *secgroup.Update {
+	return &secgroup.Update{Sets: map[secgroup.SetID]secgroup.SetChange{setID(0): s}}
+}
+
+// perChange returns the median of what updates cost.
+func perChange(c *secgroup.Compiler, updates []*secgroup.Update) time.Duration {
+	var took []time.Duration
+	for _, u := range updates {
+		start := time.Now()
+		c.Apply(u)
+		took = append(took, time.Since(start))
+	}
+	return benchtest.Median(took)
+}
+
+// TestOneChangeBound shows that what is compiled anew is what a change touches.
+func TestOneChangeBound(t *testing.T) {
+	for _, c := range clouds {
+		t.Run(c.name, func(t *testing.T) {
+			compiler := secgroup.NewCompiler()
+			compiler.Apply(c.update())
+			for _, what := range one {
+				var updates []*secgroup.Update
+				for n := range 51 {
+					updates = append(updates, what.update(&c.cloud, n))
+				}
+				took := perChange(compiler, updates)
+				t.Logf("%-12s %v", what.what, took)
+				if took > 4*time.Millisecond {
+					t.Errorf("%s: %v", what.what, took)
+				}
+			}
+		})
+	}
+}
