@@ -22,15 +22,16 @@ type cloud struct {
 // These are what the bounds were set for.
 var clouds = []struct {
 	name string
+	row  string // what its measurements are called behind sg-lookup-; "": there are none
 	cloud
 }{
-	{"1000-ports", cloud{ports: 1000, groups: 100, rules: 100, members: 1000, addrs: 20_000, shape: mixed}},
-	{"same-members", cloud{ports: 1000, groups: 100, rules: 100, members: 1000, addrs: 1000, shape: mixed}},
-	{"one-port", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: mixed}},
-	{"one-port-ranges", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: ranges}},
-	{"one-port-nested", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: nested}},
-	{"one-port-cidrs", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: cidrs}},
-	{"50k-rules", cloud{ports: 1000, groups: 500, rules: 100, members: 200, addrs: 20_000, shape: mixed}},
+	{"1000-ports", "10k", cloud{ports: 1000, groups: 100, rules: 100, members: 1000, addrs: 20_000, shape: mixed}},
+	{"same-members", "", cloud{ports: 1000, groups: 100, rules: 100, members: 1000, addrs: 1000, shape: mixed}},
+	{"one-port", "one-port-5000", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: mixed}},
+	{"one-port-ranges", "", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: ranges}},
+	{"one-port-nested", "", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: nested}},
+	{"one-port-cidrs", "", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: cidrs}},
+	{"50k-rules", "50k", cloud{ports: 1000, groups: 500, rules: 100, members: 200, addrs: 20_000, shape: mixed}},
 }
 
 // host spreads addresses over prefixes: 16 in a /24, 1024 in a /16.

@@ -3,11 +3,8 @@ package secgroup_test
 import (
 	"math/rand/v2"
 	"net/netip"
-	"testing"
-	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
-	"github.com/flowshunt/flowshunt/hack/benchtest"
 	"github.com/flowshunt/flowshunt/pkg/secgroup"
 )
 
@@ -49,36 +46,4 @@ func ruleUpdate(id secgroup.RuleID, r *secgroup.Rule) *secgroup.Update {
 
 func setUpdate(s secgroup.SetChange) *secgroup.Update {
 	return &secgroup.Update{Sets: map[secgroup.SetID]secgroup.SetChange{setID(0): s}}
-}
-
-// perChange returns the median of what updates cost.
-func perChange(c *secgroup.Compiler, updates []*secgroup.Update) time.Duration {
-	var took []time.Duration
-	for _, u := range updates {
-		start := time.Now()
-		c.Apply(u)
-		took = append(took, time.Since(start))
-	}
-	return benchtest.Median(took)
-}
-
-// TestOneChangeBound shows that what is compiled anew is what a change touches.
-func TestOneChangeBound(t *testing.T) {
-	for _, c := range clouds {
-		t.Run(c.name, func(t *testing.T) {
-			compiler := secgroup.NewCompiler()
-			compiler.Apply(c.update())
-			for _, what := range one {
-				var updates []*secgroup.Update
-				for n := range 51 {
-					updates = append(updates, what.update(&c.cloud, n))
-				}
-				took := perChange(compiler, updates)
-				t.Logf("%-12s %v", what.what, took)
-				if took > 4*time.Millisecond {
-					t.Errorf("%s: %v", what.what, took)
-				}
-			}
-		})
-	}
 }
