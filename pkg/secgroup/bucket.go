@@ -97,25 +97,49 @@ func (b *bucket) editAll(e *edit, add []*verdict) {
 	}
 }
 
-// editSpans looks at that part of the ports anew that lies between those that change.
+// fewSpans is how many are put over the others one by one: it costs a copy of the segments
+// for each, while looking at all spans anew costs a sort.
+const fewSpans = 8
+
+// editSpans looks only at those keys anew that the rules gone have decided about, or that
+// many are added to.
 func (b *bucket) editSpans(e *edit, add []span) {
-	lo, hi := uint32(lastKey), uint32(0)
 	kept := make([]span, 0, len(b.spans)+len(add))
 	for _, s := range b.spans {
-		if e.drops(s.verdict) {
-			lo, hi = min(lo, s.lo), max(hi, s.hi)
-		} else {
+		if !e.drops(s.verdict) {
 			kept = append(kept, s)
 		}
 	}
 	if len(kept) == len(b.spans) && len(add) == 0 {
 		return
 	}
-	for _, s := range add {
-		lo, hi = min(lo, s.lo), max(hi, s.hi)
-		kept = append(kept, s)
+	lo, hi := b.segs.decidedBy(e)
+	if len(add) > fewSpans {
+		for _, s := range add {
+			lo, hi = min(lo, s.lo), max(hi, s.hi)
+			kept = append(kept, s)
+		}
+		add = nil
 	}
-	b.spans, b.segs = kept, b.segs.patch(kept, lo, hi)
+	if lo <= hi {
+		b.segs = b.segs.patch(lo, hi, func(out *segments) { out.sweep(kept, lo, hi) })
+	}
+	for _, s := range add {
+		segs := b.segs
+		b.segs = segs.patch(s.lo, s.hi, func(out *segments) { segs.over(out, s) })
+	}
+	b.spans = append(kept, add...)
+}
+
+// decidedBy returns between which keys rules that are gone decide; none: hi is below lo.
+func (s *segments) decidedBy(e *edit) (lo, hi uint32) {
+	lo = lastKey
+	for i, f := range s.says {
+		if f.verdict != nil && e.drops(f.verdict) {
+			lo, hi = min(lo, s.first[i]), s.first[i+1]-1 // the last decides nothing
+		}
+	}
+	return lo, hi
 }
 
 func (b *bucket) editRest(e *edit, add []entry) {

@@ -11,9 +11,9 @@ import (
 type index struct {
 	limit rank  // of all buckets
 	shift uint8 // of a hash, to have the number of its slot
-	// words has a bit for each word that may be in slots: most that are asked for are not,
-	// and this spares to look.
-	words [4]uint64
+	// filter has a bit for each number modulo 512 that has a bucket: most that are asked for
+	// have none, and this spares to look.
+	filter [8]uint64
 	// slots is a hash table of words with open addressing, a power of two in size and at
 	// most half full: a Go map costs a lookup three times as much.
 	slots []slot
@@ -42,8 +42,8 @@ func (x *index) slot(no uint32) *slot {
 	}
 }
 
-// mayHave reports whether slots may have a word.
-func (x *index) mayHave(no uint32) bool { return x.words[no>>6&3]&(1<<(no&63)) != 0 }
+// mayHave reports whether there may be a bucket for one of w.
+func (x *index) mayHave(w word) bool { return x.filter[w.no%8]&w.bits != 0 }
 
 // get returns the bucket of one set, or nil.
 func (x *index) get(n setNo) *bucket {
@@ -108,8 +108,8 @@ func (x *index) hash() {
 		s := x.slot(n.word())
 		if s.bits == 0 {
 			s.no, s.first = n.word(), uint32(i)
-			x.words[s.no>>6&3] |= 1 << (s.no & 63)
 		}
 		s.bits |= n.bit()
+		x.filter[s.no%8] |= n.bit()
 	}
 }

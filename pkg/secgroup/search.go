@@ -130,7 +130,7 @@ func (s *search) hopeful(list []task) []task {
 
 func (s *search) lookAll(t task, sets setNos) {
 	for _, w := range sets {
-		if !t.mayHave(w.no) {
+		if !t.mayHave(w) {
 			continue
 		}
 		slot := t.slot(w.no)

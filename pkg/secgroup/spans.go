@@ -71,18 +71,38 @@ func (s *segments) add(v *verdict, first uint32) {
 	s.first, s.says = append(s.first, first), append(s.says, newFound(v))
 }
 
-// patch returns what s becomes where spans are all there are now, and nothing has changed
-// outside of the keys from lo to hi. It does not touch s.
-func (s *segments) patch(spans []span, lo, hi uint32) (out segments) {
+// patch returns what s becomes where part adds what is said of the keys from lo to hi, and
+// nothing has changed outside. It does not touch s.
+func (s *segments) patch(lo, hi uint32, part func(out *segments)) (out segments) {
 	before, _ := slices.BinarySearch(s.first, lo)
 	out.first = append(make([]uint32, 0, len(s.first)+4), s.first[:before]...)
 	out.says = append(make([]found, 0, len(s.first)+4), s.says[:before]...)
-	out.sweep(spans, lo, hi)
+	part(&out)
 	out.add(s.find(hi+1).verdict, hi+1)
-	for i, _ := slices.BinarySearch(s.first, hi+2); i < len(s.first); i++ {
+	for i := s.after(hi + 1); i < len(s.first); i++ {
 		out.add(s.says[i].verdict, s.first[i])
 	}
 	return out
+}
+
+// after returns the first segment that starts behind key.
+func (s *segments) after(key uint32) int {
+	i, _ := slices.BinarySearch(s.first, key+1)
+	return i
+}
+
+// over adds what s says of the keys of p, or p where that is over it.
+func (s *segments) over(out *segments, p span) {
+	best := func(f found) *verdict {
+		if f.verdict != nil && f.over(p.verdict) {
+			return f.verdict
+		}
+		return p.verdict
+	}
+	out.add(best(s.find(p.lo)), p.lo)
+	for i := s.after(p.lo); i < len(s.first) && s.first[i] <= p.hi; i++ {
+		out.add(best(s.says[i]), s.first[i])
+	}
 }
 
 // sweep adds what the best of spans says of the keys from lo to hi.
