@@ -40,6 +40,9 @@ func newACL(row *ovnsb.LogicalFlow, s stage, content setContent) *acl {
 	if len(a.parts) == 0 {
 		return a
 	}
+	if a.tracks && a.hint != "" {
+		a.doubtAll() // not all packets of one connection meet the same
+	}
 	var decides bool
 	if a.action, decides = outcomeOf(row.Actions).action(s.kind == judges, a.hinted); !decides {
 		a.action = secgroup.Unknown // it passes the packet on to the next tier
@@ -53,6 +56,12 @@ func newACL(row *ovnsb.LogicalFlow, s stage, content setContent) *acl {
 		a.action = 0
 	}
 	return a
+}
+
+func (a *acl) doubtAll() {
+	for i := range a.parts {
+		a.parts[i].doubt = true
+	}
 }
 
 // setBase reads what happens to packets that no ACL matches. That they pass is said by

@@ -2,6 +2,7 @@ package ovn
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -20,9 +21,32 @@ type reading struct {
 	// more than a way to write them. Nil: terms name the sets.
 	content setContent
 
+	hints []expr // the comparisons that northd has put before the ACL's match
+
 	sets   []setUse // the address sets that are named, with repetitions
-	hinted bool     // it depends on what northd knows of the connection
-	tracks bool     // it depends on conntrack
+	hinted bool     // one of hints is about the connection
+	tracks bool     // another comparison is about what conntrack says
+}
+
+// hintsOf returns the comparisons with which northd starts the match of a flow: of the tier,
+// and of what it knows of the connection.
+func hintsOf(e expr) []expr {
+	l, ok := e.(*logic)
+	if !ok || l.or {
+		return nil
+	}
+	for i, o := range l.operands {
+		c, ok := o.(*comparison)
+		isTier := ok && c.field.symbol.meaning == tierOf
+		isHint := ok && c.field.symbol.name == "reg0" && c.field.bits == 1 && hints>>c.field.ofs&1 == 1
+		if !isTier && !isHint {
+			return l.operands[:i]
+		}
+		if isHint {
+			return l.operands[:i+1]
+		}
+	}
+	return l.operands
 }
 
 // terms returns what an expression means for the packet that is judged: a sum of terms.
@@ -124,8 +148,12 @@ func (r *reading) comparison(c *comparison) ([]term, error) {
 // fixed decides a comparison of bits that are known.
 func (r *reading) fixed(c *comparison) []term {
 	s, f := c.field.symbol, c.field
-	r.hinted = r.hinted || s.name == "reg0"
-	r.tracks = r.tracks || strings.HasPrefix(s.name, "ct")
+	switch {
+	case slices.Contains(r.hints, expr(c)):
+		r.hinted = true
+	case s.name == "reg0", strings.HasPrefix(s.name, "ct"):
+		r.tracks = true
+	}
 	within := ones(f.bits)
 	if s.mask.shr(f.ofs).and(within) != within {
 		return []term{{doubt: true}}

@@ -187,7 +187,7 @@ func (s *southbound) countOn(d *datapath, a *acl, by int) {
 	if a.denies(s.cfg.DropGroup) {
 		d.drops[dir] += by
 	}
-	if a.tracks {
+	if a.tracks || a.hinted {
 		d.tracked += by
 	}
 	if a.hint != "" {

@@ -45,12 +45,12 @@ func understand(match string, d flows.Direction, content setContent) understood 
 	if e == nil {
 		return understood{parts: []part{everything}, err: err, refused: isRefused(err)}
 	}
-	r := reading{direction: d}
+	r := reading{direction: d, hints: hintsOf(e)}
 	terms, termsErr := r.terms(e)
-	u := understood{sets: r.sets, hinted: r.hinted, tracks: r.hinted || r.tracks, err: err, refused: isRefused(err)}
+	u := understood{sets: r.sets, hinted: r.hinted, tracks: r.tracks, err: err, refused: isRefused(err)}
 	if slices.ContainsFunc(terms, func(t term) bool { return t.crossed }) {
 		u.content = true
-		r = reading{direction: d, content: content}
+		r = reading{direction: d, hints: r.hints, content: content}
 		terms, termsErr = r.terms(e)
 	}
 	if termsErr != nil || !u.add(terms, d) {
