@@ -25,7 +25,7 @@ type acl struct {
 const lastTier = 255
 
 // newACL reads a flow of a stage of ACLs.
-func newACL(row *ovnsb.LogicalFlow, s stage, content setContent) *acl {
+func newACL(row *ovnsb.LogicalFlow, s stage, sets addressSets) *acl {
 	a := &acl{stage: s, priority: uint16(row.Priority), hint: row.ExternalIDs["stage-hint"]}
 	a.name = a.nameFor(row.Match)
 	a.base = row.Priority == 0 && row.Match == "1"
@@ -36,7 +36,7 @@ func newACL(row *ovnsb.LogicalFlow, s stage, content setContent) *acl {
 	if s.kind == carries {
 		return a // by the registers that the verdict is in
 	}
-	a.understood = understand(row.Match, s.direction, content)
+	a.understood = understand(row.Match, s.direction, sets)
 	if len(a.parts) == 0 {
 		return a
 	}

@@ -17,11 +17,10 @@ var errTerms = errors.New("it comes to more cases than can be looked at")
 // reading turns a match into terms, any of which may hold.
 type reading struct {
 	direction flows.Direction
-	// content returns what is in an address set, as numbers of one family: then sets are no
-	// more than a way to write them. Nil: terms name the sets.
-	content setContent
-
-	hints []expr // the comparisons that northd has put before the ACL's match
+	known     addressSets
+	// expand takes what is in address sets in place of their names.
+	expand bool
+	hints  []expr // the comparisons that northd has put before the ACL's match
 
 	sets   []setUse // the address sets that are named, with repetitions
 	hinted bool     // one of hints is about the connection
@@ -299,7 +298,10 @@ func (r *reading) addr(c *comparison, t term, end int) []term {
 		}
 	}
 	for _, name := range names {
-		r.sets = append(r.sets, setUse{name, t.family, c.op == unequal})
+		r.sets = append(r.sets, setUse{name, t.family})
+	}
+	if c.op == unequal && len(plain) == 0 && !slices.ContainsFunc(names, func(n string) bool { return !r.known.kind(n).empty }) {
+		return truth(true) // without a value there is nothing to imply the family, either
 	}
 	a, ok := r.condition(c.op, plain, names, width, t.family)
 	if !ok || len(names) > 0 && !whole {
@@ -315,7 +317,7 @@ func (r *reading) addr(c *comparison, t term, end int) []term {
 
 // condition returns what an address that is compared with numbers and sets must be.
 func (r *reading) condition(op relation, plain []constant, names []string, width int, f secgroup.Family) (addrs, bool) {
-	if len(names) > 0 && r.content != nil {
+	if len(names) > 0 && r.expand {
 		return r.contents(op, plain, names, width, f)
 	}
 	in, ok := spansOf(op, plain, width)
@@ -332,7 +334,7 @@ func (r *reading) condition(op relation, plain []constant, names []string, width
 func (r *reading) contents(op relation, plain []constant, names []string, width int, f secgroup.Family) (addrs, bool) {
 	in, ok := spansOf(equal, plain, width)
 	for _, name := range names {
-		members, there := r.content(name, f)
+		members, there := r.known.content(name, f)
 		in, ok = append(in, members...), ok && there
 	}
 	if in = in.merged(); op == unequal {
