@@ -2,6 +2,7 @@ package ovn
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -16,13 +17,35 @@ var errTerms = errors.New("it comes to more cases than can be looked at")
 // reading turns a match into terms, any of which may hold.
 type reading struct {
 	direction flows.Direction
-	// content returns what is in an address set, as numbers of one family: then sets are no
-	// more than a way to write them. Nil: terms name the sets.
-	content setContent
+	known     addressSets
+	// expand takes what is in address sets in place of their names.
+	expand bool
+	hints  []expr // the comparisons that northd has put before the ACL's match
 
 	sets   []setUse // the address sets that are named, with repetitions
-	hinted bool     // it depends on what northd knows of the connection
-	tracks bool     // it depends on conntrack
+	hinted bool     // one of hints is about the connection
+	tracks bool     // another comparison is about what conntrack says
+}
+
+// hintsOf returns the comparisons with which northd starts the match of a flow: of the tier,
+// and of what it knows of the connection.
+func hintsOf(e expr) []expr {
+	l, ok := e.(*logic)
+	if !ok || l.or {
+		return nil
+	}
+	for i, o := range l.operands {
+		c, ok := o.(*comparison)
+		isTier := ok && c.field.symbol.meaning == tierOf
+		isHint := ok && c.field.symbol.name == "reg0" && c.field.bits == 1 && hints>>c.field.ofs&1 == 1
+		if !isTier && !isHint {
+			return l.operands[:i]
+		}
+		if isHint {
+			return l.operands[:i+1]
+		}
+	}
+	return l.operands
 }
 
 // terms returns what an expression means for the packet that is judged: a sum of terms.
@@ -124,8 +147,12 @@ func (r *reading) comparison(c *comparison) ([]term, error) {
 // fixed decides a comparison of bits that are known.
 func (r *reading) fixed(c *comparison) []term {
 	s, f := c.field.symbol, c.field
-	r.hinted = r.hinted || s.name == "reg0"
-	r.tracks = r.tracks || strings.HasPrefix(s.name, "ct")
+	switch {
+	case slices.Contains(r.hints, expr(c)):
+		r.hinted = true
+	case s.name == "reg0", strings.HasPrefix(s.name, "ct"):
+		r.tracks = true
+	}
 	within := ones(f.bits)
 	if s.mask.shr(f.ofs).and(within) != within {
 		return []term{{doubt: true}}
@@ -271,7 +298,10 @@ func (r *reading) addr(c *comparison, t term, end int) []term {
 		}
 	}
 	for _, name := range names {
-		r.sets = append(r.sets, setUse{name, t.family, c.op == unequal})
+		r.sets = append(r.sets, setUse{name, t.family})
+	}
+	if c.op == unequal && len(plain) == 0 && !slices.ContainsFunc(names, func(n string) bool { return !r.known.kind(n).empty }) {
+		return truth(true) // without a value there is nothing to imply the family, either
 	}
 	a, ok := r.condition(c.op, plain, names, width, t.family)
 	if !ok || len(names) > 0 && !whole {
@@ -287,7 +317,7 @@ func (r *reading) addr(c *comparison, t term, end int) []term {
 
 // condition returns what an address that is compared with numbers and sets must be.
 func (r *reading) condition(op relation, plain []constant, names []string, width int, f secgroup.Family) (addrs, bool) {
-	if len(names) > 0 && r.content != nil {
+	if len(names) > 0 && r.expand {
 		return r.contents(op, plain, names, width, f)
 	}
 	in, ok := spansOf(op, plain, width)
@@ -304,7 +334,7 @@ func (r *reading) condition(op relation, plain []constant, names []string, width
 func (r *reading) contents(op relation, plain []constant, names []string, width int, f secgroup.Family) (addrs, bool) {
 	in, ok := spansOf(equal, plain, width)
 	for _, name := range names {
-		members, there := r.content(name, f)
+		members, there := r.known.content(name, f)
 		in, ok = append(in, members...), ok && there
 	}
 	if in = in.merged(); op == unequal {

@@ -81,7 +81,7 @@ func (s *southbound) flushFlow(uuid string) {
 	f.acl, f.on = nil, nil
 	if f.row != nil {
 		if f.on = s.datapathsOf(f.row); len(f.on) > 0 {
-			f.acl = newACL(f.row, f.stage, s.ledger.content)
+			f.acl = newACL(f.row, f.stage, s.ledger)
 		}
 	} else {
 		delete(s.flows, uuid)
@@ -187,7 +187,7 @@ func (s *southbound) countOn(d *datapath, a *acl, by int) {
 	if a.denies(s.cfg.DropGroup) {
 		d.drops[dir] += by
 	}
-	if a.tracks {
+	if a.tracks || a.hinted {
 		d.tracked += by
 	}
 	if a.hint != "" {

@@ -35,22 +35,26 @@ var everything = part{doubt: true, matches: []secgroup.Match{{}}}
 // maxMatchPrefixes bounds the prefixes of one match.
 const maxMatchPrefixes = 1 << 16
 
-// setContent returns what is in an address set, as numbers of one family. It is false if there is
-// no such set.
-type setContent func(name string, f secgroup.Family) (spans, bool)
+// addressSets is the address sets that matches may name.
+type addressSets interface {
+	// kind returns what kind of a set has a name.
+	kind(name string) setKind
+	// content returns what is in a set, as numbers of one family. It is false if there is
+	// no such set.
+	content(name string, f secgroup.Family) (spans, bool)
+}
 
 // understand reads a match for packets that pass an instance's port in one direction.
-func understand(match string, d flows.Direction, content setContent) understood {
+func understand(match string, d flows.Direction, sets addressSets) understood {
 	e, err := parse(match)
 	if e == nil {
 		return understood{parts: []part{everything}, err: err, refused: isRefused(err)}
 	}
-	r := reading{direction: d}
+	r := reading{direction: d, hints: hintsOf(e), known: sets}
 	terms, termsErr := r.terms(e)
-	u := understood{sets: r.sets, hinted: r.hinted, tracks: r.hinted || r.tracks, err: err, refused: isRefused(err)}
+	u := understood{sets: r.sets, hinted: r.hinted, tracks: r.tracks, err: err, refused: isRefused(err)}
 	if slices.ContainsFunc(terms, func(t term) bool { return t.crossed }) {
-		u.content = true
-		r = reading{direction: d, content: content}
+		u.content, r.expand = true, true
 		terms, termsErr = r.terms(e)
 	}
 	if termsErr != nil || !u.add(terms, d) {
