@@ -56,8 +56,10 @@ func (e *Error) advice() string {
 		return "is this the right ovsdb-server? check: ovsdb-client list-dbs " + e.Endpoint.String()
 	case errors.Is(e.Err, ErrStalled):
 		return "ovsdb-server may be stopped or overloaded; check: ovsdb-client list-dbs " + e.Endpoint.String()
-	case errors.Is(e.Err, ErrDetached), errors.Is(e.Err, ErrStale):
+	case errors.Is(e.Err, ErrDetached):
 		return "check: ovs-appctl -t CONTROL-SOCKET cluster/status " + e.Database
+	case errors.Is(e.Err, ErrStale):
+		return "if the whole cluster was put back to an older state: restart this program, which has seen the newer one"
 	}
 	return ""
 }
