@@ -134,15 +134,10 @@ func (s *search) hopeful(list []task) []task {
 // tryAll tries the buckets of sets.
 func (s *search) tryAll(t task, sets setNos) {
 	for _, w := range sets {
-		if !t.mayHave(w) {
-			continue
-		}
-		slot := t.slot(w.no)
-		for both := slot.bits & w.bits; both != 0; both &= both - 1 {
-			bit := both & -both
-			c := &t.cells[int(slot.first)+bits.OnesCount64(slot.bits&(bit-1))]
-			if c.lo <= s.key && s.key <= c.hi {
-				s.try(c.bucket, t.of)
+		for left := t.maybe(w); left != 0; left &= left - 1 {
+			slot := t.slot(w.first() + setNo(bits.TrailingZeros64(left)))
+			if slot.lo <= s.key && s.key <= slot.hi {
+				s.try(slot.bucket, t.of)
 			}
 		}
 	}
