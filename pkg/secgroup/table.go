@@ -11,8 +11,8 @@ import (
 // port.
 type Table struct {
 	ports  *portMap
-	groups pages[*program] // by groupNo
-	rules  pages[label]    // by the low bits of a RuleRef
+	groups []*program   // by groupNo
+	rules  pages[label] // by the low bits of a RuleRef
 	addrs  *addresses
 	size   Size
 }
@@ -67,13 +67,13 @@ func (t *Table) Judge(port flows.LogicalPort, d flows.Direction, tuple flows.Tup
 	case p.open:
 		return flows.Permission{}
 	}
-	s := search{table: t, addrs: t.addrs, groups: p.groups, tuple: tuple, kind: kindOf(d, tuple.IsIPv6()),
+	s := search{addrs: t.addrs, tuple: tuple, kind: kindOf(d, tuple.IsIPv6()),
 		key: key(tuple.Proto, tuple.DstPort)}
 	s.remote, s.local = tuple.Dst, tuple.Src
 	if d == flows.Ingress {
 		s.remote, s.local = tuple.Src, tuple.Dst
 	}
-	v := s.run()
+	v := s.run(t.groups, p.groups)
 	switch {
 	case v != nil:
 		return flows.Permission{Reason: v.reason, Rule: v.ref}
