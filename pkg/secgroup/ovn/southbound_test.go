@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/netip"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 
@@ -28,81 +27,8 @@ const (
 	webSet   = "pg_c0ffee00_1111_4222_8333_444455556601_ip4"
 )
 
-// rig is a database and what follows it.
-type rig struct {
-	testing.TB
-	rows database
-	sb   *southbound
-}
-
-func newRig(t testing.TB) *rig {
-	rows, all := load(t, "southbound.jsonl")
-	r := &rig{t, rows, newSouthbound(Config{Chassis: "compute-1"})}
-	r.sb.snapshot(all)
-	return r
-}
-
-// set carries out one transaction of one row, given as JSON, and returns the news.
-func (r *rig) set(table, uuid, columns string) secgroup.News {
-	r.Helper()
-	var c map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(columns), &c); err != nil {
-		r.Fatal(err)
-	}
-	return r.sb.apply(client.Batch{r.rows.set(r, table, r.uuid(table, uuid), c)})
-}
-
-// uuid returns the row that a name or the start of a uuid stands for.
-func (r *rig) uuid(table, name string) string {
-	for uuid, row := range r.rows[table] {
-		if b, ok := row.(*ovnsb.PortBinding); strings.HasPrefix(uuid, name) || ok && b.LogicalPort == name {
-			return uuid
-		}
-	}
-	return name
-}
-
-func (r *rig) port(name flows.LogicalPort) *secgroup.Port { return r.sb.ledger.ports[name] }
-
-// consistent checks that what was told bit by bit is what is told at once.
-func (r *rig) consistent() {
-	r.Helper()
-	var all client.Batch
-	for _, table := range sbTables {
-		for uuid, row := range r.rows[table.name] {
-			all = append(all, client.Change{Table: table.name, UUID: uuid, New: row})
-		}
-	}
-	fresh := newSouthbound(Config{Chassis: "compute-1"})
-	fresh.snapshot(all)
-	for _, d := range []string{
-		differ(r.sb.ledger.ports, fresh.ledger.ports),
-		differ(r.sb.ledger.rules, fresh.ledger.rules),
-		differ(r.sb.ledger.sets, fresh.ledger.sets),
-	} {
-		if d != "" {
-			r.Error("not as read anew:", d)
-		}
-	}
-	if len(fresh.datapaths) != len(r.sb.datapaths) || len(fresh.users) != len(r.sb.users) || fresh.labels != r.sb.labels {
-		r.Errorf("%d datapaths, %d sets in use, %d labels; anew %d, %d, %d", len(r.sb.datapaths), len(r.sb.users), r.sb.labels,
-			len(fresh.datapaths), len(fresh.users), fresh.labels)
-	}
-}
-
-func differ[K ~string, V any](a, b map[K]*V) (text string) {
-	both := maps.Clone(a)
-	maps.Copy(both, b)
-	for _, k := range slices.Sorted(maps.Keys(both)) {
-		if !reflect.DeepEqual(a[k], b[k]) {
-			text += fmt.Sprintf("\n%s: %+v, anew %+v", k, a[k], b[k])
-		}
-	}
-	return text
-}
-
 func TestSnapshot(t *testing.T) {
-	_, rows := load(t, "southbound.jsonl")
+	_, rows := load(t, sbTables, "southbound.jsonl")
 	news := newSouthbound(Config{Chassis: "compute-1"}).snapshot(rows)
 	if !news.Update.Reset || news.Revision != 38 || news.Label {
 		t.Errorf("reset %v, revision %d, label %v", news.Update.Reset, news.Revision, news.Label)
@@ -135,10 +61,7 @@ func TestSnapshot(t *testing.T) {
 // TestStream replays how policy changed, as an ovsdb-server told it, and looks at each update.
 // TestMigration has the last step.
 func TestStream(t *testing.T) {
-	steps := map[int][]line{}
-	for _, l := range readLines(t, "southbound-stream.jsonl") {
-		steps[l.Step] = append(steps[l.Step], l)
-	}
+	steps := readSteps(t, "southbound-stream.jsonl")
 	update := emptyUpdate
 	for step, want := range []func() secgroup.Update{
 		1: func() secgroup.Update { u := update(); u.Rules["e182b044"] = nil; return u },
@@ -182,17 +105,9 @@ func TestStream(t *testing.T) {
 			continue
 		}
 		t.Run(steps[step][0].Name, func(t *testing.T) {
-			r := newRig(t)
-			r.sb.apply(r.before(steps[step]))
-			var batch client.Batch
-			for _, table := range sbTables {
-				for _, l := range steps[step] {
-					if l.Table == table.name {
-						batch = append(batch, r.rows.set(t, l.Table, l.UUID, l.Row))
-					}
-				}
-			}
-			news := r.sb.apply(batch)
+			r := newSouthRig(t)
+			r.apply(r.before(steps[step]))
+			news := r.replay(steps[step])
 			if news.Update == nil {
 				t.Fatal("nothing is told")
 			}
@@ -200,21 +115,6 @@ func TestStream(t *testing.T) {
 			r.consistent()
 		})
 	}
-}
-
-// before puts a database into the state that it had before some changes.
-func (r *rig) before(changes []line) client.Batch {
-	var batch client.Batch
-	for i := len(changes) - 1; i >= 0; i-- {
-		l := changes[i]
-		switch {
-		case l.Old != nil:
-			batch = append(batch, r.rows.set(r, l.Table, l.UUID, l.Old))
-		case l.Row != nil:
-			batch = append(batch, r.rows.set(r, l.Table, l.UUID, nil))
-		}
-	}
-	return batch
 }
 
 // expect compares what was told: sets wholly, of ports and rules which, and whether they
@@ -249,7 +149,7 @@ func prefixes(texts ...string) []netip.Prefix {
 
 // TestMigration looks at what a live migration, and other ways to move, do to a port.
 func TestMigration(t *testing.T) {
-	r := newRig(t)
+	r := newSouthRig(t)
 	for _, step := range []struct {
 		columns string
 		reason  flows.Reason
@@ -267,7 +167,7 @@ func TestMigration(t *testing.T) {
 		{`{"up": true}`, "", ""},
 		{`{"type": "router"}`, flows.SGUnknown, `it is no instance's port: its type in OVN is "router"`},
 	} {
-		r.set(ovnsb.PortBindingTable, string(web1), step.columns)
+		r.change(ovnsb.PortBindingTable, string(web1), step.columns)
 		if p := r.port(web1); p.Reason != step.reason || p.Detail != step.detail {
 			t.Errorf("%s: %q, %q; want %q, %q", step.columns, p.Reason, p.Detail, step.reason, step.detail)
 		}
@@ -298,15 +198,15 @@ func TestAnomalies(t *testing.T) {
 			ovnsb.PortBindingTable, string(web1), `{"external_ids": {"neutron:security_group_ids": "a-b"}}`,
 			flows.SGUnknown, "it has security group a-b and is not in port group pg_a_b",
 		},
-		"the stage is gone":    {ovnsb.LogicalFlowTable, "3ed8644c", `null`, flows.SGUnknown, "its logical switch has no flows for ACLs in the Southbound database"},
-		"the switch is gone":   {ovnsb.DatapathBindingTable, "250b555e", `null`, flows.SGUnknown, "its logical switch is not in the Southbound database"},
+		"the stage is gone":    {ovnsb.LogicalFlowTable, "3ed8644c", `null`, flows.SGUnknown, "the flows for ACLs of its logical switch are not in the database"},
+		"the switch is gone":   {ovnsb.DatapathBindingTable, "250b555e", `null`, flows.SGUnknown, "its logical switch is not in the database"},
 		"this host is unknown": {ovnsb.ChassisTable, "3247f9a7", `null`, flows.PortUnbound, `this host's system-id "compute-1" is no chassis of the Southbound database`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
+			r := newSouthRig(t)
 			uuid := r.uuid(test.table, test.uuid)
 			was := r.rows[test.table][uuid]
-			r.set(test.table, uuid, test.columns)
+			r.change(test.table, uuid, test.columns)
 			if p := r.port(web1); p.Reason != test.reason || p.Detail != test.detail {
 				t.Errorf("%q, %q", p.Reason, p.Detail)
 			}
@@ -320,16 +220,9 @@ func TestAnomalies(t *testing.T) {
 	}
 }
 
-// put puts a row back that set has changed.
-func (r *rig) put(table, uuid string, was any) {
-	c := client.Change{Table: table, UUID: uuid, Old: r.rows[table][uuid], New: was}
-	r.rows[table][uuid] = was
-	r.sb.apply(client.Batch{c})
-}
-
 func TestPortGone(t *testing.T) {
-	r := newRig(t)
-	news := r.set(ovnsb.PortBindingTable, string(web1), `null`)
+	r := newSouthRig(t)
+	news := r.change(ovnsb.PortBindingTable, string(web1), `null`)
 	if p, told := news.Update.Ports[web1]; !told || p != nil || len(news.Update.Ports) != 1 {
 		t.Errorf("%+v", news.Update)
 	}
@@ -338,10 +231,10 @@ func TestPortGone(t *testing.T) {
 
 // TestPortSecurityOff is what Neutron writes when port security is switched off.
 func TestPortSecurityOff(t *testing.T) {
-	r := newRig(t)
-	r.set(ovnsb.PortGroupTable, "2caf2257", `{"ports": ["`+string(db1)+`"]}`)
-	r.set(ovnsb.PortGroupTable, "a56fb398", `{"ports": []}`)
-	r.set(ovnsb.PortBindingTable, string(web1), `{"port_security": [], "external_ids": {"neutron:security_group_ids": ""}}`)
+	r := newSouthRig(t)
+	r.change(ovnsb.PortGroupTable, "2caf2257", `{"ports": ["`+string(db1)+`"]}`)
+	r.change(ovnsb.PortGroupTable, "a56fb398", `{"ports": []}`)
+	r.change(ovnsb.PortBindingTable, string(web1), `{"port_security": [], "external_ids": {"neutron:security_group_ids": ""}}`)
 	if p := r.port(web1); !p.Open || p.Reason != "" {
 		t.Errorf("%+v", p)
 	}
@@ -350,12 +243,12 @@ func TestPortSecurityOff(t *testing.T) {
 	for _, match := range []string{"ip4", `inport == \"` + string(web1) + `\"`} {
 		flow := `{"match": "reg0[10] == 1 && (` + match + `)", "priority": 1500, "actions": "drop;",
 			"external_ids": {"stage-name": "ls_in_acl", "stage-hint": "1"}, "logical_datapath": "250b555e-0905-4a0b-b326-37eff18b1d17"}`
-		r.set(ovnsb.LogicalFlowTable, "new", flow)
+		r.change(ovnsb.LogicalFlowTable, "new", flow)
 		if p := r.port(web1); p.Open || !p.Permissive {
 			t.Errorf("with an ACL: %+v", p)
 		}
 		r.consistent()
-		r.set(ovnsb.LogicalFlowTable, "new", `null`)
+		r.change(ovnsb.LogicalFlowTable, "new", `null`)
 		if p := r.port(web1); !p.Open {
 			t.Errorf("without the ACL: %+v", p)
 		}
@@ -365,13 +258,13 @@ func TestPortSecurityOff(t *testing.T) {
 
 // TestRevision looks at which number of SB_Global a change belongs to.
 func TestRevision(t *testing.T) {
-	r := newRig(t)
+	r := newSouthRig(t)
 	global := r.uuid(ovnsb.SBGlobalTable, "606df25d")
 	set := func(ports string) client.Change {
-		return r.rows.set(t, ovnsb.PortGroupTable, r.uuid(ovnsb.PortGroupTable, "a56fb398"), map[string]json.RawMessage{"ports": json.RawMessage(ports)})
+		return r.set(t, ovnsb.PortGroupTable, r.uuid(ovnsb.PortGroupTable, "a56fb398"), map[string]json.RawMessage{"ports": json.RawMessage(ports)})
 	}
 	count := func(n int) client.Change {
-		return r.rows.set(t, ovnsb.SBGlobalTable, global, map[string]json.RawMessage{"nb_cfg": json.RawMessage(fmt.Sprint(n))})
+		return r.set(t, ovnsb.SBGlobalTable, global, map[string]json.RawMessage{"nb_cfg": json.RawMessage(fmt.Sprint(n))})
 	}
 	for i, test := range []struct {
 		batch client.Batch
@@ -383,7 +276,7 @@ func TestRevision(t *testing.T) {
 		{client.Batch{set(`["` + string(web1) + `"]`), count(40), count(41)}, 41}, // three
 		{client.Batch{count(42)}, 42},                                             // nothing but a number
 	} {
-		if news := r.sb.apply(test.batch); news.Revision != test.want {
+		if news := r.apply(test.batch); news.Revision != test.want {
 			t.Errorf("%d: revision %d, want %d", i, news.Revision, test.want)
 		}
 	}
@@ -391,10 +284,10 @@ func TestRevision(t *testing.T) {
 
 // TestLabel: while one host cannot mask marks, northd has all use labels.
 func TestLabel(t *testing.T) {
-	r := newRig(t)
+	r := newSouthRig(t)
 	row := r.rows[ovnsb.LogicalFlowTable][r.uuid(ovnsb.LogicalFlowTable, "af348e38")].(*ovnsb.LogicalFlow)
 	match, _ := json.Marshal(strings.ReplaceAll(row.Match, "ct_mark", "ct_label"))
-	if news := r.set(ovnsb.LogicalFlowTable, "af348e38", `{"match": `+string(match)+`}`); !news.Label || news.Update != nil {
+	if news := r.change(ovnsb.LogicalFlowTable, "af348e38", `{"match": `+string(match)+`}`); !news.Label || news.Update != nil {
 		t.Errorf("label %v, %+v", news.Label, news.Update)
 	}
 	r.consistent()
