@@ -113,6 +113,10 @@ func play(t *testing.T, w *world, steps, packets int) (sum tally) {
 		}
 		table, change := c.Apply(u)
 		n.apply(u)
+		if got, want := table.Size(), n.size(); got != want {
+			t.Errorf("step %d: size %+v, want %+v", step, got, want)
+			return sum
+		}
 		for i, p := range sample {
 			now := p.judge(table)
 			if complaint := compare(n, table, p, now); complaint != "" {
@@ -142,8 +146,8 @@ func play(t *testing.T, w *world, steps, packets int) (sum tally) {
 	if !isEmpty(change) {
 		t.Errorf("told the same again: %+v", change)
 	}
-	if table.Size() != old.Size() {
-		t.Errorf("told the same again: size was %+v, is %+v", old.Size(), table.Size())
+	if got, want := table.Size(), n.size(); got != want {
+		t.Errorf("told the same again: size %+v, want %+v", got, want)
 	}
 	return sum
 }
