@@ -22,7 +22,7 @@ func (c *Compiler) group(id GroupID) *group {
 	return g
 }
 
-// release forgets a group that nothing names any more.
+// releaseGroup forgets a group that nothing names any more.
 func (c *Compiler) releaseGroup(g *group) {
 	if len(g.ports) == 0 && g.rules == 0 {
 		delete(c.groups, g.id)

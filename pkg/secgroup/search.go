@@ -14,7 +14,7 @@ type kind uint8
 const kinds = 4
 
 func kindOf(d flows.Direction, ipv6 bool) kind {
-	k := kind(d) << 1
+	k := kind(d&1) << 1
 	if ipv6 {
 		k |= 1
 	}

@@ -55,6 +55,8 @@ func slotOf(r flows.RuleRef) uint32 { return uint32(r & (1<<slotBits - 1)) }
 // A packet that an AllowStateless rule matches never reaches conntrack, whatever else
 // matches it; but it is still dropped where a Drop is of a better tier or priority
 // (ovn-nb(5), ovn-northd(8) on ls_in_pre_acl and ls_in_acl). Neither is offloaded.
+//
+// Of rules with the same tier, priority and action, any may be named.
 func (t *Table) Judge(port flows.LogicalPort, d flows.Direction, tuple flows.Tuple) flows.Permission {
 	p := t.port(port)
 	switch {
