@@ -131,11 +131,10 @@ func (s *southbound) unbound(row *ovnsb.PortBinding) string {
 // migrating says whether a port that is bound here is, or is about to be, on another host,
 // too, or in its place.
 func (s *southbound) migrating(row *ovnsb.PortBinding) string {
-	for _, uuid := range append(slices.Clone(row.AdditionalChassis), row.RequestedAdditionalChassis...) {
-		if uuid == s.us {
-			return "it is to move here"
-		}
-		return "it is to move to " + s.chassisName(uuid)
+	if to := slices.Concat(row.AdditionalChassis, row.RequestedAdditionalChassis); slices.Contains(to, s.us) {
+		return "it is to move here"
+	} else if len(to) > 0 {
+		return "it is to move to " + s.chassisName(to[0])
 	}
 	switch hosts := row.Options["requested-chassis"]; {
 	case strings.Contains(hosts, ","):
