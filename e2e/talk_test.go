@@ -15,9 +15,13 @@ const talkPort = 9000
 // kind is what is said on a connection, in the words of e2e/traffic.
 type kind struct {
 	name, network string
-	client        string // what it says; empty: nothing
+	client        string // what it says; empty: nothing, once the talk is under way
 	server        string
 }
+
+// greeting is what the end of a UDP talk says that has nothing to say: who never heard
+// it, conntrack and the agent included, knows nothing of an answer.
+const greeting = "chat 250"
 
 // kinds are all that differ in who says something, since only what a client says can
 // make the slow path deny a connection.
@@ -69,25 +73,36 @@ func (s *talks) begin(k kind, sport uint16) *talk {
 		Peer: s.client.Dial(t, k.network, to, sport, 1), from: from, tuple: fmt.Sprintf("%s,%v,%v", k.network, from, to),
 		filter: []string{"-p", k.network, "--orig-port-src", fmt.Sprint(sport)},
 	}}
-	if k.network == "udp" { // nobody knows of it before
-		c.Do(1, "send 64")
+	say := func(order string, do func(string)) {
+		if order == "" && k.network == "udp" {
+			order = greeting
+		}
+		if order != "" {
+			do(order)
+		}
 	}
+	say(k.client, func(order string) { c.Do(1, order) })
 	c.n = s.listen[k.network].Conn(from)
-	if k.network == "udp" { // and conntrack takes no part in what was not answered
-		s.listen[k.network].Do(c.n, "send 64")
-	}
-	if k.client != "" {
-		c.Do(1, k.client)
-	}
-	if k.server != "" {
-		s.listen[k.network].Do(c.n, k.server)
-	}
+	say(k.server, func(order string) { s.listen[k.network].Do(c.n, order) })
 	return c
 }
 
-// beginAll begins one talk of each kind, with source ports from sport on, and waits
-// until something has arrived of each that is not its greeting.
-func (s *talks) beginAll(sport uint16) (all []*talk) {
+// hush ends the greeting of an end that has nothing else to say.
+func (c *talk) hush() {
+	if c.network != "udp" {
+		return
+	}
+	if c.client == "" {
+		c.Do(1, "stop")
+	}
+	if c.server == "" {
+		c.of.listen["udp"].Do(c.n, "stop")
+	}
+}
+
+// beginAll begins one talk of each of some kinds, with source ports from sport on, and waits
+// until something has arrived of each.
+func (s *talks) beginAll(sport uint16, kinds ...kind) (all []*talk) {
 	s.w.T.Helper()
 	for i, k := range kinds {
 		all = append(all, s.begin(k, sport+uint16(i)))
