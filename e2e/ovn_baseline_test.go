@@ -102,6 +102,52 @@ func TestOVNAlone(t *testing.T) {
 	}
 }
 
+// The other ways in which OVN takes a permission back end connections as well.
+func TestOVNAloneChanges(t *testing.T) {
+	slowly(t)
+	p := newNeutronPair(t)
+	s := newTalks(p.World, p.A, p.B)
+	for i, c := range changes() {
+		if c.before != nil {
+			c.before(p)
+		}
+		p.ovn.Sync()
+		all := s.beginAll(uint16(46000+100*i), kinds[0], kinds[2])
+		e := c.deny(p)
+		t.Logf("%s: last bytes %v after it stood, which took %v", c.name, silent(t, all, e.Stands, 2*time.Second, 3*time.Second), e.Stands.Sub(e.Ordered))
+		for _, c := range all {
+			c.Stop()
+		}
+		c.after(p)
+		p.ovn.Sync()
+	}
+	s.beginAll(46900, kinds...)
+}
+
+// No restart of a daemon of OVN stops what is permitted for long.
+func TestOVNAloneRestarts(t *testing.T) {
+	slowly(t)
+	p := newNeutronPair(t)
+	s := newTalks(p.World, p.A, p.B)
+	all := s.beginAll(46000, kinds[0], kinds[2])
+	for _, c := range restarts {
+		c.restart(p.ovn)
+		p.ovn.Sync()
+		goesOn(t, all, 5*time.Second)
+		e := p.servers.Remove(p.rule)
+		silent(t, all, e.Stands, 2*time.Second, 3*time.Second)
+		p.permit()
+		harness.Within(t, patience, "permitted again", func() error {
+			for _, c := range all {
+				if !c.last().After(e.Stands.Add(3 * time.Second)) {
+					return fmt.Errorf("%s: silent", c.name)
+				}
+			}
+			return nil
+		})
+	}
+}
+
 // after says when something arrived last, seen from when a change stood.
 func after(c harness.Captured, e harness.Enforced) string {
 	if c.Payload == 0 {

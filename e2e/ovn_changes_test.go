@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -13,10 +12,10 @@ import (
 type change struct {
 	name   string
 	cause  string
-	before func(r *revocation) // makes the permission what is taken back then
-	deny   func(r *revocation) harness.Enforced
-	after  func(r *revocation) // permits again
-	fast   bool                // told always
+	before func(p *neutronPair) // makes the permission what is taken back then
+	deny   func(p *neutronPair) harness.Enforced
+	after  func(p *neutronPair) // permits again
+	fast   bool                 // told always
 }
 
 // elsewhere is a host that nobody runs.
@@ -27,58 +26,58 @@ func changes() []change {
 	var rule harness.Rule
 	var others *harness.Group
 	var addresses *harness.AddressGroup
-	only := func(r *revocation, permitted harness.Rule) {
-		rule = r.servers.Add(permitted)
-		r.servers.Remove(r.rule)
+	only := func(p *neutronPair, permitted harness.Rule) {
+		rule = p.servers.Add(permitted)
+		p.servers.Remove(p.rule)
 	}
-	back := func(r *revocation) {
-		r.permit()
-		r.servers.Remove(rule)
+	back := func(p *neutronPair) {
+		p.permit()
+		p.servers.Remove(rule)
 	}
 	return []change{{
 		name: "the server leaves its group", cause: "sg-denied", fast: true,
-		deny:  func(r *revocation) harness.Enforced { return r.b.SetGroups() },
-		after: func(r *revocation) { r.b.SetGroups(r.servers) },
+		deny:  func(p *neutronPair) harness.Enforced { return p.b.SetGroups() },
+		after: func(p *neutronPair) { p.b.SetGroups(p.servers) },
 	}, {
 		name: "the client leaves the remote group of a rule", cause: "sg-denied", fast: true,
-		before: func(r *revocation) {
-			others = r.ovn.AddGroup()
-			only(r, harness.Rule{Remote: r.clients})
+		before: func(p *neutronPair) {
+			others = p.ovn.AddGroup()
+			only(p, harness.Rule{Remote: p.clients})
 		},
-		deny: func(r *revocation) harness.Enforced { return r.a.SetGroups(others) },
-		after: func(r *revocation) {
-			r.a.SetGroups(r.clients)
-			back(r)
+		deny: func(p *neutronPair) harness.Enforced { return p.a.SetGroups(others) },
+		after: func(p *neutronPair) {
+			p.a.SetGroups(p.clients)
+			back(p)
 		},
 	}, {
 		name: "the client's address leaves an address group", cause: "sg-denied",
-		before: func(r *revocation) {
-			addresses = r.ovn.AddAddressGroup("198.51.100.0/24", r.A.IP4.String()+"/32")
-			only(r, harness.Rule{Addresses: addresses})
+		before: func(p *neutronPair) {
+			addresses = p.ovn.AddAddressGroup("198.51.100.0/24", p.A.IP4.String()+"/32")
+			only(p, harness.Rule{Addresses: addresses})
 		},
-		deny:  func(r *revocation) harness.Enforced { return addresses.Remove(r.A.IP4.String() + "/32") },
+		deny:  func(p *neutronPair) harness.Enforced { return addresses.Remove(p.A.IP4.String() + "/32") },
 		after: back,
 	}, {
 		name: "the client may no longer send", cause: "sg-denied",
-		deny:  func(r *revocation) harness.Enforced { return r.clients.Remove(r.clients.Own[0]) },
-		after: func(r *revocation) { r.clients.Own[0] = r.clients.Add(r.clients.Own[0]) },
+		deny:  func(p *neutronPair) harness.Enforced { return p.clients.Remove(p.clients.Own[0]) },
+		after: func(p *neutronPair) { p.clients.Own[0] = p.clients.Add(p.clients.Own[0]) },
 	}, {
 		name: "port security is switched on", cause: "sg-denied",
-		before: func(r *revocation) { r.b.SecurityOff() },
-		deny:   func(r *revocation) harness.Enforced { return r.b.SecurityOn() },
-		after:  func(r *revocation) { r.b.SetGroups(r.servers) },
+		before: func(p *neutronPair) { p.b.SecurityOff() },
+		deny:   func(p *neutronPair) harness.Enforced { return p.b.SecurityOn() },
+		after:  func(p *neutronPair) { p.b.SetGroups(p.servers) },
 	}, {
 		name: "the server is unplugged", cause: "port-unbound|port-gone|path-dropped|path-changed",
-		deny:  func(r *revocation) harness.Enforced { return r.b.Unplug() },
-		after: func(r *revocation) { r.b.Plug() },
+		deny:  func(p *neutronPair) harness.Enforced { return p.b.Unplug() },
+		after: func(p *neutronPair) { p.b.Plug() },
 	}, {
 		name: "the server is to be at another host", cause: "port-unbound|port-migrating",
-		before: func(r *revocation) { r.ovn.AddHost(elsewhere) },
-		deny:   func(r *revocation) harness.Enforced { return r.b.Unbind(elsewhere) },
-		after: func(r *revocation) {
-			r.b.Request(harness.Host)
-			r.b.WaitInstalled()
-			r.ovn.RemoveHost(elsewhere)
+		before: func(p *neutronPair) { p.ovn.AddHost(elsewhere) },
+		deny:   func(p *neutronPair) harness.Enforced { return p.b.Unbind(elsewhere) },
+		after: func(p *neutronPair) {
+			p.b.Request(harness.Host)
+			p.b.WaitInstalled()
+			p.ovn.RemoveHost(elsewhere)
 		},
 	}}
 }
@@ -95,16 +94,16 @@ func TestOVNChanges(t *testing.T) {
 			continue
 		}
 		if c.before != nil {
-			c.before(r)
+			c.before(r.neutronPair)
 		}
 		r.ovn.Sync()
 		all := r.begin(kinds[0], kinds[2], kinds[6])
-		e := c.deny(r)
+		e := c.deny(r.neutronPair)
 		d := r.denied(all, e, c.cause)
 		d.lastByte = r.quiet(all, e, during)
 		t.Logf("%s: %v", c.name, d)
 		r.stop(all)
-		c.after(r)
+		c.after(r.neutronPair)
 		r.ovn.Sync()
 	}
 	r.begin(kinds[0])
@@ -119,13 +118,13 @@ func TestOVNMigration(t *testing.T) {
 	all := r.begin(kinds[0], kinds[2])
 	e := r.b.Request(harness.Host, elsewhere)
 	t.Log(r.denied(all, e, "port-migrating"))
-	r.goesOn(all, 3*time.Second)
+	goesOn(t, all, 3*time.Second)
 	if rules := r.Rules(); len(rules) != 0 {
 		t.Errorf("rules while it migrates: %v", rules)
 	}
 	r.b.Request(harness.Host)
 	r.offloaded(all)
-	r.goesOn(all, 3*time.Second)
+	goesOn(t, all, 3*time.Second)
 }
 
 // Switching port security off permits everything: nothing that was permitted ends.
@@ -134,10 +133,10 @@ func TestOVNSecurityOff(t *testing.T) {
 	r := newRevocation(newNeutronPair(t))
 	all := r.begin(kinds[0], kinds[2])
 	r.b.SecurityOff()
-	r.goesOn(all, 3*time.Second)
+	goesOn(t, all, 3*time.Second)
 	r.offloaded(all)
 	r.servers.Remove(r.rule) // whose rules are not the port's any more
-	r.goesOn(all, 3*time.Second)
+	goesOn(t, all, 3*time.Second)
 	r.offloaded(all)
 }
 
@@ -157,20 +156,6 @@ func TestOVNStateless(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-}
-
-// goesOn watches that something arrives of each connection, at no time later than a
-// second and a half after what came before.
-func (r *revocation) goesOn(all []*talk, during time.Duration) {
-	r.t.Helper()
-	harness.Throughout(r.t, during, "traffic", func() error {
-		for _, c := range all {
-			if since := time.Since(c.last()); since > 1500*time.Millisecond {
-				return fmt.Errorf("%s: nothing since %v", c.name, since)
-			}
-		}
-		return nil
-	})
 }
 
 // removals are the sessions that left since a moment, by cause.

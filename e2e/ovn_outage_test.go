@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,23 +14,25 @@ import (
 // stories.
 const policyGrace = 6 * time.Second
 
+// restarts are those of OVN's daemons.
+var restarts = []struct {
+	name    string
+	restart func(*harness.OVN)
+	stay    bool // sessions have no reason to leave
+}{
+	{"northbound server", func(o *harness.OVN) { o.KillNB(); o.StartNB() }, true},
+	{"southbound server", func(o *harness.OVN) { o.KillSB(); o.StartSB() }, true},
+	{"ovn-controller", func(o *harness.OVN) { o.StopController(); o.StartController() }, false},
+}
+
 // A restart of any daemon of OVN takes no permission away: what it does to sessions is
 // over soon, none leaves as denied, and afterwards a rule that is deleted denies as
 // before.
 func TestOVNRestarts(t *testing.T) {
 	slowly(t)
-	for _, c := range []struct {
-		name    string
-		restart func(*harness.OVN)
-		stay    bool // sessions have no reason to leave
-	}{
-		{"northbound server", func(o *harness.OVN) { o.KillNB(); o.StartNB() }, true},
-		{"southbound server", func(o *harness.OVN) { o.KillSB(); o.StartSB() }, true},
-		{"ovn-controller", func(o *harness.OVN) { o.StopController(); o.StartController() }, false},
-	} {
+	for _, c := range restarts {
 		t.Run(c.name, func(t *testing.T) {
-			p := newNeutronPair(t)
-			r := newRevocation(p, "--policy-grace="+policyGrace.String())
+			r := newRevocation(newNeutronPair(t), "--policy-grace="+policyGrace.String())
 			all := r.begin(kinds[0], kinds[2], kinds[6])
 			at := time.Now()
 			c.restart(r.ovn)
@@ -79,7 +82,7 @@ func TestOVNUnreachable(t *testing.T) {
 			r := newRevocation(newNeutronPair(t), "--policy-grace="+policyGrace.String())
 			all := r.begin(kinds[0], kinds[2])
 			at := time.Now()
-			back := c.gone(r.ovn)
+			back := sync.OnceFunc(c.gone(r.ovn))
 			t.Cleanup(back)
 			first := r.agent.Logged(t, policyGrace+c.noticed+patience, "remove")
 			after := first.Time.Sub(at)
@@ -93,7 +96,7 @@ func TestOVNUnreachable(t *testing.T) {
 					t.Errorf("left for %s", cause)
 				}
 			}
-			r.goesOn(all, 3*time.Second) // in the slow path, where OVN's flows still are
+			goesOn(t, all, 3*time.Second) // in the slow path, where OVN's flows still are
 			fresh := r.talks.beginAll(r.sport+100, kinds[0])
 			harness.Throughout(t, 4*time.Second, "nothing is offloaded", func() error {
 				if rules := r.Rules(); len(rules) > 0 {

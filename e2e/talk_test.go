@@ -153,3 +153,21 @@ func silent(t *testing.T, all []*talk, since time.Time, grace, during time.Durat
 	}
 	return last
 }
+
+// goesOn watches that something arrives of each connection, and tells of the longest
+// time in which nothing did, which may not exceed gap.
+func goesOn(t *testing.T, all []*talk, during time.Duration) {
+	t.Helper()
+	const gap = 3 * time.Second
+	var longest time.Duration
+	harness.Throughout(t, during, "traffic", func() error {
+		for _, c := range all {
+			since := time.Since(c.last())
+			if longest = max(longest, since); since > gap {
+				return fmt.Errorf("%s: nothing since %v", c.name, since)
+			}
+		}
+		return nil
+	})
+	t.Logf("nothing for at most %v", longest.Round(10*time.Millisecond))
+}
