@@ -89,7 +89,7 @@ func zonesOf(row *vswitchd.Bridge) (map[string]flows.Zone, []string) {
 
 func samplingOf(uuid string, row *vswitchd.Bridge, r *replica) Sampling {
 	s := Sampling{SFlow: row.Sflow != nil, NetFlow: row.Netflow != nil, IPFIX: row.IPFIX != nil}
-	for _, set := range r.samplers.rows {
+	for _, set := range r.samplers {
 		s.FlowSample = s.FlowSample || set.Bridge == uuid
 	}
 	return s
@@ -105,7 +105,7 @@ func mirroringOf(row *vswitchd.Bridge, r *replica) (byPort map[string]Mirroring,
 		byPort[uuid] = m
 	}
 	for _, uuid := range row.Mirrors {
-		mirror, ok := r.mirrors.rows[uuid]
+		mirror, ok := r.mirrors[uuid]
 		if !ok {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/flowshunt/flowshunt/ovsdb/client"
 	"github.com/flowshunt/flowshunt/ovsdb/vswitchd"
 )
 
@@ -25,7 +26,7 @@ func build(r *replica, ids *identities, last *memory) *Snapshot {
 	last.begin(time.Now())
 	b := builder{r: r, last: last, seen: map[string]identity{}}
 	s := &Snapshot{Switch: switchOf(r), Bridges: []Bridge{}}
-	for uuid, row := range r.bridges.rows {
+	for uuid, row := range r.bridges {
 		bridge := newBridge(uuid, row, r)
 		b.addBridge(uuid, row, &bridge)
 		s.Bridges = append(s.Bridges, bridge)
@@ -43,7 +44,7 @@ func build(r *replica, ids *identities, last *memory) *Snapshot {
 }
 
 func switchOf(r *replica) Switch {
-	for _, row := range r.switches.rows { // the schema allows one
+	for _, row := range r.switches { // the schema allows one
 		return Switch{
 			Present:         true,
 			HWOffload:       parseTrue(row.OtherConfig["hw-offload"]),
@@ -55,16 +56,36 @@ func switchOf(r *replica) Switch {
 			DatapathTypes:   slices.Sorted(slices.Values(row.DatapathTypes)),
 			InterfaceTypes:  slices.Sorted(slices.Values(row.IfaceTypes)),
 			SystemID:        row.ExternalIDs["system-id"],
+			OVNRemote:       ovnSetting(row, "ovn-remote"),
+			OVNBridge:       cmp.Or(ovnSetting(row, "ovn-bridge"), "br-int"),
+			TLS:             tlsOf(row, r),
 			ExternalIDs:     row.ExternalIDs,
 		}
 	}
 	return Switch{}
 }
 
+// ovnSetting reads a setting as ovn-controller does (ovn-controller(8), chassis-specific
+// configuration): with the chassis' name behind its own it is for that chassis only.
+func ovnSetting(row *vswitchd.OpenvSwitch, key string) string {
+	if value, ok := row.ExternalIDs[key+"-"+row.ExternalIDs["system-id"]]; ok {
+		return value
+	}
+	return row.ExternalIDs[key]
+}
+
+func tlsOf(row *vswitchd.OpenvSwitch, r *replica) client.TLS {
+	ssl, ok := r.ssl[deref(row.SSL)]
+	if !ok {
+		return client.TLS{}
+	}
+	return client.TLS{PrivateKey: ssl.PrivateKey, Certificate: ssl.Certificate, CACert: ssl.CaCert}
+}
+
 func (b *builder) addBridge(uuid string, row *vswitchd.Bridge, bridge *Bridge) {
 	mirrors, all := mirroringOf(row, b.r)
 	for _, portUUID := range row.Ports {
-		port, ok := b.r.ports.rows[portUUID]
+		port, ok := b.r.ports[portUUID]
 		if !ok {
 			continue
 		}
@@ -72,7 +93,7 @@ func (b *builder) addBridge(uuid string, row *vswitchd.Bridge, bridge *Bridge) {
 		mirror.All = all
 		facts := b.portFacts(port, bridge, mirror)
 		for _, ifaceUUID := range port.Interfaces {
-			if iface, ok := b.r.interfaces.rows[ifaceUUID]; ok {
+			if iface, ok := b.r.interfaces[ifaceUUID]; ok {
 				iface = b.last.recall(ifaceUUID, iface)
 				b.addPort(uuid, ifaceUUID, newPort(facts, iface, port, bridge))
 			}
@@ -107,7 +128,7 @@ func (b *builder) portFacts(row *vswitchd.Port, bridge *Bridge, mirror Mirroring
 	}
 	if row.QOS != nil {
 		p.QoS = "unknown"
-		if qos, ok := b.r.qos.rows[*row.QOS]; ok && qos.Type != "" {
+		if qos, ok := b.r.qos[*row.QOS]; ok && qos.Type != "" {
 			p.QoS = qos.Type
 		}
 	}
@@ -179,6 +200,7 @@ func (p *Port) setNumbers(row *vswitchd.Interface, found *problems) {
 func (p *Port) setExternalIDs(row *vswitchd.Interface, port *vswitchd.Port, bridge *Bridge, found *problems) {
 	ids := row.ExternalIDs
 	p.IfaceID, p.VMUUID = ids["iface-id"], ids["vm-uuid"]
+	p.OVNInstalled = parseTrue(ids["ovn-installed"])
 	p.Wish = parseWish(ids, port.ExternalIDs, found)
 	if text, ok := ids["attached-mac"]; ok {
 		var err error

@@ -93,13 +93,13 @@ func TestSlowWatcherSeesTheNewest(t *testing.T) {
 // A patch port that gets another peer is another way.
 func TestPeerOfPatchPortIsTold(t *testing.T) {
 	s := newServer(t)
-	s.vsctl("init", "--", "add-br", "br0", "--", "add-port", "br0", "p1", "--", "set", "Interface", "p1", "type=patch", "options:peer=q1")
-	inv := run(t, Config{Endpoint: "unix:" + s.socket, Inactivity: 10 * time.Second})
+	s.VSCtl("init", "--", "add-br", "br0", "--", "add-port", "br0", "p1", "--", "set", "Interface", "p1", "type=patch", "options:peer=q1")
+	inv := run(t, Config{Endpoint: "unix:" + s.Socket, Inactivity: 10 * time.Second})
 	peer := func(name string) func(*Snapshot) bool {
 		return func(now *Snapshot) bool { p, ok := now.PortByName("p1"); return ok && p.Peer == name }
 	}
 	before := await(t, inv, "the peer", peer("q1"))
-	s.vsctl("set", "Interface", "p1", "options:peer=q2")
+	s.VSCtl("set", "Interface", "p1", "options:peer=q2")
 	after := await(t, inv, "another peer", peer("q2"))
 	if changes := Diff(before, after); len(changes) != 1 || changes[0].Kind != PortChanged {
 		t.Errorf("%+v", changes)

@@ -2,15 +2,21 @@ package ovsdb
 
 import (
 	"context"
-	"errors"
-	"sync/atomic"
+	"sync"
 	"time"
+
+	"github.com/flowshunt/flowshunt/ovsdb/client"
 )
+
+// DefaultEndpoint is where Open vSwitch's own packages put the socket of the
+// local database.
+const DefaultEndpoint = "unix:/var/run/openvswitch/db.sock"
 
 // Config says how to reach the database. The zero value is the local one with
 // the defaults.
 type Config struct {
-	Endpoint   string        // see ParseEndpoint; empty = DefaultEndpoint
+	Endpoint   string        // see client.ParseRemotes; empty = DefaultEndpoint
+	TLS        client.TLS    // for an endpoint of ssl
 	Inactivity time.Duration // a server from which nothing comes for so long is given up; 0 = 5 s
 	MinBackoff time.Duration // first pause before a new attempt, doubled for each; 0 = 100 ms
 	MaxBackoff time.Duration // longest pause; 0 = 5 s
@@ -41,22 +47,28 @@ func (c Config) withDefaults() Config {
 // Inventory follows the database of one Open vSwitch. Run does the work; every
 // other method may be called at any time, from any goroutine.
 type Inventory struct {
-	cfg      Config
-	endpoint Endpoint
-	running  atomic.Bool
-	ids      identities // of Run's goroutine, as is
-	last     memory
+	cfg    Config
+	client *client.Client
 	news
+
+	mu      sync.Mutex // of what follows: changes come in, and what is remembered expires
+	replica *replica   // nil while not connected
+	ids     identities
+	last    memory
+	expiry  *time.Timer
 }
 
 // New returns an inventory that does nothing before Run.
 func New(cfg Config) (*Inventory, error) {
 	cfg = cfg.withDefaults()
-	endpoint, err := ParseEndpoint(cfg.Endpoint)
+	c, err := client.New(client.Config{
+		Remotes: cfg.Endpoint, Database: database, Tables: monitored, TLS: cfg.TLS,
+		Inactivity: cfg.Inactivity, MinBackoff: cfg.MinBackoff, MaxBackoff: cfg.MaxBackoff,
+	})
 	if err != nil {
 		return nil, err
 	}
-	inv := &Inventory{cfg: cfg, endpoint: endpoint}
+	inv := &Inventory{cfg: cfg, client: c}
 	inv.newest.Store(&Snapshot{Since: time.Now()})
 	return inv, nil
 }
@@ -65,87 +77,55 @@ func New(cfg Config) (*Inventory, error) {
 // for as long as it takes, until ctx ends. It returns the error of ctx, or an
 // error at once if the inventory is running already. What went wrong meanwhile
 // is in Snapshot.Err.
-func (inv *Inventory) Run(ctx context.Context) error {
-	if !inv.running.CompareAndSwap(false, true) {
-		return errors.New("the inventory is running already")
-	}
-	defer inv.running.Store(false)
-	pause := inv.cfg.MinBackoff
-	for {
-		begin := time.Now()
-		err := inv.follow(ctx)
-		inv.publishLoss(err)
-		if time.Since(begin) > inv.cfg.MaxBackoff {
-			pause = inv.cfg.MinBackoff // it had worked
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-		pause = min(2*pause, inv.cfg.MaxBackoff)
-	}
+func (inv *Inventory) Run(ctx context.Context) error { return inv.client.Run(ctx, follower{inv}) }
+
+// follower makes snapshots of what the client tells.
+type follower struct{ *Inventory }
+
+// Synced begins a new replica.
+func (f follower) Synced(all client.Batch) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.replica = newReplica()
+	f.replica.apply(all)
+	f.last.connected(time.Now(), f.cfg.Hold)
+	f.rebuild()
 }
 
-// follow lives as long as one connection and returns why it ended.
-func (inv *Inventory) follow(ctx context.Context) error {
-	connecting, cancel := context.WithTimeout(ctx, inv.cfg.Inactivity)
-	defer cancel()
-	conn, err := inv.endpoint.dial(connecting)
-	if err != nil {
-		return err
-	}
-	w := newWire(conn, inv.cfg.Inactivity)
-	defer w.close()
-
-	r := newReplica()
-	if op, err := r.monitor(ctx, w); err != nil {
-		return inv.endpoint.failed(op, err)
-	}
-	inv.last.connected(time.Now(), inv.cfg.Hold)
-	for {
-		inv.publishContent(build(r, &inv.ids, &inv.last))
-		m, err := inv.nextUpdate(ctx, w)
-		if errors.Is(err, errExpired) {
-			continue
-		}
-		if err != nil {
-			return inv.endpoint.failed("update", err)
-		}
-		if err := r.updateAll(m, w); err != nil {
-			return inv.endpoint.failed("update", err)
-		}
-	}
+// Changed goes on with the replica.
+func (f follower) Changed(some client.Batch) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.replica.apply(some)
+	f.rebuild()
 }
 
-// errExpired says that a snapshot has to be built again without what was remembered.
-var errExpired = errors.New("what was remembered has expired")
+// Lost ends the replica.
+func (f follower) Lost(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.replica = nil
+	f.publishLoss(err)
+}
 
-// nextUpdate waits for a message, or until the content that was handed out is too old.
-func (inv *Inventory) nextUpdate(ctx context.Context, w *wire) (message, error) {
+// rebuild hands out what the replica says now, and does so again once the content that was
+// handed out is too old.
+func (inv *Inventory) rebuild() {
+	inv.publishContent(build(inv.replica, &inv.ids, &inv.last))
+	if inv.expiry != nil {
+		inv.expiry.Stop()
+	}
 	if at, ok := inv.last.expires(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, at, errExpired)
-		defer cancel()
+		inv.expiry = time.AfterFunc(time.Until(at), inv.expire)
 	}
-	return w.next(ctx)
 }
 
-// maxBatch bounds how many updates one snapshot waits for.
-const maxBatch = 256
-
-// updateAll carries out an update and those that have come in behind it.
-func (r *replica) updateAll(m message, w *wire) error {
-	for range maxBatch {
-		if err := r.update(m); err != nil {
-			return err
-		}
-		var more bool
-		if m, more = w.poll(); !more {
-			return nil
-		}
+func (inv *Inventory) expire() {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	if inv.replica != nil {
+		inv.rebuild()
 	}
-	return r.update(m)
 }
 
 // publishContent hands out what a connection says.

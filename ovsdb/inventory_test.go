@@ -2,8 +2,8 @@ package ovsdb
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -12,17 +12,19 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/ovsdb/client"
+	"github.com/flowshunt/flowshunt/ovsdb/ovsdbtest"
 )
 
 func TestInventoryFollowsTheDatabase(t *testing.T) {
 	s := newServer(t)
-	inv := follow(t, "unix:"+s.socket)
+	inv := follow(t, "unix:"+s.Socket)
 	empty := await(t, inv, "the empty database", connected)
 	if !empty.Synced || empty.Switch.Present || len(empty.Ports) != 0 || empty.Err != nil {
 		t.Fatalf("empty database: %s", describe(empty))
 	}
 
-	s.vsctl("init", "--", "set", "Open_vSwitch", ".", "other_config:hw-offload=true", "other_config:tc-policy=skip_sw",
+	s.VSCtl("init", "--", "set", "Open_vSwitch", ".", "other_config:hw-offload=true", "other_config:tc-policy=skip_sw",
 		"ovs_version=3.1.0", "datapath_types=system,netdev", "external_ids:system-id=node-1")
 	got := await(t, inv, "hw-offload", func(s *Snapshot) bool { return s.Switch.HWOffload })
 	if got.Switch.OVSVersion != "3.1.0" || got.Switch.SystemID != "node-1" || got.Switch.TCPolicy != "skip_sw" ||
@@ -30,7 +32,7 @@ func TestInventoryFollowsTheDatabase(t *testing.T) {
 		t.Errorf("switch: %+v", got.Switch)
 	}
 
-	s.vsctl("add-br", "br-int", "--", "set", "Bridge", "br-int", "datapath_id=0000000000000001", "external_ids:ct-zone-lsp-1=7",
+	s.VSCtl("add-br", "br-int", "--", "set", "Bridge", "br-int", "datapath_id=0000000000000001", "external_ids:ct-zone-lsp-1=7",
 		"--", "add-port", "br-int", "tap1",
 		"--", "set", "Interface", "tap1", "ofport=3", "ifindex=12", "mac_in_use=\"fe:16:3e:00:00:01\"", "admin_state=up", "link_state=up",
 		"external_ids:iface-id=lsp-1", "external_ids:attached-mac=\"fa:16:3e:00:00:01\"", "external_ids:vm-uuid=vm-1", "external_ids:flowshunt=off",
@@ -53,7 +55,7 @@ func TestInventoryFollowsTheDatabase(t *testing.T) {
 		t.Error("the port has no id")
 	}
 
-	s.vsctl("del-port", "tap1")
+	s.VSCtl("del-port", "tap1")
 	got = await(t, inv, "tap1's end", func(s *Snapshot) bool { return !has("tap1")(s) })
 	if _, ok := got.Port(p.ID); ok {
 		t.Error("the removed port is still found by its id")
@@ -62,8 +64,8 @@ func TestInventoryFollowsTheDatabase(t *testing.T) {
 
 func TestMirrorsBondsAndSamplers(t *testing.T) {
 	s := newServer(t)
-	inv := follow(t, "unix:"+s.socket)
-	s.vsctl("init", "--", "add-br", "br0", "--", "add-port", "br0", "in", "--", "add-port", "br0", "out", "--", "add-port", "br0", "span",
+	inv := follow(t, "unix:"+s.Socket)
+	s.VSCtl("init", "--", "add-br", "br0", "--", "add-port", "br0", "in", "--", "add-port", "br0", "out", "--", "add-port", "br0", "span",
 		"--", "add-bond", "br0", "bond0", "m1", "m2", "bond_mode=balance-slb",
 		"--", "--id=@in", "get", "Port", "in", "--", "--id=@out", "get", "Port", "out", "--", "--id=@span", "get", "Port", "span",
 		"--", "--id=@m", "create", "Mirror", "name=m", "select_src_port=@in", "select_dst_port=@out", "output_port=@span", "--", "set", "Bridge", "br0", "mirrors=@m")
@@ -77,26 +79,26 @@ func TestMirrorsBondsAndSamplers(t *testing.T) {
 		t.Errorf("bond: %+v", p)
 	}
 
-	s.vsctl("set", "Mirror", "m", "select_all=true")
+	s.VSCtl("set", "Mirror", "m", "select_all=true")
 	await(t, inv, "select_all", func(s *Snapshot) bool { p, _ := s.PortByName("m1"); return p.Mirror.All && p.Mirror.Watched() })
 
 	for column, want := range map[string]Sampling{"sflow": {SFlow: true}, "netflow": {NetFlow: true}, "ipfix": {IPFIX: true}} {
 		table := map[string]string{"sflow": "sFlow", "netflow": "NetFlow", "ipfix": "IPFIX"}[column]
 		args := []string{"--", "--id=@x", "create", table, `targets="127.0.0.1:6343"`}
-		s.vsctl(append([]string{"set", "Bridge", "br0", column + "=@x"}, args...)...)
+		s.VSCtl(append([]string{"set", "Bridge", "br0", column + "=@x"}, args...)...)
 		await(t, inv, column, func(s *Snapshot) bool { p, _ := s.PortByName("in"); return p.Sampling == want })
-		s.vsctl("clear", "Bridge", "br0", column)
+		s.VSCtl("clear", "Bridge", "br0", column)
 	}
-	s.vsctl("--id=@b", "get", "Bridge", "br0", "--", "create", "Flow_Sample_Collector_Set", "id=1", "bridge=@b")
+	s.VSCtl("--id=@b", "get", "Bridge", "br0", "--", "create", "Flow_Sample_Collector_Set", "id=1", "bridge=@b")
 	await(t, inv, "sample actions", func(s *Snapshot) bool { p, _ := s.PortByName("in"); return p.Sampling == (Sampling{FlowSample: true}) })
-	s.vsctl("--all", "destroy", "Flow_Sample_Collector_Set")
+	s.VSCtl("--all", "destroy", "Flow_Sample_Collector_Set")
 	await(t, inv, "no sampler", func(s *Snapshot) bool { p, _ := s.PortByName("in"); return !p.Sampling.Active() })
 }
 
 func TestMalformedRowsAreListed(t *testing.T) {
 	s := newServer(t)
-	inv := follow(t, "unix:"+s.socket)
-	s.vsctl("init", "--", "add-br", "br0", "--", "set", "Bridge", "br0", "external_ids:ct-zone-lsp=seven", "external_ids:ct-zone-other=70000",
+	inv := follow(t, "unix:"+s.Socket)
+	s.VSCtl("init", "--", "add-br", "br0", "--", "set", "Bridge", "br0", "external_ids:ct-zone-lsp=seven", "external_ids:ct-zone-other=70000",
 		"--", "add-port", "br0", "bad", "--", "set", "Interface", "bad", "ofport=-1", `error="no such device"`, `mac_in_use="zz"`,
 		"external_ids:iface-id=lsp", "external_ids:attached-mac=01:00:5e:00:00:01", "external_ids:flowshunt=nope",
 		"--", "set", "Port", "bad", "tag=9", "other_config:tag=8", "other_config:net_uuid=n",
@@ -124,15 +126,15 @@ func TestMalformedRowsAreListed(t *testing.T) {
 
 func TestPortIDs(t *testing.T) {
 	s := newServer(t)
-	inv := follow(t, "unix:"+s.socket)
-	s.vsctl("init", "--", "add-br", "br0", "--", "add-br", "br1", "--", "add-port", "br0", "p")
+	inv := follow(t, "unix:"+s.Socket)
+	s.VSCtl("init", "--", "add-br", "br0", "--", "add-br", "br1", "--", "add-port", "br0", "p")
 	last := await(t, inv, "p", has("p"))
 	used := map[flows.PortID]bool{}
 	step := func(what string, fresh bool, good func(*Port) bool, args ...string) {
 		t.Helper()
 		before, _ := last.PortByName("p")
 		used[before.ID] = true
-		s.vsctl(args...)
+		s.VSCtl(args...)
 		last = await(t, inv, what, func(s *Snapshot) bool { p, ok := s.PortByName("p"); return ok && good(p) })
 		after, _ := last.PortByName("p")
 		if fresh && used[after.ID] || !fresh && after.ID != before.ID {
@@ -149,7 +151,7 @@ func TestPortIDs(t *testing.T) {
 	step("the first ifindex", true, ifindex(7), "set", "Interface", "p", "ifindex=7")
 	step("type", true, func(p *Port) bool { return p.Type == "internal" }, "set", "Interface", "p", "type=internal")
 	step("datapath", true, func(p *Port) bool { return p.DatapathType == "netdev" }, "set", "Bridge", "br0", "datapath_type=netdev")
-	uuid := s.vsctl("set", "Bridge", "br1", "datapath_type=netdev", "--", "get", "Port", "p", "_uuid")
+	uuid := s.VSCtl("set", "Bridge", "br1", "datapath_type=netdev", "--", "get", "Port", "p", "_uuid")
 	step("bridge", true, func(p *Port) bool { return p.Bridge == "br1" }, "remove", "Bridge", "br0", "ports", uuid, "--", "add", "Bridge", "br1", "ports", uuid)
 	step("new row", true, func(p *Port) bool { return p.Bridge == "br0" }, "del-port", "p", "--", "add-port", "br0", "p", "--", "set", "Interface", "p", "ifindex=7")
 }
@@ -157,8 +159,8 @@ func TestPortIDs(t *testing.T) {
 func TestThousandPortsQuickly(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	inv := follow(t, "unix:"+s.socket)
-	s.vsctl("init", "--", "add-br", "br0")
+	inv := follow(t, "unix:"+s.Socket)
+	s.VSCtl("init", "--", "add-br", "br0")
 	await(t, inv, "br0", has("br0"))
 	const n, batch = 1000, 20
 	for i := 0; i < n; i += batch {
@@ -167,7 +169,7 @@ func TestThousandPortsQuickly(t *testing.T) {
 			name := fmt.Sprintf("p%04d", j)
 			args = append(args, "--", "add-port", "br0", name, "--", "set", "Interface", name, fmt.Sprintf("ifindex=%d", j+10))
 		}
-		s.vsctl(args[1:]...)
+		s.VSCtl(args[1:]...)
 	}
 	got := await(t, inv, "all ports", func(s *Snapshot) bool { return len(s.Ports) == n+1 })
 	ids := map[flows.PortID]bool{}
@@ -191,11 +193,11 @@ func TestThousandPortsQuickly(t *testing.T) {
 
 func TestUnchangedContentMakesNoRevision(t *testing.T) {
 	s := newServer(t)
-	inv := follow(t, "unix:"+s.socket)
-	s.vsctl("init", "--", "add-br", "br0", "--", "--id=@m", "create", "Mirror", "name=m", "--", "set", "Bridge", "br0", "mirrors=@m")
+	inv := follow(t, "unix:"+s.Socket)
+	s.VSCtl("init", "--", "add-br", "br0", "--", "--id=@m", "create", "Mirror", "name=m", "--", "set", "Bridge", "br0", "mirrors=@m")
 	before := await(t, inv, "br0", has("br0"))
-	s.vsctl("set", "Mirror", "m", "name=n") // read, but nothing that a snapshot shows
-	s.vsctl("set", "Port", "br0", "tag=1")
+	s.VSCtl("set", "Mirror", "m", "name=n") // read, but nothing that a snapshot shows
+	s.VSCtl("set", "Port", "br0", "tag=1")
 	after := await(t, inv, "the tag", func(s *Snapshot) bool { p, _ := s.PortByName("br0"); return p.VLAN.Tag == 1 })
 	if after.Revision != before.Revision+1 {
 		t.Errorf("revision %d -> %d, want one step", before.Revision, after.Revision)
@@ -204,28 +206,22 @@ func TestUnchangedContentMakesNoRevision(t *testing.T) {
 
 func TestRemovedRowsAreForgotten(t *testing.T) {
 	r := newReplica()
-	put := map[string]json.RawMessage{"name": json.RawMessage(`"x"`)}
-	for name := range monitored {
-		one := tableUpdates{name: {"u": {New: put}, "v": {New: put}}}
-		if err := r.apply(one); err != nil {
-			t.Fatal(err)
-		}
-		if err := r.apply(tableUpdates{name: {"u": {}}}); err != nil {
-			t.Fatal(err)
-		}
+	for _, table := range monitored {
+		row := reflect.New(reflect.TypeOf(table.Row).Elem()).Interface()
+		r.apply(client.Batch{{Table: table.Name, UUID: "u", New: row}, {Table: table.Name, UUID: "v", New: row}})
+		r.apply(client.Batch{{Table: table.Name, UUID: "u", Old: row}})
 	}
-	for name, n := range map[string]int{"Open_vSwitch": len(r.switches.rows), "Bridge": len(r.bridges.rows), "Port": len(r.ports.rows),
-		"Interface": len(r.interfaces.rows), "Mirror": len(r.mirrors.rows), "QoS": len(r.qos.rows), "Flow_Sample_Collector_Set": len(r.samplers.rows)} {
-		if n != 1 {
-			t.Errorf("%s: %d rows, want 1", name, n)
+	for i := range reflect.TypeFor[replica]().NumField() {
+		if n := reflect.ValueOf(*r).Field(i).Len(); n != 1 {
+			t.Errorf("%s: %d rows, want 1", reflect.TypeFor[replica]().Field(i).Name, n)
 		}
 	}
 }
 
 func TestEndOfRunClosesTheConnection(t *testing.T) {
 	s := newServer(t)
-	p := newProxy(t, s)
-	inv, err := New(Config{Endpoint: p.endpoint()})
+	p := ovsdbtest.NewProxy(t, s.Server)
+	inv, err := New(Config{Endpoint: p.Endpoint()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,16 +236,25 @@ func TestEndOfRunClosesTheConnection(t *testing.T) {
 	if got := inv.Snapshot(); got.Connected {
 		t.Error("still connected after the end")
 	}
-	if !eventually(func() bool { return p.open() == 0 }) {
+	if !ovsdbtest.Eventually(func() bool { return p.Open() == 0 }) {
 		t.Error("the connection is still open")
 	}
 }
 
 func TestRunsOnce(t *testing.T) {
 	s := newServer(t)
-	inv := follow(t, "unix:"+s.socket)
+	inv := follow(t, "unix:"+s.Socket)
 	await(t, inv, "connection", connected)
 	if err := inv.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "already") {
 		t.Errorf("second Run: %v", err)
+	}
+}
+
+// Every table that is monitored has a place in the replica.
+func TestMonitoredTablesArePlaced(t *testing.T) {
+	for _, table := range monitored {
+		if newReplica().table(table.Name) == nil {
+			t.Errorf("table %s has no place in the replica", table.Name)
+		}
 	}
 }

@@ -17,25 +17,25 @@ const (
 func reported(t *testing.T, hold time.Duration) (*server, *Inventory, *Snapshot) {
 	t.Helper()
 	s := newServer(t)
-	s.vsctl("init", "--", "add-br", "br0", "--", "add-port", "br0", "p1", "--", "add-port", "br0", "p2",
+	s.VSCtl("init", "--", "add-br", "br0", "--", "add-port", "br0", "p1", "--", "add-port", "br0", "p2",
 		"--", "set", "Interface", "p1", "ofport=1", "ifindex=11", `mac_in_use="fe:16:3e:00:00:01"`, "admin_state=up", "link_state=up",
 		"--", "set", "Interface", "p2", "ofport=2", "ifindex=12")
-	inv := run(t, Config{Endpoint: "unix:" + s.socket, Inactivity: 10 * time.Second,
+	inv := run(t, Config{Endpoint: "unix:" + s.Socket, Inactivity: 10 * time.Second,
 		MinBackoff: 5 * time.Millisecond, MaxBackoff: 50 * time.Millisecond, Hold: hold})
 	return s, inv, await(t, inv, "ports", has("p2"))
 }
 
 // restart kills the server and starts it again, with a change meanwhile that nobody
 // sees happen.
-func (s *server) restart(inv *Inventory, change ...string) *Snapshot {
-	s.t.Helper()
-	s.kill()
-	lost := await(s.t, inv, "the loss", disconnected)
-	s.start()
+func (s *server) restart(t testing.TB, inv *Inventory, change ...string) *Snapshot {
+	t.Helper()
+	s.Kill()
+	lost := await(t, inv, "the loss", disconnected)
+	s.Start()
 	if len(change) > 0 {
-		s.vsctl(change...)
+		s.VSCtl(change...)
 	}
-	return await(s.t, inv, "the restarted server", func(now *Snapshot) bool { return now.Connected && now.Revision > lost.Revision })
+	return await(t, inv, "the restarted server", func(now *Snapshot) bool { return now.Connected && now.Revision > lost.Revision })
 }
 
 func port(t *testing.T, s *Snapshot, name string) Port {
@@ -51,7 +51,7 @@ func port(t *testing.T, s *Snapshot, name string) Port {
 func TestRestartKeepsWhatWasReported(t *testing.T) {
 	s, inv, before := reported(t, longHold)
 	for range 2 { // the second time before anything was reported again
-		samePorts(t, before, s.restart(inv))
+		samePorts(t, before, s.restart(t, inv))
 	}
 	if p, ok := inv.Snapshot().PortByIfindex(11); !ok || p.Name != "p1" {
 		t.Error("p1 is not found by its ifindex")
@@ -62,14 +62,14 @@ func TestRestartKeepsWhatWasReported(t *testing.T) {
 // column.
 func TestReportsWinOverMemory(t *testing.T) {
 	s, inv, before := reported(t, longHold)
-	s.restart(inv)
-	s.vsctl("set", "Interface", "p1", "ifindex=21", "link_state=down")
+	s.restart(t, inv)
+	s.VSCtl("set", "Interface", "p1", "ifindex=21", "link_state=down")
 	now := await(t, inv, "another ifindex", func(s *Snapshot) bool { return port(t, s, "p1").Ifindex == 21 })
 	got, old := port(t, now, "p1"), port(t, before, "p1")
 	if got.ID == old.ID || got.LinkUp || !got.AdminUp || got.MAC != (flows.MAC{0xfe, 0x16, 0x3e, 0, 0, 1}) {
 		t.Errorf("was %+v, is %+v", old, got)
 	}
-	s.vsctl("set", "Interface", "p2", "ofport=-1", `error="could not open network device p2"`)
+	s.VSCtl("set", "Interface", "p2", "ofport=-1", `error="could not open network device p2"`)
 	await(t, inv, "p2 without a device", func(s *Snapshot) bool { return port(t, s, "p2").Ifindex == 0 })
 }
 
@@ -77,7 +77,7 @@ func TestReportsWinOverMemory(t *testing.T) {
 // for; and what was dropped does not come back.
 func TestMemoryExpires(t *testing.T) {
 	s, inv, before := reported(t, shortHold)
-	s.restart(inv)
+	s.restart(t, inv)
 	now := await(t, inv, "the end of it", func(s *Snapshot) bool { return s.Connected && port(t, s, "p1").Ifindex == 0 })
 	got, old := port(t, now, "p1"), port(t, before, "p1")
 	if got.ID != old.ID || got.AdminUp || got.LinkUp || got.MAC != (flows.MAC{}) || port(t, now, "p2").Ifindex != 0 {
@@ -86,20 +86,21 @@ func TestMemoryExpires(t *testing.T) {
 	if age := time.Since(now.Since); age < shortHold {
 		t.Errorf("kept for %v only", age)
 	}
-	samePorts(t, now, s.restart(inv))
+	samePorts(t, now, s.restart(t, inv))
 }
 
 // Another row has nothing from the one before it, whatever its name.
 func TestAnotherRowRemembersNothing(t *testing.T) {
 	s, inv, before := reported(t, longHold)
-	s.kill()
+	s.Kill()
 	await(t, inv, "the loss", disconnected)
-	hidden := *s
-	hidden.socket = s.dir + "/hidden.sock"
-	hidden.start()
-	hidden.vsctl("del-port", "p1", "--", "add-port", "br0", "p1", "--", "set", "Interface", "p2", "type=internal")
-	hidden.kill()
-	s.start()
+	copied := *s.Server
+	hidden := server{&copied}
+	hidden.Socket = s.Dir + "/hidden.sock"
+	hidden.Start()
+	hidden.VSCtl("del-port", "p1", "--", "add-port", "br0", "p1", "--", "set", "Interface", "p2", "type=internal")
+	hidden.Kill()
+	s.Start()
 	now := await(t, inv, "the restarted server", connected)
 	if p := port(t, now, "p1"); p.Ifindex != 0 || p.ID == port(t, before, "p1").ID {
 		t.Errorf("another p1: %+v", p)
@@ -113,14 +114,14 @@ func TestAnotherRowRemembersNothing(t *testing.T) {
 func TestNothingIsKeptWithoutRestart(t *testing.T) {
 	s, inv, _ := reported(t, longHold)
 	gone := func(s *Snapshot) bool { return port(t, s, "p1").Ifindex == 0 }
-	s.vsctl("clear", "Interface", "p1", "ifindex")
+	s.VSCtl("clear", "Interface", "p1", "ifindex")
 	await(t, inv, "no ifindex", gone)
-	s.vsctl("set", "Interface", "p1", "ifindex=11")
+	s.VSCtl("set", "Interface", "p1", "ifindex=11")
 	await(t, inv, "ifindex", func(s *Snapshot) bool { return !gone(s) })
 
-	s.restart(inv)
-	s.vsctl("set", "Interface", "p1", "ifindex=13")
+	s.restart(t, inv)
+	s.VSCtl("set", "Interface", "p1", "ifindex=13")
 	await(t, inv, "ifindex after a restart", func(s *Snapshot) bool { return port(t, s, "p1").Ifindex == 13 })
-	s.vsctl("clear", "Interface", "p1", "ifindex")
+	s.VSCtl("clear", "Interface", "p1", "ifindex")
 	await(t, inv, "no ifindex after a restart", gone)
 }

@@ -9,21 +9,6 @@ import (
 	"github.com/flowshunt/flowshunt/ovsdb/vswitchd"
 )
 
-func TestParseEndpoint(t *testing.T) {
-	for _, good := range []string{"unix:/run/db.sock", "tcp:127.0.0.1:6640", "tcp:[::1]:6640", "tcp:host:6640", DefaultEndpoint} {
-		if e, err := ParseEndpoint(good); err != nil || e.String() != good {
-			t.Errorf("%s: %v, %v", good, e, err)
-		}
-	}
-	for _, bad := range []string{"", "unix:", "tcp:", "tcp:host", "ssl:1.2.3.4:6640", "/run/db.sock", "udp:1.2.3.4:5"} {
-		if _, err := New(Config{Endpoint: bad}); err == nil && bad != "" {
-			t.Errorf("%s: no error", bad)
-		} else if bad != "" && !strings.Contains(err.Error(), "unix:PATH") && !strings.Contains(err.Error(), "missing port") {
-			t.Errorf("%s: %v", bad, err)
-		}
-	}
-}
-
 func TestParseOVNZone(t *testing.T) {
 	for text, want := range map[string]flows.Zone{"1": 1, "7": 7, "65535": 65535} {
 		if got, err := parseOVNZone(text); got != want || err != nil {

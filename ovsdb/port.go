@@ -31,6 +31,9 @@ type Port struct {
 	IfaceID     string    // external_ids:iface-id: Neutron's and OVN's name of the port
 	VMUUID      string    // external_ids:vm-uuid
 	Wish        Wish      // external_ids:flowshunt
+	// OVNInstalled says that ovn-controller's flows for the port are in
+	// (external_ids:ovn-installed).
+	OVNInstalled bool
 
 	// OVNZone is the conntrack zone that ovn-controller gave this port, from
 	// Bridge.external_ids:ct-zone-<iface-id>. Zones are reused for other ports.

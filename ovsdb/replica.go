@@ -1,18 +1,12 @@
 package ovsdb
 
 import (
-	"encoding/json"
-	"fmt"
-	"reflect"
-
+	"github.com/flowshunt/flowshunt/ovsdb/client"
 	"github.com/flowshunt/flowshunt/ovsdb/vswitchd"
 )
 
-// maxRows bounds each table of the replica.
-const maxRows = 1 << 18
-
-// replica holds the monitored columns of the monitored tables. It is filled
-// anew for every connection.
+// replica holds the monitored columns of the monitored tables, of each the rows by uuid. It
+// is filled anew for every connection.
 type replica struct {
 	switches   table[vswitchd.OpenvSwitch]
 	bridges    table[vswitchd.Bridge]
@@ -21,91 +15,52 @@ type replica struct {
 	mirrors    table[vswitchd.Mirror]
 	qos        table[vswitchd.QoS]
 	samplers   table[vswitchd.FlowSampleCollectorSet]
+	ssl        table[vswitchd.SSL]
 }
 
 func newReplica() *replica {
 	return &replica{
-		switches:   newTable[vswitchd.OpenvSwitch](),
-		bridges:    newTable[vswitchd.Bridge](),
-		ports:      newTable[vswitchd.Port](),
-		interfaces: newTable[vswitchd.Interface](),
-		mirrors:    newTable[vswitchd.Mirror](),
-		qos:        newTable[vswitchd.QoS](),
-		samplers:   newTable[vswitchd.FlowSampleCollectorSet](),
+		table[vswitchd.OpenvSwitch]{}, table[vswitchd.Bridge]{}, table[vswitchd.Port]{}, table[vswitchd.Interface]{},
+		table[vswitchd.Mirror]{}, table[vswitchd.QoS]{}, table[vswitchd.FlowSampleCollectorSet]{}, table[vswitchd.SSL]{},
 	}
 }
 
-// rowSet is a table of any row type.
-type rowSet interface {
-	put(uuid string, row map[string]json.RawMessage) error
-	remove(uuid string)
-}
-
-func (r *replica) table(name string) rowSet {
+// table returns the rows of any table.
+func (r *replica) table(name string) interface{ apply(client.Change) } {
 	switch name {
 	case vswitchd.OpenvSwitchTable:
-		return &r.switches
+		return r.switches
 	case vswitchd.BridgeTable:
-		return &r.bridges
+		return r.bridges
 	case vswitchd.PortTable:
-		return &r.ports
+		return r.ports
 	case vswitchd.InterfaceTable:
-		return &r.interfaces
+		return r.interfaces
 	case vswitchd.MirrorTable:
-		return &r.mirrors
+		return r.mirrors
 	case vswitchd.QoSTable:
-		return &r.qos
+		return r.qos
 	case vswitchd.FlowSampleCollectorSetTable:
-		return &r.samplers
+		return r.samplers
+	case vswitchd.SSLTable:
+		return r.ssl
 	}
 	return nil
 }
 
-// tableUpdates is the table-updates of RFC 7047, section 4.1.6: by table and
-// row uuid. A row without "new" was deleted; else "new" is the whole row.
-type tableUpdates map[string]map[string]struct {
-	New map[string]json.RawMessage `json:"new"`
-}
-
-// apply carries out one transaction. After an error the replica is of no use.
-func (r *replica) apply(updates tableUpdates) error {
-	for name, rows := range updates {
-		t := r.table(name)
-		if t == nil {
-			return fmt.Errorf("%w: table %.64q was not asked for", ErrProtocol, name)
-		}
-		for uuid, row := range rows {
-			if row.New == nil {
-				t.remove(uuid)
-			} else if err := t.put(uuid, row.New); err != nil {
-				return fmt.Errorf("table %s, row %.64s: %w", name, uuid, err)
-			}
-		}
+func (r *replica) apply(changes client.Batch) {
+	for _, c := range changes {
+		r.table(c.Table).apply(c)
 	}
-	return nil
 }
 
-// table holds the rows of one type by uuid. A row that was stored is never
-// changed, so what a snapshot takes from it stays as it is.
-type table[T any] struct {
-	rows   map[string]*T
-	fields map[string]int
-}
+// table holds the rows of one type.
+type table[T any] map[string]*T
 
-func newTable[T any]() table[T] {
-	return table[T]{rows: map[string]*T{}, fields: columns[T]()}
-}
-
-func (t *table[T]) put(uuid string, row map[string]json.RawMessage) error {
-	if len(t.rows) >= maxRows {
-		return fmt.Errorf("%w: more than %d rows", ErrProtocol, maxRows)
+func (t table[T]) apply(c client.Change) {
+	if row := client.Row[T](c.New); row != nil {
+		t[c.UUID] = row
+	} else {
+		delete(t, c.UUID)
 	}
-	into := new(T)
-	if err := decodeRow(row, t.fields, reflect.ValueOf(into).Elem()); err != nil {
-		return err
-	}
-	t.rows[uuid] = into
-	return nil
 }
-
-func (t *table[T]) remove(uuid string) { delete(t.rows, uuid) }

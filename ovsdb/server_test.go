@@ -1,129 +1,28 @@
 package ovsdb
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/flowshunt/flowshunt/ovsdb/ovsdbtest"
 )
 
-const schemaFile = "/usr/share/openvswitch/vswitch.ovsschema"
-
 // patience is how long a test waits for a state that must come.
-const patience = 30 * time.Second
+const patience = ovsdbtest.Patience
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// server is a private ovsdb-server.
-type server struct {
-	t      testing.TB
-	dir    string
-	socket string
-	file   string
-	cmd    *exec.Cmd
-}
+// server is a private ovsdb-server of Open vSwitch.
+type server struct{ *ovsdbtest.Server }
 
 // newServer starts an ovsdb-server with an empty Open_vSwitch database.
 func newServer(t testing.TB) *server {
 	t.Helper()
-	for _, tool := range []string{"ovsdb-server", "ovsdb-tool", "ovs-vsctl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not installed", tool)
-		}
-	}
-	if _, err := os.Stat(schemaFile); err != nil {
-		t.Skipf("Open vSwitch's schema is not installed: %v", err)
-	}
-	dir := shortTempDir(t)
-	s := &server{t: t, dir: dir, socket: filepath.Join(dir, "db.sock"), file: filepath.Join(dir, "conf.db")}
-	s.create()
-	s.start()
-	t.Cleanup(func() { s.kill() })
-	return s
-}
-
-// shortTempDir is t.TempDir with a path that leaves room for the 107 bytes that
-// the address of a unix socket may have.
-func shortTempDir(t testing.TB) string {
-	dir, err := os.MkdirTemp("", "fs-ovsdb-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
-// create replaces the database file by an empty one.
-func (s *server) create() {
-	s.t.Helper()
-	_ = os.Remove(s.file)
-	s.run("ovsdb-tool", "create", s.file, schemaFile)
-}
-
-func (s *server) start() {
-	s.t.Helper()
-	_ = os.Remove(s.socket)
-	s.cmd = exec.Command("ovsdb-server", s.file, "--remote=punix:"+s.socket, "--no-chdir",
-		"--unixctl="+filepath.Join(s.dir, "ctl"), "-vconsole:off", "-vsyslog:off")
-	var stderr bytes.Buffer
-	s.cmd.Stderr = &stderr
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	if !eventually(func() bool {
-		conn, err := net.Dial("unix", s.socket)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
-	}) {
-		s.t.Fatalf("ovsdb-server does not listen: %s", stderr.String())
-	}
-}
-
-// kill ends the server at once.
-func (s *server) kill() {
-	if s.cmd != nil {
-		_ = s.cmd.Process.Kill()
-		_ = s.cmd.Wait()
-		s.cmd = nil
-	}
-}
-
-func (s *server) run(name string, args ...string) string {
-	s.t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+s.dir, "OVS_LOGDIR="+s.dir)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		s.t.Fatalf("%s %v: %v\n%s", name, args, err, out)
-	}
-	return string(bytes.TrimSpace(out))
-}
-
-// vsctl runs ovs-vsctl on the server itself, past any proxy.
-func (s *server) vsctl(args ...string) string {
-	s.t.Helper()
-	return s.run("ovs-vsctl", append([]string{"--no-wait", "--timeout=30", "--db=unix:" + s.socket}, args...)...)
-}
-
-// eventually waits for something that cannot say when it happens.
-func eventually(good func() bool) bool {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); time.Now().Before(end); <-tick.C {
-		if good() {
-			return true
-		}
-	}
-	return false
+	return &server{ovsdbtest.Start(t, ovsdbtest.OpenVSwitch)}
 }
 
 // follow runs an inventory of the endpoint until the test ends.

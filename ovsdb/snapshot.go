@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/ovsdb/client"
 )
 
 // Snapshot is what the database said at one moment. It is never changed after
@@ -21,7 +22,7 @@ type Snapshot struct {
 	// Since is when Connected took its present value.
 	Since time.Time
 	// Err is why the last attempt to connect, or the last connection, failed.
-	// It is nil while Connected, and an *Error otherwise.
+	// It is nil while Connected, and a *client.Error otherwise.
 	Err error
 
 	Switch  Switch
@@ -53,8 +54,16 @@ type Switch struct {
 	DBVersion      string   // of the schema, such as "8.3.1"
 	DatapathTypes  []string // as ovs-vswitchd supports them, sorted
 	InterfaceTypes []string // likewise
-	SystemID       string   // external_ids:system-id, OVN's name of the chassis
-	ExternalIDs    map[string]string
+
+	// What ovn-controller is told by external_ids.
+	SystemID  string // system-id, OVN's name of the chassis
+	OVNRemote string // ovn-remote, where the Southbound database is (client.ParseRemotes)
+	OVNBridge string // ovn-bridge, the integration bridge; "br-int" where it is not set
+
+	// TLS has the files of table SSL (ovs-vsctl set-ssl); empty where there are none.
+	TLS client.TLS
+
+	ExternalIDs map[string]string
 }
 
 // index finds ports. A value of ambiguous stands for more than one.

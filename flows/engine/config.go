@@ -40,6 +40,11 @@ type Config struct {
 	ValidateWithin time.Duration // after a doubt about its path a session is confirmed within this, or leaves
 	MaxLifetime    time.Duration // a session leaves after so long, to be decided anew; 0: never
 
+	// PolicySources is how many sources tell what security groups permit; all must permit a
+	// connection. A session stays for PolicyGrace when one does not tell what is so any more.
+	PolicySources int
+	PolicyGrace   time.Duration
+
 	Displace float64 // a waiting connection displaces one whose rate, times this, is lower
 
 	FirstSession flows.SessionID // ids count up from here; zero means 1
@@ -62,6 +67,8 @@ type Mark struct {
 	Offload, Never MaskedMark
 	Blocked        MaskedMark // the CMS's "denied" bit, for instance OVN's ct_mark bit 0
 	BlockedLabel   [16]byte   // any of these label bits set means denied; little endian as in the kernel
+	// Deny has that bit set where security groups do not permit a session any more.
+	Deny bool
 }
 
 // MaskedMark matches marks m with m&Mask == Value. A zero Mask matches nothing.
@@ -114,6 +121,7 @@ func DefaultConfig() Config {
 
 		ValidateWithin: time.Second,
 		MaxLifetime:    time.Hour,
+		PolicyGrace:    10 * time.Second,
 	}
 }
 
@@ -134,6 +142,8 @@ func (c Config) Validate() error {
 	positive("idle time", c.IdleAfter > 0)
 	positive("no-hits time", c.NoHitsAfter > 0)
 	positive("validation bound", c.ValidateWithin > 0)
+	positive("policy grace", c.PolicyGrace >= 0)
+	positive("number of policy sources", c.PolicySources >= 0)
 	positive("maximum lifetime", c.MaxLifetime >= 0)
 	if c.Displace < 1 {
 		errs = append(errs, fmt.Errorf("displacement factor %g would let two sessions displace each other for ever: want at least 1", c.Displace))

@@ -89,6 +89,17 @@ type KeepAlive struct {
 	Timeout uint32
 }
 
+// Deny asks that the cloud's network service's own bit for denied connections is set in
+// entries, and no other. It is not answered: what became of it shows when they are read.
+type Deny struct{ Entries []DenyEntry }
+
+// DenyEntry is one of them.
+type DenyEntry struct {
+	Key   flows.EntryKey
+	Label bool // bit 0 of the label, instead of the mark's
+}
+
+func (Deny) effect()      {}
 func (Resolve) effect()   {}
 func (Validate) effect()  {}
 func (Relax) effect()     {}

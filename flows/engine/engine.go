@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -27,6 +28,13 @@ type Engine struct {
 	doubted    []*session    // in doubt, or were when last looked at
 	validating int           // Validates on their way
 	validateAt flows.Instant // no bound is passed before
+
+	policies []policySource
+	revision uint64                               // of all that sources told
+	logical  map[flows.LogicalPort][]flows.PortID // ports that have security groups
+	byRule   index[ruleKey]                       // bound sessions by the rules that permit them
+	byAddr   index[netip.Addr]                    // ... by their addresses
+	denials  []deny                               // on their way to conntrack
 
 	rooms      []*room    // by eswitch, in order
 	sole       *room      // of all usable ports; nil: there are several
@@ -56,6 +64,10 @@ func New(cfg Config) *Engine {
 		tombstones: tombstones{expires: make(map[flows.Tuple]flows.Instant)},
 		ports:      make(map[flows.PortID]PortState),
 		onPort:     make(map[flows.PortID][]*session),
+		policies:   newSources(cfg.PolicySources, 1),
+		revision:   1,
+		byRule:     newIndex[ruleKey](),
+		byAddr:     newIndex[netip.Addr](),
 		inserts:    newBucket(cfg.InsertRate, time.Second),
 		reads:      newBucket(cfg.ReadBudget, time.Second),
 		counts:     newCounts(),
@@ -73,12 +85,14 @@ func (g *Engine) Step(now flows.Instant, events []Event) []Effect {
 	for _, ev := range events {
 		g.handle(ev)
 	}
+	g.checkGrace()
 	g.validate()
 	g.installReady()
 	g.retryRemovals()
 	g.poll()
 	g.admit()
 	g.keepPace()
+	g.deny()
 	return g.effects
 }
 
@@ -135,6 +149,12 @@ func (g *Engine) handle(ev Event) {
 		g.eswitchReset(ev.Eswitch)
 	case PortsChanged:
 		g.portsChanged(ev.Ports)
+	case PolicyChanged:
+		g.policyChanged(&ev)
+	case PolicyStale:
+		g.policyStale(ev)
+	case PolicyEnforced:
+		g.policyEnforced(ev)
 	case ModeChanged:
 		g.modeChanged(ev)
 	case Stop:

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -162,6 +163,40 @@ type PortState struct {
 	ID      flows.PortID
 	Eswitch flows.EswitchID // which executes rules for packets that come in there
 	Reason  flows.Reason
+	// Logical is the port whose security groups must permit what passes it; empty: none.
+	Logical flows.LogicalPort
+	Zone    flows.Zone // in which the cloud's network service tracks its connections
+	HasZone bool       // that is known
+}
+
+// PolicyChanged carries what security groups permit from now on, and says which of the
+// connections that were permitted may not be any more; see secgroup.Change.
+type PolicyChanged struct {
+	Source int // which of Config.PolicySources tells
+	Policy Policy
+	All    bool
+	Ports  []flows.LogicalPort
+	Rules  []flows.RuleRef
+	Addrs  []netip.Addr
+	// Revision is the first PolicyEnforced.Revision that says that the slow path enforces
+	// this too; 0: none will.
+	Revision uint64
+	Label    bool          // the network service denies by bit 0 of the conntrack label, not of the mark
+	At       flows.Instant // when the agent was told, for those who look on; 0: it is no news
+}
+
+// PolicyStale says that what a source has told may be behind. The next PolicyChanged ends
+// that.
+type PolicyStale struct {
+	Source int
+	Why    string
+}
+
+// PolicyEnforced says that the slow path enforces all that a source has told up to a
+// revision.
+type PolicyEnforced struct {
+	Source   int
+	Revision uint64
 }
 
 // EswitchReset says that an eswitch may have lost all of its rules, although tc still
@@ -203,4 +238,7 @@ func (RulesVanished) event()   {}
 func (EswitchReset) event()    {}
 func (PortsChanged) event()    {}
 func (ModeChanged) event()     {}
+func (PolicyChanged) event()   {}
+func (PolicyStale) event()     {}
+func (PolicyEnforced) event()  {}
 func (Stop) event()            {}

@@ -129,8 +129,11 @@ func (g *Engine) want(e *entry, asked bool) {
 func (g *Engine) refuse(e *entry, reason flows.Reason, detail string) {
 	g.unqueue(e)
 	e.verdict = flows.Inspect
-	if reason == flows.Mouse && g.now < e.notBefore {
+	switch {
+	case reason == flows.Mouse && g.now < e.notBefore:
 		return // why it was pulled back tells more
+	case e.denied && e.reason == flows.SGDenied && (reason == flows.Tombstone || reason == flows.Blocked):
+		return // by which rule it was denied tells more
 	}
 	g.setReason(e, reason, detail)
 }

@@ -21,6 +21,10 @@ func (w *world) happen() {
 		w.crash()
 	}
 	switch w.rng.IntN(60) {
+	case 21:
+		if w.chance(0.6) {
+			w.changeGroups(c)
+		}
 	case 0:
 		w.finish(c, flows.TCPFinWait)
 	case 1:
@@ -40,7 +44,7 @@ func (w *world) happen() {
 	case 9:
 		w.connect(c.tuple) // another tenant, or the port used again
 	case 10:
-		c.pps = [2]int{w.rng.IntN(400), w.rng.IntN(400)}
+		c.pps, c.paceAt = [2]int{w.rng.IntN(400), w.rng.IntN(400)}, w.now
 	case 11:
 		w.events = append(w.events, Hint{c.tuple.Reverse()}) // perhaps forged
 	case 12:

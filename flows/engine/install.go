@@ -47,6 +47,9 @@ func (g *Engine) usePath(s *session, paths flows.Paths, zones []flows.Zone) (flo
 	if c := s.home.shutFor(s.primary(), g.now); c != nil && g.cfg.Enforce && s.home != expected {
 		return flows.Refused, c.detail // else it is the one attempt
 	}
+	if reason, detail := g.permitted(s); reason != "" {
+		return reason, detail
+	}
 	return g.refusedHome(s)
 }
 
@@ -186,6 +189,10 @@ func (g *Engine) installInto(r *room) {
 }
 
 func (g *Engine) install(s *session) {
+	if reason, detail := g.permittedStill(s); reason != "" {
+		g.giveUp(s, reason, detail)
+		return
+	}
 	g.enter(s, Installing)
 	s.eswitch = s.home[flows.Orig].id
 	g.polls = append(g.polls, poll{s, g.now})
@@ -237,6 +244,10 @@ func (g *Engine) rulesAreIn(s *session) {
 // verified completes a session whose entries were found eligible after the
 // installation.
 func (g *Engine) verified(s *session) {
+	if reason, detail := g.permittedStill(s); reason != "" {
+		g.giveUp(s, reason, detail)
+		return
+	}
 	g.enter(s, Offloaded)
 	detail := g.spans(s.paths)
 	if detail != "" {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -14,6 +15,7 @@ func (g *Engine) portsChanged(ports []PortState) {
 		g.ports[p.ID] = p
 	}
 	g.assignRooms(before)
+	g.nameLogical(before)
 	ids := make([]flows.PortID, 0, len(g.onPort))
 	for id := range g.onPort {
 		ids = append(ids, id)
@@ -36,6 +38,26 @@ func (g *Engine) portsChanged(ports []PortState) {
 		if !exists {
 			delete(g.onPort, id)
 		}
+	}
+}
+
+// nameLogical finds the ports that have security groups, and asks again about the sessions
+// of those that are another logical port now.
+func (g *Engine) nameLogical(before map[flows.PortID]PortState) {
+	g.logical = make(map[flows.LogicalPort][]flows.PortID, len(g.ports))
+	var renamed []*session
+	for id, p := range g.ports {
+		if p.Logical != "" {
+			g.logical[p.Logical] = append(g.logical[p.Logical], id)
+		}
+		if was, existed := before[id]; existed && was.Logical != p.Logical {
+			renamed = append(renamed, g.onPort[id]...)
+		}
+	}
+	if len(renamed) > 0 {
+		g.revision++
+		slices.SortFunc(renamed, func(a, b *session) int { return cmp.Compare(a.id, b.id) })
+		g.rejudge(renamed, revocation{})
 	}
 }
 

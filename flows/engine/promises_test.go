@@ -21,6 +21,7 @@ type ledger struct {
 	sentTo    map[flows.EswitchID]bool // in this step
 	reset     map[flows.EswitchID]bool // the engine was told so in this step
 	displaced []flows.Instant
+	groups    []toldGroups
 	broken    []string
 }
 
@@ -43,6 +44,8 @@ func (l *ledger) deliver(w *world, events []Event) {
 	l.ageing = 0
 	for _, ev := range events {
 		switch ev := ev.(type) {
+		case PolicyChanged, PolicyStale, PolicyEnforced:
+			l.deliverGroups(w, ev)
 		case MACAgeing:
 			l.ageing++
 		case EswitchReset:
@@ -93,6 +96,8 @@ func (l *ledger) order(w *world, effects []Effect) {
 			l.ordered(w, e)
 		case KeepAlive:
 			l.kept(w, e)
+		case Deny:
+			l.orderedDeny(w, e)
 		case Remove:
 			l.removing(w, e)
 			if e.Cause == flows.MACAgeing && w.engine.sessions[e.Session].retries == 0 {
@@ -103,6 +108,7 @@ func (l *ledger) order(w *world, effects []Effect) {
 }
 
 func (l *ledger) ordered(w *world, e Install) {
+	l.orderedGroups(w, e)
 	l.installs = append(l.installs, w.now)
 	s := w.engine.sessions[e.Session]
 	for _, entry := range s.entries {
@@ -161,6 +167,7 @@ func (l *ledger) check(w *world) {
 		return
 	}
 	l.checkAllowed(w)
+	l.checkGroups(w)
 	l.checkPaths(w)
 	l.checkLifetime(w)
 	l.checkUseful(w)
@@ -255,7 +262,7 @@ func (l *ledger) checkUseful(w *world) {
 		if h.conn == nil || h.works() || h.conn.ended || h.conn.pps[0] < 100 {
 			continue
 		}
-		if age := w.now.Sub(w.since(h, max(h.since, h.lostSince))); age > w.cfg.NoHitsAfter+w.reaction()+2*time.Second {
+		if age := w.now.Sub(w.since(h, max(h.since, h.lostSince, h.conn.paceAt))); age > w.cfg.NoHitsAfter+w.reaction()+2*time.Second {
 			l.fail(4, "session %v has no hits for %v", id, age)
 		}
 	}

@@ -9,11 +9,8 @@ import (
 
 // remove ends a session for the cause given, in whatever state it is.
 func (g *Engine) remove(s *session, cause flows.Reason) {
-	if isDenial(cause) {
-		s.denied = true
-		for _, e := range s.entries {
-			e.denied = true
-		}
+	if isDenial(cause) && s.state != Resolving || cause == flows.Blocked {
+		g.denyAll(s)
 	}
 	if s.state == Removing {
 		return
@@ -35,7 +32,22 @@ func (g *Engine) emitRemove(s *session) {
 
 // isDenial reports whether a cause revokes a permission, rather than asking for
 // another look.
-func isDenial(cause flows.Reason) bool { return cause == flows.Blocked }
+func isDenial(cause flows.Reason) bool { return cause == flows.Blocked || cause == flows.SGDenied }
+
+// denyAll marks what a session stands for as denied. Which entries are those of one that
+// was only found is not known; then it is all that can be.
+func (g *Engine) denyAll(s *session) {
+	s.denied = true
+	for _, e := range s.entries {
+		e.denied = true
+	}
+	if !s.nominal {
+		return
+	}
+	for e := g.entries.group(s.tuple); e != nil; e = e.next {
+		e.denied = e.denied || e.key.Tuple == s.tuple && e.session == nil
+	}
+}
 
 // giveUp ends an attempt that has installed nothing.
 func (g *Engine) giveUp(s *session, reason flows.Reason, detail string) {
@@ -81,6 +93,7 @@ func (g *Engine) retryRemovals() {
 // release gives the entries of a session that has no rules back to judgement.
 func (g *Engine) release(s *session) {
 	s.dead = true
+	g.standOff(s)
 	s.book(outside)
 	g.drop(s)
 	proven := s.installedAt > 0 && g.now.Sub(s.installedAt) > time.Minute
@@ -169,7 +182,7 @@ func cooldown(cause flows.Reason, fails uint8) time.Duration {
 		return backoff(time.Second, fails, 30*time.Second)
 	case flows.NotInHW:
 		return backoff(time.Second, fails, 30*time.Second)
-	case flows.UnsupportedOutputs, flows.PathDropped:
+	case flows.UnsupportedOutputs, flows.PathDropped, flows.SGDenied, flows.SGUnknown, flows.PortUnbound, flows.PortMigrating:
 		// OVS learns a station, or its flows come back after a restart, in a moment.
 		return backoff(time.Second, fails, 10*time.Second)
 	case flows.UnsupportedVLAN, flows.UnsupportedRouted, flows.UnsupportedInternal, flows.UnsupportedPatch,

@@ -70,6 +70,7 @@ func (w *world) start() {
 	w.engine, w.up, w.seen = New(cfg), true, newLedger()
 	w.events, w.dumping, w.dumpAt = nil, nil, w.now.Add(2500*time.Millisecond)
 	w.reportPorts()
+	w.tellGroups()
 	ev := EntriesRead{At: w.now}
 	for _, k := range w.entriesInOrder() {
 		if k.finished && !k.TCP.State.Closing() { // reopened: who was not there cannot know

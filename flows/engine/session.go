@@ -30,27 +30,28 @@ func (s State) allRules() bool { return s >= Adopting }
 
 // session is a connection that is, or is about to be, offloaded.
 type session struct {
-	id      flows.SessionID
-	op      uint64 // of the effect that is awaited; results with another are stale
-	state   State
-	since   flows.Instant // of state
-	tuple   flows.Tuple   // of the original direction
-	entries []*entry      // one for each zone; the first is the one that was judged
-	zoned   bool          // zones were told by ports, not assumed
-	claims  bool          // made by an earlier agent: nobody else may have entries with its tuple
-	nominal bool          // its one entry is none that was read, but stands in for those that it claims
-	paths   flows.Paths
-	plain   bool // as PathResolved.Plain
-	doubt   doubt
-	home    home            // whose table its rules stand in; expected until its path is known
-	stage   stage           // there
-	eswitch flows.EswitchID // where its Install was sent to
-	changes uint64          // PathsDoubted until its path was asked for
-	reason  flows.Reason    // why it is offloaded
-	cause   flows.Reason    // why it leaves, once it does
-	denied  bool            // it leaves because it was revoked
-	dead    bool            // left; lists skip it
-	index   int             // in Engine.list
+	id       flows.SessionID
+	op       uint64 // of the effect that is awaited; results with another are stale
+	state    State
+	since    flows.Instant // of state
+	tuple    flows.Tuple   // of the original direction
+	entries  []*entry      // one for each zone; the first is the one that was judged
+	zoned    bool          // zones were told by ports, not assumed
+	claims   bool          // made by an earlier agent: nobody else may have entries with its tuple
+	nominal  bool          // its one entry is none that was read, but stands in for those that it claims
+	paths    flows.Paths
+	plain    bool // as PathResolved.Plain
+	doubt    doubt
+	standing standing
+	home     home            // whose table its rules stand in; expected until its path is known
+	stage    stage           // there
+	eswitch  flows.EswitchID // where its Install was sent to
+	changes  uint64          // PathsDoubted until its path was asked for
+	reason   flows.Reason    // why it is offloaded
+	cause    flows.Reason    // why it leaves, once it does
+	denied   bool            // it leaves because it was revoked
+	dead     bool            // left; lists skip it
+	index    int             // in Engine.list
 
 	installedAt flows.Instant
 	inHW        bool              // hardware has all of its rules

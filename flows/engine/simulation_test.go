@@ -18,6 +18,7 @@ func simulationConfig() Config {
 	cfg.Elephant = Elephant{Bytes: 10_000, Rate: 20_000, LeaveRate: 5_000, LeaveAfter: 5 * time.Second}
 	cfg.Mark = Mark{Offload: MaskedMark{0x10, 0x10}, Never: MaskedMark{0x20, 0x20}, Blocked: MaskedMark{0x1, 0x1}}
 	cfg.Timeouts = Timeouts{TCP: 20, UDP: 6, GRE: 6, Generic: 6}
+	cfg.Mark.Deny, cfg.PolicySources, cfg.PolicyGrace = true, 2, 5*time.Second
 	cfg.Capacity = 10
 	cfg.Relearn = 2 * time.Second
 	cfg.InsertRate = 3
@@ -64,7 +65,7 @@ func simulate(t *testing.T, w *world, steps int) {
 	w.total.add(w.engine.Counts())
 	t.Logf("%+v, %d agents; at the end %v, removals %v", w.total, w.agents, w.engine.Counts().Followed, w.engine.Counts().Removals)
 	n := uint64(steps)
-	if c := w.total; c.installs < n/200 || c.validated < n/100 || !w.restless && c.keepAlives == 0 || w.restless && c.refuted+c.adopted < n/200 {
+	if c := w.total; c.installs < n/300 || c.validated < n/150 || !w.restless && c.keepAlives == 0 || w.restless && c.refuted+c.adopted < n/300 {
 		t.Fatalf("the world was too quiet to show anything: %+v", c)
 	}
 }

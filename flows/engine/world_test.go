@@ -46,6 +46,7 @@ type world struct {
 	dumping   *flows.Instant
 	countAt   flows.Instant
 	nextTuple uint16
+	sources   []*groupSource
 }
 
 // conn is a connection between two ports, in one zone or two.
@@ -55,6 +56,7 @@ type conn struct {
 	zones     []flows.Zone
 	zoned     bool // the ports tell their zones
 	pps       [2]int
+	paceAt    flows.Instant // when pps was last changed
 	keys      []flows.EntryKey
 	ended     bool
 	wrongPath bool // the resolver is wrong about it: rules would see nothing
@@ -111,6 +113,7 @@ func newWorld(seed uint64, cfg Config, faults, restless bool) *world {
 		w.ports[flows.PortID(i+1)] = ""
 	}
 	w.newChips()
+	w.newGroups()
 	w.reportPorts()
 	return w
 }
@@ -123,6 +126,7 @@ func (w *world) step() []Effect {
 	if !w.quiet {
 		w.happen()
 		w.changeChip()
+		w.enforceGroups()
 	}
 	w.traffic()
 	w.expire()
@@ -223,6 +227,8 @@ func (w *world) run(j *job) {
 		w.events = append(w.events, ev)
 	case Read:
 		w.events = append(w.events, w.read(e.Session, e.Op, e.Entries, 0))
+	case Deny:
+		w.denyEntries(e)
 	case KeepAlive:
 		w.events = append(w.events, w.read(e.Session, e.Op, e.Entries, e.Timeout))
 	}
@@ -295,7 +301,10 @@ func (w *world) reportPorts() {
 	ev := PortsChanged{}
 	for i := range portsNum {
 		id := flows.PortID(i + 1)
-		ev.Ports = append(ev.Ports, PortState{ID: id, Eswitch: eswitchOf(id), Reason: w.ports[id]})
+		zone, told := zoneOf(id)
+		ev.Ports = append(ev.Ports, PortState{
+			ID: id, Eswitch: eswitchOf(id), Reason: w.ports[id], Logical: logicalOf(id), Zone: zone, HasZone: told,
+		})
 	}
 	w.events = append(w.events, ev)
 }
@@ -348,7 +357,7 @@ func (w *world) newTuple() flows.Tuple {
 		proto = flows.UDP
 	}
 	return flows.Tuple{
-		Src: netip.AddrFrom4([4]byte{10, 0, 0, 1}), Dst: netip.AddrFrom4([4]byte{10, 0, 0, 2}),
+		Src: netip.AddrFrom4([4]byte{10, 0, 1, byte(w.nextTuple % 7)}), Dst: netip.AddrFrom4([4]byte{10, 0, 0, 2}),
 		SrcPort: w.nextTuple, DstPort: 5201, Proto: proto,
 	}
 }

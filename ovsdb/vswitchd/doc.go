@@ -8,4 +8,4 @@
 // only for the columns that both sides know.
 package vswitchd
 
-//go:generate go run github.com/ovn-kubernetes/libovsdb/cmd/modelgen -p vswitchd -o . /usr/share/openvswitch/vswitch.ovsschema
+//go:generate go run ../../hack/ovsdbmodel vswitchd /usr/share/openvswitch/vswitch.ovsschema Open_vSwitch Bridge Port Interface Mirror QoS Flow_Sample_Collector_Set SSL

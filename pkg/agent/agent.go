@@ -66,6 +66,7 @@ type Agent struct {
 	counter   *counter
 	vanished  *vanished
 	settings  *settings
+	groups    *groups
 	parts     []*component
 	readiness readiness
 	metering  *metering // nil: nobody asked for metrics
@@ -190,8 +191,14 @@ func (a *Agent) part(name string) *component {
 // build connects the parts.
 func (a *Agent) build() {
 	part := a.part
+	a.groups = newGroups(a)
+	a.cfg.Engine.PolicySources = len(a.groups.sources)
 	a.loop = newLoop(newClock(), engine.New(a.cfg.Engine), a.dispatch)
 	l := a.loop
+	for _, src := range a.groups.sources {
+		src.loop = l
+		a.parts = append(a.parts, src.health)
+	}
 	vswitchd := &unixctl.Client{Rundir: a.cfg.OVSRundir, Timeout: callTime}
 	if a.judge = a.cfg.judge; a.judge == nil {
 		a.judge = path.NewJudge(path.JudgeConfig{Datapath: &a.datapath, Tracer: &ofproto.Tracer{Caller: vswitchd}})
@@ -205,9 +212,9 @@ func (a *Agent) build() {
 	ovs := part("ovsdb")
 	a.dumper = newDumper(a.conns.dump, l, a.cfg.PollInterval, part("conntrack-dump"))
 	a.listener = &listener{conn: a.conns.events, loop: l, dumper: a.dumper, health: part("conntrack-events")}
-	a.entries = &entries{conn: a.conns.work, loop: l, todo: newQueue[engine.Effect](), health: part("conntrack-entries")}
+	a.entries = &entries{conn: a.conns.work, blocked: a.cfg.Engine.Mark.Blocked, loop: l, todo: newQueue[engine.Effect](), health: part("conntrack-entries")}
 	a.taps = newTaps(a.paths, l, part("taps"))
-	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, links: a.links, devices: a.devices, resets: a.resets, paths: a.paths, judge: a.judge, taps: a.taps,
+	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, groups: a.groups, links: a.links, devices: a.devices, resets: a.resets, paths: a.paths, judge: a.judge, taps: a.taps,
 		doubts: a.doubts, rows: rowDoubts{doubts: a.doubts}, eswitch: a.eswitch, loop: l, health: ovs,
 		again: make(chan struct{}, 1), announce: a.links.Announce}
 	if a.driver != nil {
@@ -289,7 +296,7 @@ func (a *Agent) watch(ctx context.Context) error {
 			return err
 		}
 		for _, f := range []func(context.Context) error{
-			a.taps.run, a.ports.run, a.dumper.run, a.listener.run, a.vanished.run, a.settings.run, a.adopt, a.announce,
+			a.taps.run, a.ports.run, a.groups.run, a.dumper.run, a.listener.run, a.vanished.run, a.settings.run, a.adopt, a.announce,
 		} {
 			watch(f)
 		}

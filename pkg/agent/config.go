@@ -19,8 +19,9 @@ type Config struct {
 	Engine   engine.Config // thresholds and budgets; Timeouts are read from the kernel
 	Selected path.Selection
 	Wires    []path.Wire
-	// TrustOVS lets the flows of OVS stand for security groups: without it a port that
-	// has some (iface-id) is not offloaded, since nothing says what they permit.
+	Groups   Groups
+	// TrustOVS lets the flows of OVS stand for security groups where there is no source that
+	// says what they permit: without it a port that has some (iface-id) is not offloaded then.
 	TrustOVS bool
 
 	OVSDB     string        // endpoint of the Open vSwitch database; empty: the local one
@@ -57,6 +58,7 @@ type judge interface {
 func DefaultConfig() Config {
 	return Config{
 		Engine:        engine.DefaultConfig(),
+		Groups:        Groups{Kinds: []GroupsKind{GroupsAuto}, DropGroup: "neutron_pg_drop"},
 		OVSWait:       10 * time.Second,
 		OVSGrace:      time.Minute,
 		PollInterval:  time.Second,
@@ -67,7 +69,7 @@ func DefaultConfig() Config {
 
 // Validate says what is wrong with c, or nil.
 func (c Config) Validate() error {
-	errs := []error{c.Engine.Validate(), c.Metrics.Validate()}
+	errs := []error{c.Engine.Validate(), c.Metrics.Validate(), c.Groups.Validate()}
 	if c.PollInterval < 10*time.Millisecond {
 		errs = append(errs, fmt.Errorf("poll interval %v: want at least 10ms", c.PollInterval))
 	}

@@ -20,10 +20,11 @@ type table interface {
 // Everything that waits goes to the kernel together. Its queue is bounded by the
 // number of sessions: each has a few effects under way.
 type entries struct {
-	conn   table
-	loop   *loop
-	todo   *queue[engine.Effect]
-	health *component
+	conn    table
+	loop    *loop
+	todo    *queue[engine.Effect]
+	blocked engine.MaskedMark // the bit of the network service by which it denies
+	health  *component
 }
 
 func (x *entries) run(ctx context.Context) error {
@@ -33,6 +34,7 @@ func (x *entries) run(ctx context.Context) error {
 			return nil
 		}
 		x.relax(ctx, todo)
+		x.deny(ctx, todo)
 		x.keepAlive(ctx, todo)
 		x.read(ctx, todo)
 	}

@@ -27,6 +27,7 @@ const retryPorts = 2 * time.Second
 type ports struct {
 	cfg       *Config
 	inventory *ovsdb.Inventory
+	groups    *groups
 	links     *link.Watcher
 	devices   *devlink.Watcher
 	resets    *resets
@@ -67,6 +68,8 @@ type portTable struct {
 type portStatus struct {
 	path.Port
 	hardware hardware
+	logical  flows.LogicalPort  // whose security groups are asked; empty: none are
+	zone     ovsdb.OptionalZone // in which OVN tracks its connections
 	reason   flows.Reason
 	detail   string
 }
@@ -120,6 +123,7 @@ func (p *ports) update(ctx context.Context) error {
 		return err
 	}
 	p.publish(table)
+	p.loop.post(p.groups.enforced(snapshot)...)
 	p.doubts.hold(snapshot.Switch.FlowRestoreWait)
 	p.rows.compare(snapshot, table.bridges)
 	p.release(ctx, keep)
@@ -151,7 +155,10 @@ func (p *ports) publish(table *portTable) {
 	states := make([]engine.PortState, len(table.list))
 	for i, s := range table.list {
 		known[i] = s.Port
-		states[i] = engine.PortState{ID: s.ID, Eswitch: s.hardware.eswitch, Reason: s.reason}
+		states[i] = engine.PortState{
+			ID: s.ID, Eswitch: s.hardware.eswitch, Reason: s.reason,
+			Logical: s.logical, Zone: s.zone.Zone, HasZone: s.zone.Known,
+		}
 	}
 	p.now.Store(table)
 	ports := path.NewPorts(known)
@@ -195,9 +202,10 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 		if status.reason = path.Usable(status.Port, p.cfg.Selected); status.reason == flows.PortNotInHW {
 			status.detail = reps.Refuse(port.Ifindex)
 		}
-		if status.reason == "" && s.Ports[i].IfaceID != "" && !p.cfg.TrustOVS {
-			status.reason, status.detail = flows.SGUnknown, "iface-id "+s.Ports[i].IfaceID
+		if status.reason == "" {
+			status.logical, status.reason, status.detail = p.groups.guard(s, &s.Ports[i])
 		}
+		status.zone = s.Ports[i].OVNZone
 		t.list = append(t.list, status)
 	}
 	p.ids.end()

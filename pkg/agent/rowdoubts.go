@@ -69,10 +69,13 @@ func (r *rowDoubts) compare(s *ovsdb.Snapshot, bridges []bridgeFacts) {
 	}
 }
 
-// forwardAlike reports whether a bridge has changed in nothing but the id of its
-// datapath, which a restarted ovsdb-server does not know until ovs-vswitchd tells it.
+// forwardAlike reports whether a bridge has changed in nothing that forwards: the id of its
+// datapath, which a restarted ovsdb-server does not know until ovs-vswitchd tells it; and
+// what others note there for themselves, as ovn-controller does with each state that it has
+// carried out.
 func forwardAlike(a, b ovsdb.Bridge) bool {
 	a.DatapathID = b.DatapathID
+	a.ExternalIDs, a.Zones, a.Problems = b.ExternalIDs, b.Zones, b.Problems
 	return reflect.DeepEqual(a, b)
 }
 

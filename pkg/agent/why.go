@@ -91,20 +91,42 @@ func (b *backend) entry(ctx context.Context, x *engine.Explanation, asked flows.
 	if x.Known {
 		e.State = stateOf(&x.View)
 	}
+	paths := x.View.Paths
 	for _, c := range x.Checks {
-		if p := x.View.Paths[flows.Orig]; c.Name == engine.PathCheck && p.In != 0 {
+		if p := paths[flows.Orig]; c.Name == engine.PathCheck && p.In != 0 {
 			c.Detail = b.between(p)
 		}
 		e.Checks = append(e.Checks, checkOf(c))
 	}
 	if x.View.Session == 0 {
-		e.Checks = append(e.Checks, b.pathCheck(ctx, &x.Entry))
+		var c control.Check
+		c, paths = b.pathCheck(ctx, &x.Entry)
+		e.Checks = append(e.Checks, c)
 	}
+	e.Checks = append(e.Checks, b.groupChecks(ctx, paths, x.Entry.Key.Tuple)...)
 	return e
 }
 
+// groupChecks tells what the security groups of both ends decide, and by which rule.
+func (b *backend) groupChecks(ctx context.Context, paths flows.Paths, original flows.Tuple) (list []control.Check) {
+	if paths == (flows.Paths{}) {
+		return nil
+	}
+	var checks []engine.Check
+	if err := b.loop.ask(ctx, func(e *engine.Engine) { checks = e.ExplainGroups(paths, original) }); err != nil {
+		return []control.Check{{Name: engine.EndCheck, Result: control.ResultUnknown, Detail: err.Error()}}
+	}
+	for _, c := range checks {
+		if c.Outcome == engine.Failed {
+			c.Detail = string(c.Reason) + ": " + c.Detail
+		}
+		list = append(list, checkOf(c))
+	}
+	return list
+}
+
 // pathCheck tells the path that a connection without a session would have.
-func (b *backend) pathCheck(ctx context.Context, rec *flows.Entry) control.Check {
+func (b *backend) pathCheck(ctx context.Context, rec *flows.Entry) (control.Check, flows.Paths) {
 	c := control.Check{Name: "path known", Result: control.ResultOK}
 	states := []flows.ZoneState{{Zone: rec.Key.Zone, Mark: rec.Mark, Labels: rec.Labels}}
 	err := b.loop.ask(ctx, func(e *engine.Engine) {
@@ -116,7 +138,7 @@ func (b *backend) pathCheck(ctx context.Context, rec *flows.Entry) control.Check
 	})
 	if err != nil {
 		c.Result, c.Detail = control.ResultUnknown, err.Error()
-		return c
+		return c, flows.Paths{}
 	}
 	answer, err := b.paths.Resolve(ctx, path.Request{Key: rec.Key, Reply: rec.Reply, States: states}, b.loop.clock.now())
 	var refusal *path.Refusal
@@ -129,7 +151,7 @@ func (b *backend) pathCheck(ctx context.Context, rec *flows.Entry) control.Check
 		c.Result, c.Detail = control.ResultUnknown, err.Error()
 	}
 	b.taps.want()
-	return c
+	return c, answer.Paths
 }
 
 func (b *backend) between(p flows.Path) string {

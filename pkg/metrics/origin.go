@@ -17,9 +17,10 @@ const (
 	fromConntrack
 	fromEswitch // somebody else has deleted rules
 	fromMode    // OVS or an operator has taken the table
+	fromGroups  // what security groups permit, or where a port is bound
 )
 
-var originNames = [...]string{"inside", "path", "ports", "conntrack", "eswitch", "mode"}
+var originNames = [...]string{"inside", "path", "ports", "conntrack", "eswitch", "mode", "security-groups"}
 
 // originOf tells it by the cause of a removal.
 func originOf(cause flows.Reason) origin {
@@ -32,7 +33,9 @@ func originOf(cause flows.Reason) origin {
 		flows.SeqAdjusted, flows.Invalid, flows.Midstream, flows.Blocked, flows.KernelOffload, flows.NoCounters,
 		flows.Gone, flows.MarkNever:
 		return fromConntrack
-	case flows.SGUnknown, flows.ZoneUnknown:
+	case flows.SGUnknown, flows.SGDenied, flows.SGStateless, flows.PortUnbound, flows.PortMigrating:
+		return fromGroups
+	case flows.ZoneUnknown:
 		return fromPath
 	}
 	switch {
@@ -60,8 +63,13 @@ func (o *origins) note(at flows.Instant, ev engine.Event) {
 	switch ev := ev.(type) {
 	case engine.PathsDoubted:
 		o.earliest(fromPath, at)
+	case engine.PolicyChanged:
+		if ev.At != 0 {
+			o.earliest(fromGroups, ev.At)
+		}
 	case engine.PortsChanged:
 		o.earliest(fromPorts, at)
+		o.earliest(fromGroups, at) // a port can be another logical one now, or not ready
 	case engine.ModeChanged:
 		o.earliest(fromMode, at)
 	case engine.RulesVanished:

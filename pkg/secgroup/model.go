@@ -58,8 +58,9 @@ const (
 
 // Rule decides about packets in one direction at the ports of some groups. Of all rules
 // that match, the one with the lowest Tier decides, and in it the one with the highest
-// Priority; except that AllowStateless goes before Allow in any tier and priority, because
-// such packets never reach conntrack (ACL.priority in ovn-nb(5)).
+// Priority. An AllowStateless that matches takes effect even where a better Allow decides,
+// because such packets never reach conntrack (ACL.priority in ovn-nb(5)); a better Drop
+// still drops them.
 type Rule struct {
 	Name      string // for a person: the network service's own id of it, its match
 	Groups    []GroupID
@@ -109,9 +110,12 @@ type PortRange struct {
 	Some        bool
 }
 
-// SetChange is the new content of a set, or what has changed of it. A set that a rule
-// names and that is not there (any more) makes a match without Not fail, and a rule with
-// NotSets, or a Drop, unknown.
+// SetChange is the new content of a set, or what has changed of it. Where Add and Remove
+// have the same prefix, it is a member.
+//
+// Sets that a rule names and that are not there (any more) are no error: of an Allow, no
+// address is in such a set; but a rule with other actions is unknown where it would apply if
+// all addresses were, and one with it in NotSets where it would if none were.
 type SetChange struct {
 	Gone        bool // there is no such set any more; the rest is empty
 	Replace     bool // Add is all there is

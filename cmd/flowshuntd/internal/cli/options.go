@@ -23,6 +23,7 @@ type options struct {
 	agent.Config
 	mode, ports, wires, hardware, onExit  string
 	markOffload, markNever, markCTBlocked string
+	securityGroups, setBlocked            string
 	logLevel                              slog.Level
 }
 
@@ -37,12 +38,28 @@ func (o *options) registerMetrics(f *pflag.FlagSet) {
 	f.BoolVar(&m.Insecure, "metrics-insecure", false, "serve metrics in plain text also beyond loopback")
 }
 
+func (o *options) registerGroups(f *pflag.FlagSet) {
+	g := &o.Groups
+	f.StringVar(&o.securityGroups, "security-groups", "auto", "what tells which connections the security groups of a port (iface-id) permit: auto (ovn where Open vSwitch names a Southbound database, else nothing), none, or ovn and file:PATH, separated by commas, which must all permit one")
+	f.BoolVar(&o.TrustOVS, "trust-ovs", false, "where nothing tells what security groups permit, offload such ports by the word of OVS's flows alone")
+	f.StringVar(&g.Southbound, "ovn-sb", "", "remotes of OVN's Southbound database, as ssl:HOST:PORT,... or unix:PATH (default external_ids:ovn-remote)")
+	f.StringVar(&g.Northbound, "ovn-nb", "", "remotes of OVN's Northbound database, which knows of a change earlier and names Neutron's rules; empty: it is not asked")
+	f.StringVar(&g.Chassis, "ovn-chassis", "", "this host's name in OVN (default external_ids:system-id)")
+	f.StringVar(&g.Key, "ovn-private-key", "", "private key (file, PEM) for ssl (default that of the Open vSwitch database)")
+	f.StringVar(&g.Certificate, "ovn-certificate", "", "its certificate (file, PEM)")
+	f.StringVar(&g.CACert, "ovn-ca-cert", "", "certificate (file, PEM) that must have signed the servers'")
+	f.StringVar(&g.DropGroup, "ovn-drop-group", g.DropGroup, "port group by which Neutron denies what no security group permits; a port that should be in it and is not is taken for unknown")
+	f.StringVar(&g.Host, "security-groups-host", "", "this host's name in binding:host_id of a file's ports (default the host name)")
+	f.DurationVar(&o.Engine.PolicyGrace, "policy-grace", o.Engine.PolicyGrace, "how long sessions stay when nobody tells any more what security groups permit; nothing new is offloaded meanwhile")
+	f.StringVar(&o.setBlocked, "set-blocked", "auto", "set --mark-blocked in conntrack where security groups do not permit a session any more, after the network service has carried the change out, so that it refuses replies too: on, off, or auto (on with ovn)")
+}
+
 func (o *options) register(f *pflag.FlagSet) {
 	e := &o.Engine
 	f.StringVar(&o.mode, "mode", "observe", "observe (decide and explain, install nothing) or enforce")
 	f.StringVar(&o.ports, "ports", "", "ports that may be offloaded: names or globs, comma-separated, or all")
 	f.StringVar(&o.wires, "wires", "", "virtual wires: pairs of ports patched to each other, as p0:p1,p2:p3")
-	f.BoolVar(&o.TrustOVS, "trust-ovs", false, "offload ports with security groups (iface-id) by the word of OVS's flows alone")
+	o.registerGroups(f)
 	f.StringVar(&o.onExit, "on-exit", "flush", "what a stop does with the rules: flush (take them out) or keep (traffic goes on past OVS until the next agent takes them over, or flowshuntctl flush removes them)")
 
 	f.StringVar(&o.OVSDB, "ovsdb", "", "endpoint of the Open vSwitch database, unix:PATH or tcp:HOST:PORT (default the local one)")
@@ -113,10 +130,20 @@ func (o *options) config() (agent.Config, error) {
 	cfg.Engine.Mark.Blocked, err = parseMark(o.markCTBlocked)
 	check("mark-blocked", err)
 	check("mark-offload", neverMeant(cfg.Engine.Mark))
+	check("security-groups", agent.ParseGroups(o.securityGroups, &cfg.Groups))
+	cfg.Engine.Mark.Deny, err = choice(o.setBlocked, map[string]bool{"on": true, "off": false, "auto": cfg.Groups.AsksOVN()})
+	check("set-blocked", err)
+	if cfg.Groups.AsksOVN() {
+		cfg.Engine.Mark.BlockedLabel[0] |= ovnBlockedLabel
+	}
 	check("wires", unselected(cfg))
 	errs = append(errs, cfg.Validate())
 	return cfg, errors.Join(errs...)
 }
+
+// ovnBlockedLabel is OVN's blocked bit in ct_label, where it does not use the mark
+// (OVN_CT_BLOCKED_BIT in ovn's include/ovn/logical-fields.h).
+const ovnBlockedLabel = 1 << 0
 
 // neverMeant returns an error where every mark that asks for offload forbids it too.
 func neverMeant(m engine.Mark) error {

@@ -1,0 +1,293 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// groupKey is what a rule of the simulated security groups permits: a share of the
+// connections in one direction at one port.
+type groupKey struct {
+	port  flows.LogicalPort
+	d     flows.Direction
+	share uint16
+}
+
+const shares = 3
+
+// groups is what one source says that security groups permit. It never changes.
+type groups struct {
+	rules   map[groupKey]flows.RuleRef
+	outside map[netip.Addr]bool // addresses that are in no set any more
+	unknown map[flows.LogicalPort]bool
+}
+
+func (p *groups) Judge(port flows.LogicalPort, d flows.Direction, t flows.Tuple) flows.Permission {
+	rule := p.rules[groupKey{port, d, t.SrcPort % shares}]
+	switch {
+	case p.unknown[port]:
+		return flows.Permission{Reason: flows.SGUnknown}
+	case rule == 0 || p.outside[t.Src] || p.outside[t.Dst]:
+		return flows.Permission{Reason: flows.SGDenied}
+	}
+	return flows.Permission{Rule: rule}
+}
+
+func (p *groups) Describe(r flows.RuleRef) string      { return fmt.Sprint("rule ", r) }
+func (p *groups) Detail(port flows.LogicalPort) string { return string(port) }
+
+func (p *groups) clone() *groups {
+	return &groups{maps.Clone(p.rules), maps.Clone(p.outside), maps.Clone(p.unknown)}
+}
+
+// groupSource is one source of them.
+type groupSource struct {
+	now      *groups
+	silentTo flows.Instant // it tells nothing before; 0: it tells
+	revision uint64
+	last     flows.RuleRef
+}
+
+// logicalOf names the ports that have security groups, one of three.
+func logicalOf(id flows.PortID) flows.LogicalPort {
+	if id%3 != 1 {
+		return ""
+	}
+	return flows.LogicalPort(fmt.Sprint("port-", id))
+}
+
+// zoneOf returns the zone that a port tells; see connect.
+func zoneOf(id flows.PortID) (flows.Zone, bool) {
+	return flows.Zone(100 + id - 1), id > portsNum/2
+}
+
+func (w *world) newGroups() {
+	for range w.cfg.PolicySources {
+		s := &groupSource{now: &groups{map[groupKey]flows.RuleRef{}, map[netip.Addr]bool{}, map[flows.LogicalPort]bool{}}}
+		for id := range flows.PortID(portsNum) {
+			for d := range flows.Direction(2) {
+				for share := range uint16(shares) {
+					s.last++
+					s.now.rules[groupKey{logicalOf(id + 1), d, share}] = s.last
+				}
+			}
+		}
+		w.sources = append(w.sources, s)
+	}
+	w.tellGroups()
+}
+
+// tellGroups has all sources tell all that they know.
+func (w *world) tellGroups() {
+	for i, s := range w.sources {
+		if s.silentTo == 0 {
+			w.events = append(w.events, PolicyChanged{Source: i, Policy: s.now, All: true})
+		}
+	}
+}
+
+// changeGroups lets somebody edit the security groups that concern a connection.
+func (w *world) changeGroups(c *conn) {
+	i := w.rng.IntN(len(w.sources))
+	s := w.sources[i]
+	if s.silentTo != 0 {
+		if w.now >= s.silentTo {
+			s.silentTo = 0
+			w.events = append(w.events, PolicyChanged{Source: i, Policy: s.now, All: true, At: w.now})
+		}
+		return
+	}
+	d := flows.Direction(w.rng.IntN(2))
+	port := logicalOf(c.ports[d])
+	key := groupKey{port, d, c.tuple.SrcPort % shares}
+	s.now = s.now.clone()
+	s.revision++
+	ev := PolicyChanged{Source: i, Policy: s.now, Revision: s.revision, At: w.now, Label: w.chance(0.2)}
+	switch w.rng.IntN(12) {
+	case 0, 1, 2:
+		if ref := s.now.rules[key]; ref != 0 && port != "" {
+			ev.Rules = []flows.RuleRef{ref}
+			delete(s.now.rules, key)
+		}
+	case 3:
+		s.now.outside[c.tuple.Src] = true
+		ev.Addrs = []netip.Addr{c.tuple.Src}
+	case 4:
+		s.now.unknown[port] = true
+		ev.Ports = []flows.LogicalPort{port}
+	case 5:
+		if w.chance(0.5) {
+			return
+		}
+		s.silentTo = w.now.Add(time.Duration(w.rng.Int64N(int64(3 * w.cfg.PolicyGrace / 2))))
+		w.events = append(w.events, PolicyStale{Source: i, Why: "silent"})
+		return
+	case 6: // a database that was away
+		ev.All = true
+		delete(s.now.rules, key)
+	default: // what was taken is given back, by other rules
+		for id := range flows.PortID(portsNum) {
+			for share := range uint16(shares) {
+				if key := (groupKey{logicalOf(id + 1), d, share}); s.now.rules[key] == 0 {
+					s.last++
+					s.now.rules[key] = s.last
+				}
+			}
+		}
+		clear(s.now.outside)
+		clear(s.now.unknown)
+	}
+	w.events = append(w.events, ev)
+}
+
+// enforceGroups lets the slow path follow what was told, later.
+func (w *world) enforceGroups() {
+	for i, s := range w.sources {
+		if w.chance(0.02) {
+			w.events = append(w.events, PolicyEnforced{Source: i, Revision: s.revision})
+		}
+	}
+}
+
+// denyEntries sets the bit of the CMS.
+func (w *world) denyEntries(e Deny) {
+	for _, d := range e.Entries {
+		if k := w.entries[d.Key]; k != nil {
+			k.Mark |= 1
+			w.bad(k)
+		}
+	}
+}
+
+// toldGroups is what the engine was told by one source.
+type toldGroups struct {
+	policy   Policy
+	stale    flows.Instant // since when it may be behind; 0: it is not
+	enforced uint64
+}
+
+// deliverGroups notes what the engine is about to be told.
+func (l *ledger) deliverGroups(w *world, ev Event) {
+	switch ev := ev.(type) {
+	case PolicyChanged:
+		src := l.group(w, ev.Source)
+		src.policy, src.stale = ev.Policy, 0
+		l.noteDenied(w)
+	case PolicyStale:
+		if src := l.group(w, ev.Source); src.stale == 0 {
+			src.stale = w.now
+		}
+	case PolicyEnforced:
+		l.group(w, ev.Source).enforced = ev.Revision
+	}
+}
+
+func (l *ledger) group(w *world, i int) *toldGroups {
+	for len(l.groups) < w.cfg.PolicySources {
+		l.groups = append(l.groups, toldGroups{stale: w.now})
+	}
+	return &l.groups[i]
+}
+
+// against returns why the sources are against a session with these ports, or "".
+func (l *ledger) against(paths flows.Paths, t flows.Tuple) (why flows.Reason) {
+	for i := range l.groups {
+		for d, id := range [...]flows.PortID{paths[0].In, paths[0].Out} {
+			port := logicalOf(id)
+			if port == "" || l.groups[i].policy == nil {
+				continue
+			}
+			if p := l.groups[i].policy.Judge(port, flows.Direction(d), t); why != flows.SGDenied && p.Reason != "" {
+				why = p.Reason
+			}
+		}
+	}
+	return why
+}
+
+func secured(paths flows.Paths) bool {
+	return logicalOf(paths[0].In) != "" || logicalOf(paths[0].Out) != ""
+}
+
+// noteDenied remembers the entries of sessions that were just denied, for ever.
+func (l *ledger) noteDenied(w *world) {
+	for _, s := range w.engine.sessions {
+		if !s.bound() && s.state != Removing || l.against(s.paths, s.tuple) != flows.SGDenied {
+			continue
+		}
+		for _, key := range w.engine.keysOf(s) {
+			l.denied[key] = true
+		}
+	}
+}
+
+// checkGroups is the part of promise 1 that is about security groups: it holds at once.
+func (l *ledger) checkGroups(w *world) {
+	for _, s := range w.engine.sessions {
+		if !s.bound() || !secured(s.paths) {
+			continue
+		}
+		if why := l.against(s.paths, s.tuple); why != "" {
+			l.fail(1, "session %v is %s, and its security groups say %s", s.id, s.state, why)
+		}
+		for i, src := range l.groups {
+			if src.stale != 0 && w.now.Sub(src.stale) >= w.cfg.PolicyGrace && s.state.hasRules() {
+				l.fail(1, "session %v is %s, and source %d is silent since %v", s.id, s.state, i, w.now.Sub(src.stale))
+			}
+		}
+	}
+	for _, s := range w.engine.sessions {
+		l.checkFiled(w, s)
+	}
+}
+
+// checkFiled checks that a session that stands on rules is found by them.
+func (l *ledger) checkFiled(w *world, s *session) {
+	if !s.bound() || !secured(s.paths) || len(w.engine.policies) == 0 {
+		return
+	}
+	for _, m := range s.standing.rules {
+		if w.engine.byRule.heads[m.key] == nil {
+			l.fail(3, "session %v is not found by the rule that permits it", s.id)
+		}
+	}
+}
+
+// orderedGroups checks an installation.
+func (l *ledger) orderedGroups(w *world, e Install) {
+	if !secured(e.Paths) {
+		return
+	}
+	for i := range w.cfg.PolicySources {
+		if src := l.group(w, i); src.stale != 0 || src.policy == nil {
+			l.fail(1, "%v is installed while source %d is silent", e.Tuples[0], i)
+		}
+	}
+}
+
+// orderedDeny checks that a bit is set only where it belongs.
+func (l *ledger) orderedDeny(w *world, e Deny) {
+	for _, d := range e.Entries {
+		justified := false
+		for id := range flows.PortID(portsNum) {
+			zone, told := zoneOf(id + 1)
+			for dir := range flows.Direction(2) {
+				for i := range l.groups {
+					src := &l.groups[i]
+					justified = justified || told && zone == d.Key.Zone && src.policy != nil &&
+						src.policy.Judge(logicalOf(id+1), dir, d.Key.Tuple).Reason != ""
+				}
+			}
+		}
+		if !justified {
+			l.fail(3, "the network service's bit is set in %v, which it does not deny", d.Key)
+		}
+		if !l.denied[d.Key] {
+			l.fail(3, "the network service's bit is set in %v, which was no session that is denied", d.Key)
+		}
+	}
+}

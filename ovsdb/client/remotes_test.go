@@ -1,0 +1,181 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flowshunt/flowshunt/ovsdb/ovsdbtest"
+)
+
+func list(endpoints ...string) string { return strings.Join(endpoints, ",") }
+
+// at waits for a connection to that server.
+func at(c *Client, endpoint string) func(*recorder) bool {
+	return func(r *recorder) bool { return r.sync && c.State().Endpoint.String() == endpoint }
+}
+
+// A lost server is left for the next one, round and round.
+func TestNextRemote(t *testing.T) {
+	a, b := ovsdbtest.Start(t, ovsdbtest.OpenVSwitch), ovsdbtest.Start(t, ovsdbtest.OpenVSwitch)
+	a.VSCtl("init", "--", "add-br", "at-a")
+	b.VSCtl("init", "--", "add-br", "at-b")
+	c, r := run(t, bridges(list(a.Endpoint(), "unix:"+a.Dir+"/nothing", b.Endpoint())))
+	r.await("the first", at(c, a.Endpoint()))
+	for range 3 {
+		a.Kill()
+		r.await("the other one", at(c, b.Endpoint()))
+		r.await("its content", func(r *recorder) bool { return r.bridge("at-b") != nil && r.bridge("at-a") == nil })
+		a.Start()
+		b.Kill()
+		r.await("the first one again", at(c, a.Endpoint()))
+		b.Start()
+	}
+}
+
+// A remote that accepts and says nothing, and one that does not even accept, take their time
+// and no more.
+func TestSilentRemotesAreLeft(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	s := ovsdbtest.Start(t, ovsdbtest.OpenVSwitch)
+	a := ovsdbtest.NewAuthority(t)
+	cert, key := a.Issue("client", nil)
+	cfg := ssl(list("ssl:"+l.Addr().String(), "tcp:"+l.Addr().String(), s.Endpoint()), TLS{key, cert, a.File})
+	cfg.Inactivity = 300 * time.Millisecond
+	begin := time.Now()
+	c, r := run(t, cfg)
+	r.await("an error", lost)
+	if err := c.State().Err; !errors.Is(err, ErrStalled) {
+		t.Errorf("%v, want that it has stalled", err)
+	}
+	r.await("the server", at(c, s.Endpoint()))
+	if took := time.Since(begin); took < 2*cfg.Inactivity {
+		t.Errorf("after %v, which is too early", took)
+	}
+}
+
+// Clients spread over the remotes.
+func TestFirstRemoteIsRandom(t *testing.T) {
+	first := map[string]bool{}
+	for range 200 {
+		cfg := bridges("unix:/a,unix:/b,unix:/c")
+		cfg.InOrder = false
+		c, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first[c.remotes[0].String()] = true
+	}
+	if len(first) != 3 {
+		t.Errorf("first were %v only", first)
+	}
+}
+
+// cluster starts n members of a Raft cluster of a database.
+func cluster(t *testing.T, n int) []*ovsdbtest.Server {
+	t.Helper()
+	var members []*ovsdbtest.Server
+	var addresses []string
+	for i := range n {
+		s := ovsdbtest.New(t, ovsdbtest.OpenVSwitch)
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addresses = append(addresses, "tcp:"+l.Addr().String())
+		_ = l.Close()
+		s.File += ".cluster"
+		if i == 0 {
+			s.Run("ovsdb-tool", "create-cluster", s.File, s.Schema, addresses[0])
+		} else {
+			s.Run("ovsdb-tool", "join-cluster", s.File, "Open_vSwitch", addresses[i], addresses[0])
+		}
+		s.Start()
+		joined(s)
+		members = append(members, s)
+	}
+	return members
+}
+
+// A member that lost its cluster is left, although it still answers, and one that never
+// joined is not taken.
+func TestDetachedMemberIsLeft(t *testing.T) {
+	m := cluster(t, 3)
+	m[0].VSCtl("init", "--", "add-br", "br0")
+	cfg := bridges(list(m[2].Endpoint(), m[1].Endpoint()))
+	c, r := run(t, cfg)
+	r.await("the follower", at(c, m[2].Endpoint()))
+	r.await("br0", hasBridge("br0"))
+
+	m[2].Run("ovs-appctl", "--target="+m[2].Control, "cluster/failure-test", "stop-raft-rpc")
+	r.await("the loss", func(r *recorder) bool { return errors.Is(r.err, ErrDetached) || at(c, m[1].Endpoint())(r) })
+	r.await("another member", at(c, m[1].Endpoint()))
+	m[0].VSCtl("add-br", "br1")
+	r.await("what the cluster has now", hasBridge("br1"))
+
+	// It answers, with what it had.
+	_, alone := run(t, bridges(m[2].Endpoint()))
+	alone.await("the refusal", func(r *recorder) bool { return errors.Is(r.err, ErrDetached) })
+	if out := m[2].Run("ovsdb-client", "--timeout=5", "dump", m[2].Endpoint(), "Bridge", "name"); !strings.Contains(out, "br0") {
+		t.Errorf("the detached member does not serve: %s", out)
+	}
+	alone.await("no content", func(r *recorder) bool { return r.rows == nil })
+}
+
+// addBridge adds a bridge through any member of a cluster.
+func addBridge(s *ovsdbtest.Server, name string) {
+	s.Transact("Open_vSwitch", `{"op":"insert","table":"Bridge","uuid-name":"b","row":{"name":"`+name+`"}},
+		{"op":"mutate","table":"Open_vSwitch","where":[],"mutations":[["bridges","insert",["named-uuid","b"]]]}`)
+}
+
+func joined(s *ovsdbtest.Server) {
+	s.Run("ovsdb-client", "--timeout=30", "wait", s.Endpoint(), "Open_vSwitch", "connected")
+}
+
+// While members come and go the client is at one that is up to date.
+func TestClusterGoesOn(t *testing.T) {
+	m := cluster(t, 3)
+	m[0].VSCtl("init")
+	_, r := run(t, bridges(list(m[0].Endpoint(), m[1].Endpoint(), m[2].Endpoint())))
+	r.await("a member", synced)
+	for i := range 6 {
+		dead, alive := m[i%3], m[(i+1)%3]
+		dead.Kill()
+		joined(alive)
+		name := fmt.Sprint("br", i)
+		addBridge(alive, name)
+		r.await(name, hasBridge(name))
+		dead.Start()
+		joined(dead)
+	}
+	r.await("all of them", func(r *recorder) bool { return len(r.rows["Bridge"]) == 6 })
+}
+
+func TestLogPosition(t *testing.T) {
+	cid, other, n := "c1", "c2", func(i int) *int { return &i }
+	var p logPosition
+	for i, step := range []struct {
+		row  serverRow
+		want error
+	}{
+		{serverRow{Connected: true}, nil}, // standalone
+		{serverRow{Connected: true, CID: &cid, Index: n(5)}, nil},
+		{serverRow{Connected: false, CID: &cid, Index: n(6)}, ErrDetached},
+		{serverRow{Connected: true, CID: &cid, Index: n(5)}, nil},
+		{serverRow{Connected: true, CID: &cid, Index: n(4)}, ErrStale},
+		{serverRow{Connected: true, CID: &cid, Index: n(7)}, nil},
+		{serverRow{Connected: true, CID: &other, Index: n(1)}, nil}, // a new cluster
+		{serverRow{Connected: true, CID: &other, Index: n(0)}, ErrStale},
+	} {
+		if err := p.check(&step.row); !errors.Is(err, step.want) {
+			t.Errorf("step %d: %v, want %v", i, err, step.want)
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package secgroup
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/gaissmai/bart"
+)
+
+// setNo numbers sets of addresses: those with a name, and the prefixes that rules name
+// themselves, which are sets of one.
+type setNo = uint32
+
+// addresses says in which sets an address is: each prefix holds the numbers of the sets
+// that it is a member of, in order, and an address is in the sets of all prefixes that
+// cover it.
+type addresses = bart.Table[[]setNo]
+
+// addressEdit is whether a prefix is a member of a set from now on.
+type addressEdit struct {
+	set setNo
+	in  bool
+}
+
+// editAddresses returns what t becomes; t is not changed.
+func editAddresses(t *addresses, edits map[netip.Prefix][]addressEdit) *addresses {
+	if len(edits) == 0 {
+		return t
+	}
+	insert := func(p netip.Prefix, s []setNo) { t = t.InsertPersist(p, s) }
+	remove := func(p netip.Prefix) { t = t.DeletePersist(p) }
+	if len(edits) > t.Size()/8 { // then a copy of all costs less than one of each path
+		t = t.Clone()
+		insert, remove = t.Insert, t.Delete
+	}
+	for p, list := range edits {
+		old, _ := t.Get(p)
+		sets := slices.Clone(old)
+		for _, e := range list {
+			i, found := slices.BinarySearch(sets, e.set)
+			switch {
+			case e.in && !found:
+				sets = slices.Insert(sets, i, e.set)
+			case !e.in && found:
+				sets = slices.Delete(sets, i, i+1)
+			}
+		}
+		switch {
+		case slices.Equal(sets, old):
+		case len(sets) == 0:
+			remove(p)
+		default:
+			insert(p, sets)
+		}
+	}
+	return t
+}
+
+// covering walks the prefixes that cover an address, the longest first.
+type covering struct {
+	table *addresses
+	next  netip.Prefix
+}
+
+func cover(t *addresses, a netip.Addr) covering {
+	return covering{t, netip.PrefixFrom(a, a.BitLen())}
+}
+
+// sets returns the sets of the next prefix; nil: there is none.
+func (c *covering) sets() []setNo {
+	if !c.next.IsValid() {
+		return nil
+	}
+	p, sets, ok := c.table.LookupPrefixLPM(c.next)
+	if !ok {
+		return nil
+	}
+	c.next = netip.PrefixFrom(p.Addr(), p.Bits()-1) // not valid after the last
+	return sets
+}
+
+// isIn reports whether a is in one of sets, which are in order.
+func isIn(t *addresses, a netip.Addr, sets []setNo) bool {
+	if len(sets) == 0 {
+		return false
+	}
+	c := cover(t, a)
+	for list := c.sets(); list != nil; list = c.sets() {
+		for _, s := range list {
+			if _, ok := slices.BinarySearch(sets, s); ok {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// masked returns p as it stands in addresses.
+func masked(p netip.Prefix) netip.Prefix {
+	if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+	}
+	return p.Masked()
+}
