@@ -25,6 +25,7 @@ type OVN struct {
 	w       *World
 	dir     string // databases, sockets and logs
 	made    int    // rows that have a number in their name
+	ports   []*LogicalPort
 	daemons map[string]*Process
 }
 
@@ -79,18 +80,24 @@ func (o *OVN) enlist() {
 func (o *OVN) addNetwork() {
 	o.w.T.Helper()
 	o.Network = "neutron-" + o.uuid()
-	o.Nbctl("--wait=hv",
+	commands := []string{"--wait=hv",
 		"--", "ls-add", o.Network,
 		"--", "set", "logical_switch", o.Network, "other_config:mcast_snoop=false", "other_config:mcast_flood_unregistered=false", "other_config:vlan-passthru=false",
-		"external_ids:neutron\\:network_name=net1", `external_ids:neutron\:mtu="1442"`,
-		"--", "--id=@in", "create", "acl", "direction=to-lport", "priority=1001", "action=drop", `match="outport == @neutron_pg_drop && ip"`,
-		"--", "--id=@out", "create", "acl", "direction=from-lport", "priority=1001", "action=drop", `match="inport == @neutron_pg_drop && ip"`,
-		"--", "create", "port_group", "name="+dropGroup, "acls=@in,@out")
+		`external_ids:neutron\:network_name=net1`, `external_ids:neutron\:mtu="1442"`, "--"}
+	o.Nbctl(append(commands, newDropGroup()...)...)
 }
 
 // dropGroup is the group that all ports with port security are in, whose rules deny
 // what no other group permits.
 const dropGroup = "neutron_pg_drop"
+
+func newDropGroup() (commands []string) {
+	return []string{
+		"--id=@in", "create", "acl", "direction=to-lport", "priority=1001", "action=drop", `match="outport == @neutron_pg_drop && ip"`,
+		"--", "--id=@out", "create", "acl", "direction=from-lport", "priority=1001", "action=drop", `match="inport == @neutron_pg_drop && ip"`,
+		"--", "create", "port_group", "name=" + dropGroup, "acls=@in,@out",
+	}
+}
 
 // NB and SB are where the databases listen, as OVS's tools write it.
 func (o *OVN) NB() string { return "unix:" + o.socket("nb") }

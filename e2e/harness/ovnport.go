@@ -37,6 +37,7 @@ func (o *OVN) AddVM(name string, groups ...*Group) *LogicalPort {
 		commands = append(commands, "--", "add", "port_group", g.Name, "ports", "@p")
 	}
 	p.row = firstLine(o.Nbctl(append([]string{"--wait=hv", "--"}, commands...)...))
+	o.ports = append(o.ports, p)
 	p.WaitInstalled()
 	return p
 }
@@ -66,7 +67,12 @@ func (p *LogicalPort) nextRevision() string {
 func (p *LogicalPort) WaitInstalled() {
 	p.o.w.T.Helper()
 	p.o.w.Vsctl("wait-until", "interface", p.Rep, "external_ids:ovn-installed=true")
-	Within(p.o.w.T, 20*time.Second, p.Name+" is up", func() error {
+	p.waitUp(20 * time.Second)
+}
+
+func (p *LogicalPort) waitUp(limit time.Duration) {
+	p.o.w.T.Helper()
+	Within(p.o.w.T, limit, p.Name+" is up", func() error {
 		if up := firstLine(p.o.Nbctl("get", "logical_switch_port", p.ID, "up")); up != "true" {
 			return fmt.Errorf("up is %s", up)
 		}
