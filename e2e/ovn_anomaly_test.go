@@ -8,6 +8,17 @@ import (
 	"github.com/flowshunt/flowshunt/e2e/harness"
 )
 
+// anomalies are mishaps of OVN's databases that have happened to people.
+var anomalies = []struct {
+	name       string
+	wipe, mend func(*harness.OVN)
+}{
+	{"the drop group has no rules", (*harness.OVN).ClearDropRules, (*harness.OVN).RestoreDropGroup},
+	{"the drop group has no members", (*harness.OVN).ClearDropMembers, (*harness.OVN).RestoreDropGroup},
+	{"the drop group is gone", (*harness.OVN).DestroyDropGroup, (*harness.OVN).RestoreDropGroup},
+	{"the southbound database is empty", (*harness.OVN).WipeSB, (*harness.OVN).RefillSB},
+}
+
 // What no network service would say in earnest is not believed: a drop group that is
 // gone or has lost its rules or members would permit everything. What is offloaded leaves, since
 // nobody knows what it may do, and is back when all is as it was.
@@ -15,15 +26,7 @@ func TestOVNAnomaly(t *testing.T) {
 	slowly(t)
 	r := newRevocation(newNeutronPair(t), "--policy-grace="+policyGrace.String())
 	all := r.begin(kinds[0], kinds[2])
-	for _, c := range []struct {
-		name       string
-		wipe, mend func(*harness.OVN)
-	}{
-		{"the drop group has no rules", (*harness.OVN).ClearDropRules, (*harness.OVN).RestoreDropGroup},
-		{"the drop group has no members", (*harness.OVN).ClearDropMembers, (*harness.OVN).RestoreDropGroup},
-		{"the drop group is gone", (*harness.OVN).DestroyDropGroup, (*harness.OVN).RestoreDropGroup},
-		{"the southbound database is empty", (*harness.OVN).WipeSB, (*harness.OVN).RefillSB},
-	} {
+	for _, c := range anomalies {
 		at := time.Now()
 		c.wipe(r.ovn)
 		rulesWithin(t, r.World, policyGrace+patience, 0)

@@ -148,6 +148,36 @@ func TestOVNAloneRestarts(t *testing.T) {
 	}
 }
 
+// A network service that has lost what denies, denies nothing: OVN by itself cannot tell
+// that from what was meant. And one that has an old host denies without a mark.
+func TestOVNAloneAnomalies(t *testing.T) {
+	slowly(t)
+	p := newNeutronPair(t)
+	s := newTalks(p.World, p.A, p.B)
+	p.servers.Remove(p.rule)
+	for i, c := range anomalies[:3] {
+		c.wipe(p.ovn)
+		all := s.beginAll(uint16(46000+100*i), kinds[0], kinds[2])
+		goesOn(t, all, time.Second)
+		c.mend(p.ovn)
+		stood := time.Now()
+		silent(t, all, stood, 2*time.Second, 4*time.Second)
+		t.Logf("%s: OVN permits everything", c.name)
+	}
+	p.permit()
+	anomalies[3].wipe(p.ovn)
+	anomalies[3].mend(p.ovn)
+	p.ovn.AddOldHost("compute-0")
+	all := s.beginAll(46900, kinds[0], kinds[2])
+	e := p.servers.Remove(p.rule)
+	silent(t, all, e.Stands, 2*time.Second, 4*time.Second)
+	for _, c := range all {
+		if client, server := p.marks(c); client != 0 || server != 0 {
+			t.Errorf("%s: marks %d and %d, want none", c.name, client, server)
+		}
+	}
+}
+
 // after says when something arrived last, seen from when a change stood.
 func after(c harness.Captured, e harness.Enforced) string {
 	if c.Payload == 0 {
