@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"regexp"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,18 +42,11 @@ func TestOVNNorthbound(t *testing.T) {
 	p := newNeutronPair(t)
 	r := newRevocation(p, "--ovn-nb="+p.ovn.NB())
 	all := r.begin(kinds[0])
-	mustMatch(t, why(r.World, all[0].tuple), `is OFFLOADED`, regexp.QuoteMeta(r.rule.ID), regexp.QuoteMeta(r.clients.Own[0].ID))
+	mustMatch(t, whyText(r.World, all[0].tuple), `is OFFLOADED`, regexp.QuoteMeta(r.rule.ID), regexp.QuoteMeta(r.clients.Own[0].ID))
 	r.denied(all, r.servers.Remove(r.rule), "sg-denied")
-	mustMatch(t, why(r.World, all[0].tuple), `is NOT OFFLOADED: sg-denied`, regexp.QuoteMeta(r.rule.ID))
+	mustMatch(t, whyText(r.World, all[0].tuple), `is NOT OFFLOADED: sg-denied`, regexp.QuoteMeta(r.rule.ID))
 	r.permit()
 	revokeTimes(t, r)
-}
-
-// why is what flowshuntctl why says, whatever that is.
-func why(w *harness.World, tuple string) string {
-	w.T.Helper()
-	text, _ := tryCtl(w, "why", tuple)
-	return text
 }
 
 func revokeTimes(t *testing.T, r *revocation) {
@@ -102,4 +96,37 @@ func TestOVNRace(t *testing.T) {
 		r.stop(all)
 		r.permit()
 	}
+}
+
+// whyText is what flowshuntctl why prints, whatever that is.
+func whyText(w *harness.World, tuple string) string {
+	w.T.Helper()
+	text, _ := tryCtl(w, "why", tuple)
+	return text
+}
+
+// A rule is deleted while no agent is alive, and the rules of the dead one forward what
+// it permitted: its successor ends that, and offloads the rest as before.
+func TestOVNDeadAgent(t *testing.T) {
+	slowly(t)
+	p := newNeutronPair(t)
+	tcp := p.servers.Add(harness.Rule{CIDR: "0.0.0.0/0", Proto: "tcp", Ports: [2]uint16{talkPort, talkPort}})
+	r := newRevocation(p)
+	p.servers.Remove(p.rule)
+	udp := p.servers.Add(harness.Rule{CIDR: "10.0.0.0/24", Proto: "udp", Ports: [2]uint16{1, 65534}})
+	p.ovn.Sync()
+	denied, kept := r.begin(kinds[0], kinds[2]), r.begin(kinds[4])
+	r.agent.Signal(t, syscall.SIGKILL)
+	r.agent.Wait(t, patience)
+	p.servers.Remove(tcp)
+	goesOn(t, append(denied, kept...), 2*time.Second) // nobody is there to end it
+	r.agent = startAgent(p.World, byGroups...)
+	ready := time.Now()
+	rulesWithin(t, p.World, patience, 2)
+	t.Logf("only what is permitted is offloaded %v after the new agent was ready", time.Since(ready).Round(time.Millisecond))
+	silent(t, denied, time.Now(), deniedWithin, 10*time.Second)
+	goesOn(t, kept, time.Second)
+	r.offloaded(kept)
+	r.servers.Remove(udp)
+	rulesWithin(t, p.World, patience, 0)
 }
