@@ -40,6 +40,7 @@ func (w *World) Deletions() *Deletions {
 	}
 	go func() {
 		defer close(d.ended)
+		punctual()
 		d.read()
 	}()
 	t.Cleanup(func() {

@@ -43,7 +43,10 @@ func watchDatabase(t testing.TB, remote, database string, tables ...string) *Upd
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
+	t.Cleanup(func() {
+		_ = conn.(*net.UnixConn).CloseRead() // also of the file below
+		_ = conn.Close()
+	})
 	wanted := map[string]any{}
 	for _, table := range tables {
 		wanted[table] = map[string]any{"select": map[string]bool{"initial": false}}
@@ -52,9 +55,17 @@ func watchDatabase(t testing.TB, remote, database string, tables ...string) *Upd
 	if err := json.NewEncoder(conn).Encode(request); err != nil {
 		t.Fatal(err)
 	}
+	file, err := conn.(*net.UnixConn).File() // which blocks: no poller between the kernel and the clock
+	if err != nil {
+		t.Fatal(err)
+	}
 	u := &Updates{}
 	ready := make(chan error, 1)
-	go u.read(conn, ready)
+	go func() {
+		defer file.Close()
+		punctual()
+		u.read(file, ready)
+	}()
 	select {
 	case err := <-ready:
 		if err != nil {
