@@ -111,7 +111,7 @@ func (g *Engine) release(s *session) {
 			e.fails = min(e.fails+1, 16)
 		}
 		e.verdict = flows.Inspect
-		if retryable(s.cause) {
+		if retryable(s.cause) && !e.denied {
 			e.verdict = flows.Offload
 		}
 		g.setReason(e, s.cause, e.detail)

@@ -46,7 +46,8 @@ func setDefault[T int | time.Duration](v *T, value T) {
 }
 
 // Handler is told what a Client learns, by one goroutine at a time. Rows that were told
-// are never changed afterwards and must not be written to.
+// are never changed afterwards and must not be written to. A handler that takes longer than
+// a few seconds makes the server give the connection up.
 type Handler interface {
 	// Synced tells all rows there are, each as a Change without Old: what was told before
 	// is void.
@@ -55,7 +56,7 @@ type Handler interface {
 	// than once.
 	Changed(Batch)
 	// Lost tells why the connection ended, or could not be made: an *Error. What was told
-	// may be behind from now on.
+	// may be behind from now on. The end of Run is such a loss.
 	Lost(error)
 }
 
@@ -93,7 +94,8 @@ type Client struct {
 	running atomic.Bool
 	state   atomic.Pointer[State]
 	seen    logPosition // of Run's goroutine
-	*conditions
+
+	conditions *conditions
 }
 
 // New returns a client that does nothing before Run.

@@ -29,10 +29,14 @@ func newConditions(tables []Table) *conditions {
 // come and go by it are told by Handler.Changed; after that, or after Handler.Synced of a new
 // connection, then is called by the same goroutine, if it is not nil. A handler may call
 // SetWhere.
-func (c *conditions) SetWhere(table string, where []Condition, then func()) {
+func (c *Client) SetWhere(table string, where []Condition, then func()) {
+	c.conditions.set(table, slices.Clone(where), then)
+}
+
+func (c *conditions) set(table string, where []Condition, then func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.where[table] = slices.Clone(where)
+	c.where[table] = where
 	c.dirty[table] = true
 	if then != nil {
 		c.then = append(c.then, then)
@@ -77,7 +81,7 @@ func (c *conditions) inForce(n int) {
 // changeConditions tells the server of new conditions and the handler of what they bring.
 // The server sends that before its reply (ovsdb-server(7), section 4.1.13).
 func (s *session) changeConditions(ctx context.Context) error {
-	where, then := s.client.changed()
+	where, then := s.client.conditions.changed()
 	requests := s.rows.changes(where)
 	if s.rows.conditional && len(requests) > 0 {
 		id := s.rows.database
@@ -87,7 +91,7 @@ func (s *session) changeConditions(ctx context.Context) error {
 		}
 	}
 	s.tell()
-	s.client.inForce(then)
+	s.client.conditions.inForce(then)
 	return nil
 }
 

@@ -1,33 +1,28 @@
 package client
 
-import (
-	"encoding/json"
-	"fmt"
-	"reflect"
-)
+import "reflect"
 
 // maxAtoms bounds a set or map that grows by differences; one message bounds what it brings.
 const maxAtoms = 1 << 20
 
-// applyDifference changes a set or map as update2 tells it (ovsdb-server(7), section
-// 4.1.14). The old value is left as it is, because rows that were handed out share it.
-func applyDifference(raw json.RawMessage, v reflect.Value) error {
+// difference changes a set or map as update2 tells it (ovsdb-server(7), section 4.1.14).
+// The old value is left as it is, because rows that were handed out share it.
+func (r *reader) difference(v reflect.Value) {
 	difference := reflect.New(v.Type()).Elem()
-	if err := decodeValue(raw, difference); err != nil {
-		return err
+	if r.value(difference); r.err != nil {
+		return
 	}
-	switch v.Kind() {
-	case reflect.Map:
+	if v.Kind() == reflect.Map {
 		v.Set(mergeMap(v, difference))
-	case reflect.Slice:
+	} else {
 		v.Set(mergeSet(v, difference))
-	default:
-		return fmt.Errorf("a difference of a single %v", v.Type())
 	}
 	if v.Len() > maxAtoms {
-		return fmt.Errorf("more than %d values", maxAtoms)
+		r.fail("more than %d values", maxAtoms)
 	}
-	return nil
+	if v.Len() == 0 {
+		v.SetZero()
+	}
 }
 
 // mergeSet returns the members of one of both sets only.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -64,9 +66,17 @@ func play(conn net.Conn, lines []string) {
 const (
 	chatter   = "echo requests, but no answer"
 	actDBs    = `{"id":1,"result":["Open_vSwitch"],"error":null}`
-	actSchema = `{"id":2,"result":{"tables":{"Open_vSwitch":{"columns":{}},"Bridge":{"columns":{"name":{}}},"Port":{"columns":{}},"Interface":{"columns":{}}}},"error":null}`
+	actSchema = `{"id":2,"result":{"tables":{"Open_vSwitch":{"columns":{}},"Bridge":{"columns":{"name":{"type":"string"},"ports":{"type":{"key":"uuid","min":0,"max":"unlimited"}},"external_ids":{"type":{"key":"string","value":"string","min":0,"max":"unlimited"}}}},"Port":{"columns":{}},"Interface":{"columns":{}}}},"error":null}`
 	actEmpty  = `{"id":3,"result":{},"error":null}`
+	actOld    = `{"id":3,"result":null,"error":"unknown method"}`
+	actPlain  = `{"id":4,"result":{},"error":null}`
+	actBridge = `{"id":3,"result":{"Bridge":{"u":{"initial":{"name":"br0"}}}},"error":null}`
 )
+
+// told is a notification of the method, for our monitor.
+func told(method, updates string) string {
+	return `+{"method":"` + method + `","params":["Open_vSwitch",` + updates + `],"id":null}`
+}
 
 // What ends the process in libovsdb's client, and more of the kind, is an error.
 func TestHostileServer(t *testing.T) {
@@ -74,33 +84,49 @@ func TestHostileServer(t *testing.T) {
 		lines []string
 		want  error // nil = any
 	}{
-		"empty object":            {[]string{actDBs, actSchema, actEmpty, `+{}`}, ErrProtocol},
-		"null":                    {[]string{actDBs, actSchema, actEmpty, "+null\n"}, ErrProtocol},
-		"array":                   {[]string{`[]`}, ErrProtocol},
-		"number":                  {[]string{"7\n"}, ErrProtocol},
-		"update, no parameters":   {[]string{actDBs, actSchema, actEmpty, `+{"method":"update","id":null}`}, ErrProtocol},
-		"update, one parameter":   {[]string{actDBs, actSchema, actEmpty, `+{"method":"update","params":[null],"id":null}`}, ErrProtocol},
-		"update, other table":     {[]string{actDBs, actSchema, actEmpty, `+{"method":"update","params":[null,{"Queue":{"u":{"new":{}}}}],"id":null}`}, ErrProtocol},
-		"empty array as value":    {[]string{actDBs, actSchema, `{"id":3,"result":{"Bridge":{"u":{"new":{"name":[]}}}},"error":null}`}, ErrProtocol},
-		"unclosed set":            {[]string{actDBs, actSchema, `{"id":3,"result":{"Bridge":{"u":{"new":{"ports":["set"]}}}},"error":null}`}, ErrProtocol},
-		"map of nothing":          {[]string{actDBs, actSchema, `{"id":3,"result":{"Bridge":{"u":{"new":{"external_ids":["map",[[]]]}}}},"error":null}`}, ErrProtocol},
-		"number as name":          {[]string{actDBs, actSchema, `{"id":3,"result":{"Bridge":{"u":{"new":{"name":7}}}},"error":null}`}, ErrProtocol},
-		"refused":                 {[]string{`{"id":1,"result":null,"error":"unknown method"}`}, nil},
-		"result missing":          {[]string{`{"id":1}`}, ErrProtocol},
-		"databases are an object": {[]string{`{"id":1,"result":{},"error":null}`}, ErrProtocol},
-		"schema without tables":   {[]string{actDBs, `{"id":2,"result":{},"error":null}`}, ErrProtocol},
-		"deep nesting":            {[]string{strings.Repeat("[", 20000)}, ErrProtocol},
-		"monitor canceled":        {[]string{actDBs, actSchema, actEmpty, `+{"method":"monitor_canceled","params":[null],"id":null}`}, ErrNoDatabase},
-		"answers nothing":         {[]string{``}, ErrStalled},
-		"talks of other things":   {[]string{actDBs, chatter}, ErrStalled},
+		"empty object":               {[]string{actDBs, actSchema, actEmpty, `+{}`}, ErrProtocol},
+		"null":                       {[]string{actDBs, actSchema, actEmpty, "+null\n"}, ErrProtocol},
+		"array":                      {[]string{`[]`}, ErrProtocol},
+		"number":                     {[]string{"7\n"}, ErrProtocol},
+		"update, no parameters":      {[]string{actDBs, actSchema, actEmpty, `+{"method":"update2","id":null}`}, ErrProtocol},
+		"update, one parameter":      {[]string{actDBs, actSchema, actEmpty, `+{"method":"update2","params":["Open_vSwitch"],"id":null}`}, ErrProtocol},
+		"update of nothing":          {[]string{actDBs, actSchema, actEmpty, told("update2", `7`)}, ErrProtocol},
+		"update, other table":        {[]string{actDBs, actSchema, actEmpty, told("update2", `{"Queue":{"u":{"insert":{}}}}`)}, ErrProtocol},
+		"update, other monitor":      {[]string{actDBs, actSchema, actEmpty, `+{"method":"update2","params":["x",{}],"id":null}`}, ErrProtocol},
+		"update of the other kind":   {[]string{actDBs, actSchema, actEmpty, told("update", `{}`)}, ErrProtocol},
+		"update that says nothing":   {[]string{actDBs, actSchema, actEmpty, told("update2", `{"Bridge":{"u":{}}}`)}, ErrProtocol},
+		"modified, never sent":       {[]string{actDBs, actSchema, actEmpty, told("update2", `{"Bridge":{"u":{"modify":{"name":"x"}}}}`)}, ErrProtocol},
+		"no map as difference":       {[]string{actDBs, actSchema, actBridge, told("update2", `{"Bridge":{"u":{"modify":{"external_ids":["set",[]]}}}}`)}, ErrProtocol},
+		"no set as difference":       {[]string{actDBs, actSchema, actBridge, told("update2", `{"Bridge":{"u":{"modify":{"ports":["set",[[]]]}}}}`)}, ErrProtocol},
+		"empty array as value":       {[]string{actDBs, actSchema, `{"id":3,"result":{"Bridge":{"u":{"initial":{"name":[]}}}},"error":null}`}, ErrProtocol},
+		"unclosed set":               {[]string{actDBs, actSchema, `{"id":3,"result":{"Bridge":{"u":{"initial":{"ports":["set"]}}}},"error":null}`}, ErrProtocol},
+		"map of nothing":             {[]string{actDBs, actSchema, `{"id":3,"result":{"Bridge":{"u":{"initial":{"external_ids":["map",[[]]]}}}},"error":null}`}, ErrProtocol},
+		"number as name":             {[]string{actDBs, actSchema, `{"id":3,"result":{"Bridge":{"u":{"initial":{"name":7}}}},"error":null}`}, ErrProtocol},
+		"too many rows":              {[]string{actDBs, actSchema, `{"id":3,"result":{"Bridge":{` + manyRows(1001) + `}},"error":null}`}, ErrProtocol},
+		"too large a message":        {[]string{`{"id":1,"result":["` + strings.Repeat("x", 1<<20) + `"],"error":null}`}, ErrProtocol},
+		"old server, no parameters":  {[]string{actDBs, actSchema, actOld, actPlain, `+{"method":"update","id":null}`}, ErrProtocol},
+		"old server, other table":    {[]string{actDBs, actSchema, actOld, actPlain, told("update", `{"Queue":{"u":{"new":{}}}}`)}, ErrProtocol},
+		"old server, number as name": {[]string{actDBs, actSchema, actOld, actPlain, told("update", `{"Bridge":{"u":{"new":{"name":7}}}}`)}, ErrProtocol},
+		"old server, refuses all":    {[]string{actDBs, actSchema, actOld, `{"id":4,"error":"unknown method"}`}, nil},
+		"unknown to _Server":         {[]string{`{"id":1,"result":["Open_vSwitch","_Server"],"error":null}`, `{"id":2,"result":{"tables":{"Database":{"columns":{"name":{"type":"string"},"connected":{"type":"boolean"}}}}},"error":null}`, actEmpty}, ErrNoDatabase},
+		"_Server without columns":    {[]string{`{"id":1,"result":["Open_vSwitch","_Server"],"error":null}`, `{"id":2,"result":{"tables":{"Database":{"columns":{}}}},"error":null}`}, ErrProtocol},
+		"refused":                    {[]string{`{"id":1,"result":null,"error":"unknown method"}`}, nil},
+		"result missing":             {[]string{`{"id":1}`}, ErrProtocol},
+		"databases are an object":    {[]string{`{"id":1,"result":{},"error":null}`}, ErrProtocol},
+		"schema without tables":      {[]string{actDBs, `{"id":2,"result":{},"error":null}`}, ErrProtocol},
+		"deep nesting":               {[]string{strings.Repeat("[", 20000)}, ErrProtocol},
+		"monitor canceled":           {[]string{actDBs, actSchema, actEmpty, `+{"method":"monitor_canceled","params":[null],"id":null}`}, ErrNoDatabase},
+		"answers nothing":            {[]string{``}, ErrStalled},
+		"talks of other things":      {[]string{actDBs, chatter}, ErrStalled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := bridges(actor(t, test.lines...))
+			cfg.MaxRows, cfg.MaxMessage = 1000, 1<<20
 			cfg.Inactivity, cfg.MinBackoff = 300*time.Millisecond, 50*time.Millisecond
-			c, r := run(t, cfg)
-			r.await("an error", lost)
-			err := c.State().Err
+			_, r := run(t, cfg)
+			var err error
+			r.await("an error", func(r *recorder) bool { err = r.err; return lost(r) })
 			var typed *Error
 			if !errors.As(err, &typed) || test.want != nil && !errors.Is(err, test.want) {
 				t.Errorf("%v, want %v", err, test.want)
@@ -140,3 +166,91 @@ func TestMessageSizeIsBounded(t *testing.T) {
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+func manyRows(n int) string {
+	var rows []string
+	for i := range n {
+		rows = append(rows, fmt.Sprintf(`"u%d":{"initial":{}}`, i))
+	}
+	return strings.Join(rows, ",")
+}
+
+// A set or map does not grow without end.
+func TestValuesAreBounded(t *testing.T) {
+	v := reflect.ValueOf(&[]int{}).Elem()
+	for i := 0; ; i++ {
+		var set []string
+		for j := range maxAtoms / 4 {
+			set = append(set, fmt.Sprint(i*maxAtoms/4+j))
+		}
+		r := reader{data: []byte(`["set",[` + strings.Join(set, ",") + `]]`)}
+		r.difference(v)
+		err := r.err
+		if err != nil && i == 4 {
+			return
+		}
+		if err != nil || i > 4 {
+			t.Fatalf("%d: %d values, %v", i, v.Len(), err)
+		}
+	}
+}
+
+// FuzzUpdate reads anything as the content of a database and as changes to it, from either
+// kind of monitor. What was told before stays as it was.
+func FuzzUpdate(f *testing.F) {
+	f.Add([]byte(`{"T":{"u":{"initial":{"text":"a","texts":["set",["b","c"]],"pairs":["map",[["k","v"]]],"refs":["uuid","u"],"three":["set",[1,2]]}}}}`),
+		[]byte(`{"T":{"u":{"modify":{"texts":["set",["c","d"]],"pairs":["map",[["k","v"],["l","w"]]],"counts":["map",[["a",1]]],"numbers":7,"three":1,"may_text":["set",[]],"alone":"x"}}}}`))
+	f.Add([]byte(`{"T":{"u":{"new":{"text":"a","real":1.5,"flag":true}},"v":{"insert":{}}}}`), []byte(`{"T":{"u":{"old":{}},"v":{"delete":null}}}`))
+	f.Add([]byte(`{"T":{"m":{"initial":{"text":[],"flag":true}}}}`), []byte(`{"x":{}}`))
+	var served schema
+	if err := json.Unmarshal([]byte(everySchema), &served); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		tables, err := newTables(every("unix:/").Tables, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := monitor{}
+		if m.tables, err = served.fit(tables); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.apply(first); err != nil {
+			return
+		}
+		before := m.all()
+		text := fmt.Sprintf("%+v", copies(before))
+		batch, err := m.apply(second)
+		if after := fmt.Sprintf("%+v", copies(before)); after != text {
+			t.Errorf("rows that were told have changed:\n%s\n%s", text, after)
+		}
+		if err != nil {
+			return
+		}
+		r := newRecorder(t)
+		r.Synced(before)
+		if len(batch) > 0 {
+			r.Changed(batch)
+		}
+		if got, want := fmt.Sprintf("%+v", copies(m.all())), fmt.Sprintf("%+v", kept(r)); got != want {
+			t.Errorf("the changes make\n%s\nwant\n%s", want, got)
+		}
+	})
+}
+
+// copies returns the rows themselves.
+func copies(b Batch) map[string]everything {
+	rows := map[string]everything{}
+	for _, c := range b {
+		rows[c.UUID] = *c.New.(*everything)
+	}
+	return rows
+}
+
+func kept(r *recorder) map[string]everything {
+	rows := map[string]everything{}
+	for uuid, row := range r.rows["T"] {
+		rows[uuid] = *row.(*everything)
+	}
+	return rows
+}

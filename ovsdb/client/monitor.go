@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // monitor is a replica of some tables of a database that the server keeps up to date.
@@ -59,29 +61,38 @@ func (m *monitor) requests(where map[string][]Condition) map[string][]monitorReq
 }
 
 // receives reports whether an update is one of this monitor.
-func (m *monitor) receives(method string, id json.RawMessage) bool {
+func (m *monitor) receives(method string, id []byte) bool {
 	return m != nil && m.conditional == (method == "update2") && string(id) == `"`+m.database+`"`
 }
 
 // apply carries out <table-updates> or <table-updates2> and returns what has changed. After
 // an error the monitor is of no use.
-func (m *monitor) apply(updates json.RawMessage) (Batch, error) {
-	var byTable map[string]map[string]rowUpdate
-	if err := json.Unmarshal(updates, &byTable); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrProtocol, err)
-	}
-	var batch Batch
-	for _, t := range m.tables {
-		var err error
-		if batch, err = t.apply(batch, byTable[t.Name]); err != nil {
-			return nil, err
+func (m *monitor) apply(updates []byte) (Batch, error) {
+	r := &reader{data: updates}
+	byTable := make([]Batch, len(m.tables))
+	for r.enter('{'); r.more('}'); {
+		name := r.bytes()
+		i := slices.IndexFunc(m.tables, func(t *table) bool { return t.Name == string(name) })
+		if i < 0 {
+			r.fail("table %.64q was not asked for", name)
+			break
 		}
-		delete(byTable, t.Name)
+		for r.enter('{'); r.more('}'); {
+			uuid := r.text()
+			c := m.tables[i].apply(uuid, r)
+			if c.Old != nil || c.New != nil {
+				byTable[i] = append(byTable[i], c)
+			}
+			r.within("table %s, row %.64q", m.tables[i].Name, uuid)
+		}
 	}
-	for name := range byTable {
-		return nil, fmt.Errorf("%w: table %.64q was not asked for", ErrProtocol, name)
+	if r.err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrProtocol, r.err)
 	}
-	return batch, nil
+	for _, b := range byTable {
+		slices.SortStableFunc(b, func(x, y Change) int { return strings.Compare(x.UUID, y.UUID) })
+	}
+	return slices.Concat(byTable...), nil
 }
 
 // all returns every row there is.

@@ -1,128 +1,150 @@
 package client
 
 import (
-	"encoding/json"
-	"fmt"
 	"reflect"
+	"strconv"
 )
 
-// columnsOf maps the column names of a row type to its fields, those of embedded structs
+// fieldsOf maps the column names of a row type to its fields, those of embedded structs
 // included.
-func columnsOf(t reflect.Type) map[string][]int {
-	fields := map[string][]int{}
+func fieldsOf(t reflect.Type) map[string]*field {
+	fields := map[string]*field{}
 	for _, f := range reflect.VisibleFields(t) {
 		if name := f.Tag.Get("ovsdb"); name != "" && f.IsExported() {
-			fields[name] = f.Index
+			fields[name] = &field{index: f.Index}
 		}
 	}
 	return fields
 }
 
-// decodeValue reads a value by the kind of field that modelgen chose for its
-// column: a pointer for an optional one, a slice for a set, a map for a map.
-func decodeValue(raw json.RawMessage, v reflect.Value) error {
+// value reads a <value> (RFC 7047, section 5.1) by the kind of field that modelgen chose for
+// its column: a pointer for an optional one, a slice for a set, a map for a map.
+func (r *reader) value(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Map:
-		return decodeMap(raw, v)
+		r.mapping(v)
 	case reflect.Slice:
-		atoms, err := setAtoms(raw)
-		if err != nil {
-			return err
-		}
-		v.Set(reflect.MakeSlice(v.Type(), len(atoms), len(atoms)))
-		for i, atom := range atoms {
-			if err := decodeAtom(atom, v.Index(i)); err != nil {
-				return err
-			}
-		}
-		return nil
-	case reflect.Pointer:
-		atoms, err := setAtoms(raw)
-		if err != nil {
-			return err
-		}
-		if len(atoms) > 1 {
-			return fmt.Errorf("%d values where one at most is allowed", len(atoms))
+		if strings, ok := v.Addr().Interface().(*[]string); ok { // by far the most
+			*strings = nil
+			r.members(func() { *strings = append(*strings, r.name()) })
+			return
 		}
 		v.SetZero()
-		for _, atom := range atoms {
+		r.members(func() {
+			member := reflect.New(v.Type().Elem()).Elem()
+			r.atom(member)
+			v.Set(reflect.Append(v, member))
+		})
+	case reflect.Pointer:
+		v.SetZero()
+		r.members(func() {
+			if !v.IsNil() {
+				r.fail("several values where one at most is allowed")
+				return
+			}
 			v.Set(reflect.New(v.Type().Elem()))
-			return decodeAtom(atom, v.Elem())
-		}
-		return nil
+			r.atom(v.Elem())
+		})
+	default:
+		r.atom(v)
 	}
-	return decodeAtom(raw, v)
 }
 
-// decodeAtom reads a string, number, boolean or ["uuid", "..."].
-func decodeAtom(raw json.RawMessage, v reflect.Value) error {
-	if v.Kind() == reflect.String && isArray(raw) {
-		var uuid []string
-		if err := json.Unmarshal(raw, &uuid); err != nil {
-			return err
-		}
-		if len(uuid) != 2 || uuid[0] != "uuid" {
-			return fmt.Errorf("%.64s is no atom", raw)
-		}
-		v.SetString(uuid[1])
-		return nil
+// members calls member for each atom of a set, which is to read it. A set of one can be
+// written as its member, and a uuid is an array, too.
+func (r *reader) members(member func()) {
+	if r.peek() != '[' {
+		member()
+		return
 	}
-	return json.Unmarshal(raw, v.Addr().Interface())
+	begin := r.pos
+	r.enter('[')
+	switch tag := r.bytes(); string(tag) {
+	case "uuid":
+		r.pos = begin
+		member()
+	case "set":
+		for r.enter('['); r.more(']'); {
+			member()
+		}
+		r.end(']')
+	default:
+		r.fail("%.64q is no set", tag)
+	}
 }
 
-func decodeMap(raw json.RawMessage, v reflect.Value) error {
-	items, err := tagged(raw, "map")
-	if err != nil {
-		return err
+// mapping reads a <map>.
+func (r *reader) mapping(v reflect.Value) {
+	r.enter('[')
+	if tag := r.bytes(); string(tag) != "map" {
+		r.fail("%.64q is no map", tag)
 	}
-	v.Set(reflect.MakeMapWithSize(v.Type(), len(items)))
-	for _, item := range items {
-		var pair []json.RawMessage
-		if err := json.Unmarshal(item, &pair); err != nil {
-			return err
-		}
-		if len(pair) != 2 {
-			return fmt.Errorf("%.64s is no pair of key and value", item)
-		}
+	put := r.pair(v)
+	for r.enter('['); r.more(']'); {
+		r.enter('[')
+		put()
+		r.end(']')
+	}
+	if r.end(']'); v.Len() == 0 {
+		v.SetZero()
+	}
+}
+
+// pair empties a map and returns what reads a key and a value of it.
+func (r *reader) pair(v reflect.Value) func() {
+	if strings, ok := v.Addr().Interface().(*map[string]string); ok {
+		*strings = map[string]string{}
+		return func() { key := r.name(); (*strings)[key] = r.name() }
+	}
+	v.Set(reflect.MakeMap(v.Type()))
+	return func() {
 		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
-		if err := decodeAtom(pair[0], key); err != nil {
-			return err
-		}
-		if err := decodeAtom(pair[1], value); err != nil {
-			return err
-		}
+		r.atom(key)
+		r.atom(value)
 		v.SetMapIndex(key, value)
 	}
-	return nil
 }
 
-// setAtoms returns the members of a set. A set of one is written as its member.
-func setAtoms(raw json.RawMessage) ([]json.RawMessage, error) {
-	if !isArray(raw) {
-		return []json.RawMessage{raw}, nil
+// atom reads an <atom>.
+func (r *reader) atom(v reflect.Value) {
+	var err error
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(r.name())
+	case reflect.Bool:
+		var b bool
+		word := string(r.word())
+		if b = word == "true"; !b && word != "false" {
+			r.fail("%.64q where true or false belongs", word)
+		}
+		v.SetBool(b)
+	case reflect.Int:
+		var n int64
+		if n, err = strconv.ParseInt(string(r.word()), 10, 64); err != nil {
+			r.fail("%w", err)
+		}
+		v.SetInt(n)
+	case reflect.Float64:
+		var n float64
+		if n, err = strconv.ParseFloat(string(r.word()), 64); err != nil {
+			r.fail("%w", err)
+		}
+		v.SetFloat(n)
+	default:
+		r.fail("a field of type %v", v.Type())
 	}
-	var parts []json.RawMessage
-	if err := json.Unmarshal(raw, &parts); err != nil {
-		return nil, err
-	}
-	if len(parts) == 2 && string(parts[0]) == `"uuid"` {
-		return []json.RawMessage{raw}, nil
-	}
-	return tagged(raw, "set")
 }
 
-// tagged returns the items of ["set", [...]] or ["map", [...]].
-func tagged(raw json.RawMessage, tag string) ([]json.RawMessage, error) {
-	var parts []json.RawMessage
-	if err := json.Unmarshal(raw, &parts); err != nil {
-		return nil, err
+// name reads a string, or ["uuid", "..."].
+func (r *reader) name() string {
+	if r.peek() != '[' {
+		return r.text()
 	}
-	if len(parts) != 2 || string(parts[0]) != `"`+tag+`"` {
-		return nil, fmt.Errorf("%.64s is no %s", raw, tag)
+	r.enter('[')
+	if tag := r.bytes(); string(tag) != "uuid" {
+		r.fail("%.64q is no atom", tag)
 	}
-	var items []json.RawMessage
-	err := json.Unmarshal(parts[1], &items)
-	return items, err
+	uuid := r.text()
+	r.end(']')
+	return uuid
 }
-
-func isArray(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '[' }

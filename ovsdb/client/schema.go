@@ -14,26 +14,68 @@ type schema struct {
 	} `json:"tables"`
 }
 
+// columnSchema is <column-schema>.
 type columnSchema struct {
-	Type json.RawMessage `json:"type"`
+	Type columnType `json:"type"`
+}
+
+// columnType is <type>. Of a type without these members they are nil.
+type columnType struct {
+	Key   baseType `json:"key"`
+	Value baseType `json:"value"`
+	Min   any      `json:"min"` // 0 or 1; nil is 1
+	Max   any      `json:"max"` // a number or "unlimited"; nil is 1
+}
+
+// baseType is <base-type>, as much as the name of its <atomic-type>.
+type baseType string
+
+// UnmarshalJSON reads the short form as well, a string. What is neither is of no type.
+func (t *columnType) UnmarshalJSON(data []byte) error {
+	type long columnType
+	if json.Unmarshal(data, &t.Key) == nil && t.Key != "" {
+		return nil
+	}
+	_ = json.Unmarshal(data, (*long)(t))
+	return nil
+}
+
+// UnmarshalJSON reads the short form as well, a string.
+func (t *baseType) UnmarshalJSON(data []byte) error {
+	var long struct{ Type string }
+	if json.Unmarshal(data, (*string)(t)) != nil {
+		_ = json.Unmarshal(data, &long)
+		*t = baseType(long.Type)
+	}
+	return nil
 }
 
 // composite reports whether the column can hold more than one value. Of such columns
 // update2 tells differences, of all others the new value (ovsdb_datum_diff in Open vSwitch's
 // lib/ovsdb-data.c).
 func (c columnSchema) composite() bool {
-	var t struct{ Max any }
-	if json.Unmarshal(c.Type, &t) != nil { // an atomic type is a string
-		return false
-	}
-	n, number := t.Max.(float64)
-	return t.Max == "unlimited" || number && n > 1
+	n, number := c.Type.Max.(float64)
+	return c.Type.Max == "unlimited" || number && n > 1
 }
 
-// fits reports whether a column of that schema can be read into a field of that type. One
-// that became a set in a newer schema cannot be read into a single value.
-func (c columnSchema) fits(field reflect.Type) bool {
-	return !c.composite() || field.Kind() == reflect.Slice || field.Kind() == reflect.Map
+// atoms are the default values by atomic type.
+var atoms = map[baseType]string{
+	"string": `""`, "integer": `0`, "real": `0`, "boolean": `false`, "uuid": `["uuid","00000000-0000-0000-0000-000000000000"]`,
+}
+
+// initial returns the value that update2 leaves out of new rows: as many default values as
+// there must be (ovsdb_datum_is_default). It is nil where that is none, or not known.
+func (c columnSchema) initial() json.RawMessage {
+	key, value := atoms[c.Type.Key], atoms[c.Type.Value]
+	switch {
+	case c.Type.Min == 0.0 || key == "":
+		return nil
+	case value != "":
+		return json.RawMessage(`["map",[[` + key + `,` + value + `]]]`)
+	case c.composite():
+		return json.RawMessage(`["set",[` + key + `]]`)
+	}
+	return json.RawMessage(key)
 }
 
 // fit leaves out what the server does not serve.
@@ -48,12 +90,7 @@ func (s schema) fit(tables []*table) ([]*table, error) {
 			continue
 		}
 		t.served = func(column string) bool { _, ok := served.Columns[column]; return ok }
-		t.composite = map[string]bool{}
-		t.columns = slices.DeleteFunc(t.columns, func(column string) bool {
-			c, ok := served.Columns[column]
-			t.composite[column] = c.composite()
-			return !ok || !c.fits(t.typ.FieldByIndex(t.fields[column]).Type)
-		})
+		t.columns = slices.DeleteFunc(t.columns, func(column string) bool { c, ok := served.Columns[column]; return !ok || !t.fit(column, c) })
 		for _, column := range t.NeededColumns {
 			if !slices.Contains(t.columns, column) {
 				return nil, fmt.Errorf("%w: the schema of table %s has no column %s, or another type of it", ErrProtocol, t.Name, column)
@@ -62,4 +99,24 @@ func (s schema) fit(tables []*table) ([]*table, error) {
 		fitting = append(fitting, t)
 	}
 	return fitting, nil
+}
+
+// fit notes how the server serves a column, and reports whether that can be read into the
+// field of the model. One that became a set in a newer schema cannot be read into a single
+// value.
+func (t *table) fit(column string, c columnSchema) bool {
+	f := t.fields[column]
+	f.composite = c.composite()
+	field := t.initial.FieldByIndex(f.index)
+	if f.composite && field.Kind() != reflect.Slice && field.Kind() != reflect.Map {
+		return false
+	}
+	r := reader{data: c.initial()}
+	if len(r.data) == 0 {
+		return true
+	}
+	if r.value(field); r.err != nil {
+		field.SetZero()
+	}
+	return r.err == nil
 }

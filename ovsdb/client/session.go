@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,6 +14,7 @@ type session struct {
 	handler Handler
 	server  *monitor // of database _Server; nil where there is none
 	rows    *monitor // of our database
+	then    int      // how many functions wait for the conditions that rows were read with
 	batch   Batch    // not told yet
 }
 
@@ -37,19 +37,18 @@ func (s *session) start(ctx context.Context) (op string, err error) {
 			return "monitor_cond", err
 		}
 	}
-	where, then := s.client.current()
-	if s.rows, op, err = s.monitor(ctx, database, s.client.cfg.Tables, where); err != nil {
-		return op, err
-	}
-	s.handler.Synced(s.rows.all())
-	s.client.inForce(then)
-	return "", nil
+	where, then := s.client.conditions.current()
+	s.then = then
+	s.rows, op, err = s.monitor(ctx, database, s.client.cfg.Tables, where)
+	return op, err
 }
 
-// run tells changes until the connection ends.
+// run tells what was read, and changes until the connection ends.
 func (s *session) run(ctx context.Context) error {
+	s.handler.Synced(s.rows.all())
+	s.client.conditions.inForce(s.then)
 	for {
-		m, err := s.wire.next(ctx, s.client.wake)
+		m, err := s.wire.next(ctx, s.client.conditions.wake)
 		switch {
 		case errors.Is(err, errWoken):
 			err = s.changeConditions(ctx)
@@ -92,21 +91,20 @@ func (s *session) notifyAll(m message) error {
 func (s *session) notify(m message) error {
 	switch m.Method {
 	case "update", "update2":
-		var params []json.RawMessage
-		if err := json.Unmarshal(m.Params, &params); err != nil {
-			return fmt.Errorf("%w: %w", ErrProtocol, err)
+		r := &reader{data: m.Params}
+		r.enter('[')
+		id, updates := r.skip(), r.skip()
+		if r.end(']'); r.err != nil {
+			return fmt.Errorf("%w: parameters of %s: %w", ErrProtocol, m.Method, r.err)
 		}
-		if len(params) != 2 {
-			return fmt.Errorf("%w: %s with %d parameters", ErrProtocol, m.Method, len(params))
-		}
-		return s.update(m.Method, params[0], params[1])
+		return s.update(m.Method, id, updates)
 	case "monitor_canceled":
 		return fmt.Errorf("%w %s any more: it ended the monitor", ErrNoDatabase, s.client.cfg.Database)
 	}
 	return fmt.Errorf("%w: unexpected message (method %.64q, id %.64s)", ErrProtocol, m.Method, m.ID)
 }
 
-func (s *session) update(method string, id, updates json.RawMessage) error {
+func (s *session) update(method string, id, updates []byte) error {
 	switch {
 	case s.server.receives(method, id):
 		if _, err := s.server.apply(updates); err != nil {

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -13,7 +12,8 @@ type Table struct {
 	Name string
 	// Row is a pointer, may be nil, to the struct type of its rows, with tags as libovsdb's
 	// modelgen writes them (`ovsdb:"column"`). The field of column _uuid is set always. A struct
-	// may embed a generated one and add columns that its schema did not have yet.
+	// may embed a generated one and add columns that its schema did not have yet. Empty sets
+	// and maps are nil; sets have no order.
 	Row any
 	// Columns are those to read; empty: all that Row has.
 	Columns []string
@@ -29,13 +29,19 @@ type Table struct {
 // table is a Table as a server serves it, with its rows.
 type table struct {
 	Table
-	typ       reflect.Type
-	fields    map[string][]int // by column
-	composite map[string]bool  // columns that hold more than one value: changes are differences
-	columns   []string         // to read
-	served    func(column string) bool
-	rows      map[string]any // by uuid; a row that was stored is never changed
-	limit     int
+	typ     reflect.Type
+	fields  map[string]*field // by column
+	columns []string          // to read
+	initial reflect.Value     // a row of default values
+	served  func(column string) bool
+	rows    map[string]any // by uuid; a row that was stored is never changed
+	limit   int
+}
+
+// field is where a column is put.
+type field struct {
+	index     []int
+	composite bool // the server's column can hold more than one value: changes are differences
 }
 
 func newTables(wanted []Table, limit int) ([]*table, error) {
@@ -60,20 +66,21 @@ func newTable(w Table, limit int) (*table, error) {
 	if typ == nil || typ.Kind() != reflect.Pointer || typ.Elem().Kind() != reflect.Struct {
 		return nil, fmt.Errorf("its rows are of type %v, which is no pointer to a struct", typ)
 	}
-	t := &table{Table: w, typ: typ.Elem(), fields: columnsOf(typ.Elem()), rows: map[string]any{}, limit: limit}
+	t := &table{Table: w, typ: typ.Elem(), fields: fieldsOf(typ.Elem()), rows: map[string]any{}, limit: limit,
+		initial: reflect.New(typ.Elem()).Elem()}
 	if t.columns = w.Columns; len(t.columns) == 0 {
 		t.columns = slices.Sorted(maps.Keys(t.fields))
 	}
-	if index, ok := t.fields["_uuid"]; ok && t.typ.FieldByIndex(index).Type.Kind() != reflect.String {
+	if f := t.fields["_uuid"]; f != nil && t.typ.FieldByIndex(f.index).Type.Kind() != reflect.String {
 		return nil, fmt.Errorf("%v has a _uuid that is no string", typ)
 	}
 	t.columns = slices.DeleteFunc(slices.Clone(t.columns), func(c string) bool { return c == "_uuid" })
 	for _, column := range append(w.NeededColumns, t.columns...) {
-		index, ok := t.fields[column]
-		if !ok || !slices.Contains(t.columns, column) {
+		f := t.fields[column]
+		if f == nil || !slices.Contains(t.columns, column) {
 			return nil, fmt.Errorf("%v has no column %s, or it is needed and not read", typ, column)
 		}
-		if _, err := reflect.Zero(t.typ).FieldByIndexErr(index); err != nil {
+		if _, err := reflect.Zero(t.typ).FieldByIndexErr(f.index); err != nil {
 			return nil, fmt.Errorf("column %s: %w", column, err)
 		}
 	}
@@ -90,95 +97,65 @@ func (t *table) where(conditions []Condition) []Condition {
 	return conditions
 }
 
-// rowUpdate is <row-update>, which has members old and new, one where a row came or went,
-// or <row-update2>, which has one of the others.
-type rowUpdate struct {
-	New, Initial, Insert, Modify row
-	Old, Delete                  json.RawMessage
+// apply reads what an update says of one row and returns what that is. It is one of
+// <row-update>, which has members old and new, one where a row came or went, and of
+// <row-update2>, which has one member.
+func (t *table) apply(uuid string, r *reader) Change {
+	old := t.rows[uuid]
+	c := Change{Table: t.Name, UUID: uuid, Old: old}
+	said := false
+	for r.enter('{'); r.more('}'); said = true {
+		switch member := r.bytes(); string(member) {
+		case "new", "initial", "insert":
+			c.New = t.read(uuid, t.initial, r, false)
+		case "modify":
+			if old == nil {
+				r.fail("it is modified, but was never sent")
+				return c
+			}
+			c.New = t.read(uuid, reflect.ValueOf(old).Elem(), r, true)
+		case "old", "delete":
+			r.skip()
+		default:
+			r.fail("an unknown member %.64q", member)
+		}
+	}
+	if !said {
+		r.fail("an update that says nothing")
+	}
+	if r.err != nil {
+		return c
+	}
+	if c.New == nil {
+		delete(t.rows, uuid)
+	} else if t.rows[uuid] = c.New; len(t.rows) > t.limit {
+		r.fail("there are more than %d", t.limit)
+	}
+	return c
 }
 
-type row map[string]json.RawMessage
-
-// apply carries out what an update says of the table.
-func (t *table) apply(batch Batch, updates map[string]rowUpdate) (Batch, error) {
-	for _, uuid := range slices.Sorted(maps.Keys(updates)) {
-		old := t.rows[uuid]
-		now, err := t.next(uuid, old, updates[uuid])
-		if err != nil {
-			return nil, fmt.Errorf("table %s, row %.64q: %w", t.Name, uuid, err)
-		}
-		if now != nil {
-			t.rows[uuid] = now
-		} else {
-			delete(t.rows, uuid)
-		}
-		if old != nil || now != nil {
-			batch = append(batch, Change{Table: t.Name, UUID: uuid, Old: old, New: now})
-		}
+// read returns a new row that is another one but for the columns that the server sent: their
+// values, or where there can be several values the differences.
+func (t *table) read(uuid string, from reflect.Value, r *reader, differences bool) any {
+	row := reflect.New(t.typ)
+	row.Elem().Set(from)
+	if f := t.fields["_uuid"]; f != nil {
+		row.Elem().FieldByIndex(f.index).SetString(uuid)
 	}
-	if len(t.rows) > t.limit {
-		return nil, fmt.Errorf("%w: more than %d rows in table %s", ErrProtocol, t.limit, t.Name)
-	}
-	return batch, nil
-}
-
-// next returns what a row is after an update, nil for one that is gone.
-func (t *table) next(uuid string, old any, u rowUpdate) (any, error) {
-	switch {
-	case u.New != nil:
-		return t.decode(uuid, u.New)
-	case u.Initial != nil:
-		return t.decode(uuid, u.Initial)
-	case u.Insert != nil:
-		return t.decode(uuid, u.Insert)
-	case u.Modify != nil && old == nil:
-		return nil, fmt.Errorf("%w: it is modified, but was never sent", ErrProtocol)
-	case u.Modify != nil:
-		return t.modify(old, u.Modify)
-	case u.Old != nil, u.Delete != nil:
-		return nil, nil
-	}
-	return nil, fmt.Errorf("%w: an update that says nothing", ErrProtocol)
-}
-
-// decode returns a new row. Columns that are not sent have their default, which is the
-// zero value.
-func (t *table) decode(uuid string, columns row) (any, error) {
-	into := reflect.New(t.typ)
-	if index, ok := t.fields["_uuid"]; ok {
-		into.Elem().FieldByIndex(index).SetString(uuid)
-	}
-	for name, raw := range columns {
-		index, known := t.fields[name]
-		if !known || name == "_uuid" {
-			continue
+	for r.enter('{'); r.more('}'); {
+		name := r.bytes()
+		f := t.fields[string(name)]
+		switch {
+		case f == nil || string(name) == "_uuid":
+			r.skip()
+		case differences && f.composite:
+			r.difference(row.Elem().FieldByIndex(f.index))
+		default:
+			r.value(row.Elem().FieldByIndex(f.index))
 		}
-		if err := decodeValue(raw, into.Elem().FieldByIndex(index)); err != nil {
-			return nil, fmt.Errorf("%w: column %.64q: %w", ErrProtocol, name, err)
-		}
+		r.within("column %.64q", name)
 	}
-	return into.Interface(), nil
-}
-
-// modify returns a row that differs from another in some columns.
-func (t *table) modify(old any, columns row) (any, error) {
-	into := reflect.New(t.typ)
-	into.Elem().Set(reflect.ValueOf(old).Elem())
-	for name, raw := range columns {
-		index, known := t.fields[name]
-		if !known || name == "_uuid" {
-			continue
-		}
-		field := into.Elem().FieldByIndex(index)
-		change := decodeValue
-		if t.composite[name] {
-			change = applyDifference
-		}
-		if err := change(raw, field); err != nil {
-			return nil, fmt.Errorf("%w: column %.64q: %w", ErrProtocol, name, err)
-		}
-	}
-	return into.Interface(), nil
+	return row.Interface()
 }
 
 func (t *table) all(batch Batch) Batch {

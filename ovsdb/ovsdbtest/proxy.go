@@ -1,6 +1,7 @@
 package ovsdbtest
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"os"
@@ -17,6 +18,8 @@ type Fault struct {
 	Cut    bool // then end both connections
 	Stall  bool // then forward nothing, in either direction, and keep both open
 	Garble byte // then XOR each byte with this
+
+	Old bool // the server has no monitor_cond
 
 	Drip  time.Duration // forward a chunk, wait so long, and so on
 	Chunk int           // bytes
@@ -149,7 +152,11 @@ func (p *Proxy) join(client, server net.Conn, f Fault) {
 			if ctx.Err() != nil {
 				continue // swallowed
 			}
-			if _, err := server.Write(buf[:n]); err != nil {
+			request := buf[:n]
+			if f.Old { // clients write a request at once
+				request = bytes.ReplaceAll(request, []byte(`"monitor_cond"`), []byte(`"monitor_none"`))
+			}
+			if _, err := server.Write(request); err != nil {
 				return
 			}
 		}

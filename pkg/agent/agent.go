@@ -92,6 +92,9 @@ func open(ctx context.Context, cfg Config) (*Agent, error) {
 		cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	cfg.Engine.RequireHW = cfg.requiresHW()
+	if cfg.Groups.AsksOVN() {
+		cfg.Engine.Mark.BlockedLabel[0] |= ovnBlocked
+	}
 	a := &Agent{cfg: cfg, log: cfg.Log, began: time.Now()}
 	if err := a.acquire(ctx); err != nil {
 		a.close()

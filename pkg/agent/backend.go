@@ -47,18 +47,24 @@ func (b *backend) Show(ctx context.Context) (control.Status, error) {
 		if b.cfg.Engine.Enforce {
 			s.ObserveReason = t.forced
 		}
-		s.Ports = showPorts(t, onPorts)
+		s.Ports = showPorts(t, onPorts, b.groups.standing)
 	}
 	s.Budgets, s.Tables = b.budgets(used, counts), b.tables(tables)
 	return s, nil
 }
 
-func showPorts(t *portTable, uses map[flows.PortID]engine.PortUse) []control.Port {
+// showPorts tells of each port whether it can be used; standing says what sources of
+// security groups have against one.
+func showPorts(t *portTable, uses map[flows.PortID]engine.PortUse, standing func(flows.LogicalPort) (flows.Reason, string)) []control.Port {
 	list := make([]control.Port, 0, len(t.list))
 	for _, p := range t.list {
 		shown := control.Port{
 			Name: p.Name, Bridge: p.Bridge, Ifindex: p.Ifindex, Usable: p.reason == "",
 			Reason: p.reason, Detail: p.detail, Sessions: uint64(uses[p.ID].Sessions), Candidates: uint64(uses[p.ID].Candidates),
+		}
+		if shown.Usable && p.logical != "" {
+			shown.Reason, shown.Detail = standing(p.logical)
+			shown.Usable = shown.Reason == ""
 		}
 		p.hardware.show(&shown)
 		list = append(list, shown)

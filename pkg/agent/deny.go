@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
@@ -26,14 +28,25 @@ func (x *entries) deny(ctx context.Context, todo []engine.Effect) {
 	}
 	ev := engine.EntriesRead{At: x.loop.clock.now()}
 	err := x.conn.Update(ctx, updates, func(_ int, e *flows.Entry, err error) {
-		if err == nil && e != nil {
+		switch {
+		case err == nil && e != nil:
 			ev.Entries = append(ev.Entries, *e)
+		case err != nil && !errors.Is(err, conntrack.ErrNotFound) && !errors.Is(err, conntrack.ErrReplaced):
+			x.health.note(fmt.Errorf("the network service's bit for denied connections could not be set: %w", err))
 		}
 	})
 	x.health.outcome(err)
 	x.loop.post(ev)
 }
 
+// ovnBlocked is OVN's bit in the label, where it does not use the mark
+// (OVN_CT_BLOCKED_BIT in ovn's include/ovn/logical-fields.h).
+const ovnBlocked = 1 << 0
+
 func (x *entries) denial(d engine.DenyEntry) conntrack.Update {
+	if d.Label {
+		bit := [16]byte{ovnBlocked}
+		return conntrack.Update{Key: d.Key, Labels: conntrack.Labels{Set: bit, Mask: bit}}
+	}
 	return conntrack.Update{Key: d.Key, Mark: conntrack.Mark{Set: x.blocked.Value, Mask: x.blocked.Mask}}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -70,7 +71,8 @@ func keys(ids ...uint32) (k []flows.EntryKey) {
 // carryOut lets an executor work off effects and returns its answers.
 func carryOut(t *testing.T, f *fakeTable, todo ...engine.Effect) ([]engine.Event, *component) {
 	t.Helper()
-	x := &entries{conn: f, loop: testLoop(), todo: newQueue[engine.Effect](), health: newComponent("entries", silent)}
+	x := &entries{conn: f, loop: testLoop(), todo: newQueue[engine.Effect](), health: newComponent("entries", silent),
+		blocked: engine.MaskedMark{Value: 1, Mask: 3}}
 	x.todo.put(todo...)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -177,5 +179,28 @@ func TestRelax(t *testing.T) {
 		if failed := r.Session == 2; errors.Is(r.Err, conntrack.ErrNotFound) != failed || r.Op != uint64(r.Session) {
 			t.Errorf("got %+v", r)
 		}
+	}
+}
+
+// Of mark and label only the network service's own bit is written, and what became of it
+// is told.
+func TestDeny(t *testing.T) {
+	f := &fakeTable{errs: map[uint32]error{2: conntrack.ErrNotFound, 3: conntrack.ErrNoLabels}}
+	events, health := carryOut(t, f, engine.Deny{Entries: []engine.DenyEntry{
+		{Key: key(1)}, {Key: key(2)}, {Key: key(3), Label: true}, {Key: key(4), Label: true},
+	}})
+	bit := conntrack.Labels{Set: [16]byte{1}, Mask: [16]byte{1}}
+	want := []conntrack.Update{
+		{Key: key(1), Mark: conntrack.Mark{Set: 1, Mask: 3}}, {Key: key(2), Mark: conntrack.Mark{Set: 1, Mask: 3}},
+		{Key: key(3), Labels: bit}, {Key: key(4), Labels: bit},
+	}
+	if !slices.Equal(f.updates, want) {
+		t.Errorf("wrote %+v, want %+v", f.updates, want)
+	}
+	if read := events[0].(engine.EntriesRead); len(read.Entries) != 2 || read.Entries[1].Key != key(4) {
+		t.Errorf("got %+v", read)
+	}
+	if text := health.get().LastError; !strings.Contains(text, conntrack.ErrNoLabels.Error()) {
+		t.Errorf("the trouble is %q", text)
 	}
 }

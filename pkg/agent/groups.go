@@ -4,15 +4,17 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"strconv"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
 	"github.com/flowshunt/flowshunt/ovsdb"
+	"github.com/flowshunt/flowshunt/pkg/metrics"
 	"github.com/flowshunt/flowshunt/pkg/secgroup"
 )
 
@@ -37,7 +39,16 @@ type groupSource struct {
 	choose func(*ovsdb.Snapshot) (opening, error)
 
 	compiler *secgroup.Compiler
-	table    *secgroup.Table
+	now      atomic.Pointer[groupsNow]
+}
+
+// groupsNow is what a source has told, for those who look on. It is never changed.
+type groupsNow struct {
+	table     *secgroup.Table // nil: nothing yet
+	changes   uint64
+	compiling time.Duration
+	stale     time.Time // since when it may be behind; zero: it is not
+	why       string    // it is
 }
 
 // opening is a way to open a source. Two with equal keys open the same one.
@@ -52,10 +63,12 @@ var errNoOVN = errors.New("Open vSwitch names no Southbound database (external_i
 func newGroups(a *Agent) *groups {
 	g := &groups{cfg: &a.cfg}
 	add := func(name string, ovn bool, choose func(*ovsdb.Snapshot) (opening, error)) {
-		g.sources = append(g.sources, &groupSource{
+		src := &groupSource{
 			name: name, index: len(g.sources), ovn: ovn, inventory: a.inventory, choose: choose,
 			compiler: secgroup.NewCompiler(), health: newComponent("security-groups/"+name, a.log),
-		})
+		}
+		src.now.Store(&groupsNow{stale: time.Now(), why: "not read yet"})
+		g.sources = append(g.sources, src)
 	}
 	for _, kind := range a.cfg.Groups.Kinds {
 		switch kind {
@@ -82,7 +95,7 @@ func (g *groups) asked(s *ovsdb.Snapshot) bool {
 }
 
 func (g *groups) southbound(s *ovsdb.Snapshot) string {
-	return cmp.Or(g.cfg.Groups.Southbound, s.Switch.ExternalIDs["ovn-remote"])
+	return cmp.Or(g.cfg.Groups.Southbound, s.Switch.OVNRemote)
 }
 
 // guard returns the logical port that a port is for the engine, or why it may not be used.
@@ -102,7 +115,7 @@ func (g *groups) guard(s *ovsdb.Snapshot, p *ovsdb.Port) (logical flows.LogicalP
 
 // enforced tells which states of OVN the flows of the integration bridge have.
 func (g *groups) enforced(s *ovsdb.Snapshot) (events []engine.Event) {
-	name := cmp.Or(s.Switch.ExternalIDs["ovn-bridge"], "br-int")
+	name := cmp.Or(s.Switch.OVNBridge, "br-int")
 	i := slices.IndexFunc(s.Bridges, func(b ovsdb.Bridge) bool { return b.Name == name })
 	if i < 0 {
 		return nil
@@ -179,24 +192,47 @@ func (src *groupSource) begin(ctx context.Context, how opening) (end func()) {
 
 // tell takes the news of a source.
 func (src *groupSource) tell(n secgroup.News) {
-	at := src.loop.clock.now()
+	now := *src.now.Load()
+	ev := engine.PolicyChanged{Source: src.index, Policy: now.table, Revision: n.Revision, Label: n.Label}
 	if n.Update != nil {
+		began := time.Now()
+		ev.At = src.loop.clock.now()
 		table, change := src.compiler.Apply(n.Update)
-		src.table = table
-		src.loop.post(engine.PolicyChanged{
-			Source: src.index, Policy: table, At: at, Revision: n.Revision, Label: n.Label,
-			All: change.All, Ports: change.Ports, Rules: change.Rules, Addrs: change.Addrs,
-		})
+		ev.Policy, ev.All, ev.Ports, ev.Rules, ev.Addrs = table, change.All, change.Ports, change.Rules, change.Addrs
+		now.table, now.changes, now.compiling = table, now.changes+1, now.compiling+time.Since(began)
 	}
-	switch {
-	case n.Err != nil:
+	if now.table != nil {
+		src.loop.post(ev)
+		now.stale, now.why = time.Time{}, ""
+		src.now.Store(&now)
+	}
+	if n.Err != nil {
 		src.lost(n.Err)
-	case n.Update == nil && src.table != nil:
-		src.loop.post(engine.PolicyChanged{Source: src.index, Policy: src.table, Revision: n.Revision, Label: n.Label})
-		src.health.ok()
-	case src.table != nil:
+	} else if now.table != nil {
 		src.health.ok()
 	}
+}
+
+// standing says why a source is against everything on a port; empty: it is not.
+func (src *groupSource) standing(port flows.LogicalPort) (flows.Reason, string) {
+	now := src.now.Load()
+	switch {
+	case !now.stale.IsZero():
+		return flows.SGUnknown, src.name + ": " + now.why
+	case now.table == nil:
+		return flows.SGUnknown, src.name + ": not read yet"
+	}
+	return now.table.Standing(port)
+}
+
+// standing is that of all sources.
+func (g *groups) standing(port flows.LogicalPort) (reason flows.Reason, detail string) {
+	for _, src := range g.sources {
+		if reason, detail = src.standing(port); reason != "" {
+			return reason, detail
+		}
+	}
+	return "", ""
 }
 
 // lost says that the source does not tell what is so.
@@ -210,13 +246,27 @@ func (src *groupSource) lost(err error) {
 }
 
 func (src *groupSource) stale(why string) {
+	now := *src.now.Load()
+	if now.why = why; now.stale.IsZero() {
+		now.stale = time.Now()
+	}
+	src.now.Store(&now)
 	src.loop.post(engine.PolicyStale{Source: src.index, Why: src.name + ": " + why})
 }
 
-// host is what the network service calls this host.
-func (g *groups) host() (string, error) {
-	if g.cfg.Groups.Host != "" {
-		return g.cfg.Groups.Host, nil
+func (g *groups) metrics() []metrics.Policy {
+	list := make([]metrics.Policy, len(g.sources))
+	for i, src := range g.sources {
+		now := src.now.Load()
+		p := &list[i]
+		*p = metrics.Policy{Source: src.name, Changes: now.changes, Compiling: now.compiling}
+		if now.table != nil {
+			size := now.table.Size()
+			p.Ports, p.Rules, p.Members = size.Ports, size.Rules, size.Members
+		}
+		if !now.stale.IsZero() {
+			p.Stale = time.Since(now.stale)
+		}
 	}
-	return os.Hostname()
+	return list
 }

@@ -116,7 +116,7 @@ func TestHardwareComesAndGoes(t *testing.T) {
 }
 
 func TestShowHardware(t *testing.T) {
-	list := showPorts(hardwarePorts(flower.Both, false).tableOf(nicLinks()), nil)
+	list := showPorts(hardwarePorts(flower.Both, false).tableOf(nicLinks()), nil, nil)
 	for i, want := range []control.Port{
 		{Eswitch: "a1", Function: "pf0vf0", Device: "pci/0000:03:00.0", HWTCOffload: "on"},
 		{Function: "pf0vf1", Device: "pci/0000:03:00.0", HWTCOffload: "off"},

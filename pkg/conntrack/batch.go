@@ -50,6 +50,7 @@ type change struct {
 	timeout uint32 // seconds; 0 leaves it
 	tcp     TCPFlags
 	mark    Mark
+	labels  Labels
 }
 
 // errUnanswered stays only if the kernel breaks its own rule that every read is
@@ -178,6 +179,9 @@ func (c *Conn) set(s *slot) {
 	}
 	if s.change.mark.Mask != 0 {
 		c.req.mark(s.change.mark)
+	}
+	if s.change.labels.Mask != [16]byte{} {
+		c.req.labels(s.change.labels)
 	}
 	c.req.end(start)
 }

@@ -21,6 +21,7 @@ const (
 	ctaTimestamp     = 20
 	ctaMarkMask      = 21
 	ctaLabels        = 22
+	ctaLabelsMask    = 23
 	ctaSynproxy      = 24
 	ctaStatusMask    = 26
 

@@ -22,6 +22,10 @@ var (
 	// that its timeout must not be raised any more.
 	ErrClosing = errors.New("conntrack entry is closing")
 
+	// ErrNoLabels: the entry has no labels, because nothing used any when it was
+	// made, and cannot get them any more.
+	ErrNoLabels = errors.New("conntrack entry has no labels")
+
 	// ErrOverrun: the kernel had more to say than the socket's receive buffer
 	// holds and dropped some of it. What was missed is unknown.
 	ErrOverrun = errors.New("conntrack messages lost: receive buffer overrun")
@@ -47,13 +51,15 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns what callers compare with: ErrNotFound, ErrClosing (the entry
-// is dying) or the errno.
+// is dying), ErrNoLabels or the errno.
 func (e *Error) Unwrap() error {
 	switch e.Errno {
 	case unix.ENOENT:
 		return ErrNotFound
 	case unix.ETIME:
 		return ErrClosing
+	case unix.ENOSPC: // in updates; nf_connlabels_replace
+		return ErrNoLabels
 	default:
 		return e.Errno
 	}

@@ -21,14 +21,15 @@ func (r *request) mark(m Mark) {
 // Update is a change to one entry. A field with the zero value changes nothing;
 // there is no field for a timeout, which only Refresh writes.
 type Update struct {
-	Key   flows.EntryKey
-	Start uint64   // flows.Entry.Start of the entry meant; 0: the id must do
-	TCP   TCPFlags // SetLiberal or ClearMaxAck; no effect on other protocols
-	Mark  Mark
+	Key    flows.EntryKey
+	Start  uint64   // flows.Entry.Start of the entry meant; 0: the id must do
+	TCP    TCPFlags // SetLiberal or ClearMaxAck; no effect on other protocols
+	Mark   Mark
+	Labels Labels
 }
 
 // Update changes entries, many in one system call. It never creates one, and
-// never writes a state, a window scale or a mark bit outside the mask.
+// never writes a state, a window scale or a bit of mark or labels outside the mask.
 //
 // The kernel compares no id when it writes. So every entry is read before
 // (ErrNotFound, nothing is written) and directly behind the write. What remains
@@ -40,7 +41,7 @@ func (c *Conn) Update(ctx context.Context, updates []Update, f Answer) error {
 	return c.eachBatch(ctx, len(updates),
 		func(i int, s *slot) {
 			s.key, s.start = updates[i].Key, updates[i].Start
-			s.change = change{tcp: updates[i].TCP, mark: updates[i].Mark}
+			s.change = change{tcp: updates[i].TCP, mark: updates[i].Mark, labels: updates[i].Labels}
 		},
 		func(batch []slot) error {
 			if err := c.read(ctx, batch); err != nil {

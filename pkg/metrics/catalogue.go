@@ -64,6 +64,16 @@ var (
 		"source")
 )
 
+// Security groups. `source` is ovn-sb, ovn-nb or file.
+var (
+	groupPorts   = gauge("security_group_ports", "Logical ports that a source of security groups knows, where they matter here.", "source")
+	groupRules   = gauge("security_group_rules", "Rules of them that are compiled.", "source")
+	groupMembers = gauge("security_group_members", "Addresses and prefixes in sets: members of remote groups, address groups.", "source")
+	groupNews    = counter("security_group_changes_total", "Changes that a source has told.", "source")
+	groupStale   = gauge("security_group_stale_seconds", "For how long a source has not told what is so: nothing new is offloaded on ports with security groups, and past --policy-grace what is there leaves. 0: it tells.", "source")
+	groupCompile = counter("security_group_compile_seconds_total", "Time spent on compiling what was told.", "source")
+)
+
 // Conntrack and taps.
 var (
 	overruns    = counter("conntrack_overruns_total", "Times that conntrack events were lost because they came faster than they were read (ENOBUFS).")
@@ -88,6 +98,7 @@ func catalogue() []section {
 		{"Tables of eswitches", []*definition{tableRules, tableBelieved, tableWaiting, tableWindow, tableInstalling, tableInstalls, tableRefused}},
 		{"Traffic", []*definition{offloadedBytes, offloadedPkts, portBytes, portPkts}},
 		{"Change and reaction", []*definition{changes, doubts, sessionDoubts, validations, validationTime, propagationTime}},
+		{"Security groups", []*definition{groupPorts, groupRules, groupMembers, groupNews, groupStale, groupCompile}},
 		{"Conntrack and taps", []*definition{overruns, resyncs, dumps, dumpTime, dumpEntries, hints, tapMissed}},
 	}
 }

@@ -35,6 +35,15 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
+func collectPolicy(out chan<- prometheus.Metric, p *Policy) {
+	out <- groupPorts.value(float64(p.Ports), p.Source)
+	out <- groupRules.value(float64(p.Rules), p.Source)
+	out <- groupMembers.value(float64(p.Members), p.Source)
+	out <- groupNews.value(float64(p.Changes), p.Source)
+	out <- groupStale.value(p.Stale.Seconds(), p.Source)
+	out <- groupCompile.value(p.Compiling.Seconds(), p.Source)
+}
+
 func (c *collector) collectAgent(out chan<- prometheus.Metric, s *Snapshot) {
 	out <- startSeconds.value(float64(s.Started.UnixNano()) / 1e9)
 	out <- modeInfo.value(1, s.Mode.Configured, s.Mode.Effective, string(s.Mode.Reason))
@@ -42,6 +51,9 @@ func (c *collector) collectAgent(out chan<- prometheus.Metric, s *Snapshot) {
 	out <- componentUp.value(truth(s.Engine != nil), "engine")
 	for _, part := range s.Components {
 		out <- componentUp.value(truth(part.Up), part.Name)
+	}
+	for i := range s.Policies {
+		collectPolicy(out, &s.Policies[i])
 	}
 	out <- ports.value(float64(s.Ports[""]), "usable")
 	for reason, n := range s.Ports {

@@ -30,7 +30,18 @@ type Snapshot struct {
 	Overruns    uint64            // conntrack events lost, times
 	TapMissed   uint64            // packets
 
+	Policies []Policy // sources of security groups
+
 	Engine *Engine
+}
+
+// Policy is a source of security groups.
+type Policy struct {
+	Source                string
+	Ports, Rules, Members int
+	Changes               uint64
+	Compiling             time.Duration
+	Stale                 time.Duration // for how long it has not told what is so; 0: it does
 }
 
 // Engine is what the engine tells.

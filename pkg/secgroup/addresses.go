@@ -7,14 +7,10 @@ import (
 	"github.com/gaissmai/bart"
 )
 
-// setNo numbers sets of addresses: those with a name, and the prefixes that rules name
-// themselves, which are sets of one.
-type setNo = uint32
-
 // addresses says in which sets an address is: each prefix holds the numbers of the sets
-// that it is a member of, in order, and an address is in the sets of all prefixes that
+// that it is a member of, and an address is in the sets of all prefixes that
 // cover it.
-type addresses = bart.Table[[]setNo]
+type addresses = bart.Table[setNos]
 
 // addressEdit is whether a prefix is a member of a set from now on.
 type addressEdit struct {
@@ -27,7 +23,7 @@ func editAddresses(t *addresses, edits map[netip.Prefix][]addressEdit) *addresse
 	if len(edits) == 0 {
 		return t
 	}
-	insert := func(p netip.Prefix, s []setNo) { t = t.InsertPersist(p, s) }
+	insert := func(p netip.Prefix, s setNos) { t = t.InsertPersist(p, s) }
 	remove := func(p netip.Prefix) { t = t.DeletePersist(p) }
 	if len(edits) > t.Size()/8 { // then a copy of all costs less than one of each path
 		t = t.Clone()
@@ -35,15 +31,9 @@ func editAddresses(t *addresses, edits map[netip.Prefix][]addressEdit) *addresse
 	}
 	for p, list := range edits {
 		old, _ := t.Get(p)
-		sets := slices.Clone(old)
+		sets := old
 		for _, e := range list {
-			i, found := slices.BinarySearch(sets, e.set)
-			switch {
-			case e.in && !found:
-				sets = slices.Insert(sets, i, e.set)
-			case !e.in && found:
-				sets = slices.Delete(sets, i, i+1)
-			}
+			sets = sets.with(e.set, e.in)
 		}
 		switch {
 		case slices.Equal(sets, old):
@@ -67,7 +57,7 @@ func cover(t *addresses, a netip.Addr) covering {
 }
 
 // sets returns the sets of the next prefix; nil: there is none.
-func (c *covering) sets() []setNo {
+func (c *covering) sets() setNos {
 	if !c.next.IsValid() {
 		return nil
 	}
@@ -79,17 +69,15 @@ func (c *covering) sets() []setNo {
 	return sets
 }
 
-// isIn reports whether a is in one of sets, which are in order.
-func isIn(t *addresses, a netip.Addr, sets []setNo) bool {
+// isIn reports whether a is in one of sets.
+func isIn(t *addresses, a netip.Addr, sets setNos) bool {
 	if len(sets) == 0 {
 		return false
 	}
 	c := cover(t, a)
 	for list := c.sets(); list != nil; list = c.sets() {
-		for _, s := range list {
-			if _, ok := slices.BinarySearch(sets, s); ok {
-				return true
-			}
+		if list.meets(sets) {
+			return true
 		}
 	}
 	return false

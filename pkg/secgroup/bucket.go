@@ -19,23 +19,14 @@ type entry struct {
 // bucket holds the matches of a group that have one condition on one address in common,
 // and decides among them. It is never changed.
 type bucket struct {
-	whole
-	protos []protocol // by number
-	rest   []entry    // with further conditions, best first
-}
-
-// whole is what says the same of all ports of a protocol, or of all protocols.
-type whole struct {
-	all []*verdict // in no order
-	top *verdict   // the best of them
-}
-
-// protocol is what only matches packets of one protocol.
-type protocol struct {
-	whole
-	proto flows.Proto
-	spans []span // in no order
+	limit rank     // no match is over it
+	top   rank     // of best
+	best  *verdict // of all; nil: none
 	segs  segments
+	rest  []entry // with further conditions, best first
+
+	all   []*verdict // that match any protocol, in no order
+	spans []span     // those of one protocol, in no order
 }
 
 // edit is what changes in a bucket: matches of the rules gone leave, then those of add join.
@@ -48,12 +39,13 @@ func (e *edit) drops(v *verdict) bool { return e.gone[v.ref] }
 
 // edit returns what b becomes, nil: empty. b may be nil.
 func (b *bucket) edit(e *edit) *bucket {
-	if b == nil {
-		b = new(bucket)
+	n := new(bucket)
+	if b != nil {
+		*n = *b
 	}
-	all := make([]*verdict, 0)
-	some := make(map[flows.Proto][]entry)
-	rest := make([]entry, 0)
+	var all []*verdict
+	var spans []span
+	var rest []entry
 	for _, a := range e.add {
 		switch {
 		case a.rest != nil:
@@ -61,104 +53,82 @@ func (b *bucket) edit(e *edit) *bucket {
 		case a.anyProto:
 			all = append(all, a.verdict)
 		default:
-			some[a.proto] = append(some[a.proto], a)
+			spans = append(spans, newSpan(a.verdict, a.proto, a.ports))
 		}
 	}
-	n := &bucket{
-		whole:  b.whole.edit(e, all),
-		protos: editProtocols(b.protos, e, some),
-		rest:   editRest(b.rest, e, rest),
-	}
-	if len(n.all)+len(n.protos)+len(n.rest) == 0 {
+	n.editAll(e, all)
+	n.editSpans(e, spans)
+	n.editRest(e, rest)
+	if len(n.all)+len(n.spans)+len(n.rest) == 0 {
 		return nil
+	}
+	n.limit = n.top
+	for _, g := range n.segs {
+		n.limit = max(n.limit, g.rank)
+	}
+	if len(n.rest) > 0 {
+		n.limit = max(n.limit, n.rest[0].verdict.rank)
 	}
 	return n
 }
 
-func (w whole) edit(e *edit, add []*verdict) whole {
-	if len(add) == 0 && !slices.ContainsFunc(w.all, e.drops) {
-		return w
+// keys returns between which keys b can match.
+func (b *bucket) keys() (lo, hi uint32) {
+	if len(b.all)+len(b.rest) > 0 {
+		return 0, lastKey
 	}
-	kept := make([]*verdict, 0, len(w.all)+len(add))
-	for _, v := range w.all {
+	return b.segs[0].first, b.segs[len(b.segs)-1].first - 1 // the last is of what is behind
+}
+
+func (b *bucket) editAll(e *edit, add []*verdict) {
+	if len(add) == 0 && !slices.ContainsFunc(b.all, e.drops) {
+		return
+	}
+	kept := make([]*verdict, 0, len(b.all)+len(add))
+	for _, v := range b.all {
 		if !e.drops(v) {
 			kept = append(kept, v)
 		}
 	}
-	kept = append(kept, add...)
-	return whole{all: kept, top: best(kept)}
-}
-
-func editRest(rest []entry, e *edit, add []entry) []entry {
-	if len(add) == 0 && !slices.ContainsFunc(rest, func(r entry) bool { return e.drops(r.verdict) }) {
-		return rest
-	}
-	kept := make([]entry, 0, len(rest)+len(add))
-	for _, r := range rest {
-		if !e.drops(r.verdict) {
-			kept = append(kept, r)
+	b.all, b.best, b.top = append(kept, add...), nil, 0
+	for _, v := range b.all {
+		if b.best == nil || v.over(b.best) {
+			b.best, b.top = v, v.rank
 		}
 	}
-	kept = append(kept, add...)
-	slices.SortStableFunc(kept, func(a, b entry) int {
-		if c := cmp.Compare(b.rank, a.rank); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.ref, b.ref)
-	})
-	return kept
 }
 
-// editProtocols consumes add.
-func editProtocols(protos []protocol, e *edit, add map[flows.Proto][]entry) []protocol {
-	out := make([]protocol, 0, len(protos)+len(add))
-	for _, p := range protos {
-		if p = p.edit(e, add[p.proto]); !p.empty() {
-			out = append(out, p)
-		}
-		delete(add, p.proto)
-	}
-	for proto, list := range add {
-		out = append(out, protocol{proto: proto}.edit(e, list))
-	}
-	slices.SortFunc(out, func(a, b protocol) int { return cmp.Compare(a.proto, b.proto) })
-	return out
-}
-
-func (p protocol) empty() bool { return len(p.all)+len(p.spans) == 0 }
-
-func (p protocol) edit(e *edit, add []entry) protocol {
-	var all []*verdict
-	var some []span
-	for _, a := range add {
-		if a.ports.Some {
-			some = append(some, span{a.verdict, a.ports.First, a.ports.Last})
-		} else {
-			all = append(all, a.verdict)
-		}
-	}
-	p.whole = p.whole.edit(e, all)
-	p.spans, p.segs = editSpans(p.spans, p.segs, e, some)
-	return p
-}
-
-// editSpans looks at the ports anew that lie between those that change.
-func editSpans(spans []span, segs segments, e *edit, add []span) ([]span, segments) {
-	lo, hi := uint16(65535), uint16(0)
-	kept := make([]span, 0, len(spans)+len(add))
-	for _, s := range spans {
+// editSpans looks at that part of the ports anew that lies between those that change.
+func (b *bucket) editSpans(e *edit, add []span) {
+	lo, hi := uint32(lastKey), uint32(0)
+	kept := make([]span, 0, len(b.spans)+len(add))
+	for _, s := range b.spans {
 		if e.drops(s.verdict) {
 			lo, hi = min(lo, s.lo), max(hi, s.hi)
 		} else {
 			kept = append(kept, s)
 		}
 	}
-	if len(kept) == len(spans) && len(add) == 0 {
-		return spans, segs
+	if len(kept) == len(b.spans) && len(add) == 0 {
+		return
 	}
 	for _, s := range add {
 		lo, hi = min(lo, s.lo), max(hi, s.hi)
 		kept = append(kept, s)
 	}
-	return kept, segs.patch(kept, lo, hi)
+	b.spans, b.segs = kept, b.segs.patch(kept, lo, hi)
+}
+
+func (b *bucket) editRest(e *edit, add []entry) {
+	drops := func(r entry) bool { return e.drops(r.verdict) }
+	if len(add) == 0 && !slices.ContainsFunc(b.rest, drops) {
+		return
+	}
+	b.rest = append(slices.DeleteFunc(slices.Clone(b.rest), drops), add...)
+	slices.SortStableFunc(b.rest, func(a, b entry) int {
+		if c := cmp.Compare(b.verdict.rank, a.verdict.rank); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.ref, b.ref)
+	})
 }

@@ -10,14 +10,14 @@ import (
 type conditions struct {
 	src, dst  PortRange // of ICMP: the types and the codes
 	local     oneOf
-	notRemote []setNo // in order
-	notLocal  []setNo // in order
+	notRemote setNos
+	notLocal  setNos
 }
 
 // oneOf is a condition on an address. The zero value is any address.
 type oneOf struct {
 	prefixes []netip.Prefix
-	sets     []setNo // in order
+	sets     setNos
 }
 
 func (o *oneOf) isAny() bool { return len(o.prefixes)+len(o.sets) == 0 }

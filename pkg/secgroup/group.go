@@ -61,7 +61,7 @@ func (p *program) with(edits map[place]*edit) *program {
 		if changed[in] == nil {
 			changed[in] = make(map[setNo]*bucket)
 		}
-		changed[in][at.set] = c.index(at.by == byLocal).get(at.set).edit(e)
+		changed[in][at.set] = c.index(at.by).get(at.set).edit(e)
 	}
 	for at, buckets := range changed {
 		c := &out[at.class]

@@ -2,7 +2,6 @@ package secgroup
 
 import (
 	"net/netip"
-	"slices"
 )
 
 // place is a bucket of a group.
@@ -118,7 +117,8 @@ func (c *Compiler) placeMatch(out []placed, r *rule, m *Match, ipv6 bool) []plac
 	if by == byNone {
 		return append(out, placed{at, e})
 	}
-	for _, at.set = range numbers(key.sets) {
+	for _, s := range key.sets {
+		at.set = s.no
 		out = append(out, placed{at, e})
 	}
 	for _, p := range key.prefixes {
@@ -129,15 +129,10 @@ func (c *Compiler) placeMatch(out []placed, r *rule, m *Match, ipv6 bool) []plac
 	return out
 }
 
-// numbers returns the numbers of sets in order.
-func numbers(sets []*set) []setNo {
-	if len(sets) == 0 {
-		return nil
+// numbers returns the numbers of sets.
+func numbers(sets []*set) (out setNos) {
+	for _, s := range sets {
+		out = out.with(s.no, true)
 	}
-	out := make([]setNo, len(sets))
-	for i, s := range sets {
-		out[i] = s.no
-	}
-	slices.Sort(out)
 	return out
 }

@@ -1,6 +1,7 @@
 package secgroup
 
 import (
+	"math/bits"
 	"net/netip"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -37,104 +38,144 @@ type search struct {
 	addrs         *addresses
 	groups        []groupNo
 	kind          kind
+	key           uint32
 	tuple         flows.Tuple
 	remote, local netip.Addr
 
-	stateful, stateless *verdict // the best until now
+	best [2]found // the stateful and the stateless rule until now
 }
+
+// found is what decides; nil: nothing does.
+type found struct {
+	*verdict
+	rank rank
+}
+
+const (
+	stateful = iota
+	stateless
+)
 
 // run returns what decides; nil: no rule matches.
 func (s *search) run() *verdict {
-	var byRemote, byLocal bool // there are such buckets
+	for _, g := range s.groups {
+		if p := s.table.groups.get(g); p != nil {
+			s.look(p[s.kind].any, stateful)
+			s.look(p[s.kind+kinds].any, stateless)
+		}
+	}
+	s.walk(s.remote, byRemote)
+	s.walk(s.local, byLocal)
+	return s.decide()
+}
+
+// task is an index that may have something better than what was found.
+type task struct {
+	*index
+	of uint8 // stateful or stateless
+}
+
+// walk looks into the buckets of all sets that a is in. Many indexes are looked at a few at
+// a time, so that nothing need be allocated.
+func (s *search) walk(a netip.Addr, by side) {
+	var list [8]task
+	n := 0
 	for _, g := range s.groups {
 		p := s.table.groups.get(g)
 		if p == nil {
 			continue
 		}
-		a, b := &p[s.kind], &p[s.kind+kinds]
-		byRemote = byRemote || a.remote != nil || b.remote != nil
-		byLocal = byLocal || a.local != nil || b.local != nil
-		s.look(a.any, &s.stateful)
-		s.look(b.any, &s.stateless)
-	}
-	if byRemote {
-		s.walk(s.remote, false)
-	}
-	if byLocal {
-		s.walk(s.local, true)
-	}
-	return s.decide()
-}
-
-// walk looks into the buckets of all sets that a is in.
-func (s *search) walk(a netip.Addr, local bool) {
-	c := cover(s.addrs, a)
-	for sets := c.sets(); sets != nil; sets = c.sets() {
-		for _, g := range s.groups {
-			p := s.table.groups.get(g)
-			if p == nil {
-				continue
-			}
-			s.lookAll(p[s.kind].index(local), sets, &s.stateful)
-			s.lookAll(p[s.kind+kinds].index(local), sets, &s.stateless)
+		if x := p[s.kind].index(by); x != nil {
+			list[n] = task{x, stateful}
+			n++
+		}
+		if x := p[s.kind+kinds].index(by); x != nil {
+			list[n] = task{x, stateless}
+			n++
+		}
+		if n+2 > len(list) {
+			s.work(a, list[:n])
+			n = 0
 		}
 	}
+	s.work(a, list[:n])
 }
 
-func (c *classifier) index(local bool) *index {
-	if local {
+func (c *classifier) index(by side) *index {
+	if by == byLocal {
 		return c.local
 	}
 	return c.remote
 }
 
-func (s *search) lookAll(x *index, sets []setNo, found **verdict) {
-	if x == nil {
-		return
-	}
-	for _, set := range sets {
-		if b := x.get(set); b != nil {
-			s.look(b, found)
+// work looks into the buckets of all sets that a is in, for as long as there is hope.
+func (s *search) work(a netip.Addr, list []task) {
+	c := cover(s.addrs, a)
+	for list = s.hopeful(list); len(list) > 0; list = s.hopeful(list) {
+		sets := c.sets()
+		if sets == nil {
+			return
+		}
+		for _, t := range list {
+			s.lookAll(t, sets)
 		}
 	}
 }
 
-// look puts into found what b says, if that is over what is there.
-func (s *search) look(b *bucket, found **verdict) {
-	if b == nil {
+// hopeful returns those of list that may have something better.
+func (s *search) hopeful(list []task) []task {
+	n := 0
+	for _, t := range list {
+		if t.limit > s.best[t.of].rank {
+			list[n] = t
+			n++
+		}
+	}
+	return list[:n]
+}
+
+func (s *search) lookAll(t task, sets setNos) {
+	for _, w := range sets {
+		slot := t.slot(w.no)
+		for both := slot.bits & w.bits; both != 0; both &= both - 1 {
+			bit := both & -both
+			c := &t.cells[int(slot.first)+bits.OnesCount64(slot.bits&(bit-1))]
+			if c.lo <= s.key && s.key <= c.hi {
+				s.look(c.bucket, t.of)
+			}
+		}
+	}
+}
+
+// look keeps what b says, if that is better.
+func (s *search) look(b *bucket, of uint8) {
+	f := &s.best[of]
+	if b == nil || b.limit <= f.rank {
 		return
 	}
-	take(found, b.top)
-	for i := range b.protos {
-		if p := &b.protos[i]; p.proto == s.tuple.Proto {
-			take(found, p.top)
-			take(found, p.segs.find(s.tuple.DstPort))
-			break
-		}
+	if b.top > f.rank {
+		*f = found{b.best, b.top}
+	}
+	if g := b.segs.find(s.key); g.rank > f.rank {
+		*f = found{g.verdict, g.rank}
 	}
 	for i := range b.rest {
 		r := &b.rest[i]
-		if *found != nil && !r.over(*found) {
+		if r.verdict.rank <= f.rank {
 			return
 		}
 		if (r.anyProto || r.proto == s.tuple.Proto) && r.rest.hold(s) {
-			*found = r.verdict
+			*f = found{r.verdict, r.verdict.rank}
 			return
 		}
-	}
-}
-
-func take(found **verdict, v *verdict) {
-	if v != nil && (*found == nil || v.over(*found)) {
-		*found = v
 	}
 }
 
 // decide is where the two kinds of rules meet.
 func (s *search) decide() *verdict {
-	best, stateless := s.stateful, s.stateless
-	if stateless != nil && (best == nil || best.reason == "" || stateless.over(best)) {
-		return stateless
+	best, bypass := s.best[stateful], s.best[stateless]
+	if bypass.verdict != nil && (best.verdict == nil || best.reason == "" || bypass.rank > best.rank) {
+		return bypass.verdict
 	}
-	return best
+	return best.verdict
 }

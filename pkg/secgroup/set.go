@@ -15,7 +15,7 @@ type set struct {
 func (c *Compiler) set(id SetID) *set {
 	s := c.sets[id]
 	if s == nil {
-		s = &set{id: id, no: c.setNos.take(), users: make(map[*rule]use)}
+		s = &set{id: id, no: setNo(c.setNos.take()), users: make(map[*rule]use)}
 		c.sets[id] = s
 	}
 	return s
@@ -25,7 +25,7 @@ func (c *Compiler) set(id SetID) *set {
 func (c *Compiler) releaseSet(s *set) {
 	if !s.there && len(s.users) == 0 {
 		delete(c.sets, s.id)
-		c.setNos.free(s.no)
+		c.setNos.free(uint32(s.no))
 	}
 }
 
@@ -108,7 +108,7 @@ type prefix struct {
 func (c *Compiler) hold(p netip.Prefix) setNo {
 	h := c.prefixes[p]
 	if h == nil {
-		h = &prefix{no: c.setNos.take()}
+		h = &prefix{no: setNo(c.setNos.take())}
 		c.prefixes[p] = h
 		c.addrs[p] = append(c.addrs[p], addressEdit{h.no, true})
 	}
@@ -120,7 +120,7 @@ func (c *Compiler) release(p netip.Prefix) {
 	h := c.prefixes[p]
 	if h.rules--; h.rules == 0 {
 		delete(c.prefixes, p)
-		c.setNos.free(h.no)
+		c.setNos.free(uint32(h.no))
 		c.addrs[p] = append(c.addrs[p], addressEdit{h.no, false})
 	}
 }

@@ -67,7 +67,8 @@ func (t *Table) Judge(port flows.LogicalPort, d flows.Direction, tuple flows.Tup
 	case p.open:
 		return flows.Permission{}
 	}
-	s := search{table: t, addrs: t.addrs, groups: p.groups, tuple: tuple, kind: kindOf(d, tuple.IsIPv6())}
+	s := search{table: t, addrs: t.addrs, groups: p.groups, tuple: tuple, kind: kindOf(d, tuple.IsIPv6()),
+		key: key(tuple.Proto, tuple.DstPort)}
 	s.remote, s.local = tuple.Dst, tuple.Src
 	if d == flows.Ingress {
 		s.remote, s.local = tuple.Src, tuple.Dst
@@ -95,6 +96,15 @@ func (t *Table) Describe(r flows.RuleRef) string {
 		return l.name
 	}
 	return ""
+}
+
+// Standing returns why nothing may be offloaded on a port whatever its rules say, with a
+// detail for a person; empty: that is not so.
+func (t *Table) Standing(port flows.LogicalPort) (flows.Reason, string) {
+	if p := t.port(port); p != nil {
+		return p.reason, p.detail
+	}
+	return flows.SGUnknown, t.Detail(port)
 }
 
 // Detail says why nothing may be offloaded on a port whatever its rules say; empty: that is

@@ -6,14 +6,17 @@ import "github.com/flowshunt/flowshunt/flows"
 // and whoever points to it shares it.
 type verdict struct {
 	ref    flows.RuleRef
-	rank   uint32 // higher: goes before others
+	rank   rank
 	reason flows.Reason
 }
+
+// rank is the order of rules: a higher one goes before others. No rule has 0.
+type rank uint32
 
 func newVerdict(r *Rule, ref flows.RuleRef, a Action) *verdict {
 	return &verdict{
 		ref:    ref,
-		rank:   uint32(255-r.Tier)<<24 | uint32(r.Priority)<<8 | uint32(a),
+		rank:   rank(255-r.Tier)<<24 | rank(r.Priority)<<8 | rank(a),
 		reason: reasons[a],
 	}
 }
@@ -33,15 +36,4 @@ func (v *verdict) over(w *verdict) bool {
 		return v.rank > w.rank
 	}
 	return v.ref < w.ref
-}
-
-// best returns the one of list that is over all others; nil: list is empty.
-func best(list []*verdict) *verdict {
-	var top *verdict
-	for _, v := range list {
-		if top == nil || v.over(top) {
-			top = v
-		}
-	}
-	return top
 }

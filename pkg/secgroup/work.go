@@ -30,27 +30,3 @@ func newWork() *work {
 		concern:  newConcern(),
 	}
 }
-
-// numbering gives numbers from 1 on, and one that was freed again after settle.
-type numbering struct {
-	last        uint32
-	freed, late []uint32
-}
-
-func (n *numbering) take() uint32 {
-	if i := len(n.freed) - 1; i >= 0 {
-		no := n.freed[i]
-		n.freed = n.freed[:i]
-		return no
-	}
-	n.last++
-	return n.last
-}
-
-func (n *numbering) free(no uint32) { n.late = append(n.late, no) }
-
-// settle is called between two Applies: within one, a number stands for one thing only.
-func (n *numbering) settle() {
-	n.freed = append(n.freed, n.late...)
-	n.late = n.late[:0]
-}

@@ -24,7 +24,7 @@ func TestParseExample(t *testing.T) {
 	one := func(n uint16) secgroup.PortRange { return secgroup.PortRange{First: n, Last: n, Some: true} }
 	rule := func(id string, group string, of secgroup.GroupID, d flows.Direction, a secgroup.Action, m secgroup.Match) *secgroup.Rule {
 		return &secgroup.Rule{
-			Name:   id + ` of security group "` + group + `" (` + string(of) + ")",
+			Name:   "rule " + id + ` of security group "` + group + `" (` + string(of) + ")",
 			Groups: []secgroup.GroupID{of}, Direction: d, Priority: 1, Action: a, Matches: []secgroup.Match{m},
 		}
 	}

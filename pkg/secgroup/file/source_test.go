@@ -25,13 +25,14 @@ type running struct {
 	news chan secgroup.News
 }
 
-// start runs a source. Unless polled, it would take an hour to see what no event tells.
+// start runs a source for which only an event says that a fresh file is whole. Unless
+// polled, it would take an hour to look without an event.
 func start(t *testing.T, path string, polled bool) *running {
 	t.Helper()
 	s := New(Config{Path: path, Poll: time.Hour})
-	s.settle = time.Hour // only an event says that a fresh file is whole
+	s.settle = time.Hour
 	if polled {
-		s.cfg.Poll, s.settle = time.Millisecond, 20*time.Millisecond
+		s.cfg.Poll = time.Millisecond
 	}
 	r := &running{t: t, news: make(chan secgroup.News, 100)}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -92,11 +93,16 @@ func settledFile(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "groups.yaml")
 	write(t, path, text)
+	age(t, path)
+	return path
+}
+
+func age(t *testing.T, path string) {
+	t.Helper()
 	ago := time.Now().Add(-24 * time.Hour)
 	if err := os.Chtimes(path, ago, ago); err != nil {
 		t.Fatal(err)
 	}
-	return path
 }
 
 func TestReload(t *testing.T) {
@@ -203,6 +209,7 @@ func TestFolderReplaced(t *testing.T) {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(top, name, "groups.yaml"), content(name))
+		age(t, filepath.Join(top, name, "groups.yaml"))
 	}
 	r := start(t, filepath.Join(top, "now", "groups.yaml"), true)
 	r.wantPort("now", true)
@@ -222,14 +229,55 @@ func TestLink(t *testing.T) {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(top, name, "groups.yaml"), content("port"+name))
+		age(t, filepath.Join(top, name, "groups.yaml"))
 	}
 	link(t, "1", filepath.Join(top, "data"))
 	link(t, "data/groups.yaml", filepath.Join(top, "groups.yaml"))
-	r := start(t, filepath.Join(top, "groups.yaml"), true)
+	r := start(t, filepath.Join(top, "groups.yaml"), false)
 	r.wantPort("port1", true)
 	link(t, "2", filepath.Join(top, "data.new"))
 	rename(t, filepath.Join(top, "data.new"), filepath.Join(top, "data"))
 	r.wantPort("port2", false)
+}
+
+// TestRead: a fresh file is read only when its writer is known to be done.
+func TestRead(t *testing.T) {
+	path := settledFile(t, content("a"))
+	now := time.Now()
+	for _, tt := range []struct {
+		name   string
+		age    time.Duration
+		closed bool
+		want   error
+	}{
+		{"fresh", time.Millisecond, false, errUnsettled},
+		{"fresh and closed", time.Millisecond, true, nil},
+		{"settled", settled, false, nil},
+		{"from the future", -time.Hour, false, nil},
+	} {
+		if err := os.Chtimes(path, now, now.Add(-tt.age)); err != nil {
+			t.Fatal(err)
+		}
+		data, _, err := read(path, tt.closed, now, settled)
+		if !errors.Is(err, tt.want) || err == nil && string(data) != content("a") {
+			t.Errorf("%s: %q, %v", tt.name, data, err)
+		}
+	}
+}
+
+// TestPatience: a file that is written for too long is unknown.
+func TestPatience(t *testing.T) {
+	r := &reader{Source: New(Config{})}
+	if !r.patient(errUnsettled) {
+		t.Error("not patient at first")
+	}
+	r.unsettled = r.unsettled.Add(-patience)
+	if r.patient(errUnsettled) {
+		t.Error("patient after that time")
+	}
+	if r.patient(nil) || !r.patient(errUnsettled) {
+		t.Error("a file that was read did not begin a new time")
+	}
 }
 
 // TestNotAFile: nothing that would block is read.

@@ -133,17 +133,10 @@ func (o *options) config() (agent.Config, error) {
 	check("security-groups", agent.ParseGroups(o.securityGroups, &cfg.Groups))
 	cfg.Engine.Mark.Deny, err = choice(o.setBlocked, map[string]bool{"on": true, "off": false, "auto": cfg.Groups.AsksOVN()})
 	check("set-blocked", err)
-	if cfg.Groups.AsksOVN() {
-		cfg.Engine.Mark.BlockedLabel[0] |= ovnBlockedLabel
-	}
 	check("wires", unselected(cfg))
 	errs = append(errs, cfg.Validate())
 	return cfg, errors.Join(errs...)
 }
-
-// ovnBlockedLabel is OVN's blocked bit in ct_label, where it does not use the mark
-// (OVN_CT_BLOCKED_BIT in ovn's include/ovn/logical-fields.h).
-const ovnBlockedLabel = 1 << 0
 
 // neverMeant returns an error where every mark that asks for offload forbids it too.
 func neverMeant(m engine.Mark) error {

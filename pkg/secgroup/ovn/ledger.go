@@ -1,0 +1,106 @@
+package ovn
+
+import (
+	"maps"
+	"reflect"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/secgroup"
+)
+
+// ledger keeps what was told, so that only what differs is told again. Make it with newLedger.
+type ledger struct {
+	ports map[flows.LogicalPort]*secgroup.Port
+	rules map[secgroup.RuleID]*secgroup.Rule
+	sets  map[secgroup.SetID]*addressSet
+	news  secgroup.Update // what is to be told
+}
+
+func newLedger() *ledger {
+	return &ledger{
+		ports: map[flows.LogicalPort]*secgroup.Port{},
+		rules: map[secgroup.RuleID]*secgroup.Rule{},
+		sets:  map[secgroup.SetID]*addressSet{},
+		news:  emptyUpdate(),
+	}
+}
+
+func emptyUpdate() secgroup.Update {
+	return secgroup.Update{
+		Ports: map[flows.LogicalPort]*secgroup.Port{},
+		Rules: map[secgroup.RuleID]*secgroup.Rule{},
+		Sets:  map[secgroup.SetID]secgroup.SetChange{},
+	}
+}
+
+// port notes what is so of a port: nil if there is none.
+func (l *ledger) port(name flows.LogicalPort, p *secgroup.Port) {
+	note(l.ports, l.news.Ports, name, p)
+}
+
+// rule notes what is so of a rule: nil if there is none.
+func (l *ledger) rule(id secgroup.RuleID, r *secgroup.Rule) {
+	note(l.rules, l.news.Rules, id, r)
+}
+
+func note[K comparable, V any](told, news map[K]*V, key K, now *V) {
+	old, known := told[key]
+	switch {
+	case now == nil && !known, now != nil && known && reflect.DeepEqual(old, now):
+		return
+	case now == nil:
+		delete(told, key)
+	default:
+		told[key] = now
+	}
+	news[key] = now
+}
+
+// set notes what is in a set: nil if there is none. It is called once for a set and Update.
+func (l *ledger) set(name string, now *addressSet) {
+	id := secgroup.SetID(name)
+	old := l.sets[id]
+	switch {
+	case now == nil && old == nil:
+	case now == nil:
+		delete(l.sets, id)
+		l.news.Sets[id] = secgroup.SetChange{Gone: true}
+	default:
+		l.sets[id] = now
+		change := now.change(old)
+		if change.Replace || len(change.Add)+len(change.Remove) > 0 {
+			l.news.Sets[id] = change
+		}
+	}
+}
+
+// kind returns what decides whether a set can be used.
+func (l *ledger) kind(name string) setKind {
+	if s := l.sets[secgroup.SetID(name)]; s != nil {
+		return s.kind
+	}
+	return setKind{}
+}
+
+// take returns what is to be told, and nil if that is nothing.
+func (l *ledger) take() *secgroup.Update {
+	if len(l.news.Ports)+len(l.news.Rules)+len(l.news.Sets) == 0 {
+		return nil
+	}
+	u := l.news
+	l.news = emptyUpdate()
+	return &u
+}
+
+// all returns a Reset with all that is so, and forgets what was to be told.
+func (l *ledger) all() *secgroup.Update {
+	u := emptyUpdate()
+	u.Reset = true
+	maps.Copy(u.Ports, l.ports)
+	maps.Copy(u.Rules, l.rules)
+	for id, s := range l.sets {
+		u.Sets[id] = s.change(nil)
+	}
+	l.news = emptyUpdate()
+	return &u
+}

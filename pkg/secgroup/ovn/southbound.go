@@ -1,0 +1,220 @@
+package ovn
+
+import (
+	"strings"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/ovsdb/ovnsb"
+)
+
+// southbound is the rows of a Southbound database, and what they come to. Its methods on...
+// take the change of one row: nil was not there before, or is not there any
+// more. flush then works out what that changes.
+type southbound struct {
+	cfg        Config
+	ledger     *ledger
+	chassis    map[string]*ovnsb.Chassis
+	us         string // our row of these; empty: there is none
+	datapaths  map[string]*datapath
+	groups     map[string]*ovnsb.LogicalDPGroup
+	groupFlows map[string]names // rows of Logical_Flow that name one of groups
+	ports      map[string]*ovnsb.PortBinding
+	members    map[string]names  // port groups by logical port, as they are named in the database
+	bindings   map[string]string // rows of Port_Binding by logical port
+	flows      map[string]*flowState
+	users      map[string]names             // rows of Logical_Flow by the address set that they use
+	sets       map[string]*ovnsb.AddressSet // by name
+	portACLs   map[string]int               // ACLs that concern a single port, by its name
+	labels     int                          // flows that test ct_label.blocked
+	nbCfg      int
+
+	dirtyPorts, dirtyFlows, dirtySets names
+}
+
+// flowState is a row of Logical_Flow, and what became of it.
+type flowState struct {
+	row   *ovnsb.LogicalFlow
+	stage stage
+	rules int      // that were told
+	on    []string // the datapaths for which it was counted
+	acl   *acl     // as it was counted
+}
+
+func newSouthbound(cfg Config) *southbound {
+	return &southbound{
+		cfg: cfg.withDefaults(), ledger: newLedger(),
+		chassis: map[string]*ovnsb.Chassis{}, datapaths: map[string]*datapath{},
+		groups: map[string]*ovnsb.LogicalDPGroup{}, groupFlows: map[string]names{},
+		ports: map[string]*ovnsb.PortBinding{}, members: map[string]names{}, bindings: map[string]string{},
+		flows: map[string]*flowState{}, users: map[string]names{},
+		sets: map[string]*ovnsb.AddressSet{}, portACLs: map[string]int{},
+		dirtyPorts: names{}, dirtyFlows: names{}, dirtySets: names{},
+	}
+}
+
+func (s *southbound) onChassis(uuid string, _, now *ovnsb.Chassis) {
+	if now == nil {
+		delete(s.chassis, uuid)
+	} else {
+		s.chassis[uuid] = now
+	}
+	us := ""
+	if now != nil && now.Name == s.cfg.Chassis {
+		us = uuid
+	} else if uuid != s.us {
+		return
+	}
+	if us != s.us {
+		s.us = us
+		s.recount()
+	}
+}
+
+// recount counts anew which ports of each datapath may be bound here.
+func (s *southbound) recount() {
+	for _, d := range s.datapaths {
+		ours := 0
+		for uuid := range d.ports {
+			if s.isOurs(s.ports[uuid]) {
+				ours++
+			}
+		}
+		d.ours = ours
+		s.redo(d)
+	}
+}
+
+func (s *southbound) onDatapathBinding(uuid string, _, now *ovnsb.DatapathBinding) {
+	d := s.datapath(uuid)
+	key := 0
+	if now != nil {
+		key = now.TunnelKey
+	}
+	if d.key != key {
+		d.key = key
+		s.redo(d)
+	}
+	s.forget(uuid)
+}
+
+func (s *southbound) onLogicalDPGroup(uuid string, old, now *ovnsb.LogicalDPGroup) {
+	if old != nil {
+		for _, dp := range old.Datapaths {
+			delete(s.datapath(dp).groups, uuid)
+			s.forget(dp)
+		}
+	}
+	delete(s.groups, uuid)
+	if now != nil {
+		s.groups[uuid] = now
+		for _, dp := range now.Datapaths {
+			s.datapath(dp).groups.add(uuid)
+		}
+	}
+	for flow := range s.groupFlows[uuid] {
+		s.dirtyFlows.add(flow)
+	}
+}
+
+func (s *southbound) onAddressSet(_ string, old, now *ovnsb.AddressSet) {
+	for _, row := range []*ovnsb.AddressSet{old, now} {
+		if row != nil {
+			delete(s.sets, row.Name)
+			s.dirtySets.add(row.Name)
+		}
+	}
+	if now != nil {
+		s.sets[now.Name] = now
+	}
+}
+
+// onPortGroup notes which ports have joined or left a group, and these only.
+func (s *southbound) onPortGroup(_ string, old, now *ovnsb.PortGroup) {
+	if old != nil && (now == nil || old.Name != now.Name) {
+		for _, port := range old.Ports {
+			s.leave(port, old.Name)
+		}
+		old = nil
+	}
+	if now == nil {
+		return
+	}
+	left := names{}
+	if old != nil {
+		for _, port := range old.Ports {
+			left.add(port)
+		}
+	}
+	for _, port := range now.Ports {
+		if left.has(port) {
+			delete(left, port)
+			continue
+		}
+		member := s.members[port]
+		member.add(now.Name)
+		s.members[port] = member
+		s.touch(port)
+	}
+	for port := range left {
+		s.leave(port, now.Name)
+	}
+}
+
+func (s *southbound) leave(port, group string) {
+	delete(s.members[port], group)
+	if len(s.members[port]) == 0 {
+		delete(s.members, port)
+	}
+	s.touch(port)
+}
+
+// touch marks a port by its name.
+func (s *southbound) touch(port string) {
+	if uuid, ok := s.bindings[port]; ok {
+		s.dirtyPorts.add(uuid)
+	}
+}
+
+func (s *southbound) onSBGlobal(_ string, _, now *ovnsb.SBGlobal) {
+	if now != nil {
+		s.nbCfg = now.NbCfg
+	}
+}
+
+// flushSets tells what has changed of address sets. Flows that use one of another kind than
+// before are worked out anew.
+func (s *southbound) flushSets() {
+	for name := range s.dirtySets {
+		before := s.ledger.kind(name)
+		var set *addressSet
+		if row := s.sets[name]; row != nil {
+			set = newAddressSet(row.Addresses)
+		}
+		s.ledger.set(name, set)
+		if s.ledger.kind(name) != before {
+			for flow := range s.users[name] {
+				s.dirtyFlows.add(flow)
+			}
+		}
+	}
+	clear(s.dirtySets)
+}
+
+// flush works out what the changes since the last time come to.
+func (s *southbound) flush() {
+	s.flushSets()
+	for uuid := range s.dirtyFlows {
+		s.flushFlow(uuid)
+	}
+	clear(s.dirtyFlows)
+	for uuid := range s.dirtyPorts {
+		if row := s.ports[uuid]; row != nil {
+			s.ledger.port(flows.LogicalPort(row.LogicalPort), s.port(row))
+		}
+	}
+	clear(s.dirtyPorts)
+}
+
+func mentionsLabel(row *ovnsb.LogicalFlow) bool {
+	return row != nil && strings.Contains(row.Match, "ct_label.blocked")
+}
