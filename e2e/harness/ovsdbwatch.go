@@ -2,13 +2,15 @@ package harness
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Updates are the changes of a database, with the times at which they arrived here. Its
@@ -39,14 +41,10 @@ func (o *OVN) WatchNB() *Updates {
 
 func watchDatabase(t testing.TB, remote, database string, tables ...string) *Updates {
 	t.Helper()
-	conn, err := net.Dial("unix", strings.TrimPrefix(remote, "unix:"))
+	conn, err := dialBlocking(strings.TrimPrefix(remote, "unix:"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = conn.(*net.UnixConn).CloseRead() // also of the file below
-		_ = conn.Close()
-	})
 	wanted := map[string]any{}
 	for _, table := range tables {
 		wanted[table] = map[string]any{"select": map[string]bool{"initial": false}}
@@ -55,17 +53,19 @@ func watchDatabase(t testing.TB, remote, database string, tables ...string) *Upd
 	if err := json.NewEncoder(conn).Encode(request); err != nil {
 		t.Fatal(err)
 	}
-	file, err := conn.(*net.UnixConn).File() // which blocks: no poller between the kernel and the clock
-	if err != nil {
-		t.Fatal(err)
-	}
 	u := &Updates{}
 	ready := make(chan error, 1)
+	ended := make(chan struct{})
 	go func() {
-		defer file.Close()
+		defer close(ended)
 		punctual()
-		u.read(file, ready)
+		u.read(conn, ready)
 	}()
+	t.Cleanup(func() {
+		_ = unix.Shutdown(int(conn), unix.SHUT_RDWR)
+		<-ended
+		_ = unix.Close(int(conn))
+	})
 	select {
 	case err := <-ready:
 		if err != nil {
@@ -107,6 +107,36 @@ func (u *Updates) read(conn io.ReadWriter, ready chan<- error) {
 	}
 }
 
+// blocking is a socket whose reader waits in the kernel, with no poller between it and the
+// clock.
+type blocking int
+
+func dialBlocking(path string) (blocking, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+		return 0, errors.Join(fmt.Errorf("connect %s: %w", path, err), unix.Close(fd))
+	}
+	return blocking(fd), nil
+}
+
+func (b blocking) Read(p []byte) (int, error) {
+	for {
+		n, err := unix.Read(int(b), p)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err == nil && n == 0:
+			return 0, io.EOF
+		default:
+			return max(n, 0), err
+		}
+	}
+}
+
+func (b blocking) Write(p []byte) (int, error) { return unix.Write(int(b), p) }
+
 // Since are the updates that arrived after a moment.
 func (u *Updates) Since(moment time.Time) (later []DatabaseUpdate) {
 	u.mu.Lock()
@@ -117,18 +147,4 @@ func (u *Updates) Since(moment time.Time) (later []DatabaseUpdate) {
 		}
 	}
 	return later
-}
-
-// First waits for the first update after a moment.
-func (u *Updates) First(t testing.TB, after time.Time) (first DatabaseUpdate) {
-	t.Helper()
-	Within(t, 20*time.Second, "an update of the database", func() error {
-		later := u.Since(after)
-		if len(later) == 0 {
-			return fmt.Errorf("none since %v", after)
-		}
-		first = later[0]
-		return nil
-	})
-	return first
 }
