@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -37,12 +36,7 @@ func TestOVNAnomaly(t *testing.T) {
 				t.Errorf("left for %s", cause)
 			}
 		}
-		harness.Throughout(t, 3*time.Second, "nothing is offloaded", func() error {
-			if rules := r.Rules(); len(rules) > 0 {
-				return fmt.Errorf("%v", rules)
-			}
-			return nil
-		})
+		nothingOffloaded(r.World, 3*time.Second)
 		c.mend(r.ovn)
 		r.offloaded(all)
 	}

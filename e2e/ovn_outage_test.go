@@ -98,12 +98,7 @@ func TestOVNUnreachable(t *testing.T) {
 			}
 			goesOn(t, all, 3*time.Second) // in the slow path, where OVN's flows still are
 			fresh := r.talks.beginAll(r.sport+100, kinds[0])
-			harness.Throughout(t, 4*time.Second, "nothing is offloaded", func() error {
-				if rules := r.Rules(); len(rules) > 0 {
-					return fmt.Errorf("%v", rules)
-				}
-				return nil
-			})
+			nothingOffloaded(r.World, 4*time.Second)
 			r.become(fresh, "candidate", "sg-unknown")
 			back()
 			r.offloaded(append(all, fresh...))

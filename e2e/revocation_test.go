@@ -16,7 +16,7 @@ var byGroups = append([]string{"--security-groups=ovn"}, talkative...)
 // deniedWithin is how long after the network service has said that a change stands a
 // byte of what it denies may still arrive: what the emulated machine takes for a packet
 // that is under way, and the agent for marking what no packet of the opener condemns.
-const deniedWithin = time.Second
+const deniedWithin = 2 * time.Second
 
 // revocation is a machine that talks with another one past the slow path, and everybody
 // who sees when that ends.

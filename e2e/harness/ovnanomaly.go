@@ -1,9 +1,9 @@
 package harness
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 )
 
 // ClearDropRules, ClearDropMembers and DestroyDropGroup do to the group that denies
@@ -35,12 +35,20 @@ func (o *OVN) WipeSB() {
 	o.StartSB()
 }
 
-// RefillSB undoes WipeSB.
+// RefillSB undoes WipeSB. An ovn-controller that has seen the empty database may wait
+// forever for its ports (23.03): it is restarted, as people do.
 func (o *OVN) RefillSB() {
 	o.w.T.Helper()
 	o.startNorthd()
+	o.StopController()
+	o.StartController()
 	for _, p := range o.ports {
-		p.waitUp(60 * time.Second)
+		Within(o.w.T, commandLimit, p.Name+" is bound", func() error {
+			if up := firstLine(o.Sbctl("--bare", "--columns=up", "find", "port_binding", "logical_port="+p.ID)); up != "true" {
+				return fmt.Errorf("up in its binding: %q", up)
+			}
+			return nil
+		})
 	}
 	o.Sync()
 }

@@ -67,12 +67,7 @@ func (p *LogicalPort) nextRevision() string {
 func (p *LogicalPort) WaitInstalled() {
 	p.o.w.T.Helper()
 	p.o.w.Vsctl("wait-until", "interface", p.Rep, "external_ids:ovn-installed=true")
-	p.waitUp(20 * time.Second)
-}
-
-func (p *LogicalPort) waitUp(limit time.Duration) {
-	p.o.w.T.Helper()
-	Within(p.o.w.T, limit, p.Name+" is up", func() error {
+	Within(p.o.w.T, 20*time.Second, p.Name+" is up", func() error {
 		if up := firstLine(p.o.Nbctl("get", "logical_switch_port", p.ID, "up")); up != "true" {
 			return fmt.Errorf("up is %s", up)
 		}
