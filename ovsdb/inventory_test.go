@@ -32,6 +32,20 @@ func TestInventoryFollowsTheDatabase(t *testing.T) {
 		t.Errorf("switch: %+v", got.Switch)
 	}
 
+	if got.Switch.OVNBridge != "br-int" || got.Switch.OVNRemote != "" || got.Switch.TLS != (client.TLS{}) {
+		t.Errorf("OVN's settings where none are: %+v", got.Switch)
+	}
+
+	const remote = "ssl:10.0.0.1:6642,ssl:10.0.0.2:6642"
+	s.VSCtl("set", "Open_vSwitch", ".", `external_ids:ovn-remote="`+remote+`"`, "external_ids:ovn-bridge=br-x", "external_ids:ovn-bridge-node-1=br-y",
+		"--", "set-ssl", "/key.pem", "/cert.pem", "/ca.pem")
+	got = await(t, inv, "OVN's settings", func(s *Snapshot) bool { return s.Switch.OVNRemote == remote })
+	if want := (client.TLS{PrivateKey: "/key.pem", Certificate: "/cert.pem", CACert: "/ca.pem"}); got.Switch.TLS != want || got.Switch.OVNBridge != "br-y" {
+		t.Errorf("switch: %+v", got.Switch)
+	}
+	s.VSCtl("del-ssl")
+	await(t, inv, "no certificates", func(s *Snapshot) bool { return s.Switch.TLS == client.TLS{} })
+
 	s.VSCtl("add-br", "br-int", "--", "set", "Bridge", "br-int", "datapath_id=0000000000000001", "external_ids:ct-zone-lsp-1=7",
 		"--", "add-port", "br-int", "tap1",
 		"--", "set", "Interface", "tap1", "ofport=3", "ifindex=12", "mac_in_use=\"fe:16:3e:00:00:01\"", "admin_state=up", "link_state=up",

@@ -2,8 +2,10 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -36,6 +38,7 @@ type recorder struct {
 	rows map[string]map[string]any // by table and uuid
 	sync bool
 	err  error
+	errs []error // all so far
 	told []Batch // since Synced
 	news chan struct{}
 }
@@ -75,7 +78,7 @@ func (r *recorder) Lost(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	defer r.note()
-	r.sync, r.err = false, err
+	r.sync, r.err, r.errs = false, err, append(r.errs, err)
 }
 
 func (r *recorder) apply(b Batch) {
@@ -122,6 +125,13 @@ func (r *recorder) await(what string, good func(*recorder) bool) {
 
 func synced(r *recorder) bool { return r.sync }
 func lost(r *recorder) bool   { return !r.sync && r.err != nil }
+
+// failed waits for an error, sooner or later.
+func failed(want error) func(*recorder) bool {
+	return func(r *recorder) bool {
+		return slices.ContainsFunc(r.errs, func(err error) bool { return errors.Is(err, want) })
+	}
+}
 
 // bridge finds a bridge by its name.
 func (r *recorder) bridge(name string) *vswitchd.Bridge {

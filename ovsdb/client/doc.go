@@ -35,7 +35,7 @@
 // meet Table.Where are sent, and of changed rows the differences. A server without it is
 // asked with RFC 7047's monitor: then all rows are told, so a handler must cope with rows
 // that do not meet Where. Tables and columns that the server's schema lacks are left out,
-// unless they are Needed; their fields have the zero value.
+// unless they are needed (ErrSchema); their fields have the zero value.
 //
 // # What a server can do to its clients
 //

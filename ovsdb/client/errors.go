@@ -14,6 +14,7 @@ var (
 	ErrNoDatabase = errors.New("the server does not serve the database")
 	ErrStalled    = errors.New("the server accepts data and answers nothing")
 	ErrProtocol   = errors.New("the server sent what is not OVSDB")
+	ErrSchema     = errors.New("the server's schema lacks what is needed")
 	ErrDetached   = errors.New("the server is cut off from the source of its database")
 	ErrStale      = errors.New("the server's database is behind what was read already")
 )
@@ -55,8 +56,10 @@ func (e *Error) advice() string {
 		return "is this the right ovsdb-server? check: ovsdb-client list-dbs " + e.Endpoint.String()
 	case errors.Is(e.Err, ErrStalled):
 		return "ovsdb-server may be stopped or overloaded; check: ovsdb-client list-dbs " + e.Endpoint.String()
-	case errors.Is(e.Err, ErrDetached), errors.Is(e.Err, ErrStale):
+	case errors.Is(e.Err, ErrDetached):
 		return "check: ovs-appctl -t CONTROL-SOCKET cluster/status " + e.Database
+	case errors.Is(e.Err, ErrStale):
+		return "if the whole cluster was put back to an older state: restart this program, which has seen the newer one"
 	}
 	return ""
 }

@@ -84,7 +84,7 @@ func (s schema) fit(tables []*table) ([]*table, error) {
 	for _, t := range tables {
 		served, ok := s.Tables[t.Name]
 		if !ok && (t.Needed || len(t.NeededColumns) > 0) {
-			return nil, fmt.Errorf("%w: the schema has no table %s", ErrProtocol, t.Name)
+			return nil, fmt.Errorf("%w: there is no table %s", ErrSchema, t.Name)
 		}
 		if !ok {
 			continue
@@ -93,7 +93,7 @@ func (s schema) fit(tables []*table) ([]*table, error) {
 		t.columns = slices.DeleteFunc(t.columns, func(column string) bool { c, ok := served.Columns[column]; return !ok || !t.fit(column, c) })
 		for _, column := range t.NeededColumns {
 			if !slices.Contains(t.columns, column) {
-				return nil, fmt.Errorf("%w: the schema of table %s has no column %s, or another type of it", ErrProtocol, t.Name, column)
+				return nil, fmt.Errorf("%w: table %s has no column %s, or another type of it", ErrSchema, t.Name, column)
 			}
 		}
 		fitting = append(fitting, t)

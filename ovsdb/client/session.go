@@ -55,10 +55,10 @@ func (s *session) run(ctx context.Context) error {
 		case err == nil:
 			err = s.notifyAll(m)
 		}
+		s.tell() // also what came before an error
 		if err != nil {
 			return err
 		}
-		s.tell()
 	}
 }
 

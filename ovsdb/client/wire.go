@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -116,7 +117,25 @@ func (w *wire) send(m message) error {
 	if _, err = w.conn.Write(data); errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("%w (%w)", ErrStalled, err)
 	}
-	return err
+	if err != nil {
+		return w.lastWords(err)
+	}
+	return nil
+}
+
+// lastWords returns why nothing can be written any more: what the server said before it hung
+// up, such as that it does not like our certificate, if that is there.
+func (w *wire) lastWords(err error) error {
+	if w.conn.SetReadDeadline(time.Now().Add(min(w.probe, time.Second))) != nil {
+		return err
+	}
+	for range w.in {
+	}
+	var plain syscall.Errno
+	if errors.As(w.readErr, &plain) || errors.Is(w.readErr, io.EOF) || errors.Is(w.readErr, os.ErrDeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", w.readErr, err)
 }
 
 // call sends a request and waits for its response. Notifications that come before it go to

@@ -2,11 +2,15 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
 )
+
+// countedTogether is how many sessions' counters the engine takes at a time.
+const countedTogether = 2048
 
 // counter reads the eswitch's counters at intervals, and when asked to.
 type counter struct {
@@ -57,8 +61,8 @@ func (c *counter) read(ctx context.Context) {
 	default:
 		c.health.ok()
 	}
-	if len(counts) > 0 {
-		c.loop.post(engine.Counted{Sessions: counts})
+	for chunk := range slices.Chunk(counts, countedTogether) {
+		c.loop.post(engine.Counted{Sessions: chunk})
 	}
 	if len(lost) > 0 {
 		c.loop.post(engine.RulesVanished{Sessions: lost})

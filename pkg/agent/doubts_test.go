@@ -18,7 +18,7 @@ type told struct {
 func (t *told) Doubt(flows.Instant) { t.n++ }
 
 func (t *told) doubts() (list []engine.PathsDoubted) {
-	for _, m := range t.inbox.tryTake() {
+	for _, m := range t.inbox.take() {
 		list = append(list, m.event.(engine.PathsDoubted))
 	}
 	return list

@@ -58,7 +58,7 @@ type opening struct {
 }
 
 // errNoOVN says that auto has found no OVN.
-var errNoOVN = errors.New("Open vSwitch names no Southbound database (external_ids:ovn-remote): with another source of security groups say so (--security-groups), or let OVS's flows stand for them (--trust-ovs)")
+var errNoOVN = errors.New("no Southbound database is named by Open vSwitch (external_ids:ovn-remote): with another source of security groups say so (--security-groups), or let OVS's flows stand for them (--trust-ovs)")
 
 func newGroups(a *Agent) *groups {
 	g := &groups{cfg: &a.cfg}

@@ -32,7 +32,7 @@ func (g *groups) chooseSouthbound(s *ovsdb.Snapshot) (opening, error) {
 	case cfg.Remotes == "":
 		return opening{}, errNoOVN
 	case cfg.Chassis == "":
-		return opening{}, errors.New("Open vSwitch does not say which chassis this is (external_ids:system-id): say it with --ovn-chassis")
+		return opening{}, errors.New("which chassis this is Open vSwitch does not say (external_ids:system-id): say it with --ovn-chassis")
 	}
 	return opening{cfg, func() (secgroup.Source, error) { return ovn.NewSouthbound(cfg) }}, nil
 }

@@ -13,13 +13,6 @@ import (
 // tick is the longest time between two steps of the engine.
 const tick = 20 * time.Millisecond
 
-// message is an event on its way to the engine, and what to do once it took it.
-type message struct {
-	at    flows.Instant // when it was posted
-	event engine.Event
-	done  func()
-}
-
 // maxHints bounds the hints that wait; beyond, everything offloaded is read instead.
 const maxHints = 1 << 16
 
@@ -27,7 +20,7 @@ const maxHints = 1 << 16
 type loop struct {
 	clock   clock
 	engine  *engine.Engine
-	inbox   *queue[message]
+	inbox   *inbox
 	asks    chan func(*engine.Engine)
 	ended   chan struct{} // closed when nobody answers any more
 	dropped atomic.Bool   // hints were lost since the last step
@@ -38,7 +31,7 @@ type loop struct {
 var errEnded = errors.New("the agent is going down")
 
 func newLoop(c clock, e *engine.Engine, effects func([]engine.Effect)) *loop {
-	return &loop{clock: c, engine: e, inbox: newQueue[message](), asks: make(chan func(*engine.Engine)),
+	return &loop{clock: c, engine: e, inbox: newInbox(), asks: make(chan func(*engine.Engine)),
 		ended: make(chan struct{}), effects: effects}
 }
 
@@ -94,7 +87,7 @@ func (l *loop) run(ctx context.Context) error {
 }
 
 func (l *loop) step() {
-	messages := l.inbox.tryTake()
+	messages := l.inbox.take()
 	events := make([]engine.Event, len(messages), len(messages)+1)
 	for i, m := range messages {
 		events[i] = m.event

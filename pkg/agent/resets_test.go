@@ -32,7 +32,7 @@ func testResets() *resets {
 
 // told returns the eswitches that the engine was told of since it was asked last.
 func (r *resets) told() (ids []flows.EswitchID) {
-	for _, m := range r.loop.inbox.tryTake() {
+	for _, m := range r.loop.inbox.take() {
 		ids = append(ids, m.event.(engine.EswitchReset).Eswitch)
 	}
 	return ids

@@ -109,7 +109,7 @@ func TestAgeingStations(t *testing.T) {
 	}
 	cancel()
 	<-ended
-	got := l.inbox.tryTake()
+	got := l.inbox.take()
 	want := engine.MACAgeing{Port: 1, MAC: flows.MAC{2, 0, 0, 0, 0, 1}}
 	if len(got) != 1 || got[0].event != want {
 		t.Errorf("told %+v, want %+v alone", got, want)

@@ -41,7 +41,7 @@ func TestValidator(t *testing.T) {
 		answers := func() map[flows.SessionID]engine.Validated {
 			synctest.Wait()
 			list := make(map[flows.SessionID]engine.Validated)
-			for _, m := range l.inbox.tryTake() {
+			for _, m := range l.inbox.take() {
 				ev := m.event.(engine.Validated)
 				list[ev.Session] = ev
 			}

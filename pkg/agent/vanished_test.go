@@ -98,7 +98,7 @@ func TestCounterSoon(t *testing.T) {
 	cancel()
 	<-ended
 	var told []string
-	for _, m := range loop.inbox.tryTake() {
+	for _, m := range loop.inbox.take() {
 		if ev, ok := m.event.(engine.RulesVanished); ok && ev.Sessions[0] == 7 {
 			told = append(told, "7")
 		}

@@ -97,7 +97,7 @@ func TestOVS(t *testing.T) {
 		{"excluded", "set interface chk-a external_ids:flowshunt=off", "remove interface chk-a external_ids flowshunt",
 			refusedPorts, "ok ports: 0 of 2 can be used; 1 excluded (external_ids:flowshunt=off)"},
 		{"guarded", "set interface chk-a external_ids:iface-id=x", "remove interface chk-a external_ids iface-id",
-			guarded, "ok security groups: 1 port has them (iface-id): offloaded only by flowshuntd --trust-ovs"},
+			guarded, "warning security groups: 1 port has them (iface-id), and Open vSwitch names no Southbound database of OVN"},
 		{"no wish", "set interface chk-a external_ids:flowshunt=perhaps", "remove interface chk-a external_ids flowshunt",
 			notUnderstood, "warning not understood: chk-a: "},
 		{"sampling", "-- --id=@s create sFlow targets=\"127.0.0.1:9\" -- set bridge br0 sflow=@s", "clear bridge br0 sflow",

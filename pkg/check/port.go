@@ -49,26 +49,6 @@ func refusedPorts(_ context.Context, n *node) []Line {
 		fix("flowshuntctl check --verbose names them").detail(detail)}
 }
 
-// guarded counts ports that a network service guards (iface-id): what their security
-// groups permit is not read yet, so they wait for --trust-ovs (sg-unknown).
-func guarded(_ context.Context, n *node) []Line {
-	const name = "security groups"
-	if lines, undone := n.undone(name); undone {
-		return lines
-	}
-	var with []string
-	for i := range n.Ports {
-		if n.Ports[i].IfaceID != "" {
-			with = append(with, n.Ports[i].Name)
-		}
-	}
-	if len(with) == 0 {
-		return []Line{ok(name, "no port has any (iface-id)")}
-	}
-	return []Line{ok(name, "%s (iface-id): offloaded only by flowshuntd --trust-ovs",
-		plural(len(with), "port has them", "ports have them")).detail(with)}
-}
-
 // notUnderstood says what of the database is not taken for what it seems.
 func notUnderstood(_ context.Context, n *node) []Line {
 	var odd []string

@@ -19,9 +19,8 @@ type entry struct {
 // bucket holds the matches of a group that have one condition on one address in common,
 // and decides among them. It is never changed.
 type bucket struct {
-	limit rank     // no match is over it
-	top   rank     // of best
-	best  *verdict // of all; nil: none
+	limit rank  // no match is over it
+	best  found // of all
 	segs  segments
 	rest  []entry // with further conditions, best first
 
@@ -62,9 +61,9 @@ func (b *bucket) edit(e *edit) *bucket {
 	if len(n.all)+len(n.spans)+len(n.rest) == 0 {
 		return nil
 	}
-	n.limit = n.top
-	for _, g := range n.segs {
-		n.limit = max(n.limit, g.rank)
+	n.limit = n.best.rank
+	for _, f := range n.segs.says {
+		n.limit = max(n.limit, f.rank)
 	}
 	if len(n.rest) > 0 {
 		n.limit = max(n.limit, n.rest[0].verdict.rank)
@@ -77,7 +76,7 @@ func (b *bucket) keys() (lo, hi uint32) {
 	if len(b.all)+len(b.rest) > 0 {
 		return 0, lastKey
 	}
-	return b.segs[0].first, b.segs[len(b.segs)-1].first - 1 // the last is of what is behind
+	return b.segs.first[0], b.segs.first[len(b.segs.first)-1] - 1 // the last is what is behind all
 }
 
 func (b *bucket) editAll(e *edit, add []*verdict) {
@@ -90,33 +89,57 @@ func (b *bucket) editAll(e *edit, add []*verdict) {
 			kept = append(kept, v)
 		}
 	}
-	b.all, b.best, b.top = append(kept, add...), nil, 0
+	b.all, b.best = append(kept, add...), found{}
 	for _, v := range b.all {
-		if b.best == nil || v.over(b.best) {
-			b.best, b.top = v, v.rank
+		if b.best.verdict == nil || v.over(b.best.verdict) {
+			b.best = newFound(v)
 		}
 	}
 }
 
-// editSpans looks at that part of the ports anew that lies between those that change.
+// fewSpans is how many are put over the others one by one: it costs a copy of the segments
+// for each, while looking at all spans anew costs a sort.
+const fewSpans = 8
+
+// editSpans looks only at those keys anew that the rules gone have decided about, or that
+// many are added to.
 func (b *bucket) editSpans(e *edit, add []span) {
-	lo, hi := uint32(lastKey), uint32(0)
 	kept := make([]span, 0, len(b.spans)+len(add))
 	for _, s := range b.spans {
-		if e.drops(s.verdict) {
-			lo, hi = min(lo, s.lo), max(hi, s.hi)
-		} else {
+		if !e.drops(s.verdict) {
 			kept = append(kept, s)
 		}
 	}
 	if len(kept) == len(b.spans) && len(add) == 0 {
 		return
 	}
-	for _, s := range add {
-		lo, hi = min(lo, s.lo), max(hi, s.hi)
-		kept = append(kept, s)
+	lo, hi := b.segs.decidedBy(e)
+	if len(add) > fewSpans {
+		for _, s := range add {
+			lo, hi = min(lo, s.lo), max(hi, s.hi)
+			kept = append(kept, s)
+		}
+		add = nil
 	}
-	b.spans, b.segs = kept, b.segs.patch(kept, lo, hi)
+	if lo <= hi {
+		b.segs = b.segs.patch(lo, hi, func(out *segments) { out.sweep(kept, lo, hi) })
+	}
+	for _, s := range add {
+		segs := b.segs
+		b.segs = segs.patch(s.lo, s.hi, func(out *segments) { segs.over(out, s) })
+	}
+	b.spans = append(kept, add...)
+}
+
+// decidedBy returns between which keys rules that are gone decide; none: hi is below lo.
+func (s *segments) decidedBy(e *edit) (lo, hi uint32) {
+	lo = lastKey
+	for i, f := range s.says {
+		if f.verdict != nil && e.drops(f.verdict) {
+			lo, hi = min(lo, s.first[i]), s.first[i+1]-1 // the last decides nothing
+		}
+	}
+	return lo, hi
 }
 
 func (b *bucket) editRest(e *edit, add []entry) {

@@ -22,19 +22,21 @@ type cloud struct {
 // These are what the bounds were set for.
 var clouds = []struct {
 	name string
+	row  string // what its measurements are called behind sg-lookup-; "": there are none
 	cloud
 }{
-	{"1000-ports", cloud{ports: 1000, groups: 100, rules: 100, members: 1000, addrs: 20_000, shape: mixed}},
-	{"same-members", cloud{ports: 1000, groups: 100, rules: 100, members: 1000, addrs: 1000, shape: mixed}},
-	{"one-port", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: mixed}},
-	{"one-port-ranges", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: ranges}},
-	{"one-port-nested", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: nested}},
-	{"one-port-cidrs", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: cidrs}},
-	{"50k-rules", cloud{ports: 1000, groups: 500, rules: 100, members: 200, addrs: 20_000, shape: mixed}},
+	{"1000-ports", "10k", cloud{ports: 1000, groups: 100, rules: 100, members: 1000, addrs: 20_000, shape: mixed}},
+	{"same-members", "", cloud{ports: 1000, groups: 100, rules: 100, members: 1000, addrs: 1000, shape: mixed}},
+	{"one-port", "one-port-5000", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: mixed}},
+	{"one-port-ranges", "", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: ranges}},
+	{"one-port-nested", "", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: nested}},
+	{"one-port-cidrs", "", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: cidrs}},
+	{"50k-rules", "50k", cloud{ports: 1000, groups: 500, rules: 100, members: 200, addrs: 20_000, shape: mixed}},
 }
 
+// host spreads addresses over prefixes: 16 in a /24, 1024 in a /16.
 func host(i int) netip.Addr {
-	return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+	return netip.AddrFrom4([4]byte{10, byte(i >> 10), byte(i >> 4 & 63), byte(i & 15)})
 }
 
 func hostPrefix(i int) netip.Prefix { return netip.PrefixFrom(host(i), 32) }

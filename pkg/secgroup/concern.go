@@ -33,6 +33,27 @@ func (n *concern) revoke(r flows.RuleRef) { n.rules[r] = true }
 // restrict notes that something may be denied at the ports of g that was not.
 func (n *concern) restrict(g *group) { n.restricted[g] = true }
 
+// deny notes what r denies: that of some addresses, or else anything at its groups' ports.
+func (n *concern) deny(r *rule, places []placed) {
+	hosts := make(map[netip.Addr]bool)
+	for _, p := range places {
+		if p.reason != "" {
+			hosts[p.host] = true
+		}
+	}
+	if !hosts[netip.Addr{}] && len(hosts) <= maxDenied {
+		maps.Copy(n.hosts, hosts)
+		return
+	}
+	for _, g := range r.groups {
+		n.restrict(g)
+	}
+}
+
+// maxDenied is how many addresses a Change names of a rule that denies, before it names
+// ports instead.
+const maxDenied = 16
+
 // maxHosts is how many addresses of one set a Change names before it names rules instead.
 const maxHosts = 4096
 

@@ -52,19 +52,19 @@ func (p *program) with(edits map[place]*edit) *program {
 	}
 	changed := make(map[place]map[setNo]*bucket) // by place without set
 	for at, e := range edits {
-		c := &out[at.class]
+		c := &out[at.kind][at.state]
 		if at.by == byNone {
 			c.any = c.any.edit(e)
 			continue
 		}
-		in := place{class: at.class, by: at.by}
+		in := place{kind: at.kind, state: at.state, by: at.by}
 		if changed[in] == nil {
 			changed[in] = make(map[setNo]*bucket)
 		}
 		changed[in][at.set] = c.index(at.by).get(at.set).edit(e)
 	}
 	for at, buckets := range changed {
-		c := &out[at.class]
+		c := &out[at.kind][at.state]
 		x := &c.remote
 		if at.by == byLocal {
 			x = &c.local

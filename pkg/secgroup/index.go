@@ -9,11 +9,14 @@ import (
 // index finds buckets by the numbers of sets of addresses, 64 at a time. It is never
 // changed. Nil is empty.
 type index struct {
-	limit rank // of all buckets
+	limit rank  // of all buckets
+	shift uint8 // of a hash, to have the number of its slot
+	// filter has a bit for each number modulo 512 that has a bucket: most that are asked for
+	// have none, and this spares to look.
+	filter [8]uint64
 	// slots is a hash table of words with open addressing, a power of two in size and at
 	// most half full: a Go map costs a lookup three times as much.
 	slots []slot
-	shift uint8 // of a hash, to have the number of its slot
 	cells []cell
 	sets  []setNo // of cells; in order
 }
@@ -38,6 +41,9 @@ func (x *index) slot(no uint32) *slot {
 		}
 	}
 }
+
+// mayHave reports whether there may be a bucket for one of w.
+func (x *index) mayHave(w word) bool { return x.filter[w.no%8]&w.bits != 0 }
 
 // get returns the bucket of one set, or nil.
 func (x *index) get(n setNo) *bucket {
@@ -104,5 +110,6 @@ func (x *index) hash() {
 			s.no, s.first = n.word(), uint32(i)
 		}
 		s.bits |= n.bit()
+		x.filter[s.no%8] |= n.bit()
 	}
 }

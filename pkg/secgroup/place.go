@@ -6,7 +6,8 @@ import (
 
 // place is a bucket of a group.
 type place struct {
-	class uint8 // a classifier of the program
+	kind  kind
+	state uint8 // stateful or stateless
 	by    side
 	set   setNo
 }
@@ -24,6 +25,7 @@ const (
 type placed struct {
 	place
 	entry
+	host netip.Addr // where its bucket is that of one address
 }
 
 // operand is a condition on an address as it can be checked: one of prefixes and sets,
@@ -102,9 +104,9 @@ func (c *Compiler) placeMatch(out []placed, r *rule, m *Match, ipv6 bool) []plac
 	case remote.any:
 		by, key = byLocal, &local
 	}
-	at := place{class: uint8(kindOf(r.told.Direction, ipv6)), by: by}
+	at := place{kind: kindOf(r.told.Direction, ipv6), by: by}
 	if action == AllowStateless {
-		at.class += kinds
+		at.state = stateless
 	}
 	e := entry{verdict: r.verdict(action), proto: m.Proto, anyProto: !m.HasProto, ports: ports.span}
 	rest := conditions{src: ports.src, dst: ports.dst, notRemote: numbers(remote.not), notLocal: numbers(local.not)}
@@ -115,18 +117,26 @@ func (c *Compiler) placeMatch(out []placed, r *rule, m *Match, ipv6 bool) []plac
 		e.rest = &rest
 	}
 	if by == byNone {
-		return append(out, placed{at, e})
+		return append(out, placed{place: at, entry: e})
 	}
 	for _, s := range key.sets {
 		at.set = s.no
-		out = append(out, placed{at, e})
+		out = append(out, placed{place: at, entry: e})
 	}
 	for _, p := range key.prefixes {
 		at.set = c.hold(p)
 		r.prefixes = append(r.prefixes, p)
-		out = append(out, placed{at, e})
+		out = append(out, placed{at, e, hostOf(p)})
 	}
 	return out
+}
+
+// hostOf returns the address that p is, or none.
+func hostOf(p netip.Prefix) netip.Addr {
+	if p.IsSingleIP() {
+		return p.Addr()
+	}
+	return netip.Addr{}
 }
 
 // numbers returns the numbers of sets.

@@ -147,6 +147,7 @@ func (c *Compiler) refresh(r *rule, vanished bool) {
 	}
 	if vanished || r.action < Drop {
 		maps.Copy(before.restricted, c.concern.restricted)
+		maps.Copy(before.hosts, c.concern.hosts)
 	}
 	c.concern = before
 }
@@ -154,7 +155,8 @@ func (c *Compiler) refresh(r *rule, vanished bool) {
 // put lets r stand where it belongs now.
 func (c *Compiler) put(r *rule) {
 	seen := make(map[place]bool)
-	for _, p := range c.places(r) {
+	places := c.places(r)
+	for _, p := range places {
 		for _, g := range r.groups {
 			e := c.edit(g, p.place)
 			e.add = append(e.add, p.entry)
@@ -167,9 +169,9 @@ func (c *Compiler) put(r *rule) {
 	if !r.denies() {
 		return
 	}
+	c.deny(r, places)
 	for _, g := range r.groups {
 		g.denying++
-		c.restrict(g)
 	}
 }
 

@@ -23,7 +23,7 @@ func kindOf(d flows.Direction, ipv6 bool) kind {
 
 // program is the rules of a group. Those that bypass conntrack are apart, because it takes
 // effect that one of them matches even where another rule decides. It is never changed.
-type program [2 * kinds]classifier // the stateful ones by kind, then the stateless ones
+type program [kinds][2]classifier
 
 // classifier holds matches in buckets: by the remote address where they have a condition on
 // it, else by the local one. The zero value is empty.
@@ -45,12 +45,6 @@ type search struct {
 	best [2]found // the stateful and the stateless rule until now
 }
 
-// found is what decides; nil: nothing does.
-type found struct {
-	*verdict
-	rank rank
-}
-
 const (
 	stateful = iota
 	stateless
@@ -60,8 +54,8 @@ const (
 func (s *search) run() *verdict {
 	for _, g := range s.groups {
 		if p := s.table.groups.get(g); p != nil {
-			s.look(p[s.kind].any, stateful)
-			s.look(p[s.kind+kinds].any, stateless)
+			s.look(p[s.kind][stateful].any, stateful)
+			s.look(p[s.kind][stateless].any, stateless)
 		}
 	}
 	s.walk(s.remote, byRemote)
@@ -85,11 +79,11 @@ func (s *search) walk(a netip.Addr, by side) {
 		if p == nil {
 			continue
 		}
-		if x := p[s.kind].index(by); x != nil {
+		if x := p[s.kind][stateful].index(by); x != nil {
 			list[n] = task{x, stateful}
 			n++
 		}
-		if x := p[s.kind+kinds].index(by); x != nil {
+		if x := p[s.kind][stateless].index(by); x != nil {
 			list[n] = task{x, stateless}
 			n++
 		}
@@ -136,6 +130,9 @@ func (s *search) hopeful(list []task) []task {
 
 func (s *search) lookAll(t task, sets setNos) {
 	for _, w := range sets {
+		if !t.mayHave(w) {
+			continue
+		}
 		slot := t.slot(w.no)
 		for both := slot.bits & w.bits; both != 0; both &= both - 1 {
 			bit := both & -both
@@ -153,11 +150,11 @@ func (s *search) look(b *bucket, of uint8) {
 	if b == nil || b.limit <= f.rank {
 		return
 	}
-	if b.top > f.rank {
-		*f = found{b.best, b.top}
+	if b.best.rank > f.rank {
+		*f = b.best
 	}
 	if g := b.segs.find(s.key); g.rank > f.rank {
-		*f = found{g.verdict, g.rank}
+		*f = g
 	}
 	for i := range b.rest {
 		r := &b.rest[i]

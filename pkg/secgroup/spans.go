@@ -25,64 +25,84 @@ func newSpan(v *verdict, p flows.Proto, r PortRange) span {
 	return span{v, key(p, r.First), key(p, r.Last)}
 }
 
-// segment is the keys from first to the one before the next segment's, and the best that
-// any span says of them; nil: none does. It has the verdict's rank, so that most verdicts
-// need not be read.
-type segment struct {
-	*verdict
-	rank  rank
-	first uint32
+// segments are disjoint parts of the keys, in order, with the best that any span says of
+// each. What is searched stands close together.
+type segments struct {
+	first []uint32 // key; each part ends before the next one's
+	says  []found
 }
 
-// segments are disjoint and in order.
-type segments []segment
+// found is what decides, with its rank, so that most verdicts need not be read. A nil one
+// has rank 0: nothing decides.
+type found struct {
+	*verdict
+	rank rank
+}
 
-// find returns what decides about a key; its verdict is nil where nothing does.
-func (s segments) find(key uint32) segment {
-	lo, hi := 0, len(s) // what stands before lo starts at or before key
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if s[mid].first <= key {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
+func newFound(v *verdict) found {
+	if v == nil {
+		return found{}
 	}
-	if lo == 0 {
-		return segment{}
+	return found{v, v.rank}
+}
+
+// find returns what decides about a key. It halves without a branch on what it compares,
+// which no processor could predict.
+func (s *segments) find(key uint32) found {
+	if len(s.first) == 0 || key < s.first[0] {
+		return found{}
 	}
-	return s[lo-1]
+	at := 0
+	for n := len(s.first); n > 1; {
+		half := n / 2
+		atMost := (int64(s.first[at+half]) - int64(key) - 1) >> 63 // -1: first <= key, else 0
+		at += half & int(atMost)
+		n -= half
+	}
+	return s.says[at]
 }
 
 // add appends what v says from first on.
 func (s *segments) add(v *verdict, first uint32) {
-	switch n := len(*s); {
-	case n == 0 && v == nil, n > 0 && (*s)[n-1].verdict == v:
-	case v == nil:
-		*s = append(*s, segment{first: first})
-	default:
-		*s = append(*s, segment{v, v.rank, first})
+	n := len(s.says)
+	if n == 0 && v == nil || n > 0 && s.says[n-1].verdict == v {
+		return
 	}
+	s.first, s.says = append(s.first, first), append(s.says, newFound(v))
 }
 
-// patch returns what s becomes where spans are all there are now, and nothing has changed
-// outside of the keys from lo to hi. It does not touch s.
-func (s segments) patch(spans []span, lo, hi uint32) segments {
-	out := make(segments, 0, len(s)+4)
-	for _, g := range s {
-		if g.first >= lo {
-			break
-		}
-		out.add(g.verdict, g.first)
-	}
-	out.sweep(spans, lo, hi)
+// patch returns what s becomes where part adds what is said of the keys from lo to hi, and
+// nothing has changed outside. It does not touch s.
+func (s *segments) patch(lo, hi uint32, part func(out *segments)) (out segments) {
+	before, _ := slices.BinarySearch(s.first, lo)
+	out.first = append(make([]uint32, 0, len(s.first)+4), s.first[:before]...)
+	out.says = append(make([]found, 0, len(s.first)+4), s.says[:before]...)
+	part(&out)
 	out.add(s.find(hi+1).verdict, hi+1)
-	for _, g := range s {
-		if g.first > hi+1 {
-			out.add(g.verdict, g.first)
-		}
+	for i := s.after(hi + 1); i < len(s.first); i++ {
+		out.add(s.says[i].verdict, s.first[i])
 	}
 	return out
+}
+
+// after returns the first segment that starts behind key.
+func (s *segments) after(key uint32) int {
+	i, _ := slices.BinarySearch(s.first, key+1)
+	return i
+}
+
+// over adds what s says of the keys of p, or p where that is over it.
+func (s *segments) over(out *segments, p span) {
+	best := func(f found) *verdict {
+		if f.verdict != nil && f.over(p.verdict) {
+			return f.verdict
+		}
+		return p.verdict
+	}
+	out.add(best(s.find(p.lo)), p.lo)
+	for i := s.after(p.lo); i < len(s.first) && s.first[i] <= p.hi; i++ {
+		out.add(best(s.says[i]), s.first[i])
+	}
 }
 
 // sweep adds what the best of spans says of the keys from lo to hi.

@@ -9,9 +9,8 @@ import (
 
 // setUse is how a match uses an address set.
 type setUse struct {
-	name    string
-	family  secgroup.Family
-	negated bool
+	name   string
+	family secgroup.Family
 }
 
 // addressSet is an address set as it was told.
@@ -57,16 +56,22 @@ func newAddressSet(addresses []string) *addressSet {
 
 // fits reports whether OVN carries out a match that uses a set of this kind, and means by it
 // what a secgroup.Match does. Numbers of another width than the field make ovn-controller
-// pass over the whole flow, or are compared as something else. Without a member a comparison
-// does not imply the family of its field (make_cmp in lib/expr.c).
+// pass over the whole flow, or are compared as something else (make_cmp in lib/expr.c).
 func (k setKind) fits(u setUse) bool {
-	switch {
-	case !k.there || k.others || k.disorderly:
-		return false
-	case u.family == secgroup.IPv4 && k.has6 || u.family == secgroup.IPv6 && k.has4:
-		return false
+	other := u.family == secgroup.IPv4 && k.has6 || u.family == secgroup.IPv6 && k.has4
+	return k.there && !k.others && !k.disorderly && !other
+}
+
+// spans returns the members of one family as numbers.
+func (s *addressSet) spans(f secgroup.Family) spans {
+	var all spans
+	for p := range s.members {
+		if p.Addr().Is4() == (f == secgroup.IPv4) {
+			first := numberOf(p.Addr())
+			all = append(all, span{first, first.or(ones(familyWidth(f) - p.Bits()))})
+		}
 	}
-	return !u.negated || !k.empty
+	return all.merged()
 }
 
 // change returns what turns the members of old into those of s. Old is nil if there was none.

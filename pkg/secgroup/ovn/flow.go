@@ -25,7 +25,7 @@ type acl struct {
 const lastTier = 255
 
 // newACL reads a flow of a stage of ACLs.
-func newACL(row *ovnsb.LogicalFlow, s stage) *acl {
+func newACL(row *ovnsb.LogicalFlow, s stage, sets addressSets) *acl {
 	a := &acl{stage: s, priority: uint16(row.Priority), hint: row.ExternalIDs["stage-hint"]}
 	a.name = a.nameFor(row.Match)
 	a.base = row.Priority == 0 && row.Match == "1"
@@ -36,9 +36,12 @@ func newACL(row *ovnsb.LogicalFlow, s stage) *acl {
 	if s.kind == carries {
 		return a // by the registers that the verdict is in
 	}
-	a.understood = understand(row.Match, s.direction)
+	a.understood = understand(row.Match, s.direction, sets)
 	if len(a.parts) == 0 {
 		return a
+	}
+	if a.tracks && a.hint != "" {
+		a.doubtAll() // not all packets of one connection meet the same
 	}
 	var decides bool
 	if a.action, decides = outcomeOf(row.Actions).action(s.kind == judges, a.hinted); !decides {
@@ -53,6 +56,12 @@ func newACL(row *ovnsb.LogicalFlow, s stage) *acl {
 		a.action = 0
 	}
 	return a
+}
+
+func (a *acl) doubtAll() {
+	for i := range a.parts {
+		a.parts[i].doubt = true
+	}
 }
 
 // setBase reads what happens to packets that no ACL matches. That they pass is said by

@@ -82,6 +82,15 @@ func (l *ledger) kind(name string) setKind {
 	return setKind{}
 }
 
+// content returns what is in a set.
+func (l *ledger) content(name string, f secgroup.Family) (spans, bool) {
+	s := l.sets[secgroup.SetID(name)]
+	if s == nil {
+		return nil, false
+	}
+	return s.spans(f), true
+}
+
 // take returns what is to be told, and nil if that is nothing.
 func (l *ledger) take() *secgroup.Update {
 	if len(l.news.Ports)+len(l.news.Rules)+len(l.news.Sets) == 0 {

@@ -2,6 +2,8 @@ package ovn
 
 import (
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/secgroup"
@@ -15,8 +17,35 @@ var errTerms = errors.New("it comes to more cases than can be looked at")
 // reading turns a match into terms, any of which may hold.
 type reading struct {
 	direction flows.Direction
-	sets      []setUse // the address sets that are named, with repetitions
-	hinted    bool     // it depends on what conntrack says of the packet
+	known     addressSets
+	// expand takes what is in address sets in place of their names.
+	expand bool
+	hints  []expr // the comparisons that northd has put before the ACL's match
+
+	sets   []setUse // the address sets that are named, with repetitions
+	hinted bool     // one of hints is about the connection
+	tracks bool     // another comparison is about what conntrack says
+}
+
+// hintsOf returns the comparisons with which northd starts the match of a flow: of the tier,
+// and of what it knows of the connection.
+func hintsOf(e expr) []expr {
+	l, ok := e.(*logic)
+	if !ok || l.or {
+		return nil
+	}
+	for i, o := range l.operands {
+		c, ok := o.(*comparison)
+		isTier := ok && c.field.symbol.meaning == tierOf
+		isHint := ok && c.field.symbol.name == "reg0" && c.field.bits == 1 && hints>>c.field.ofs&1 == 1
+		if !isTier && !isHint {
+			return l.operands[:i]
+		}
+		if isHint {
+			return l.operands[:i+1]
+		}
+	}
+	return l.operands
 }
 
 // terms returns what an expression means for the packet that is judged: a sum of terms.
@@ -118,8 +147,11 @@ func (r *reading) comparison(c *comparison) ([]term, error) {
 // fixed decides a comparison of bits that are known.
 func (r *reading) fixed(c *comparison) []term {
 	s, f := c.field.symbol, c.field
-	if s.name == "reg0" {
+	switch {
+	case slices.Contains(r.hints, expr(c)):
 		r.hinted = true
+	case s.name == "reg0", strings.HasPrefix(s.name, "ct"):
+		r.tracks = true
 	}
 	within := ones(f.bits)
 	if s.mask.shr(f.ofs).and(within) != within {
@@ -250,35 +282,65 @@ func ports(c *comparison, t term, end int) []term {
 // addr reads comparisons of the source, or destination, address.
 func (r *reading) addr(c *comparison, t term, end int) []term {
 	width := c.field.symbol.width
-	var sets []string
+	// Bits of an address are as good as a mask if they are the highest.
+	whole := c.field.bits == width
+	if c.field.ofs+c.field.bits != width || c.op >= less && !whole {
+		t.doubt = true
+		return []term{t}
+	}
+	var names []string
 	var plain []constant
 	for _, v := range c.values {
 		if v.format == setName {
-			sets = append(sets, v.name)
+			names = append(names, v.name)
 		} else {
 			plain = append(plain, c.field.shifted(v))
 		}
 	}
-	sets = union(nil, sets)
-	for _, name := range sets {
-		r.sets = append(r.sets, setUse{name, t.family, c.op == unequal})
+	for _, name := range names {
+		r.sets = append(r.sets, setUse{name, t.family})
 	}
-	in, ok := spansOf(c.op, plain, width)
-	// Bits of an address are as good as a mask if they are the highest.
-	if !ok || c.field.ofs+c.field.bits != width || c.op >= less && c.field.bits != width || len(sets) > 0 && c.field.bits != width {
+	if c.op == unequal && len(plain) == 0 && !slices.ContainsFunc(names, func(n string) bool { return !r.known.kind(n).empty }) {
+		return truth(true) // without a value there is nothing to imply the family, either
+	}
+	a, ok := r.condition(c.op, plain, names, width, t.family)
+	if !ok || len(names) > 0 && !whole {
 		t.doubt = true
 		return []term{t}
 	}
-	a := addrs{limited: true, ranges: in, sets: sets}
-	if c.op == unequal {
-		a = addrs{limited: true, ranges: in, notSets: sets}
-	}
-	if len(a.ranges) == 0 && len(a.sets) == 0 {
+	if a.limited && len(a.ranges) == 0 && len(a.sets) == 0 {
 		return nil
 	}
-	a.limited = len(a.sets) > 0 || !in.isAll(width)
 	t.addrs[end] = a
 	return []term{t}
+}
+
+// condition returns what an address that is compared with numbers and sets must be.
+func (r *reading) condition(op relation, plain []constant, names []string, width int, f secgroup.Family) (addrs, bool) {
+	if len(names) > 0 && r.expand {
+		return r.contents(op, plain, names, width, f)
+	}
+	in, ok := spansOf(op, plain, width)
+	a := addrs{ranges: in, limited: !in.isAll(width)}
+	if names = union(nil, names); op == unequal {
+		a.notSets = names
+	} else if len(names) > 0 {
+		a.sets, a.limited = names, true
+	}
+	return a, ok
+}
+
+// contents is condition with what is in the sets in place of their names.
+func (r *reading) contents(op relation, plain []constant, names []string, width int, f secgroup.Family) (addrs, bool) {
+	in, ok := spansOf(equal, plain, width)
+	for _, name := range names {
+		members, there := r.known.content(name, f)
+		in, ok = append(in, members...), ok && there
+	}
+	if in = in.merged(); op == unequal {
+		in = in.complement(span{last: ones(width)})
+	}
+	return addrs{ranges: in, limited: !in.isAll(width)}, ok && op <= unequal
 }
 
 // shifted returns a constant as one for the whole symbol, of which the field is some bits.

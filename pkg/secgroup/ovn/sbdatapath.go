@@ -4,14 +4,16 @@ import "github.com/flowshunt/flowshunt/flows"
 
 // datapath is what rows say of one logical switch or router.
 type datapath struct {
-	key    int   // its tunnel key; 0: there is no such row (yet)
-	ports  names // rows of Port_Binding
-	ours   int   // of these may be bound here
-	flows  names // rows of Logical_Flow that name it
-	groups names // rows of Logical_DP_Group that hold it
-	bases  [2][stageKinds]int
-	drops  [2]int // ACLs that drop all of the drop group
-	acls   int    // ACLs that concern all its ports
+	key             int   // its tunnel key; 0: there is no such row (yet)
+	ports           names // rows of Port_Binding
+	ours            int   // of these may be bound here
+	flows           names // rows of Logical_Flow that name it
+	groups          names // rows of Logical_DP_Group that hold it
+	bases           [2][stageKinds]int
+	drops           [2]int         // ACLs that drop all of the drop group
+	acls            int            // ACLs that concern all its ports
+	portACLs        map[string]int // ACLs that concern a single port
+	judged, tracked int            // ACLs, and flows that depend on conntrack
 }
 
 // names is a set of names, or of rows by uuid.
@@ -37,6 +39,15 @@ func (d *datapath) matters() bool { return d.ours > 0 && d.key != 0 }
 func (d *datapath) whole(dir flows.Direction) bool {
 	b := &d.bases[dir]
 	return b[acts] > 0 || b[judges] > 0 && b[carries] > 0
+}
+
+func (d *datapath) countPortACL(port string, by int) {
+	if d.portACLs == nil {
+		d.portACLs = map[string]int{}
+	}
+	if d.portACLs[port] += by; d.portACLs[port] == 0 {
+		delete(d.portACLs, port)
+	}
 }
 
 func (d *datapath) empty() bool {

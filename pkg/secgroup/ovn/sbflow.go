@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/ovsdb/ovnsb"
 	"github.com/flowshunt/flowshunt/pkg/secgroup"
 )
@@ -80,7 +81,7 @@ func (s *southbound) flushFlow(uuid string) {
 	f.acl, f.on = nil, nil
 	if f.row != nil {
 		if f.on = s.datapathsOf(f.row); len(f.on) > 0 {
-			f.acl = newACL(f.row, f.stage)
+			f.acl = newACL(f.row, f.stage, s.ledger)
 		}
 	} else {
 		delete(s.flows, uuid)
@@ -147,17 +148,9 @@ func (s *southbound) setTrouble(a *acl) string {
 
 // groupsOf returns whose ports fit a condition on some datapaths.
 func (s *southbound) groupsOf(p portRef, on []string) []secgroup.GroupID {
-	if p.name != "" && !p.group {
-		return []secgroup.GroupID{portOf(p.name)}
-	}
 	var ids []secgroup.GroupID
 	for _, uuid := range on {
-		key := s.datapaths[uuid].key
-		if p.group {
-			ids = append(ids, groupOf(key, p.name))
-		} else {
-			ids = append(ids, switchOf(strconv.Itoa(key)))
-		}
+		ids = append(ids, p.on(s.datapaths[uuid].key))
 	}
 	return ids
 }
@@ -177,27 +170,12 @@ func (s *southbound) count(uuid string, f *flowState, by int) {
 			delete(s.users, use.name)
 		}
 	}
-	for _, uuid := range f.on {
-		if d := s.datapaths[uuid]; d != nil {
+	for _, on := range f.on {
+		if d := s.datapaths[on]; d != nil {
 			s.countOn(d, a, by)
+			s.dirtyDatapaths.add(on)
 		}
 	}
-	if a.hint == "" || a.action == 0 {
-		return
-	}
-	for _, p := range a.parts {
-		if p.port.name != "" && !p.port.group {
-			s.addPortACL(p.port.name, by)
-		}
-	}
-}
-
-func (s *southbound) addPortACL(port string, by int) {
-	n := s.portACLs[port] + by
-	if s.portACLs[port] = n; n == 0 {
-		delete(s.portACLs, port)
-	}
-	s.touch(port)
 }
 
 func (s *southbound) countOn(d *datapath, a *acl, by int) {
@@ -209,14 +187,49 @@ func (s *southbound) countOn(d *datapath, a *acl, by int) {
 	if a.denies(s.cfg.DropGroup) {
 		d.drops[dir] += by
 	}
+	if a.tracks || a.hinted {
+		d.tracked += by
+	}
+	if a.hint != "" {
+		d.judged += by
+	}
 	if a.hint != "" && a.action != 0 {
-		for _, p := range a.parts {
-			if p.port == (portRef{}) {
-				d.acls += by
-			}
-		}
+		s.countACL(d, a, by)
 	}
 	if was != [...]bool{d.whole(dir), d.drops[dir] > 0, d.acls > 0} {
 		s.redoPorts(d)
+	}
+}
+
+// countACL counts an ACL for the ports that it concerns without a port group.
+func (s *southbound) countACL(d *datapath, a *acl, by int) {
+	for _, p := range a.parts {
+		switch {
+		case p.port.name == "":
+			d.acls += by
+		case !p.port.group:
+			d.countPortACL(p.port.name, by)
+			s.touch(p.port.name)
+		}
+	}
+}
+
+// tellUntracked tells, or takes back, the rules that stand for what happens to packets that
+// no ACL matches on a switch that has ACLs and none of them stateful: they pass, as others
+// do, without conntrack, so their replies are judged for themselves.
+func (s *southbound) tellUntracked(uuid string) {
+	d := s.datapath(uuid)
+	defer s.forget(uuid)
+	for _, dir := range []flows.Direction{flows.Egress, flows.Ingress} {
+		id := secgroup.RuleID(fmt.Sprintf("stateless:%s:%s", uuid, dir))
+		if d.key == 0 || d.judged == 0 || d.tracked > 0 {
+			s.ledger.rule(id, nil)
+			continue
+		}
+		s.ledger.rule(id, &secgroup.Rule{
+			Name:   "no ACL of the switch is stateful",
+			Groups: []secgroup.GroupID{switchOf(d.key)}, Direction: dir,
+			Tier: lastTier, Action: secgroup.AllowStateless, Matches: []secgroup.Match{{}},
+		})
 	}
 }

@@ -86,10 +86,10 @@ func (s *southbound) port(row *ovnsb.PortBinding) *secgroup.Port {
 			p.Reason = flows.SGUnknown
 		}
 	}
-	if len(row.PortSecurity) == 0 && len(own) == 0 && d.acls == 0 && s.portACLs[row.LogicalPort] == 0 {
+	if len(row.PortSecurity) == 0 && len(own) == 0 && d.acls == 0 && d.portACLs[row.LogicalPort] == 0 {
 		p.Open = true
 	}
-	p.Groups = append(own, switchOf(strconv.Itoa(d.key)), portOf(row.LogicalPort))
+	p.Groups = append(own, switchOf(d.key), portOf(d.key, row.LogicalPort))
 	return p
 }
 

@@ -24,11 +24,10 @@ type southbound struct {
 	flows      map[string]*flowState
 	users      map[string]names             // rows of Logical_Flow by the address set that they use
 	sets       map[string]*ovnsb.AddressSet // by name
-	portACLs   map[string]int               // ACLs that concern a single port, by its name
 	labels     int                          // flows that test ct_label.blocked
 	nbCfg      int
 
-	dirtyPorts, dirtyFlows, dirtySets names
+	dirtyPorts, dirtyFlows, dirtySets, dirtyDatapaths names
 }
 
 // flowState is a row of Logical_Flow, and what became of it.
@@ -47,8 +46,8 @@ func newSouthbound(cfg Config) *southbound {
 		groups: map[string]*ovnsb.LogicalDPGroup{}, groupFlows: map[string]names{},
 		ports: map[string]*ovnsb.PortBinding{}, members: map[string]names{}, bindings: map[string]string{},
 		flows: map[string]*flowState{}, users: map[string]names{},
-		sets: map[string]*ovnsb.AddressSet{}, portACLs: map[string]int{},
-		dirtyPorts: names{}, dirtyFlows: names{}, dirtySets: names{},
+		sets:       map[string]*ovnsb.AddressSet{},
+		dirtyPorts: names{}, dirtyFlows: names{}, dirtySets: names{}, dirtyDatapaths: names{},
 	}
 }
 
@@ -93,6 +92,7 @@ func (s *southbound) onDatapathBinding(uuid string, _, now *ovnsb.DatapathBindin
 	if d.key != key {
 		d.key = key
 		s.redo(d)
+		s.dirtyDatapaths.add(uuid)
 	}
 	s.forget(uuid)
 }
@@ -191,8 +191,8 @@ func (s *southbound) flushSets() {
 			set = newAddressSet(row.Addresses)
 		}
 		s.ledger.set(name, set)
-		if s.ledger.kind(name) != before {
-			for flow := range s.users[name] {
+		for flow := range s.users[name] {
+			if a := s.flows[flow].acl; a != nil && a.content || s.ledger.kind(name) != before {
 				s.dirtyFlows.add(flow)
 			}
 		}
@@ -207,6 +207,10 @@ func (s *southbound) flush() {
 		s.flushFlow(uuid)
 	}
 	clear(s.dirtyFlows)
+	for uuid := range s.dirtyDatapaths {
+		s.tellUntracked(uuid)
+	}
+	clear(s.dirtyDatapaths)
 	for uuid := range s.dirtyPorts {
 		if row := s.ports[uuid]; row != nil {
 			s.ledger.port(flows.LogicalPort(row.LogicalPort), s.port(row))

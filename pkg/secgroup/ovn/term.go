@@ -20,6 +20,8 @@ type term struct {
 	// doubt says that there are conditions besides that are not understood: it stands
 	// for some of the packets, and nobody knows which.
 	doubt bool
+	// crossed says that two conditions with address sets meet, of which one is left out.
+	crossed bool
 }
 
 // portRef is a condition on the logical port: that it is name, or in the port group name.
@@ -27,6 +29,17 @@ type term struct {
 type portRef struct {
 	name  string
 	group bool
+}
+
+// on names the ports that fit on the logical switch with a tunnel key.
+func (p portRef) on(key int) secgroup.GroupID {
+	switch {
+	case p.name == "":
+		return switchOf(key)
+	case p.group:
+		return groupOf(key, p.name)
+	}
+	return portOf(key, p.name)
 }
 
 // addrs is a condition on an address: that it is in ranges or one of sets, and in none of
@@ -72,13 +85,13 @@ func (t term) and(o term) (term, bool) {
 		t.hasProto, t.proto = true, o.proto
 	}
 	t.family = max(t.family, o.family)
-	t.doubt = t.doubt || o.doubt
+	t.doubt, t.crossed = t.doubt || o.doubt, t.crossed || o.crossed
 	for i := range t.addrs {
 		known, some := t.addrs[i].and(&o.addrs[i])
 		if !some {
 			return t, false
 		}
-		t.doubt = t.doubt || !known
+		t.crossed = t.crossed || !known
 	}
 	for i := range t.ports {
 		if !t.ports[i].and(o.ports[i]) {

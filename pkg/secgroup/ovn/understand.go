@@ -2,6 +2,7 @@ package ovn
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/secgroup"
@@ -9,9 +10,11 @@ import (
 
 // understood is a match as security groups say it.
 type understood struct {
-	parts  []part
-	sets   []setUse // that it depends on
-	hinted bool     // it depends on what conntrack says of the packet
+	parts   []part
+	sets    []setUse // that it depends on
+	content bool     // on what is in them, too
+	hinted  bool     // it depends on what northd knows of the connection
+	tracks  bool     // it depends on conntrack, or on that
 	// err is why not all of it is understood: the parts in doubt stand for more than it says.
 	err error
 	// refused says that OVN does not understand it either: such a flow does nothing.
@@ -32,29 +35,46 @@ var everything = part{doubt: true, matches: []secgroup.Match{{}}}
 // maxMatchPrefixes bounds the prefixes of one match.
 const maxMatchPrefixes = 1 << 16
 
+// addressSets is the address sets that matches may name.
+type addressSets interface {
+	// kind returns what kind of a set has a name.
+	kind(name string) setKind
+	// content returns what is in a set, as numbers of one family. It is false if there is
+	// no such set.
+	content(name string, f secgroup.Family) (spans, bool)
+}
+
 // understand reads a match for packets that pass an instance's port in one direction.
-func understand(match string, d flows.Direction) understood {
+func understand(match string, d flows.Direction, sets addressSets) understood {
 	e, err := parse(match)
 	if e == nil {
 		return understood{parts: []part{everything}, err: err, refused: isRefused(err)}
 	}
-	r := reading{direction: d}
+	r := reading{direction: d, hints: hintsOf(e), known: sets}
 	terms, termsErr := r.terms(e)
-	u := understood{sets: r.sets, hinted: r.hinted, err: err, refused: isRefused(err)}
-	if termsErr != nil {
-		u.parts, u.err = []part{everything}, termsErr
-		return u
+	u := understood{sets: r.sets, hinted: r.hinted, tracks: r.tracks, err: err, refused: isRefused(err)}
+	if slices.ContainsFunc(terms, func(t term) bool { return t.crossed }) {
+		u.content, r.expand = true, true
+		terms, termsErr = r.terms(e)
 	}
+	if termsErr != nil || !u.add(terms, d) {
+		u.parts, u.err = []part{everything}, errTerms
+	}
+	return u
+}
+
+// add adds terms, or returns false if they are too many.
+func (u *understood) add(terms []term, d flows.Direction) bool {
 	prefixes := 0
 	for _, t := range terms {
 		m, fits := t.match(d)
 		if prefixes += len(m.Local.Prefixes) + len(m.Remote.Prefixes); !fits || prefixes > maxMatchPrefixes {
-			u.parts, u.err = []part{everything}, errTerms
-			return u
+			return false
 		}
-		u.part(t, err != nil).add(m)
+		p := u.part(t)
+		p.matches = append(p.matches, m)
 	}
-	return u
+	return true
 }
 
 // isRefused reports whether OVN refuses a match for the same reason.
@@ -68,8 +88,8 @@ func isRefused(err error) bool {
 }
 
 // part returns the part that a term belongs to.
-func (u *understood) part(t term, doubt bool) *part {
-	doubt = doubt || t.doubt
+func (u *understood) part(t term) *part {
+	doubt := u.err != nil || t.doubt || t.crossed
 	for i := range u.parts {
 		if p := &u.parts[i]; p.port == t.port && p.tier == t.tier && p.doubt == doubt {
 			return p
@@ -78,8 +98,6 @@ func (u *understood) part(t term, doubt bool) *part {
 	u.parts = append(u.parts, part{port: t.port, tier: t.tier, doubt: doubt})
 	return &u.parts[len(u.parts)-1]
 }
-
-func (p *part) add(m secgroup.Match) { p.matches = append(p.matches, m) }
 
 // why says what a person should know of a part in doubt.
 func (u *understood) why() string {

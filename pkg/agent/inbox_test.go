@@ -1,0 +1,50 @@
+package agent
+
+import (
+	"testing"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/flows/engine"
+)
+
+// What security groups permit is not kept waiting by readings of many, of which one step
+// takes but a portion; and nothing is lost or changes its order.
+func TestInbox(t *testing.T) {
+	b := newInbox()
+	const readings = 40
+	for i := range readings {
+		b.put(message{at: flows.Instant(i + 1), event: engine.Counted{Sessions: make([]flows.SessionCounters, 1000)}})
+	}
+	b.put(message{event: engine.PolicyChanged{Revision: 1}}, message{event: engine.PolicyEnforced{Revision: 1}})
+	if b.len() != readings+2 {
+		t.Fatalf("%d wait", b.len())
+	}
+	var seen flows.Instant
+	for step := 0; ; step++ {
+		<-b.wake
+		list := b.take()
+		if step == 0 {
+			if _, ok := list[0].event.(engine.PolicyChanged); !ok {
+				t.Errorf("the first is %T", list[0].event)
+			}
+			if _, ok := list[1].event.(engine.PolicyEnforced); !ok {
+				t.Errorf("the second is %T", list[1].event)
+			}
+			list = list[2:]
+		}
+		if len(list) > portion/1000+1 {
+			t.Errorf("step %d took %d readings", step, len(list))
+		}
+		for _, m := range list {
+			if seen++; m.at != seen {
+				t.Fatalf("reading %d came at %d", m.at, seen)
+			}
+		}
+		if seen == readings {
+			break
+		}
+	}
+	if b.len() != 0 || len(b.take()) != 0 {
+		t.Error("something is left")
+	}
+}
