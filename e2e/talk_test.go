@@ -143,7 +143,7 @@ func silent(t *testing.T, all []*talk, since time.Time, grace, during time.Durat
 	harness.Throughout(t, time.Until(since.Add(during)), "silence", func() error {
 		for _, c := range all {
 			if late := c.last().Sub(since); late > grace {
-				return fmt.Errorf("%s: a byte %v after it was denied", c.name, late)
+				return fmt.Errorf("%s: a byte %v after it was denied, at %v", c.name, late, c.last())
 			}
 		}
 		return nil

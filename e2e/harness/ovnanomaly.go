@@ -35,8 +35,8 @@ func (o *OVN) WipeSB() {
 	o.StartSB()
 }
 
-// RefillSB undoes WipeSB. An ovn-controller that has seen the empty database may wait
-// forever for its ports (23.03): it is restarted, as people do.
+// RefillSB undoes WipeSB. An ovn-controller that has seen the empty database may have
+// ended by that (23.03): it is started anew.
 func (o *OVN) RefillSB() {
 	o.w.T.Helper()
 	o.startNorthd()

@@ -51,11 +51,14 @@ func (o *OVN) StartController() {
 	o.start(controller, controller, o.w.OVSDB())
 }
 
-// StopController ends ovn-controller as for an upgrade: the chassis and its ports stay
-// in the database, the flows in OVS.
+// StopController ends ovn-controller as for an upgrade, if it has not ended by itself:
+// the chassis and its ports stay in the database, the flows in OVS.
 func (o *OVN) StopController() {
 	t := o.w.T
 	t.Helper()
+	if !o.daemons[controller].Running() {
+		return
+	}
 	o.w.Run(t, "env", "OVN_RUNDIR="+o.dir, "ovn-appctl", "-t", controller, "exit", "--restart")
 	o.daemons[controller].Wait(t, commandLimit)
 }
