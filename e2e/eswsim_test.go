@@ -36,6 +36,7 @@ func TestOVSRestartsEswsim(t *testing.T)      { onEswsim(t, TestOVSRestarts) }
 func TestRestartMatrixEswsim(t *testing.T)    { slowly(t); onEswsim(t, TestRestartMatrix) }
 func TestTenantsEswsim(t *testing.T)          { onEswsim(t, TestTenants) }
 func TestPatchPortsEswsim(t *testing.T)       { onEswsim(t, TestPatchPorts) }
+func TestOVNRevokeEswsim(t *testing.T)        { onEswsim(t, TestOVNRevoke) }
 
 func TestObserveEswsim(t *testing.T)             { slowly(t); onEswsim(t, TestObserve) }
 func TestUDPWithoutKeepAliveEswsim(t *testing.T) { slowly(t); onEswsim(t, TestUDPWithoutKeepAlive) }
@@ -53,3 +54,5 @@ func TestPolicingEswsim(t *testing.T)            { slowly(t); onEswsim(t, TestPo
 func TestMACAgeingEswsim(t *testing.T)           { slowly(t); onEswsim(t, TestMACAgeing) }
 func TestUnsupportedPathsEswsim(t *testing.T)    { slowly(t); onEswsim(t, TestUnsupportedPaths) }
 func TestBusyBridgeEswsim(t *testing.T)          { slowly(t); onEswsim(t, TestBusyBridge) }
+func TestOVNChangesEswsim(t *testing.T)          { slowly(t); onEswsim(t, TestOVNChanges) }
+func TestOVNRevokeTimesEswsim(t *testing.T)      { slowly(t); onEswsim(t, TestOVNRevokeTimes) }

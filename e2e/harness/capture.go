@@ -35,6 +35,8 @@ type Captured struct {
 	Packets, Bytes uint64 // IP packets and their bytes
 	Control        uint64 // packets with SYN, FIN or RST, of these
 	Last           time.Time
+	Payload        uint64 // bytes behind the headers of TCP and UDP
+	LastPayload    time.Time
 }
 
 // Capture starts to capture what comes in at a device of the machine, until the test
@@ -140,44 +142,59 @@ func timestamp(control []byte) (time.Time, error) {
 
 // count takes the beginning of a packet.
 func (c *Capture) count(packet []byte, size uint64, at time.Time) {
-	ports, control, known := dissect(packet)
+	d, known := dissect(packet)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sum = Captured{c.sum.Packets + 1, c.sum.Bytes + size, 0, at}
+	c.sum = Captured{Packets: c.sum.Packets + 1, Bytes: c.sum.Bytes + size, Last: at}
 	if !known {
 		return
 	}
-	seen := c.last[ports]
-	if control {
+	seen := c.last[d.ports]
+	seen.Packets, seen.Bytes, seen.Last = seen.Packets+1, seen.Bytes+size, at
+	if d.control {
 		seen.Control++
 	}
-	c.last[ports] = Captured{seen.Packets + 1, seen.Bytes + size, seen.Control, at}
+	if d.payload > 0 {
+		seen.Payload, seen.LastPayload = seen.Payload+uint64(d.payload), at
+	}
+	c.last[d.ports] = seen
 }
 
-// dissect finds the ports in the beginning of an IP packet, and says whether it has
-// one of the flags SYN, FIN and RST.
-func dissect(packet []byte) (ports CapturedPorts, control, known bool) {
+// dissected is what the beginning of an IP packet says.
+type dissected struct {
+	ports   CapturedPorts
+	control bool // one of the flags SYN, FIN and RST
+	payload int  // bytes behind the headers of TCP and UDP
+}
+
+func dissect(packet []byte) (d dissected, known bool) {
 	const shortest4, header6 = 20, 40
 	if len(packet) < shortest4 {
-		return ports, false, false
+		return d, false
 	}
-	var header int
+	var header, length int
 	var proto byte
 	switch packet[0] >> 4 {
 	case 4:
-		header, proto = int(packet[0]&0xf)*4, packet[9]
+		header, proto, length = int(packet[0]&0xf)*4, packet[9], int(binary.BigEndian.Uint16(packet[2:]))
 	case 6:
-		header, proto = header6, packet[6]
+		header, proto, length = header6, packet[6], header6+int(binary.BigEndian.Uint16(packet[4:]))
 	}
 	if proto == unix.IPPROTO_ESP {
-		return ports, false, true
+		return d, true
 	}
-	const flags = 13 // in TCP's header
+	const offset, flags, udp = 12, 13, 8 // in TCP's header, and the length of UDP's
 	if proto != unix.IPPROTO_TCP && proto != unix.IPPROTO_UDP || len(packet) < header+flags+1 {
-		return ports, false, false
+		return d, false
 	}
-	ports = CapturedPorts{binary.BigEndian.Uint16(packet[header:]), binary.BigEndian.Uint16(packet[header+2:])}
-	return ports, proto == unix.IPPROTO_TCP && packet[header+flags]&7 != 0, true
+	d.ports = CapturedPorts{binary.BigEndian.Uint16(packet[header:]), binary.BigEndian.Uint16(packet[header+2:])}
+	if proto == unix.IPPROTO_UDP {
+		d.payload = max(0, length-header-udp)
+		return d, true
+	}
+	d.control = packet[header+flags]&7 != 0
+	d.payload = max(0, length-header-int(packet[header+offset]>>4)*4)
+	return d, true
 }
 
 // Sum is what was seen so far, of any kind.

@@ -8,7 +8,9 @@ import (
 func TestDissect(t *testing.T) {
 	const (
 		v4  = "45000028000040004006000000000000" + "00000000"
+		v4x = "450005dc000040004006000000000000" + "00000000"
 		v6  = "600000000014064000000000000000000000000000000000" + "00000000000000000000000000000000"
+		v6x = "600000000020064000000000000000000000000000000000" + "00000000000000000000000000000000"
 		esp = "45000028000040004032000000000000" + "00000000"
 		udp = "45000028000040004011000000000000" + "00000000"
 		arp = "0001080006040001fa163e0000010a000001000000000000" + "0a000002"
@@ -18,24 +20,27 @@ func TestDissect(t *testing.T) {
 		name, packet   string
 		ports          CapturedPorts
 		control, known bool
+		payload        int
 	}{
-		{"data", v4 + tcp("18"), CapturedPorts{40000, 9000}, false, true},
-		{"fin", v4 + tcp("11"), CapturedPorts{40000, 9000}, true, true},
-		{"data over IPv6", v6 + tcp("10"), CapturedPorts{40000, 9000}, false, true},
-		{"rst over IPv6", v6 + tcp("14"), CapturedPorts{40000, 9000}, true, true},
-		{"udp, whose payload has no flags", udp + tcp("ff"), CapturedPorts{40000, 9000}, false, true},
-		{"esp", esp + tcp("ff"), CapturedPorts{}, false, true},
-		{"arp", arp, CapturedPorts{}, false, false},
-		{"cut", v4 + tcp("18")[:20], CapturedPorts{}, false, false},
-		{"nothing", "", CapturedPorts{}, false, false},
+		{"nothing but headers", v4 + tcp("10"), CapturedPorts{40000, 9000}, false, true, 0},
+		{"data", v4x + tcp("18"), CapturedPorts{40000, 9000}, false, true, 1460},
+		{"fin", v4 + tcp("11"), CapturedPorts{40000, 9000}, true, true, 0},
+		{"data over IPv6", v6x + tcp("10"), CapturedPorts{40000, 9000}, false, true, 12},
+		{"rst over IPv6", v6 + tcp("14"), CapturedPorts{40000, 9000}, true, true, 0},
+		{"udp, whose payload has no flags", udp + tcp("ff"), CapturedPorts{40000, 9000}, false, true, 12},
+		{"esp", esp + tcp("ff"), CapturedPorts{}, false, true, 0},
+		{"arp", arp, CapturedPorts{}, false, false, 0},
+		{"cut", v4 + tcp("18")[:20], CapturedPorts{}, false, false, 0},
+		{"nothing", "", CapturedPorts{}, false, false, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			packet, err := hex.DecodeString(tt.packet)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if ports, control, known := dissect(packet); ports != tt.ports || control != tt.control || known != tt.known {
-				t.Errorf("%v, control %v, known %v", ports, control, known)
+			want := dissected{tt.ports, tt.control, tt.payload}
+			if d, known := dissect(packet); d != want || known != tt.known {
+				t.Errorf("%+v, known %v", d, known)
 			}
 		})
 	}
