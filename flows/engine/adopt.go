@@ -46,14 +46,13 @@ func (g *Engine) adopt(f *FoundSession) {
 	g.enter(s, Adopting)
 	g.bind(s, f.Paths)
 	s.eswitch = s.home[flows.Orig].id
-	if reason == "" {
-		reason, s.primary().detail = g.permitted(s)
-	}
 	if reason != "" {
 		g.remove(s, reason)
 		return
 	}
-	g.doubtPath(s)
+	if g.stands(s) {
+		g.doubtPath(s)
+	}
 }
 
 func (g *Engine) whyNotAdopt(f *FoundSession) flows.Reason {

@@ -40,9 +40,9 @@ type Config struct {
 	ValidateWithin time.Duration // after a doubt about its path a session is confirmed within this, or leaves
 	MaxLifetime    time.Duration // a session leaves after so long, to be decided anew; 0: never
 
-	// PolicySources is how many sources tell what security groups permit; all must permit a
+	// PolicySources names who tells what security groups permit; all must permit a
 	// connection. A session stays for PolicyGrace when one does not tell what is so any more.
-	PolicySources int
+	PolicySources []string
 	PolicyGrace   time.Duration
 
 	Displace float64 // a waiting connection displaces one whose rate, times this, is lower
@@ -143,7 +143,6 @@ func (c Config) Validate() error {
 	positive("no-hits time", c.NoHitsAfter > 0)
 	positive("validation bound", c.ValidateWithin > 0)
 	positive("policy grace", c.PolicyGrace >= 0)
-	positive("number of policy sources", c.PolicySources >= 0)
 	positive("maximum lifetime", c.MaxLifetime >= 0)
 	if c.Displace < 1 {
 		errs = append(errs, fmt.Errorf("displacement factor %g would let two sessions displace each other for ever: want at least 1", c.Displace))

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"math"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -28,11 +27,20 @@ const (
 	denyTries = 5
 )
 
-// denyIn remembers to deny a session at one of its ends.
-func (g *Engine) denyIn(s *session, r refusal, why revocation) {
+// denyAt remembers to deny a session that has, or had, rules, at each of its ends where a
+// source denies it that counts its states: what others deny the slow path need not.
+func (g *Engine) denyAt(s *session, against []refusal) {
 	if !g.cfg.Mark.Deny || s.denied || !s.state.hasRules() {
 		return
 	}
+	for _, r := range against {
+		if r.Reason == flows.SGDenied && g.policies[r.source].revision != 0 {
+			g.denyIn(s, r)
+		}
+	}
+}
+
+func (g *Engine) denyIn(s *session, r refusal) {
 	p := s.paths[flows.Orig].In
 	if r.direction == flows.Ingress {
 		p = s.paths[flows.Orig].Out
@@ -40,7 +48,7 @@ func (g *Engine) denyIn(s *session, r refusal, why revocation) {
 	port := g.ports[p]
 	for _, key := range g.keysOf(s) {
 		if port.HasZone && key.Zone == port.Zone {
-			g.denials = append(g.denials, deny{key, r.end, r.source, why.revision, g.now.Add(denyAfter), 0})
+			g.denials = append(g.denials, deny{key, r.end, r.source, g.policies[r.source].revision, g.now.Add(denyAfter), 0})
 		}
 	}
 }
@@ -59,14 +67,14 @@ func (g *Engine) deny() {
 	effect := Deny{}
 	left := g.denials[:0]
 	for _, d := range g.denials {
-		if g.denied(&d) {
+		if g.settled(&d) {
 			continue
 		}
 		src := &g.policies[d.source]
-		if src.enforced >= d.revision && d.revision != 0 || g.now >= d.due {
+		if d.tries == 0 && src.enforced >= d.revision || g.now >= d.due {
 			effect.Entries = append(effect.Entries, DenyEntry{d.entry, src.label})
 			d.tries++
-			d.revision, d.due = math.MaxUint64, g.now.Add(denyAfter)
+			d.due = g.now.Add(denyAfter)
 		}
 		left = append(left, d)
 	}
@@ -76,9 +84,9 @@ func (g *Engine) deny() {
 	}
 }
 
-// denied reports whether there is nothing left to do: it was done, or cannot be, or is not
+// settled reports whether there is nothing left to do: it was done, or cannot be, or is not
 // so any more.
-func (g *Engine) denied(d *deny) bool {
+func (g *Engine) settled(d *deny) bool {
 	e := g.entries.get(d.entry)
 	if e == nil || e.closed || d.tries >= denyTries && g.now >= d.due {
 		return true

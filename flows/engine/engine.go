@@ -35,6 +35,7 @@ type Engine struct {
 	byRule   index[ruleKey]                       // bound sessions by the rules that permit them
 	byAddr   index[netip.Addr]                    // ... by their addresses
 	denials  []deny                               // on their way to conntrack
+	departed []departed                           // oldest first
 
 	rooms      []*room    // by eswitch, in order
 	sole       *room      // of all usable ports; nil: there are several

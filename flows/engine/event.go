@@ -174,7 +174,6 @@ type PortState struct {
 type PolicyChanged struct {
 	Source int // which of Config.PolicySources tells
 	Policy Policy
-	All    bool
 	Ports  []flows.LogicalPort
 	Rules  []flows.RuleRef
 	Addrs  []netip.Addr

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"fmt"
 	"net/netip"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -25,6 +24,9 @@ func (g *Engine) ends(paths flows.Paths) (list []end) {
 	return list
 }
 
+// nobody stands for a source where there is none.
+const nobody = -1
+
 // refusal is the answer of one source about one end.
 type refusal struct {
 	end
@@ -33,12 +35,12 @@ type refusal struct {
 }
 
 // askGroups asks all sources about both ends of a session. It returns the rules that permit
-// it, or what speaks against that: first those that deny it.
+// it, or what speaks against that: first what denies it.
 func (g *Engine) askGroups(s *session) (rules []ruleKey, against []refusal) {
 	var unsure []refusal
 	for _, e := range g.ends(s.paths) {
 		if len(g.policies) == 0 {
-			return nil, []refusal{{e, flows.Permission{Reason: flows.SGUnknown}, -1}}
+			return nil, []refusal{{e, flows.Permission{Reason: flows.SGUnknown}, nobody}}
 		}
 		for i := range g.policies {
 			p := g.policies[i].permission(s, e.port, e.direction)
@@ -66,24 +68,22 @@ func (g *Engine) permitted(s *session) (flows.Reason, string) {
 	return "", ""
 }
 
-// permittedStill is permitted for what was judged when less was known.
-func (g *Engine) permittedStill(s *session) (flows.Reason, string) {
-	if s.standing.judged == g.revision {
-		return "", ""
-	}
-	return g.permitted(s)
+// stands reports whether a session is permitted by all that was told until now, and ends it
+// if it is not.
+func (g *Engine) stands(s *session) bool {
+	g.rejudge([]*session{s}, news{source: nobody})
+	return !s.dead && s.state != Removing
 }
 
-func (g *Engine) refusalDetail(r refusal) string {
-	text := fmt.Sprintf("%s of %s", r.direction, r.port)
-	if r.source < 0 {
-		return text
-	}
-	return text + ": " + g.policies[r.source].detail(r.port, r.Permission)
+// news is what led to a new judgement: what a source permitted before, or nil.
+type news struct {
+	source int
+	before Policy
 }
 
-// rejudge asks again about sessions, and ends those that are not permitted any more.
-func (g *Engine) rejudge(list []*session, why revocation) {
+// rejudge asks about sessions that were judged when less was known, and ends those that
+// are not permitted any more.
+func (g *Engine) rejudge(list []*session, why news) {
 	for _, s := range list {
 		if s.dead || s.state == Resolving || s.standing.judged == g.revision {
 			continue
@@ -99,26 +99,10 @@ func (g *Engine) rejudge(list []*session, why revocation) {
 }
 
 // revoke takes a permission back.
-func (g *Engine) revoke(s *session, against []refusal, why revocation) {
+func (g *Engine) revoke(s *session, against []refusal, why news) {
 	s.primary().detail = g.refusalDetail(against[0]) + s.usedToPermit(against[0], why)
-	for _, r := range against {
-		if r.Reason == flows.SGDenied {
-			g.denyIn(s, r, why)
-		}
-	}
+	g.denyAt(s, against)
 	g.remove(s, against[0].Reason)
-}
-
-// usedToPermit names the rule that permitted a session before at the same end.
-func (s *session) usedToPermit(r refusal, why revocation) string {
-	if why.before == nil || r.source != why.source {
-		return ""
-	}
-	p := why.before.Judge(r.port, r.direction, s.tuple)
-	if p.Reason != "" || p.Rule == 0 {
-		return ""
-	}
-	return "; until now by " + why.before.Describe(p.Rule)
 }
 
 // standOn files a session under the rules that permit it, and under its addresses, which
@@ -163,28 +147,4 @@ func (g *Engine) standOff(s *session) {
 		}
 	}
 	*st = standing{judged: st.judged}
-}
-
-// EndCheck is the name of the checks about security groups.
-const EndCheck = "security groups"
-
-// ExplainGroups says what the security groups of both ends of a path decide about a
-// connection, source by source.
-func (g *Engine) ExplainGroups(paths flows.Paths, original flows.Tuple) (list []Check) {
-	s := &session{tuple: original, paths: paths}
-	for _, e := range g.ends(paths) {
-		name := fmt.Sprintf("%s: %s", EndCheck, e.direction)
-		if len(g.policies) == 0 {
-			list = append(list, Check{Name: name, Outcome: Failed, Reason: flows.SGUnknown, Detail: string(e.port)})
-		}
-		for i := range g.policies {
-			p := g.policies[i].permission(s, e.port, e.direction)
-			c := Check{Name: name, Reason: p.Reason, Detail: g.refusalDetail(refusal{e, p, i})}
-			if p.Reason != "" {
-				c.Outcome = Failed
-			}
-			list = append(list, c)
-		}
-	}
-	return list
 }

@@ -12,7 +12,7 @@ import (
 func adoptedOnTrust(t *testing.T) (*Engine, flows.Instant) {
 	t.Helper()
 	cfg := DefaultConfig()
-	cfg.Enforce, cfg.PolicySources, cfg.Mark.Blocked = true, 1, MaskedMark{1, 1}
+	cfg.Enforce, cfg.PolicySources, cfg.Mark.Blocked = true, []string{"sb"}, MaskedMark{1, 1}
 	g := New(cfg)
 	now := flows.Instant(time.Second)
 	e := inZoneOf(1, 10)
@@ -64,7 +64,7 @@ func TestObserveDeniesNothing(t *testing.T) {
 	if g.Used()[Observed] != 3 {
 		t.Fatalf("%v", g.Used())
 	}
-	g.Step(now, []Event{PolicyChanged{Policy: groupsWith(), All: true, Revision: 1}})
+	g.Step(now, []Event{PolicyChanged{Policy: groupsWith(), Rules: []flows.RuleRef{10, 11, 12}, Revision: 1}})
 	list := denials(g.Step(now, []Event{PolicyEnforced{Revision: 1}}))
 	if len(list) != 0 {
 		t.Errorf("mode observe writes to conntrack: %v", list)
@@ -78,7 +78,7 @@ func TestObserveDeniesNothing(t *testing.T) {
 func TestDeniedOnce(t *testing.T) {
 	g, _, now := guarded(t, 3)
 	for range 100 {
-		g.Step(now, []Event{PolicyChanged{Policy: groupsWith(), All: true, Revision: 9}})
+		g.Step(now, []Event{PolicyChanged{Policy: groupsWith(), Rules: []flows.RuleRef{10, 11, 12}, Revision: 9}})
 	}
 	if len(g.denials) > 3 {
 		t.Errorf("%d denials of 3 entries", len(g.denials))
@@ -107,7 +107,7 @@ func TestDeniedAfterPathDropped(t *testing.T) {
 func TestEnforcedByAnotherDatabase(t *testing.T) {
 	g, _, now := guarded(t, 3)
 	g.Step(now, []Event{PolicyEnforced{Revision: 5000}})
-	effects := g.Step(now, []Event{PolicyEnforced{Revision: 2}, PolicyChanged{Policy: groupsWith(), All: true, Revision: 3}})
+	effects := g.Step(now, []Event{PolicyEnforced{Revision: 2}, PolicyChanged{Policy: groupsWith(), Rules: []flows.RuleRef{10, 11, 12}, Revision: 3}})
 	if list := denials(effects); len(list) != 0 {
 		t.Errorf("before the slow path enforces the change: %v", list)
 	}

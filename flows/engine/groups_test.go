@@ -30,7 +30,7 @@ func guarded(tb testing.TB, n int) (*Engine, []flows.Entry, flows.Instant) {
 	cfg := DefaultConfig()
 	cfg.Enforce, cfg.InsertRate, cfg.Capacity, cfg.MaxFollow = true, 1e9, n, 2*n
 	cfg.Mark = Mark{Offload: MaskedMark{4, 4}, Blocked: MaskedMark{1, 1}, Deny: true}
-	cfg.PolicySources = 1
+	cfg.PolicySources = []string{"sb"}
 	g := newEngineWithPorts(cfg)
 	entries := manyEntries(n)
 	for i := range entries {
@@ -41,7 +41,7 @@ func guarded(tb testing.TB, n int) (*Engine, []flows.Entry, flows.Instant) {
 	now := flows.Instant(time.Second)
 	effects := g.Step(now, []Event{
 		PortsChanged{[]PortState{{ID: 1, Logical: "lp1", Zone: 8, HasZone: true}, {ID: 2, Logical: "lp2", Zone: 7, HasZone: true}}},
-		PolicyChanged{Policy: groupsWith(10, 11, 12), All: true},
+		PolicyChanged{Policy: groupsWith(10, 11, 12)},
 		EntriesRead{At: now, Entries: entries},
 	})
 	drive(g, now, effects, func(key flows.EntryKey) flows.Entry { return entries[key.ID] }, benchPaths)
@@ -68,7 +68,7 @@ func TestRevokedByRule(t *testing.T) {
 	}
 	drive(g, now, effects, noEntry, benchPaths)
 	x := g.Explain(&entries[1])
-	if x.Reason != flows.SGDenied || !strings.Contains(x.View.Detail, "egress of lp1: no rule permits it; until now by rule 11") {
+	if x.Reason != flows.SGDenied || !strings.Contains(x.View.Detail, "egress of lp1 by sb: no rule permits it; until now by rule 11") {
 		t.Errorf("%q, %q", x.Reason, x.View.Detail)
 	}
 	// Given back, the old connection stays in the slow path.
@@ -144,7 +144,7 @@ func TestDeny(t *testing.T) {
 // Without a word of the slow path it is done after a while.
 func TestDenyUnasked(t *testing.T) {
 	g, _, now := guarded(t, 3)
-	effects := g.Step(now, []Event{PolicyChanged{Policy: groupsWith(), All: true, Revision: 5, Label: true}})
+	effects := g.Step(now, []Event{PolicyChanged{Policy: groupsWith(), Rules: []flows.RuleRef{10, 11, 12}, Revision: 5, Label: true}})
 	drive(g, now, effects, noEntry, benchPaths)
 	for range denyTries {
 		now = now.Add(denyAfter)

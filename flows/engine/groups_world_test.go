@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -47,6 +48,7 @@ func (p *groups) clone() *groups {
 // groupSource is one source of them.
 type groupSource struct {
 	now      *groups
+	told     *groups       // nil: nothing yet
 	silentTo flows.Instant // it tells nothing before; 0: it tells
 	revision uint64
 	last     flows.RuleRef
@@ -81,24 +83,51 @@ func (w *world) newGroups() {
 	w.tellGroups()
 }
 
-// tellGroups has all sources tell all that they know.
+// tellGroups has all sources tell a new agent, which knows nothing, all that they know.
 func (w *world) tellGroups() {
 	for i, s := range w.sources {
-		if s.silentTo == 0 {
-			w.events = append(w.events, PolicyChanged{Source: i, Policy: s.now, All: true})
+		if s.told = nil; s.silentTo == 0 {
+			w.tell1(i)
 		}
 	}
+}
+
+// tell1 has a source tell what is different from what it told before, as a compiler would
+// find it out.
+func (w *world) tell1(i int) {
+	s := w.sources[i]
+	ev := PolicyChanged{Source: i, Policy: s.now, Revision: s.revision, At: w.now, Label: w.chance(0.2)}
+	if s.told != nil {
+		for _, ref := range s.told.rules {
+			if !slices.Contains(slices.Collect(maps.Values(s.now.rules)), ref) {
+				ev.Rules = append(ev.Rules, ref)
+			}
+		}
+		for addr := range s.now.outside {
+			if !s.told.outside[addr] {
+				ev.Addrs = append(ev.Addrs, addr)
+			}
+		}
+		for port := range s.now.unknown {
+			if !s.told.unknown[port] {
+				ev.Ports = append(ev.Ports, port)
+			}
+		}
+	}
+	slices.Sort(ev.Rules)
+	slices.SortFunc(ev.Addrs, netip.Addr.Compare)
+	slices.Sort(ev.Ports)
+	s.told = s.now
+	w.events = append(w.events, ev)
 }
 
 // changeGroups lets somebody edit the security groups that concern a connection.
 func (w *world) changeGroups(c *conn) {
 	i := w.rng.IntN(len(w.sources))
 	s := w.sources[i]
-	if s.silentTo != 0 {
-		if w.now >= s.silentTo {
-			s.silentTo = 0
-			w.events = append(w.events, PolicyChanged{Source: i, Policy: s.now, All: true, At: w.now})
-		}
+	if s.silentTo != 0 && w.now >= s.silentTo {
+		s.silentTo = 0
+		w.tell1(i)
 		return
 	}
 	d := flows.Direction(w.rng.IntN(2))
@@ -106,29 +135,23 @@ func (w *world) changeGroups(c *conn) {
 	key := groupKey{port, d, c.tuple.SrcPort % shares}
 	s.now = s.now.clone()
 	s.revision++
-	ev := PolicyChanged{Source: i, Policy: s.now, Revision: s.revision, At: w.now, Label: w.chance(0.2)}
 	switch w.rng.IntN(12) {
-	case 0, 1, 2:
-		if ref := s.now.rules[key]; ref != 0 && port != "" {
-			ev.Rules = []flows.RuleRef{ref}
-			delete(s.now.rules, key)
-		}
+	case 0, 1, 2, 6:
+		delete(s.now.rules, key)
 	case 3:
 		s.now.outside[c.tuple.Src] = true
-		ev.Addrs = []netip.Addr{c.tuple.Src}
 	case 4:
 		s.now.unknown[port] = true
-		ev.Ports = []flows.LogicalPort{port}
 	case 5:
 		if w.chance(0.5) {
+			return
+		}
+		if s.silentTo != 0 {
 			return
 		}
 		s.silentTo = w.now.Add(time.Duration(w.rng.Int64N(int64(3 * w.cfg.PolicyGrace / 2))))
 		w.events = append(w.events, PolicyStale{Source: i, Why: "silent"})
 		return
-	case 6: // a database that was away
-		ev.All = true
-		delete(s.now.rules, key)
 	default: // what was taken is given back, by other rules
 		for id := range flows.PortID(portsNum) {
 			for share := range uint16(shares) {
@@ -141,13 +164,18 @@ func (w *world) changeGroups(c *conn) {
 		clear(s.now.outside)
 		clear(s.now.unknown)
 	}
-	w.events = append(w.events, ev)
+	if s.silentTo == 0 {
+		w.tell1(i)
+	}
 }
 
 // enforceGroups lets the slow path follow what was told, later.
 func (w *world) enforceGroups() {
 	for i, s := range w.sources {
 		if w.chance(0.02) {
+			if w.chance(0.05) {
+				s.revision = 0 // of a database that was wiped
+			}
 			w.events = append(w.events, PolicyEnforced{Source: i, Revision: s.revision})
 		}
 	}
@@ -187,7 +215,7 @@ func (l *ledger) deliverGroups(w *world, ev Event) {
 }
 
 func (l *ledger) group(w *world, i int) *toldGroups {
-	for len(l.groups) < w.cfg.PolicySources {
+	for len(l.groups) < len(w.cfg.PolicySources) {
 		l.groups = append(l.groups, toldGroups{stale: w.now})
 	}
 	return &l.groups[i]
@@ -216,11 +244,18 @@ func secured(paths flows.Paths) bool {
 // noteDenied remembers the entries of sessions that were just denied, for ever.
 func (l *ledger) noteDenied(w *world) {
 	for _, s := range w.engine.sessions {
-		if !s.bound() && s.state != Removing || l.against(s.paths, s.tuple) != flows.SGDenied {
+		if !s.state.hasRules() || l.left[s.id] || l.against(s.paths, s.tuple) != flows.SGDenied {
 			continue
 		}
 		for _, key := range w.engine.keysOf(s) {
 			l.denied[key] = true
+		}
+	}
+	for _, d := range w.engine.departed {
+		if w.now < d.until && l.against(d.paths, d.tuple) == flows.SGDenied {
+			for _, key := range w.engine.keysOf(d.session) {
+				l.denied[key] = true
+			}
 		}
 	}
 }
@@ -286,8 +321,9 @@ func (l *ledger) orderedDeny(w *world, e Deny) {
 		if !justified {
 			l.fail(3, "the network service's bit is set in %v, which it does not deny", d.Key)
 		}
-		if !l.denied[d.Key] {
+		if e := w.engine.entries.get(d.Key); e == nil || !e.denied {
 			l.fail(3, "the network service's bit is set in %v, which was no session that is denied", d.Key)
 		}
+		l.denied[d.Key] = true
 	}
 }

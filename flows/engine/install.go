@@ -125,7 +125,7 @@ func (g *Engine) relaxed(ev Relaxed) {
 		g.makeReady(s)
 		return
 	}
-	if s := g.sessions[ev.Session]; s != nil && s.op == ev.Op && s.state.allRules() && s.state != Removing && ev.Err != nil {
+	if s := g.sessions[ev.Session]; s != nil && s.state.allRules() && s.state != Removing && ev.Err != nil {
 		s.primary().detail = ev.Err.Error()
 		g.remove(s, flows.RelaxFailed)
 	}
@@ -189,8 +189,7 @@ func (g *Engine) installInto(r *room) {
 }
 
 func (g *Engine) install(s *session) {
-	if reason, detail := g.permittedStill(s); reason != "" {
-		g.giveUp(s, reason, detail)
+	if !g.stands(s) {
 		return
 	}
 	g.enter(s, Installing)
@@ -244,8 +243,7 @@ func (g *Engine) rulesAreIn(s *session) {
 // verified completes a session whose entries were found eligible after the
 // installation.
 func (g *Engine) verified(s *session) {
-	if reason, detail := g.permittedStill(s); reason != "" {
-		g.giveUp(s, reason, detail)
+	if !g.stands(s) {
 		return
 	}
 	g.enter(s, Offloaded)

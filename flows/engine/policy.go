@@ -20,18 +20,20 @@ type Policy interface {
 
 // policySource is what one source has told. All of them must permit a connection.
 type policySource struct {
+	name     string
 	policy   Policy        // nil: nothing yet
+	revision uint64        // as PolicyChanged.Revision
+	enforced uint64        // as PolicyEnforced.Revision
+	label    bool          // as PolicyChanged.Label
 	stale    flows.Instant // since when it may be behind; 0: it is not
 	why      string        // it is
 	lapsed   bool          // for longer than Config.PolicyGrace
-	label    bool          // as PolicyChanged.Label
-	enforced uint64        // as PolicyEnforced.Revision
 }
 
-func newSources(n int, now flows.Instant) []policySource {
-	list := make([]policySource, n)
-	for i := range list {
-		list[i] = policySource{stale: now, why: "nothing was told yet"}
+func newSources(names []string, now flows.Instant) []policySource {
+	list := make([]policySource, len(names))
+	for i, name := range names {
+		list[i] = policySource{name: name, stale: now, why: "nothing was told yet"}
 	}
 	return list
 }
@@ -40,20 +42,19 @@ func newSources(n int, now flows.Instant) []policySource {
 func (g *Engine) policyChanged(ev *PolicyChanged) {
 	src := &g.policies[ev.Source]
 	before := src.policy
-	*src = policySource{policy: ev.Policy, label: ev.Label, enforced: src.enforced}
+	*src = policySource{name: src.name, policy: ev.Policy, revision: ev.Revision, enforced: src.enforced, label: ev.Label}
 	g.revision++
+	list := g.concerned(ev)
 	if before == nil { // what stands on trust was judged by nobody
-		ev.All = true
+		list = slices.Clone(g.list)
 	}
-	g.rejudge(g.concerned(ev), revocation{before: before, source: ev.Source, revision: ev.Revision})
+	why := news{ev.Source, before}
+	g.rejudge(list, why)
+	g.rejudgeDeparted(why)
 }
 
 // concerned returns the sessions that a change names.
-func (g *Engine) concerned(ev *PolicyChanged) []*session {
-	if ev.All {
-		return slices.Clone(g.list)
-	}
-	var list []*session
+func (g *Engine) concerned(ev *PolicyChanged) (list []*session) {
 	for _, port := range ev.Ports {
 		for _, id := range g.logical[port] {
 			list = append(list, g.onPort[id]...)
@@ -86,7 +87,7 @@ func (g *Engine) checkGrace() {
 		}
 		src.lapsed = true
 		g.revision++
-		g.rejudge(slices.Clone(g.list), revocation{source: i})
+		g.rejudge(slices.Clone(g.list), news{source: i})
 	}
 }
 
@@ -100,47 +101,6 @@ func (src *policySource) permission(s *session, port flows.LogicalPort, d flows.
 		return flows.Permission{}
 	}
 	return src.policy.Judge(port, d, s.tuple)
-}
-
-// detail says for a person what a permission rests on.
-func (src *policySource) detail(port flows.LogicalPort, p flows.Permission) string {
-	switch {
-	case src.policy == nil:
-		return src.why
-	case src.stale != 0 && p.Reason == flows.SGUnknown:
-		return src.why
-	case p.Rule != 0:
-		return src.policy.Describe(p.Rule)
-	case p.Reason == "":
-		return "port security is off, or what no rule denies is permitted"
-	case p.Reason == flows.SGDenied:
-		return "no rule permits it"
-	}
-	return src.policy.Detail(port)
-}
-
-// PolicyState is what the engine has of one source, in the order of Config.PolicySources.
-type PolicyState struct {
-	Known    bool          // it has told something
-	Stale    flows.Instant // since when it may be behind; 0: it is not
-	Why      string        // it is
-	Enforced uint64        // as PolicyEnforced.Revision
-}
-
-// Policies returns the state of each source.
-func (g *Engine) Policies() []PolicyState {
-	list := make([]PolicyState, len(g.policies))
-	for i, src := range g.policies {
-		list[i] = PolicyState{Known: src.policy != nil, Stale: src.stale, Why: src.why, Enforced: src.enforced}
-	}
-	return list
-}
-
-// revocation is what led to a new judgement.
-type revocation struct {
-	before   Policy // nil: there was none
-	source   int
-	revision uint64 // as PolicyChanged.Revision
 }
 
 // ruleKey names a rule of a source.

@@ -57,7 +57,7 @@ func (g *Engine) nameLogical(before map[flows.PortID]PortState) {
 	if len(renamed) > 0 {
 		g.revision++
 		slices.SortFunc(renamed, func(a, b *session) int { return cmp.Compare(a.id, b.id) })
-		g.rejudge(renamed, revocation{})
+		g.rejudge(renamed, news{source: nobody})
 	}
 }
 

@@ -22,6 +22,7 @@ type ledger struct {
 	reset     map[flows.EswitchID]bool // the engine was told so in this step
 	displaced []flows.Instant
 	groups    []toldGroups
+	left      map[flows.SessionID]bool // in this step, before what follows
 	broken    []string
 }
 
@@ -42,10 +43,13 @@ func (l *ledger) fail(promise int, format string, args ...any) {
 // deliver notes what the engine is about to be told.
 func (l *ledger) deliver(w *world, events []Event) {
 	l.ageing = 0
+	l.left = make(map[flows.SessionID]bool)
 	for _, ev := range events {
 		switch ev := ev.(type) {
 		case PolicyChanged, PolicyStale, PolicyEnforced:
 			l.deliverGroups(w, ev)
+		case Removed:
+			l.left[ev.Session] = ev.Err == nil
 		case MACAgeing:
 			l.ageing++
 		case EswitchReset:

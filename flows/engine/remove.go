@@ -13,6 +13,9 @@ func (g *Engine) remove(s *session, cause flows.Reason) {
 		g.denyAll(s)
 	}
 	if s.state == Removing {
+		if isDenial(cause) {
+			s.cause = cause // tells more than why it was leaving already
+		}
 		return
 	}
 	s.cause = cause
@@ -46,6 +49,18 @@ func (g *Engine) denyAll(s *session) {
 	}
 	for e := g.entries.group(s.tuple); e != nil; e = e.next {
 		e.denied = e.denied || e.key.Tuple == s.tuple && e.session == nil
+	}
+}
+
+// sayDenied gives the entries that a session stood for, and that are nobody's now, the reason
+// and what led to it.
+func (g *Engine) sayDenied(s *session, detail string) {
+	for e := g.entries.group(s.tuple); e != nil; e = e.next {
+		if e.denied && e.session == nil {
+			g.unqueue(e)
+			e.verdict = flows.Inspect
+			g.setReason(e, flows.SGDenied, detail)
+		}
 	}
 }
 
@@ -94,6 +109,7 @@ func (g *Engine) retryRemovals() {
 func (g *Engine) release(s *session) {
 	s.dead = true
 	g.standOff(s)
+	g.remember(s)
 	s.book(outside)
 	g.drop(s)
 	proven := s.installedAt > 0 && g.now.Sub(s.installedAt) > time.Minute
@@ -118,6 +134,9 @@ func (g *Engine) release(s *session) {
 		if atOnce(s.cause) && e == s.primary() {
 			g.wantAgain(e)
 		}
+	}
+	if s.nominal && s.cause == flows.SGDenied {
+		g.sayDenied(s, s.primary().detail)
 	}
 	g.unclaim(s)
 }

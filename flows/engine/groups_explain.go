@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// refusalDetail says at which end, and by what, a session is refused; or permitted.
+func (g *Engine) refusalDetail(r refusal) string {
+	text := fmt.Sprintf("%s of %s", r.direction, r.port)
+	if r.source == nobody {
+		return text + ": nobody tells what it permits"
+	}
+	src := &g.policies[r.source]
+	return fmt.Sprintf("%s by %s: %s", text, src.name, src.detail(r.port, r.Permission))
+}
+
+// detail says for a person what a permission rests on.
+func (src *policySource) detail(port flows.LogicalPort, p flows.Permission) string {
+	switch {
+	case src.policy == nil, src.stale != 0 && p.Reason == flows.SGUnknown:
+		return src.why
+	case p.Rule != 0:
+		return src.policy.Describe(p.Rule)
+	case p.Reason == "":
+		return "port security is off, or what no rule denies is permitted"
+	case p.Reason == flows.SGDenied:
+		return "no rule permits it"
+	}
+	return src.policy.Detail(port)
+}
+
+// usedToPermit names the rule that permitted a session before at the same end.
+func (s *session) usedToPermit(r refusal, why news) string {
+	if why.before == nil || r.source != why.source {
+		return ""
+	}
+	p := why.before.Judge(r.port, r.direction, s.tuple)
+	if p.Reason != "" || p.Rule == 0 {
+		return ""
+	}
+	return "; until now by " + why.before.Describe(p.Rule)
+}
+
+// EndCheck is the name of the checks about security groups.
+const EndCheck = "security groups"
+
+// ExplainGroups says what the security groups of both ends of a path decide about a
+// connection, source by source; id is that of its session, or 0.
+func (g *Engine) ExplainGroups(id flows.SessionID, paths flows.Paths, original flows.Tuple) (list []Check) {
+	s := g.sessions[id]
+	if s == nil {
+		s = &session{tuple: original, paths: paths}
+	}
+	for _, e := range g.ends(paths) {
+		name := fmt.Sprintf("%s: %s", EndCheck, e.direction)
+		if len(g.policies) == 0 {
+			list = append(list, Check{Name: name, Outcome: Failed, Reason: flows.SGUnknown, Detail: string(e.port)})
+		}
+		for i := range g.policies {
+			p := g.policies[i].permission(s, e.port, e.direction)
+			c := Check{Name: name, Reason: p.Reason, Detail: g.refusalDetail(refusal{e, p, i})}
+			if p.Reason != "" {
+				c.Outcome = Failed
+			}
+			list = append(list, c)
+		}
+	}
+	return list
+}
