@@ -23,10 +23,16 @@ func NeutronDir() string {
 		dirs = []string{"../build/neutron", "../../build/neutron"} // from e2e, from here
 	}
 	for _, dir := range dirs {
-		if abs, err := filepath.Abs(dir); err == nil {
-			if _, err := os.Stat(filepath.Join(abs, "complete")); err == nil {
-				return abs
-			}
+		// a link, which a virtual machine shall not follow for each file
+		real, err := filepath.EvalSymlinks(dir)
+		if err == nil {
+			real, err = filepath.Abs(real)
+		}
+		if err == nil {
+			_, err = os.Stat(filepath.Join(real, "complete"))
+		}
+		if err == nil {
+			return real
 		}
 	}
 	return ""

@@ -19,6 +19,7 @@ import (
 func TestNeutronServer(t *testing.T) {
 	dir := t.TempDir()
 	nb, sb := startOVNDatabases(t, dir)
+	addChassis(t, sb, "compute-1")
 	s := StartNeutronServer(t, dir, nb, sb)
 	network := s.Network("net1")
 	s.Subnet(network, "10.0.0.0/24")
@@ -27,7 +28,7 @@ func TestNeutronServer(t *testing.T) {
 		Network: network, Groups: []string{group}, Host: "compute-1", Owner: "compute:nova",
 		MAC: "fa:16:3e:00:00:01", FixedIPs: []NeutronFixedIP{{IP: "10.0.0.11"}},
 	})
-	if port.ID == "" || port.MAC != "fa:16:3e:00:00:01" || port.FixedIPs[0].IP != "10.0.0.11" || !slices.Equal(port.Groups, []string{group}) {
+	if port.ID == "" || port.MAC != "fa:16:3e:00:00:01" || port.FixedIPs[0].IP != "10.0.0.11" || port.VIFType != "ovs" || !slices.Equal(port.Groups, []string{group}) {
 		t.Fatalf("the port has become %+v", port)
 	}
 	changes := watchLflows(t, sb, "tcp.dst == 80")
@@ -57,7 +58,7 @@ func TestNeutronServer(t *testing.T) {
 // startOVNDatabases starts what neutron-server needs of an OVN.
 func startOVNDatabases(t *testing.T, dir string) (nb, sb string) {
 	t.Helper()
-	for _, program := range []string{"ovsdb-server", "ovsdb-tool", "ovsdb-client", "ovn-northd"} {
+	for _, program := range []string{"ovsdb-server", "ovsdb-tool", "ovsdb-client", "ovn-northd", "ovn-sbctl"} {
 		if _, err := exec.LookPath(program); err != nil {
 			missing(t, program)
 		}
@@ -83,6 +84,21 @@ func startOVNDatabases(t *testing.T, dir string) (nb, sb string) {
 	nb, sb = remote("nb"), remote("sb")
 	daemon("ovn-northd", "--ovnnb-db="+nb, "--ovnsb-db="+sb, "--unixctl="+filepath.Join(dir, "northd.ctl"))
 	return nb, sb
+}
+
+// addChassis is what an ovn-controller does first.
+func addChassis(t *testing.T, sb, host string) {
+	t.Helper()
+	sbctl := func(args ...string) string {
+		out, err := exec.Command("ovn-sbctl", append([]string{"--db=" + sb, "--timeout=60"}, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("ovn-sbctl %v: %v: %s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	sbctl("chassis-add", "ch", "geneve", "192.0.2.1", "--", "set", "chassis", "ch", "hostname="+host)
+	sbctl("create", "chassis_private", "name=ch", "chassis="+sbctl("get", "chassis", "ch", "_uuid"),
+		fmt.Sprint("nb_cfg_timestamp=", time.Now().Add(time.Hour).UnixMilli())) // alive for as long as the test lasts
 }
 
 // lflowChange is what became of a logical flow, and when that was told.
