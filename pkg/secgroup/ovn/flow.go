@@ -105,6 +105,8 @@ func (a *acl) nameFor(match string) string {
 	// What northd puts before an ACL's match is about its own registers.
 	if _, own, found := strings.Cut(match, " && ("); found && strings.HasPrefix(match, "reg") && strings.HasSuffix(own, ")") {
 		match = strings.TrimSuffix(own, ")")
+	} else if a.hint != "" && a.stage.kind == judges && strings.HasPrefix(match, "(") {
+		match = strings.TrimSuffix(match[1:], ")")
 	}
 	name := "OVN's own flow"
 	if a.hint != "" {
@@ -129,10 +131,15 @@ func (a *acl) rule(p *part, doubt string, groups []secgroup.GroupID) *secgroup.R
 	if p.doubt {
 		doubt = a.why()
 	}
-	if doubt != "" {
-		r.Action = secgroup.Unknown
-		r.Name += " (" + doubt + ")"
+	if doubt == "" {
+		return r
 	}
+	r.Name += " (" + doubt + ")"
+	if r.Action != secgroup.AllowStateless {
+		r.Action = secgroup.Unknown
+	}
+	// What may be stateless is not offloaded, whichever ACL decides: Unknown would only say
+	// so where no better one does.
 	return r
 }
 
