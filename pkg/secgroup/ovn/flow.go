@@ -21,8 +21,11 @@ type acl struct {
 	name     string
 }
 
-// lastTier is after all tiers of OVN.
-const lastTier = 255
+// What is after all tiers of OVN, and over all priorities in the first.
+const (
+	lastTier    = 255
+	topPriority = 1<<16 - 1
+)
 
 // newACL reads a flow of a stage of ACLs.
 func newACL(row *ovnsb.LogicalFlow, s stage, sets addressSets) *acl {
@@ -90,7 +93,7 @@ func (a *acl) setAfterLB() {
 		a.action = 0
 		return
 	}
-	a.action, a.tier, a.priority = secgroup.Unknown, 0, 1<<16-1
+	a.action, a.tier, a.priority = secgroup.Unknown, 0, topPriority
 	for i := range a.parts {
 		a.parts[i].tier, a.parts[i].matches = 0, everything.matches
 	}
@@ -135,11 +138,11 @@ func (a *acl) rule(p *part, doubt string, groups []secgroup.GroupID) *secgroup.R
 		return r
 	}
 	r.Name += " (" + doubt + ")"
-	if r.Action != secgroup.AllowStateless {
-		r.Action = secgroup.Unknown
+	if r.Action == secgroup.AllowStateless {
+		// It takes effect even where a better ACL permits.
+		r.Tier, r.Priority = 0, topPriority
 	}
-	// What may be stateless is not offloaded, whichever ACL decides: Unknown would only say
-	// so where no better one does.
+	r.Action = secgroup.Unknown
 	return r
 }
 
