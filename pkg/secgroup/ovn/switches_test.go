@@ -1,7 +1,9 @@
 package ovn
 
 import (
+	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/flowshunt/flowshunt/ovsdb/ovnsb"
@@ -66,6 +68,7 @@ func TestVerdicts(t *testing.T) {
 		{"reg0[8] == 1 && (inport == @pg && ip4)", "reg8[16] = 1; reg8[22] = 1; next;", secgroup.Unknown, 0},
 		{"reg0[8] == 1 && (inport == @pg && ip4)", "reg8[16] = 1; reg3 = 5; reg8[8..15] = 1; next;", secgroup.Allow, 0},
 		{"reg0[8] == 1 && (inport == @pg && ip.dscp == 1)", "reg8[16] = 1; next;", secgroup.Unknown, 0},
+		{"reg0[8] == 1 && (inport == @pg && ct.est)", "reg8[16] = 1; next;", secgroup.Unknown, 0},
 		{"reg0[8] == 1 && (inport == @pg && !ip4)", "reg8[16] = 1; next;", 0, 0},
 		{"reg0[10] == 1 && (inport == @pg && !ip4)", "reg8[17] = 1; next;", secgroup.Unknown, 0},
 		{"reg0[8] == 1 && (inport == @pg && ip4.src == $there_is_none)", "reg8[16] = 1; next;", secgroup.Unknown, 0},
@@ -82,4 +85,53 @@ func TestVerdicts(t *testing.T) {
 		}
 		r.consistent()
 	}
+}
+
+// TestStatelessInDoubt: packets that a stateless ACL matches bypass conntrack even where a
+// better ACL permits them.
+func TestStatelessInDoubt(t *testing.T) {
+	r := newSouthRig(t)
+	r.change(ovnsb.LogicalFlowTable, "new", `{"match": "inport == @pg && ip.dscp == 1", "actions": "next;", "priority": 1500,
+		"logical_datapath": "250b555e-0905-4a0b-b326-37eff18b1d17", "external_ids": {"stage-name": "ls_in_acl", "stage-hint": "12345678"}}`)
+	if rule := r.ledger().rules["new"]; rule.Action != secgroup.Unknown || rule.Tier != 0 || rule.Priority != topPriority {
+		t.Errorf("%+v", rule)
+	}
+}
+
+// TestSetsOfRules looks at rules whose address sets change in ways that concern the rules.
+func TestSetsOfRules(t *testing.T) {
+	r := newSouthRig(t)
+	for name, match := range map[string]string{"plain": "ip4.src == $a", "crossed": "ip4.src == $a && ip4.src == $b", "not": "ip4.src != $a"} {
+		r.change(ovnsb.LogicalFlowTable, name, `{"match": "inport == @pg && `+match+`", "actions": "drop;", "priority": 1500,
+			"logical_datapath": "250b555e-0905-4a0b-b326-37eff18b1d17", "external_ids": {"stage-name": "ls_in_acl"}}`)
+	}
+	r.change(ovnsb.AddressSetTable, "b", `{"name": "b", "addresses": ["10.0.0.0/24"]}`)
+	for _, step := range []struct {
+		columns string
+		action  secgroup.Action
+		crossed []netip.Prefix
+		family  secgroup.Family // that "not" is of
+	}{
+		{`{"name": "a", "addresses": ["10.0.0.1", "10.0.1.1"]}`, secgroup.Drop, prefixes("10.0.0.1/32"), secgroup.IPv4},
+		{`{"addresses": ["10.0.0.2"]}`, secgroup.Drop, prefixes("10.0.0.2/32"), secgroup.IPv4},
+		{`{"addresses": []}`, secgroup.Drop, nil, secgroup.AnyFamily},
+		{`{"addresses": ["10.0.0.2", "fd00::1"]}`, secgroup.Unknown, prefixes("10.0.0.2/32"), secgroup.IPv4},
+		{`{"addresses": ["10.0.0.2"]}`, secgroup.Drop, prefixes("10.0.0.2/32"), secgroup.IPv4},
+		{`{"addresses": ["10.0.0.2", "00:00:00:00:00:01"]}`, secgroup.Unknown, prefixes("10.0.0.2/32"), secgroup.IPv4},
+	} {
+		r.change(ovnsb.AddressSetTable, "a", step.columns)
+		rules := r.ledger().rules
+		if rules["plain"].Action != step.action || rules["not"].Action != step.action || rules["not"].Matches[0].Family != step.family {
+			t.Errorf("%s: %+v, %+v", step.columns, rules["plain"], rules["not"])
+		}
+		if c := rules["crossed"]; (c == nil) != (step.crossed == nil) || c != nil && !slices.Equal(c.Matches[0].Remote.Prefixes, step.crossed) && !slices.Equal(c.Matches[0].Local.Prefixes, step.crossed) {
+			t.Errorf("%s: two sets: %+v", step.columns, c)
+		}
+		r.consistent()
+	}
+	r.change(ovnsb.AddressSetTable, "a", `null`)
+	if rule := r.ledger().rules["plain"]; rule.Action != secgroup.Unknown {
+		t.Errorf("without the set: %+v", rule)
+	}
+	r.consistent()
 }
