@@ -21,8 +21,11 @@ type acl struct {
 	name     string
 }
 
-// lastTier is after all tiers of OVN.
-const lastTier = 255
+// What is after all tiers of OVN, and over all priorities in the first.
+const (
+	lastTier    = 255
+	topPriority = 1<<16 - 1
+)
 
 // newACL reads a flow of a stage of ACLs.
 func newACL(row *ovnsb.LogicalFlow, s stage, sets addressSets) *acl {
@@ -90,7 +93,7 @@ func (a *acl) setAfterLB() {
 		a.action = 0
 		return
 	}
-	a.action, a.tier, a.priority = secgroup.Unknown, 0, 1<<16-1
+	a.action, a.tier, a.priority = secgroup.Unknown, 0, topPriority
 	for i := range a.parts {
 		a.parts[i].tier, a.parts[i].matches = 0, everything.matches
 	}
@@ -105,6 +108,8 @@ func (a *acl) nameFor(match string) string {
 	// What northd puts before an ACL's match is about its own registers.
 	if _, own, found := strings.Cut(match, " && ("); found && strings.HasPrefix(match, "reg") && strings.HasSuffix(own, ")") {
 		match = strings.TrimSuffix(own, ")")
+	} else if a.hint != "" && a.stage.kind == judges && strings.HasPrefix(match, "(") {
+		match = strings.TrimSuffix(match[1:], ")")
 	}
 	name := "OVN's own flow"
 	if a.hint != "" {
@@ -129,10 +134,15 @@ func (a *acl) rule(p *part, doubt string, groups []secgroup.GroupID) *secgroup.R
 	if p.doubt {
 		doubt = a.why()
 	}
-	if doubt != "" {
-		r.Action = secgroup.Unknown
-		r.Name += " (" + doubt + ")"
+	if doubt == "" {
+		return r
 	}
+	r.Name += " (" + doubt + ")"
+	if r.Action == secgroup.AllowStateless {
+		// It takes effect even where a better ACL permits.
+		r.Tier, r.Priority = 0, topPriority
+	}
+	r.Action = secgroup.Unknown
 	return r
 }
 

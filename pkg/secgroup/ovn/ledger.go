@@ -56,28 +56,34 @@ func note[K comparable, V any](told, news map[K]*V, key K, now *V) {
 	news[key] = now
 }
 
-// set notes what is in a set: nil if there is none. It is called once for a set and Update.
-func (l *ledger) set(name string, now *addressSet) {
+// set notes what a row says is in a set. It is called once for a set and Update.
+func (l *ledger) set(name string, row []string) {
 	id := secgroup.SetID(name)
-	old := l.sets[id]
-	switch {
-	case now == nil && old == nil:
-	case now == nil:
+	s := l.sets[id]
+	if s == nil {
+		s = newAddressSet(row)
+		l.sets[id] = s
+		l.news.Sets[id] = secgroup.SetChange{Replace: true, Add: s.all()}
+		return
+	}
+	if c := s.become(row); len(c.Add)+len(c.Remove) > 0 {
+		l.news.Sets[id] = c
+	}
+}
+
+// dropSet notes that there is no such set.
+func (l *ledger) dropSet(name string) {
+	id := secgroup.SetID(name)
+	if l.sets[id] != nil {
 		delete(l.sets, id)
 		l.news.Sets[id] = secgroup.SetChange{Gone: true}
-	default:
-		l.sets[id] = now
-		change := now.change(old)
-		if change.Replace || len(change.Add)+len(change.Remove) > 0 {
-			l.news.Sets[id] = change
-		}
 	}
 }
 
 // kind returns what decides whether a set can be used.
 func (l *ledger) kind(name string) setKind {
 	if s := l.sets[secgroup.SetID(name)]; s != nil {
-		return s.kind
+		return s.kind()
 	}
 	return setKind{}
 }
@@ -108,7 +114,7 @@ func (l *ledger) all() *secgroup.Update {
 	maps.Copy(u.Ports, l.ports)
 	maps.Copy(u.Rules, l.rules)
 	for id, s := range l.sets {
-		u.Sets[id] = s.change(nil)
+		u.Sets[id] = secgroup.SetChange{Replace: true, Add: s.all()}
 	}
 	l.news = emptyUpdate()
 	return &u

@@ -68,6 +68,8 @@ var understoodWholly = []string{
 	`ip4.src == 0xa000001 || ip4.src == 167772418`,
 	`ip.proto == {6, 17} && eth.type == {0x800, 0x86dd}`,
 	`tcp.dst == 0x50/0xfff8`,
+	`(tcp.dst != 0 && tcp.src != 65535) || udp.dst != 65535`,
+	`ip4.src != 0.0.0.0/1 || ip6.dst != 8000::/1`,
 	`tcp && udp`,
 	`ip4 && icmp6`,
 	`icmp || sctp`,

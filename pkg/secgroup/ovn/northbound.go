@@ -220,34 +220,3 @@ func (n *northbound) switchesOf(owner string) []string {
 	}
 	return on
 }
-
-// differences returns what is in old only, and what is in now only.
-func differences(old, now []string) (gone, come []string) {
-	before := names{}
-	for _, s := range old {
-		before.add(s)
-	}
-	for _, s := range now {
-		if !before.has(s) {
-			come = append(come, s)
-		}
-		delete(before, s)
-	}
-	for s := range before {
-		gone = append(gone, s)
-	}
-	return gone, come
-}
-
-func insert(sets map[string]names, key, name string) {
-	set := sets[key]
-	set.add(name)
-	sets[key] = set
-}
-
-func remove(sets map[string]names, key, name string) {
-	delete(sets[key], name)
-	if len(sets[key]) == 0 {
-		delete(sets, key)
-	}
-}

@@ -27,7 +27,7 @@ func (w *world) kind(name string) setKind {
 	if _, ok := w.sets[name]; !ok {
 		return setKind{}
 	}
-	return w.set(name).kind
+	return w.set(name).kind()
 }
 
 func (w *world) content(name string, f secgroup.Family) (spans, bool) {

@@ -16,21 +16,6 @@ type datapath struct {
 	judged, tracked int            // ACLs, and flows that depend on conntrack
 }
 
-// names is a set of names, or of rows by uuid.
-type names map[string]struct{}
-
-func (n *names) add(name string) {
-	if *n == nil {
-		*n = names{}
-	}
-	(*n)[name] = struct{}{}
-}
-
-func (n names) has(name string) bool {
-	_, ok := n[name]
-	return ok
-}
-
 // matters reports whether flows on the datapath can concern ports of this host.
 func (d *datapath) matters() bool { return d.ours > 0 && d.key != 0 }
 

@@ -142,32 +142,22 @@ func (s *southbound) onPortGroup(_ string, old, now *ovnsb.PortGroup) {
 	if now == nil {
 		return
 	}
-	left := names{}
+	var before []string
 	if old != nil {
-		for _, port := range old.Ports {
-			left.add(port)
-		}
+		before = old.Ports
 	}
-	for _, port := range now.Ports {
-		if left.has(port) {
-			delete(left, port)
-			continue
-		}
-		member := s.members[port]
-		member.add(now.Name)
-		s.members[port] = member
-		s.touch(port)
-	}
-	for port := range left {
+	left, joined := differences(before, now.Ports)
+	for _, port := range left {
 		s.leave(port, now.Name)
+	}
+	for _, port := range joined {
+		insert(s.members, port, now.Name)
+		s.touch(port)
 	}
 }
 
 func (s *southbound) leave(port, group string) {
-	delete(s.members[port], group)
-	if len(s.members[port]) == 0 {
-		delete(s.members, port)
-	}
+	remove(s.members, port, group)
 	s.touch(port)
 }
 
@@ -189,11 +179,11 @@ func (s *southbound) onSBGlobal(_ string, _, now *ovnsb.SBGlobal) {
 func (s *southbound) flushSets() {
 	for name := range s.dirtySets {
 		before := s.ledger.kind(name)
-		var set *addressSet
 		if row := s.sets[name]; row != nil {
-			set = newAddressSet(row.Addresses)
+			s.ledger.set(name, row.Addresses)
+		} else {
+			s.ledger.dropSet(name)
 		}
-		s.ledger.set(name, set)
 		for flow := range s.users[name] {
 			if a := s.flows[flow].acl; a != nil && a.content || s.ledger.kind(name) != before {
 				s.dirtyFlows.add(flow)
