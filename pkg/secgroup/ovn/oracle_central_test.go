@@ -1,0 +1,119 @@
+package ovn_test
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for a state that must come.
+const patience = 30 * time.Second
+
+// central is a private OVN without hosts: both databases and northd, on unix sockets in a
+// folder of its own.
+type central struct {
+	testing.TB
+	release
+	dir    string
+	traces int // started so far, as names
+}
+
+func startCentral(t testing.TB, r release) *central {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "fs-oracle-") // short: the address of a unix socket has 107 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	c := &central{TB: t, release: r, dir: dir}
+	for _, db := range []string{"nb", "sb"} {
+		file := c.path(db + ".db")
+		c.run("ovsdb-tool", "create", file, filepath.Join(r.schema, "ovn-"+db+".ovsschema"))
+		c.start("ovsdb-server", file, "--remote=punix:"+c.path(db), "--unixctl="+c.path(db+".ctl"))
+	}
+	c.wait("ovsdb-server", func() bool { return listens(c.path("nb")) && listens(c.path("sb")) })
+	c.start(r.bin+"/ovn-northd", "--ovnnb-db="+c.northbound(), "--ovnsb-db="+c.southbound(), "--unixctl="+c.path("northd"))
+	return c
+}
+
+func (c *central) path(name string) string { return filepath.Join(c.dir, name) }
+func (c *central) northbound() string      { return "unix:" + c.path("nb") }
+func (c *central) southbound() string      { return "unix:" + c.path("sb") }
+
+// nbctl changes the Northbound database and returns when northd has put that into the
+// Southbound one.
+func (c *central) nbctl(args ...string) string {
+	c.Helper()
+	return c.run(c.bin+"/ovn-nbctl", append([]string{"--db=" + c.northbound(), "--timeout=30", "--wait=sb"}, args...)...)
+}
+
+func (c *central) sbctl(args ...string) string {
+	c.Helper()
+	return c.run(c.bin+"/ovn-sbctl", append([]string{"--db=" + c.southbound(), "--timeout=30"}, args...)...)
+}
+
+// revision is the last state that nbctl has waited for.
+func (c *central) revision() uint64 {
+	c.Helper()
+	n, err := strconv.ParseUint(c.sbctl("get", "SB_Global", ".", "nb_cfg"), 10, 64)
+	if err != nil {
+		c.Fatal(err)
+	}
+	return n
+}
+
+// start runs a program until the test ends.
+func (c *central) start(name string, args ...string) {
+	c.Helper()
+	cmd := c.command(name, append(args, "--no-chdir", "-vconsole:off", "-vsyslog:off")...)
+	if err := cmd.Start(); err != nil {
+		c.Fatal(err)
+	}
+	c.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+}
+
+func (c *central) run(name string, args ...string) string {
+	c.Helper()
+	cmd := c.command(name, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		c.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, stderr.String())
+	}
+	return strings.TrimSpace(stdout.String())
+}
+
+func (c *central) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+c.dir, "OVN_RUNDIR="+c.dir, "OVS_LOGDIR="+c.dir, "OVN_LOGDIR="+c.dir)
+	return cmd
+}
+
+// wait returns when something is so that cannot say when it becomes so.
+func (c *central) wait(what string, good func() bool) {
+	c.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); !good(); <-tick.C {
+		if time.Now().After(end) {
+			c.Fatalf("waited %s for %s", patience, what)
+		}
+	}
+}
+
+func listens(socket string) bool {
+	conn, err := net.Dial("unix", socket)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return err == nil
+}
