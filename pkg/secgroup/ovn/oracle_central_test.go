@@ -26,6 +26,13 @@ type central struct {
 
 func startCentral(t testing.TB, r release) *central {
 	t.Helper()
+	c := startDatabases(t, r)
+	c.start(r.bin+"/ovn-northd", "--ovnnb-db="+c.northbound(), "--ovnsb-db="+c.southbound(), "--unixctl="+c.path("northd"))
+	return c
+}
+
+func startDatabases(t testing.TB, r release) *central {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "fs-oracle-") // short: the address of a unix socket has 107 bytes
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +45,6 @@ func startCentral(t testing.TB, r release) *central {
 		c.start("ovsdb-server", file, "--remote=punix:"+c.path(db), "--unixctl="+c.path(db+".ctl"))
 	}
 	c.wait("ovsdb-server", func() bool { return listens(c.path("nb")) && listens(c.path("sb")) })
-	c.start(r.bin+"/ovn-northd", "--ovnnb-db="+c.northbound(), "--ovnsb-db="+c.southbound(), "--unixctl="+c.path("northd"))
 	return c
 }
 

@@ -221,3 +221,15 @@ func (w *world) packet() packet {
 	}
 	return p
 }
+
+// String lists the ACLs.
+func (w *world) String() string {
+	var b strings.Builder
+	for g, members := range w.members {
+		fmt.Fprintf(&b, "%s: %s\n", g, strings.Join(members, " "))
+	}
+	for _, a := range w.acls {
+		fmt.Fprintf(&b, "%s %s tier %d %d %s: %s\n", a.owner, a.pipeline(), a.tier, a.priority, a.action, a.match)
+	}
+	return b.String()
+}

@@ -1,0 +1,198 @@
+package ovn_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/secgroup"
+)
+
+var (
+	seed     = flag.Uint64("seed", 0, "of the random ACLs and packets; 0: one that is always the same, with FLOWSHUNT_SLOW a new one")
+	keepNew  = flag.Bool("record", false, "write testdata/oracle-*.json anew, with OVN of hack/ovn-newer")
+	slow     = os.Getenv("FLOWSHUNT_SLOW") != ""
+	patterns = map[string]style{
+		"neutron": {neutron: true},
+		"hand":    {},
+		"exotic":  {exotic: true},
+	}
+)
+
+// TestOracle compares what a Table says of random packets under random ACLs with what
+// ovn-trace says: of a packet in the original direction of a connection that is
+// established, and of the connection's first packet. The ACLs change all the time, and the
+// Table follows.
+func TestOracle(t *testing.T) {
+	for name, s := range patterns {
+		t.Run(name, func(t *testing.T) { examine(t, startCentral(t, oldest(t)), s) })
+	}
+}
+
+// TestOracleNewer does the same with an OVN that has tiers.
+func TestOracleNewer(t *testing.T) {
+	for name, s := range patterns {
+		t.Run(name, func(t *testing.T) { examine(t, startCentral(t, newer(t)), s) })
+	}
+	t.Run("tiers", func(t *testing.T) { examine(t, startCentral(t, newer(t)), style{tiers: true}) })
+}
+
+// examine lets 700 packets, with FLOWSHUNT_SLOW ten times as many, into a world that changes.
+func examine(t *testing.T, c *central, s style) {
+	rounds, packets := 35, 20
+	from := *seed
+	if slow {
+		rounds *= 10
+		if from == 0 {
+			from = uint64(time.Now().UnixNano())
+		}
+	}
+	t.Logf("-seed %d", from)
+	w := newWorld(from, s)
+	c.nbctl(w.create()...)
+	c.adopt(w)
+	f := follow(t, c)
+	var e exam
+	for range rounds {
+		if change := w.change(); len(change) > 0 {
+			c.nbctl(change[1:]...)
+		}
+		table := f.at(c.revision())
+		established, first := c.trace(est, 0), c.trace("new", packets)
+		for range packets {
+			p := w.packet()
+			e.compare(t, w, table, p, established.ask(p))
+			e.compare(t, w, table, p, first.ask(p))
+		}
+		established.stop()
+		first.stop()
+		if t.Failed() {
+			t.Fatalf("-seed %d; the ACLs:\n%s", from, w)
+		}
+	}
+	fresh := follow(t, c)
+	fresh.at(c.revision())
+	if d := f.difference(fresh); d != "" {
+		t.Errorf("what was followed is not what is read anew: %s", d)
+	}
+	t.Logf("%d packets: %s", rounds*packets, &e)
+	e.wasWorthIt(t, s)
+}
+
+// exam counts the answers that were compared.
+type exam struct{ permitted, denied, stateless, unknown int }
+
+func (e *exam) String() string {
+	return fmt.Sprintf("%d permitted, %d denied, %d stateless, %d unknown", e.permitted, e.denied, e.stateless, e.unknown)
+}
+
+// wasWorthIt fails a test that asked nothing of interest.
+func (e *exam) wasWorthIt(t *testing.T, s style) {
+	if n := e.permitted + e.denied + e.stateless + e.unknown; e.permitted < n/20 || e.denied < n/20 || e.stateless == 0 {
+		t.Errorf("too much of one kind: %s", e)
+	}
+	if e.unknown > 0 && !s.exotic {
+		t.Errorf("%d answers are unknown", e.unknown)
+	}
+}
+
+// compare looks at each port that the packet came to.
+func (e *exam) compare(t *testing.T, w fmt.Stringer, table *secgroup.Table, p packet, f fate) {
+	t.Helper()
+	e.side(t, table, p, f, flows.Egress, p.from, f.left)
+	if f.left {
+		e.side(t, table, p, f, flows.Ingress, p.to, f.arrived)
+	}
+}
+
+func (e *exam) side(t *testing.T, table *secgroup.Table, p packet, f fate, d flows.Direction, h *host, passed bool) {
+	t.Helper()
+	said := table.Judge(flows.LogicalPort(h.name), d, p.tuple)
+	right := false
+	switch said.Reason {
+	case flows.SGUnknown:
+		e.unknown++
+		right = true
+	case "":
+		e.permitted++
+		right = passed && !f.stateless[d]
+	case flows.SGStateless:
+		e.stateless++
+		right = f.stateless[d]
+	case flows.SGDenied:
+		e.denied++
+		right = !passed
+	}
+	if !right {
+		t.Errorf("%s at %s, %s %s: the table says %q by %q; OVN: passed %v, stateless %v\n%s",
+			d, h.name, p.tuple, icmp(p.tuple), said.Reason, table.Describe(said.Rule), passed, f.stateless[d], f.text)
+	}
+}
+
+func icmp(t flows.Tuple) string {
+	if t.Proto != flows.ICMP && t.Proto != flows.ICMPv6 {
+		return ""
+	}
+	return fmt.Sprintf("type %d code %d", t.DstPort>>8, t.DstPort&255)
+}
+
+// TestOracleRecorded compares with what a newer OVN said when it was asked.
+func TestOracleRecorded(t *testing.T) {
+	files, err := filepath.Glob("testdata/oracle-*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no records", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
+			r := readRecord(t, file)
+			c := startDatabases(t, oldest(t))
+			c.restore(r)
+			table := follow(t, c).at(c.revision())
+			var e exam
+			for _, q := range r.questions {
+				e.compare(t, nil, table, q.packet(), q.fate())
+			}
+			t.Logf("%s, %d questions: %s", r.release, len(r.questions), &e)
+			if e.permitted == 0 || e.denied == 0 {
+				t.Errorf("too much of one kind: %s", &e)
+			}
+		})
+	}
+}
+
+// TestRecord writes the records.
+func TestRecord(t *testing.T) {
+	if !*keepNew {
+		t.Skip("-record was not said")
+	}
+	for name, s := range map[string]style{"neutron": {neutron: true}, "hand": {}, "tiers": {tiers: true}, "forms": {tiers: true}} {
+		t.Run(name, func(t *testing.T) {
+			c := startCentral(t, newer(t))
+			w := newWorld(7, s)
+			r := record{release: c.run(c.bin+"/ovn-northd", "--version"), northbound: [][]string{w.create()}}
+			if name == "forms" {
+				r.northbound = append(r.northbound, forms...)
+			}
+			for _, command := range r.northbound {
+				c.nbctl(command...)
+			}
+			c.adopt(w)
+			trace := c.trace(est, 0)
+			for range 100 {
+				p := w.packet()
+				q := ask(p, trace.ask(p))
+				if !slices.Contains(r.questions, q) {
+					r.questions = append(r.questions, q)
+				}
+			}
+			r.southbound = c.rows()
+			r.save(t, "testdata/oracle-"+name+".json")
+		})
+	}
+}
