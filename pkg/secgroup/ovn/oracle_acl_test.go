@@ -59,7 +59,7 @@ func (w *world) neutronMatch(group string, d flows.Direction) string {
 		terms = append(terms, fmt.Sprintf("%s == $ag%d_ip%s", end, w.rand.IntN(2), family))
 	}
 	l4 := pick(w.rand, "tcp", "udp", "sctp")
-	switch w.rand.IntN(7) {
+	switch w.rand.IntN(9) {
 	case 0:
 		terms = append(terms, l4)
 	case 1:
@@ -84,7 +84,7 @@ func (w *world) handMatch(owner acl) string {
 	if port := w.portTerm(owner); port != "" {
 		terms = append(terms, port)
 	}
-	for range 1 + w.rand.IntN(2) {
+	for range pick(w.rand, 1, 1, 2) {
 		terms = append(terms, w.condition(owner.dir, 2))
 	}
 	w.rand.Shuffle(len(terms), func(i, j int) { terms[i], terms[j] = terms[j], terms[i] })
@@ -119,7 +119,7 @@ func (w *world) portTerm(a acl) string {
 func (w *world) condition(d flows.Direction, depth int) string {
 	if depth > 0 {
 		switch w.rand.IntN(8) {
-		case 0:
+		case 0, 3:
 			return "(" + w.condition(d, depth-1) + " || " + w.condition(d, depth-1) + ")"
 		case 1:
 			return "(" + w.condition(d, depth-1) + " && " + w.condition(d, depth-1) + ")"
@@ -127,8 +127,8 @@ func (w *world) condition(d flows.Direction, depth int) string {
 			return "!(" + w.condition(d, depth-1) + ")"
 		}
 	}
-	switch w.rand.IntN(3) {
-	case 0:
+	switch w.rand.IntN(4) {
+	case 0, 3:
 		return pick(w.rand, "ip4", "ip6", "ip", "!ip4", "!ip6", "tcp", "udp", "!tcp", "icmp", "icmp4", "icmp6", "sctp", "1",
 			"eth.type == 0x800", "ip.proto == 6", "ip.proto == {6, 17}", "ip.proto != 6", "ip.proto == 47", "ip.proto < 18", "!icmp")
 	case 1:

@@ -93,7 +93,7 @@ func (c *central) run(name string, args ...string) string {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		c.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, stderr.String())
+		c.Fatalf("%s %.200s: %v\n%s", name, strings.Join(args, " "), err, stderr.String())
 	}
 	return strings.TrimSpace(stdout.String())
 }
@@ -123,3 +123,16 @@ func listens(socket string) bool {
 	}
 	return err == nil
 }
+
+// adopt makes a host of which all ports of the world are.
+func (c *central) adopt(w *world) {
+	c.Helper()
+	args := []string{"chassis-add", chassis, "geneve", "127.0.0.1", "--", "set", "Chassis", chassis, "other_config:ct-no-masked-label=true"}
+	for _, h := range w.hosts {
+		args = append(args, "--", "lsp-bind", h.name, chassis)
+	}
+	c.sbctl(args...)
+	c.nbctl("sync")
+}
+
+const chassis = "here"

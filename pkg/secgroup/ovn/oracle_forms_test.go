@@ -1,6 +1,7 @@
 package ovn_test
 
-// forms are the commands that make all that newer OVN writes into Logical_Flow for an ACL.
+// forms are the commands that make, beside tiers and actions, all that newer OVN writes
+// into Logical_Flow for an ACL.
 var forms = [][]string{
 	{"--label=1234", "--type=port-group", "acl-add", "pg_0", "to-lport", "71", "outport == @pg_0 && ip6", "allow-related"},
 	{"--log", "--name=reg8[17] = 1; \"", "--severity=info", "--type=port-group", "acl-add", "pg_0", "to-lport", "81", "outport == @pg_0 && udp", "allow-related"},
@@ -11,5 +12,12 @@ var forms = [][]string{
 		"sample_new=@s", "sample_est=@s", "options:persist-established=true", "--", "add", "Port_Group", "pg_1", "acls", "@a"},
 	{"--id=@a", "create", "ACL", "direction=from-lport", "priority=112", "action=drop", `match="inport == @pg_1 && tcp.dst == 443"`,
 		"options:apply-after-lb=true", "--", "add", "Port_Group", "pg_1", "acls", "@a"},
+}
+
+// closed are those after which what no ACL matches is denied.
+var closed = [][]string{
+	{"acl-add", "sw0", "from-lport", "1", "tcp", "allow-related"},
+	{"--apply-after-lb", "acl-add", "sw0", "from-lport", "1", "ip", "allow-related"},
+	{"acl-add", "sw0", "to-lport", "1", "ip4", "allow-related"},
 	{"set", "NB_Global", ".", "options:default_acl_drop=true"},
 }

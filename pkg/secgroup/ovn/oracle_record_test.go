@@ -39,11 +39,11 @@ type question struct {
 	From, To      string
 	Tuple         flows.Tuple
 	Left, Arrived bool
-	Stateless     [2]bool
+	Asked         [2]bool
 }
 
 func ask(p packet, f fate) question {
-	return question{From: p.from.name, To: p.to.name, Tuple: p.tuple, Left: f.left, Arrived: f.arrived, Stateless: f.stateless}
+	return question{From: p.from.name, To: p.to.name, Tuple: p.tuple, Left: f.left, Arrived: f.arrived, Asked: f.asked}
 }
 
 func (q question) packet() packet {
@@ -51,7 +51,7 @@ func (q question) packet() packet {
 }
 
 func (q question) fate() fate {
-	return fate{left: q.Left, arrived: q.Arrived, stateless: q.Stateless, text: "recorded"}
+	return fate{left: q.Left, arrived: q.Arrived, asked: q.Asked, text: "recorded"}
 }
 
 // recorded are the tables that say what is permitted.

@@ -67,7 +67,7 @@ func (t *tracer) stop() {
 // fate is what becomes of a packet from one port to another.
 type fate struct {
 	left, arrived bool    // it passed the ACLs of its source, and of its destination as well
-	stateless     [2]bool // conntrack was not asked, by flows.Direction
+	asked         [2]bool // conntrack knows it there, by flows.Direction
 	text          string  // the whole trace
 }
 
@@ -94,8 +94,8 @@ func readFate(p packet, text string) fate {
 			return f
 		case strings.HasPrefix(line, "egress(dp=") && strings.Contains(line, out):
 			f.left, at = true, flows.Ingress
-		case line == "reg0[16] = 1;":
-			f.stateless[at] = true
+		case strings.HasPrefix(line, "ct_next(ct_state="):
+			f.asked[at] = true
 		case strings.HasPrefix(line, arrived):
 			f.arrived = true
 		}

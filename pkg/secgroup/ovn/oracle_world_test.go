@@ -66,8 +66,12 @@ func (w *world) create() (args []string) {
 			args = append(args, acl{owner: dropGroup, ownerType: "port-group", dir: d, priority: 1001,
 				match: portField(d) + " == @" + dropGroup + " && ip", action: "drop"}.add()...)
 		}
+		for _, ip := range []string{"ip4", "ip6"} { // a new security group permits all that leaves
+			args = append(args, acl{owner: "pg_0", ownerType: "port-group", dir: flows.Egress, priority: 1002,
+				match: "inport == @pg_0 && " + ip, action: "allow-related"}.add()...)
+		}
 	}
-	for range 8 {
+	for range 12 {
 		args = append(args, w.addACL()...)
 	}
 	return args
@@ -116,6 +120,8 @@ func (w *world) refill(i int, family string) []string {
 	for range w.rand.IntN(3) {
 		addrs = append(addrs, `"`+pick(w.rand, w.address(family), w.prefix(family))+`"`)
 	}
+	slices.Sort(addrs)
+	addrs = slices.Compact(addrs)
 	return []string{"--", "set", "Address_Set", fmt.Sprintf("ag%d_ip%s", i, family), "addresses=[" + strings.Join(addrs, ",") + "]"}
 }
 
@@ -166,7 +172,7 @@ func (w *world) randomACL() acl {
 	a.priority = 10*(1+w.rand.IntN(4)) + map[bool]int{true: 1, false: 2}[kind < 4]
 	a.action = []string{"allow", "allow-related", "allow-related", "allow-related", "drop", "drop", "drop", "reject"}[kind]
 	switch {
-	case w.rand.IntN(12) == 0:
+	case w.rand.IntN(6) == 0:
 		a.action, a.priority = "allow-stateless", a.priority/10*10+3
 	case w.style.tiers && w.rand.IntN(6) == 0:
 		a.action, a.priority = "pass", a.priority/10*10+4
@@ -232,4 +238,13 @@ func (w *world) String() string {
 		fmt.Fprintf(&b, "%s %s tier %d %d %s: %s\n", a.owner, a.pipeline(), a.tier, a.priority, a.action, a.match)
 	}
 	return b.String()
+}
+
+// free reports whether there are no ACLs where a host is, so that nobody asks conntrack.
+func (w *world) free(h *host) bool {
+	return w != nil && !w.style.neutron && !slices.ContainsFunc(w.acls, func(a acl) bool {
+		return a.owner == h.sw || slices.ContainsFunc(w.hosts, func(o *host) bool {
+			return o.sw == h.sw && slices.Contains(w.members[a.owner], o.name)
+		})
+	})
 }
