@@ -124,15 +124,23 @@ func listens(socket string) bool {
 	return err == nil
 }
 
+// chassis is the host that all ports are bound to.
+const chassis = "here"
+
+// features are what ovn-controllers say of themselves. Northd writes what all of them know.
+var features = []string{"ct-no-masked-label", "ct-commit-nat-v2", "ct-commit-to-zone", "ct-label-flush", "ct-next-zone", "fdb-timestamp",
+	"ls-dpg-column", "mac-binding-timestamp", "ovn-ct-lb-related", "ovn-sample-with-registers", "port-up-notif"}
+
 // adopt makes a host of which all ports of the world are.
 func (c *central) adopt(w *world) {
 	c.Helper()
-	args := []string{"chassis-add", chassis, "geneve", "127.0.0.1", "--", "set", "Chassis", chassis, "other_config:ct-no-masked-label=true"}
+	args := []string{"chassis-add", chassis, "geneve", "127.0.0.1", "--", "set", "Chassis", chassis}
+	for _, f := range features {
+		args = append(args, "other_config:"+f+"=true")
+	}
 	for _, h := range w.hosts {
 		args = append(args, "--", "lsp-bind", h.name, chassis)
 	}
 	c.sbctl(args...)
 	c.nbctl("sync")
 }
-
-const chassis = "here"
