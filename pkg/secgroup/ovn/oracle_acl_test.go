@@ -108,30 +108,36 @@ func (w *world) portTerm(a acl) string {
 		return fmt.Sprintf("%s == {%s, %s}", field, name(), name())
 	case 2:
 		return fmt.Sprintf("(%s == %s || %s == %s)", field, name(), field, group)
-	case 3:
-		return fmt.Sprintf("%s != %s", field, name())
-	default:
-		return field + " == " + group
 	}
+	return field + " == " + group
 }
 
 // condition is a condition on addresses, protocol and ports.
 func (w *world) condition(d flows.Direction, depth int) string {
 	if depth > 0 {
 		switch w.rand.IntN(8) {
-		case 0, 3:
+		case 0, 1:
 			return "(" + w.condition(d, depth-1) + " || " + w.condition(d, depth-1) + ")"
-		case 1:
-			return "(" + w.condition(d, depth-1) + " && " + w.condition(d, depth-1) + ")"
 		case 2:
-			return "!(" + w.condition(d, depth-1) + ")"
+			return "(" + w.condition(d, depth-1) + " && " + w.condition(d, depth-1) + ")"
+		case 3:
+			return "!(" + w.ordinal() + pick(w.rand, " || ", " && ") + w.ordinal() + ")"
 		}
 	}
-	switch w.rand.IntN(4) {
-	case 0, 3:
-		return pick(w.rand, "ip4", "ip6", "ip", "!ip4", "!ip6", "tcp", "udp", "!tcp", "icmp", "icmp4", "icmp6", "sctp", "1",
-			"eth.type == 0x800", "ip.proto == 6", "ip.proto == {6, 17}", "ip.proto != 6", "ip.proto == 47", "ip.proto < 18", "!icmp")
-	case 1:
+	if w.rand.IntN(2) == 0 {
+		return w.nominal()
+	}
+	return w.ordinal()
+}
+
+// nominal is a condition on a field that OVN refuses to compare for anything but equality.
+func (w *world) nominal() string {
+	return pick(w.rand, "ip4", "ip6", "ip", "tcp", "udp", "icmp", "icmp4", "icmp6", "sctp", "1", "eth.type == 0x800", "ip.proto == 6",
+		"ip.proto == {6, 17}", "ip.proto == 47", fmt.Sprintf("icmp4.type == %d", w.icmpType("4")), fmt.Sprintf("icmp6.type == %d", w.icmpType("6")))
+}
+
+func (w *world) ordinal() string {
+	if w.rand.IntN(2) == 0 {
 		return w.addressCondition()
 	}
 	return w.portCondition()
@@ -160,7 +166,7 @@ func (w *world) addressCondition() string {
 func (w *world) portCondition() string {
 	field := pick(w.rand, "tcp", "udp", "sctp") + "." + pick(w.rand, "dst", "dst", "src")
 	a, b := w.port(), w.port()
-	switch w.rand.IntN(9) {
+	switch w.rand.IntN(7) {
 	case 0:
 		return fmt.Sprintf("%s != %d", field, a)
 	case 1:
@@ -172,18 +178,18 @@ func (w *world) portCondition() string {
 	case 4:
 		return fmt.Sprintf("%d <= %s <= %d", min(a, b), field, max(a, b))
 	case 5:
-		return fmt.Sprintf("%s >= %d && %s <= %d", field, min(a, b), field, max(a, b))
-	case 6:
-		return fmt.Sprintf("icmp4.type == %d", w.icmpType("4"))
-	case 7:
-		return fmt.Sprintf("icmp6.type %s %d", pick(w.rand, "==", "!="), w.icmpType("6"))
+		return fmt.Sprintf("(%s >= %d && %s <= %d)", field, min(a, b), field, max(a, b))
 	}
 	return fmt.Sprintf("%s == %d", field, a)
 }
 
 // exoticMatch says what no rule of this agent can say, or what OVN itself refuses.
 func (w *world) exoticMatch(a acl) string {
-	term := pick(w.rand, "eth.src == 02:00:00:00:00:01", "ip.ttl > 1", "ip.dscp == 0", "tcp.flags == 2", "ip.frag", "ip4.src == $absent", "tcp.dst[0..7] == 80",
-		"ip4.dst[24..31] == 10", "eth.mcast", "ct.est", "ct.new", "ip4.src < 10.0.0.4", "tcp.dst == 80 || udp.dst == 53 && ip4", "nonsense", "vlan.present", "ip4.src == 10.0.0.0/255.0.0.255")
+	term := pick(w.rand, exotic...)
 	return portField(a.dir) + " == @" + pick(w.rand, w.groups()...) + " && " + term
 }
+
+var exotic = []string{"eth.src == 02:00:00:00:00:01", "ip.ttl > 1", "ip.dscp == 0", "tcp.flags == 2", "ip.frag", "ip4.src == $absent", "tcp.dst[0..7] == 80",
+	"ip4.dst[24..31] == 10", "eth.mcast", "ct.est", "ct.new", "ip4.src < 10.0.0.4", "tcp.dst == 80 || udp.dst == 53 && ip4", "nonsense", "vlan.present",
+	"ip4.src == 10.0.0.0/255.0.0.255", "!ip4", "!tcp", "ip.proto != 6", "ip.proto < 18", "!(icmp4.type == 8)", `inport != "h1"`, `outport != "h1"`, `inport == "h2"`,
+	"ip4.src == $pg_0_ip6", "ip4.src == {}", "ip6.src == 10.0.0.1", "tcp.dst == $ag0_ip4", "ip.proto == 6 && tcp.src", "arp", "nd", "1 == 1", "0", "!1"}

@@ -3,10 +3,10 @@ package ovn_test
 import (
 	"bytes"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +22,7 @@ type central struct {
 	release
 	dir    string
 	traces int // started so far, as names
+	marks  int // set so far
 }
 
 func startCentral(t testing.TB, r release) *central {
@@ -64,15 +65,17 @@ func (c *central) sbctl(args ...string) string {
 	return c.run(c.bin+"/ovn-sbctl", append([]string{"--db=" + c.southbound(), "--timeout=30"}, args...)...)
 }
 
-// revision is the last state that nbctl has waited for.
-func (c *central) revision() uint64 {
+// mark changes a set of addresses that nothing uses, and returns what is in it when all
+// that was changed before is in the Southbound database.
+func (c *central) mark() netip.Prefix {
 	c.Helper()
-	n, err := strconv.ParseUint(c.sbctl("get", "SB_Global", ".", "nb_cfg"), 10, 64)
-	if err != nil {
-		c.Fatal(err)
-	}
-	return n
+	c.marks++
+	p := netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, byte(c.marks >> 8), byte(c.marks)}), 32)
+	c.nbctl("set", "Address_Set", markSet, "addresses="+p.Addr().String())
+	return p
 }
+
+const markSet = "mark"
 
 // start runs a program until the test ends.
 func (c *central) start(name string, args ...string) {

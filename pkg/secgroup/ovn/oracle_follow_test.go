@@ -19,10 +19,8 @@ import (
 type follower struct {
 	t        testing.TB
 	mu       sync.Mutex
-	news     int
 	compiler *secgroup.Compiler
 	table    *secgroup.Table
-	revision uint64
 	label    bool
 	err      error
 
@@ -53,11 +51,9 @@ func (f *follower) tell(n secgroup.News) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err, f.label = n.Err, n.Label
-	f.revision = max(f.revision, n.Revision)
 	if n.Update == nil {
 		return
 	}
-	f.news++
 	f.table, _ = f.compiler.Apply(n.Update)
 	f.add(n.Update)
 }
@@ -102,15 +98,15 @@ func put[K comparable, V any](to, from map[K]*V) {
 	}
 }
 
-// at returns the Table when the source has come to a state of the Southbound database.
-func (f *follower) at(c *central, revision uint64) *secgroup.Table {
+// at returns the Table when the source has told a mark; the first Table for the zero mark.
+func (f *follower) at(c *central, mark netip.Prefix) *secgroup.Table {
 	f.t.Helper()
 	var table *secgroup.Table
-	c.wait(fmt.Sprintf("the source to tell revision %d", revision), func() bool {
+	c.wait("the source to tell of "+mark.String(), func() bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		table = f.table
-		return f.revision >= revision && f.err == nil && table != nil
+		return table != nil && f.err == nil && (f.sets[markSet][mark] || mark == netip.Prefix{})
 	})
 	return table
 }

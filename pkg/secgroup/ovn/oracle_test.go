@@ -3,6 +3,7 @@ package ovn_test
 import (
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,7 +64,7 @@ func examine(t *testing.T, c *central, s style) {
 		if change := w.change(); len(change) > 0 {
 			c.nbctl(change[1:]...)
 		}
-		table := f.at(c, c.revision())
+		table := f.at(c, c.mark())
 		established, first := c.trace(est, 0), c.trace("new", packets)
 		for range packets {
 			p := w.packet()
@@ -77,7 +78,7 @@ func examine(t *testing.T, c *central, s style) {
 		}
 	}
 	fresh := follow(t, c)
-	fresh.at(c, c.revision())
+	fresh.at(c, c.mark())
 	if d := f.difference(fresh); d != "" {
 		t.Errorf("what was followed is not what is read anew: %s", d)
 	}
@@ -155,7 +156,7 @@ func TestOracleRecorded(t *testing.T) {
 			r := readRecord(t, file)
 			c := startDatabases(t, oldest(t))
 			c.restore(r)
-			table := follow(t, c).at(c, c.revision())
+			table := follow(t, c).at(c, netip.Prefix{})
 			var e exam
 			for _, q := range r.questions {
 				e.compare(t, nil, table, q.packet(), q.fate())

@@ -42,7 +42,7 @@ func (w *world) groups() []string { return []string{"pg_0", "pg_1", "pg_2"} }
 
 // create returns the commands that make the world in an empty database.
 func (w *world) create() (args []string) {
-	args = append(args, "ls-add", "sw0", "--", "ls-add", "sw1")
+	args = append(args, "ls-add", "sw0", "--", "ls-add", "sw1", "--", "create", "Address_Set", "name="+markSet)
 	for _, h := range w.hosts {
 		args = append(args, "--", "lsp-add", h.sw, h.name)
 		args = append(args, w.renumber(h)...)
