@@ -3,6 +3,7 @@ package ovn_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -87,10 +88,17 @@ func examine(t *testing.T, c *central, s style) {
 }
 
 // exam counts the answers that were compared.
-type exam struct{ permitted, denied, stateless, unknown int }
+type exam struct {
+	permitted, denied, stateless, unknown int
+	why                                   map[string]int // they were unknown: by rule
+}
 
 func (e *exam) String() string {
-	return fmt.Sprintf("%d permitted, %d denied, %d stateless, %d unknown", e.permitted, e.denied, e.stateless, e.unknown)
+	text := fmt.Sprintf("%d permitted, %d denied, %d stateless, %d unknown", e.permitted, e.denied, e.stateless, e.unknown)
+	for _, rule := range slices.Sorted(maps.Keys(e.why)) {
+		text += fmt.Sprintf("\n%4d unknown by %s", e.why[rule], rule)
+	}
+	return text
 }
 
 // wasWorthIt fails a test that asked nothing of interest.
@@ -130,6 +138,10 @@ func (e *exam) side(t *testing.T, w *world, table *secgroup.Table, p packet, f f
 		right = !f.asked[d]
 	case flows.SGUnknown:
 		e.unknown++
+		if e.why == nil {
+			e.why = map[string]int{}
+		}
+		e.why[table.Describe(said.Rule)+table.Detail(flows.LogicalPort(h.name))]++
 		right = true
 	}
 	if !right {
@@ -179,11 +191,11 @@ func TestRecord(t *testing.T) {
 		style
 		more [][]string
 	}{
-		"neutron": {2, style{neutron: true}, nil},
-		"hand":    {2, style{}, nil},
-		"tiers":   {1, style{tiers: true}, nil},
-		"forms":   {7, style{tiers: true}, forms},
-		"closed":  {3, style{tiers: true}, closed},
+		"neutron": {11, style{neutron: true}, nil},
+		"hand":    {17, style{}, nil},
+		"tiers":   {13, style{tiers: true}, nil},
+		"forms":   {19, style{tiers: true}, forms},
+		"closed":  {16, style{tiers: true}, closed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := startCentral(t, newer(t))
