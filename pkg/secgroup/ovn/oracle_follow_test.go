@@ -18,6 +18,7 @@ import (
 // follower is who a source tells its news to: the Table of all of them, and their sum.
 type follower struct {
 	t        testing.TB
+	stop     func()
 	mu       sync.Mutex
 	compiler *secgroup.Compiler
 	table    *secgroup.Table
@@ -29,7 +30,7 @@ type follower struct {
 	sets  map[secgroup.SetID]map[netip.Prefix]bool
 }
 
-// follow runs a source of the Southbound database until the test ends.
+// follow runs a source of the Southbound database until it is stopped or the test ends.
 func follow(t testing.TB, c *central) *follower {
 	t.Helper()
 	f := &follower{t: t, compiler: secgroup.NewCompiler()}
@@ -40,10 +41,11 @@ func follow(t testing.TB, c *central) *follower {
 		defer close(ended)
 		_ = s.Run(ctx, f.tell)
 	}()
-	t.Cleanup(func() {
+	f.stop = func() {
 		cancel()
 		<-ended
-	})
+	}
+	t.Cleanup(f.stop)
 	return f
 }
 

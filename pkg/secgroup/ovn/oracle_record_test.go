@@ -51,7 +51,7 @@ func (q question) packet() packet {
 }
 
 func (q question) fate() fate {
-	return fate{left: q.Left, arrived: q.Arrived, asked: q.Asked, text: "recorded"}
+	return fate{left: q.Left, arrived: q.Arrived, asked: q.Asked}
 }
 
 // recorded are the tables that say what is permitted.
