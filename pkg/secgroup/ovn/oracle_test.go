@@ -119,11 +119,11 @@ func (e *exam) String() string {
 func (e *exam) wasWorthIt(t *testing.T, s style) {
 	t.Helper()
 	n := e.permitted + e.denied + e.stateless + e.unknown
-	if e.permitted < n/20 || e.denied < n/20 || e.stateless == 0 {
+	if !s.exotic && (e.permitted < n/20 || e.denied < n/20 || e.stateless == 0) {
 		t.Error("too little of one kind")
 	}
 	// Rows of one priority with the same action may decide in any order.
-	if e.others > n/20 {
+	if e.others > n/10 {
 		t.Error("too many were decided by other ACLs")
 	}
 	switch {

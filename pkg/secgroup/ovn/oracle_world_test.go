@@ -67,8 +67,8 @@ func (w *world) create() (args []string) {
 				match: portField(d) + " == @" + dropGroup + " && ip", action: "drop"}.add()...)
 		}
 		for _, ip := range []string{"ip4", "ip6"} { // a new security group permits all that leaves
-			args = append(args, acl{owner: "pg_0", ownerType: "port-group", dir: flows.Egress, priority: 1002,
-				match: "inport == @pg_0 && " + ip, action: "allow-related"}.add()...)
+			args = append(args, w.add(acl{owner: "pg_0", ownerType: "port-group", dir: flows.Egress, priority: 1002,
+				match: "inport == @pg_0 && " + ip, action: "allow-related"})...)
 		}
 	}
 	for range 12 {
@@ -111,7 +111,9 @@ func (w *world) regroup(group string) []string {
 			args = append(args, h.name)
 		}
 	}
-	w.members[group] = args[3:]
+	if w.members[group] = args[3:]; len(args) == 3 {
+		return []string{"--", "clear", "Port_Group", group, "ports"}
+	}
 	return args
 }
 
@@ -135,8 +137,9 @@ func (w *world) delACL() []string {
 	return gone.del()
 }
 
-func (w *world) addACL() []string {
-	a := w.randomACL()
+func (w *world) addACL() []string { return w.add(w.randomACL()) }
+
+func (w *world) add(a acl) []string {
 	if slices.ContainsFunc(w.acls, a.likens) {
 		return nil
 	}
