@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -243,11 +244,15 @@ func (w *world) String() string {
 	return b.String()
 }
 
-// free reports whether there are no ACLs where a host is, so that nobody asks conntrack.
+// free reports whether no ACL can concern a host, in either direction.
 func (w *world) free(h *host) bool {
 	return w != nil && !w.style.neutron && !slices.ContainsFunc(w.acls, func(a acl) bool {
-		return a.owner == h.sw || slices.ContainsFunc(w.hosts, func(o *host) bool {
+		if a.owner == h.sw {
+			return true
+		}
+		here := slices.ContainsFunc(w.hosts, func(o *host) bool {
 			return o.sw == h.sw && slices.Contains(w.members[a.owner], o.name)
 		})
+		return here && (slices.Contains(w.members[a.owner], h.name) || strings.Contains(a.match, strconv.Quote(h.name)))
 	})
 }
