@@ -74,7 +74,9 @@ func examine(t *testing.T, c *central, s style) {
 		for range packets {
 			p := w.packet()
 			e.compare(t, w, table, p, established.ask(p))
-			e.compare(t, w, table, p, first.ask(p))
+			if !s.exotic { // some of which ask for the state of conntrack
+				e.compare(t, w, table, p, first.ask(p))
+			}
 		}
 		established.stop()
 		first.stop()
@@ -119,7 +121,7 @@ func (e *exam) String() string {
 func (e *exam) wasWorthIt(t *testing.T, s style) {
 	t.Helper()
 	n := e.permitted + e.denied + e.stateless + e.unknown
-	if !s.exotic && (e.permitted < n/20 || e.denied < n/20 || e.stateless == 0) {
+	if !s.exotic && (e.permitted < n/50 || e.denied < n/50 || e.stateless == 0) {
 		t.Error("too little of one kind")
 	}
 	// Rows of one priority with the same action may decide in any order.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -60,7 +60,7 @@ func (w *world) create() (args []string) {
 	}
 	if w.style.neutron {
 		args = append(args, "--", "pg-add", dropGroup)
-		for _, h := range w.hosts[1:] { // the first has no port security
+		for _, h := range w.hosts[1:] { // the first has no port security, see free
 			args = append(args, h.name)
 		}
 		for _, d := range []flows.Direction{flows.Egress, flows.Ingress} {
@@ -246,13 +246,18 @@ func (w *world) String() string {
 
 // free reports whether no ACL can concern a host, in either direction.
 func (w *world) free(h *host) bool {
-	return w != nil && !w.style.neutron && !slices.ContainsFunc(w.acls, func(a acl) bool {
-		if a.owner == h.sw {
-			return true
-		}
-		here := slices.ContainsFunc(w.hosts, func(o *host) bool {
-			return o.sw == h.sw && slices.Contains(w.members[a.owner], o.name)
-		})
-		return here && (slices.Contains(w.members[a.owner], h.name) || strings.Contains(a.match, strconv.Quote(h.name)))
+	if w == nil || w.style.neutron {
+		return w != nil && h == w.hosts[0]
+	}
+	return !slices.ContainsFunc(w.acls, func(a acl) bool { return w.concerns(a, h) })
+}
+
+// portNames finds the ports and port groups that a match names.
+var portNames = regexp.MustCompile(`"(\w+)"|@(\w+)`)
+
+func (w *world) concerns(a acl, h *host) bool {
+	names := portNames.FindAllStringSubmatch(a.match, -1)
+	return len(names) == 0 || slices.ContainsFunc(names, func(m []string) bool {
+		return m[1] == h.name || slices.Contains(w.members[m[2]], h.name)
 	})
 }
