@@ -256,6 +256,9 @@ func (w *world) free(h *host) bool {
 var portNames = regexp.MustCompile(`"(\w+)"|@(\w+)`)
 
 func (w *world) concerns(a acl, h *host) bool {
+	if a.ownerType == "switch" && a.owner != h.sw {
+		return false
+	}
 	names := portNames.FindAllStringSubmatch(a.match, -1)
 	return len(names) == 0 || slices.ContainsFunc(names, func(m []string) bool {
 		return m[1] == h.name || slices.Contains(w.members[m[2]], h.name)
