@@ -7,12 +7,13 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
-
 	"testing"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/secgroup"
+	"github.com/flowshunt/flowshunt/pkg/secgroup/ovn"
 )
 
 // follower is who a source tells its news to: the Table of all of them, and their sum.
@@ -30,13 +31,27 @@ type follower struct {
 	sets  map[secgroup.SetID]map[netip.Prefix]bool
 }
 
-// follow runs a source of the Southbound database until it is stopped or the test ends.
-func follow(t testing.TB, c *central) *follower {
+// source makes a source of one of a central's databases.
+type source func(c *central) (*ovn.Source, error)
+
+func southbound(c *central) (*ovn.Source, error) {
+	return ovn.NewSouthbound(ovn.Config{Remotes: c.southbound(), Chassis: chassis})
+}
+
+func northbound(c *central) (*ovn.Source, error) {
+	return ovn.NewNorthbound(ovn.Config{Remotes: c.northbound()})
+}
+
+// follow runs a source until it is stopped or the test ends.
+func follow(t testing.TB, c *central, of source) *follower {
 	t.Helper()
 	f := &follower{t: t, compiler: secgroup.NewCompiler()}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
-	s := source(t, c)
+	s, err := of(c)
+	if err != nil {
+		t.Fatal(err)
+	}
 	go func() {
 		defer close(ended)
 		_ = s.Run(ctx, f.tell)
@@ -119,12 +134,53 @@ func (f *follower) difference(o *follower) string {
 	defer f.mu.Unlock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return differs("port", f.ports, o.ports) + differs("rule", f.rules, o.rules) + differs("set", f.sets, o.sets)
+	a, b := f.named(), o.named()
+	return differs("port", a.ports, b.ports) + differs("rule", a.rules, b.rules) + differs("set", f.sets, o.sets)
+}
+
+// sum is what updates come to, with groups named after their ports: a source of the
+// Northbound database numbers switches in the order in which it sees them.
+type sum struct {
+	ports map[flows.LogicalPort]secgroup.Port
+	rules map[secgroup.RuleID]secgroup.Rule
+}
+
+func (f *follower) named() sum {
+	members := map[secgroup.GroupID][]string{}
+	for _, name := range slices.Sorted(maps.Keys(f.ports)) {
+		for _, g := range f.ports[name].Groups {
+			members[g] = append(members[g], string(name))
+		}
+	}
+	rename := func(groups []secgroup.GroupID) (names []secgroup.GroupID) {
+		for _, g := range groups {
+			_, name, _ := strings.Cut(strings.ReplaceAll(string(g), ":", "_"), "_")
+			names = append(names, secgroup.GroupID(strings.TrimLeft(name, "0123456789")+" of "+strings.Join(members[g], " ")))
+		}
+		slices.Sort(names)
+		return names
+	}
+	s := sum{map[flows.LogicalPort]secgroup.Port{}, map[secgroup.RuleID]secgroup.Rule{}}
+	for name, p := range f.ports {
+		q := *p
+		q.Groups = rename(p.Groups)
+		s.ports[name] = q
+	}
+	for id, r := range f.rules {
+		q := *r
+		q.Groups = rename(r.Groups)
+		s.rules[id] = q
+	}
+	return s
 }
 
 func differs[K ~string, V any](what string, a, b map[K]V) (text string) {
-	keys := maps.Clone(a)
-	maps.Copy(keys, b)
+	keys := map[K]bool{}
+	for _, m := range []map[K]V{a, b} {
+		for k := range m {
+			keys[k] = true
+		}
+	}
 	for _, k := range slices.Sorted(maps.Keys(keys)) {
 		if !reflect.DeepEqual(a[k], b[k]) {
 			text += fmt.Sprintf("\n%s %s: %+v, anew %+v", what, k, a[k], b[k])

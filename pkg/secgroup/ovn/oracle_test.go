@@ -63,41 +63,50 @@ func examine(t *testing.T, c *central, s style) {
 	})
 	c.nbctl(w.create()...)
 	c.adopt(w)
-	f := follow(t, c)
-	var e exam
+	south, north := follow(t, c, southbound), follow(t, c, northbound)
+	var e, n exam
 	for round := range rounds {
 		if change := w.change(); len(change) > 0 {
 			c.nbctl(change[1:]...)
 		}
-		table := f.at(c, c.mark())
+		mark := c.mark()
+		judges := map[*exam]*secgroup.Table{&e: south.at(c, mark), &n: north.at(c, mark)}
 		established, first := c.trace(est, 0), c.trace("new", packets)
 		for range packets {
 			p := w.packet()
-			e.compare(t, w, table, p, established.ask(p))
+			fates := []fate{established.ask(p)}
 			if !s.exotic { // some of which ask for the state of conntrack
-				e.compare(t, w, table, p, first.ask(p))
+				fates = append(fates, first.ask(p))
+			}
+			for _, fate := range fates {
+				for e, table := range judges {
+					e.compare(t, w, table, p, fate)
+				}
 			}
 		}
 		established.stop()
 		first.stop()
 		if round%7 == 6 {
-			f.isFresh(c)
+			south.isFresh(c, southbound)
+			north.isFresh(c, northbound)
 		}
 	}
-	t.Logf("%d packets: %s", rounds*packets, &e)
+	t.Logf("%d packets, Southbound: %s", rounds*packets, &e)
 	e.wasWorthIt(t, s)
+	t.Logf("%d packets, Northbound: %s", rounds*packets, &n)
+	n.wasWorthIt(t, s)
 }
 
 // isFresh compares what was followed with what is read anew.
-func (f *follower) isFresh(c *central) {
+func (f *follower) isFresh(c *central, of source) {
 	f.t.Helper()
-	fresh := follow(f.t, c)
+	fresh := follow(f.t, c, of)
 	defer fresh.stop()
 	mark := c.mark()
 	fresh.at(c, mark)
 	f.at(c, mark)
 	if d := f.difference(fresh); d != "" {
-		f.t.Fatalf("what was followed is not what is read anew: %s", d)
+		f.t.Fatalf("what was followed is not what is read anew: %.5000s", d)
 	}
 }
 
@@ -210,7 +219,7 @@ func TestOracleRecorded(t *testing.T) {
 			r := readRecord(t, file)
 			c := startDatabases(t, oldest(t))
 			c.restore(r)
-			table := follow(t, c).at(c, netip.Prefix{})
+			table := follow(t, c, southbound).at(c, netip.Prefix{})
 			var e exam
 			for _, q := range r.questions {
 				e.compare(t, nil, table, q.packet(), q.fate())

@@ -256,7 +256,10 @@ func (w *world) free(h *host) bool {
 var portNames = regexp.MustCompile(`"(\w+)"|@(\w+)`)
 
 func (w *world) concerns(a acl, h *host) bool {
-	if a.ownerType == "switch" && a.owner != h.sw {
+	// The rows of a port group's ACLs are those of the switches where it has ports.
+	if a.owner != h.sw && !slices.ContainsFunc(w.hosts, func(o *host) bool {
+		return o.sw == h.sw && slices.Contains(w.members[a.owner], o.name)
+	}) {
 		return false
 	}
 	names := portNames.FindAllStringSubmatch(a.match, -1)
