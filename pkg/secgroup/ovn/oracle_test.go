@@ -161,7 +161,7 @@ func (e *exam) compare(t *testing.T, w *world, table *secgroup.Table, p packet, 
 }
 
 // side judges at one port. What is permitted there has to be known to conntrack, because the
-// replies would have to be judged for themselves otherwise; unless there are no ACLs.
+// replies would have to be judged for themselves otherwise; unless no ACL is about the port.
 func (e *exam) side(t *testing.T, w *world, table *secgroup.Table, p packet, f fate, d flows.Direction, h *host, passed bool) {
 	t.Helper()
 	said := table.Judge(flows.LogicalPort(h.name), d, p.tuple)

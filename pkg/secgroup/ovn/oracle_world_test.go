@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -60,7 +59,7 @@ func (w *world) create() (args []string) {
 	}
 	if w.style.neutron {
 		args = append(args, "--", "pg-add", dropGroup)
-		for _, h := range w.hosts[1:] { // the first has no port security, see free
+		for _, h := range w.hosts[1:] { // the first has no port security
 			args = append(args, h.name)
 		}
 		for _, d := range []flows.Direction{flows.Egress, flows.Ingress} {
@@ -244,26 +243,16 @@ func (w *world) String() string {
 	return b.String()
 }
 
-// free reports whether no ACL can concern a host, in either direction.
+// free reports whether a host is in no port group, so that it can be that no ACL matches
+// anything that it sends or receives, and conntrack is of no use there.
 func (w *world) free(h *host) bool {
-	if w == nil || w.style.neutron {
-		return w != nil && h == w.hosts[0]
-	}
-	return !slices.ContainsFunc(w.acls, func(a acl) bool { return w.concerns(a, h) })
-}
-
-// portNames finds the ports and port groups that a match names.
-var portNames = regexp.MustCompile(`"(\w+)"|@(\w+)`)
-
-func (w *world) concerns(a acl, h *host) bool {
-	// The rows of a port group's ACLs are those of the switches where it has ports.
-	if a.owner != h.sw && !slices.ContainsFunc(w.hosts, func(o *host) bool {
-		return o.sw == h.sw && slices.Contains(w.members[a.owner], o.name)
-	}) {
+	if w == nil {
 		return false
 	}
-	names := portNames.FindAllStringSubmatch(a.match, -1)
-	return len(names) == 0 || slices.ContainsFunc(names, func(m []string) bool {
-		return m[1] == h.name || slices.Contains(w.members[m[2]], h.name)
-	})
+	for _, members := range w.members {
+		if slices.Contains(members, h.name) {
+			return false
+		}
+	}
+	return true
 }
