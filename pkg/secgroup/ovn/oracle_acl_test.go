@@ -190,6 +190,6 @@ func (w *world) exoticMatch(a acl) string {
 }
 
 var exotic = []string{"eth.src == 02:00:00:00:00:01", "ip.ttl > 1", "ip.dscp == 0", "tcp.flags == 2", "ip.frag", "ip4.src == $absent", "tcp.dst[0..7] == 80",
-	"ip4.dst[24..31] == 10", "eth.mcast", "ct.est", "ct.new", "ip4.src < 10.0.0.4", "tcp.dst == 80 || udp.dst == 53 && ip4", "nonsense", "vlan.present",
+	"ip4.dst[24..31] == 10", "eth.mcast", "ip4.src < 10.0.0.4", "tcp.dst == 80 || udp.dst == 53 && ip4", "nonsense", "vlan.present",
 	"ip4.src == 10.0.0.0/255.0.0.255", "!ip4", "!tcp", "ip.proto != 6", "ip.proto < 18", "!(icmp4.type == 8)", `inport != "h1"`, `outport != "h1"`, `inport == "h2"`,
 	"ip4.src == $pg_0_ip6", "ip4.src == {}", "ip6.src == 10.0.0.1", "tcp.dst == $ag0_ip4", "ip.proto == 6 && tcp.src", "arp", "nd", "1 == 1", "0", "!1"}

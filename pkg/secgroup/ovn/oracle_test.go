@@ -74,11 +74,7 @@ func examine(t *testing.T, c *central, s style) {
 		established, first := c.trace(est, 0), c.trace("new", packets)
 		for range packets {
 			p := w.packet()
-			fates := []fate{established.ask(p)}
-			if !s.exotic { // some of which ask for the state of conntrack
-				fates = append(fates, first.ask(p))
-			}
-			for _, fate := range fates {
+			for _, fate := range []fate{established.ask(p), first.ask(p)} {
 				for e, table := range judges {
 					e.compare(t, w, table, p, fate)
 				}

@@ -243,16 +243,15 @@ func (w *world) String() string {
 	return b.String()
 }
 
-// free reports whether a host is in no port group, so that it can be that no ACL matches
-// anything that it sends or receives, and conntrack is of no use there.
+// free reports whether a host is in no port group that an ACL is about, so that it can be
+// that none matches anything that it sends or receives, and conntrack is of no use there.
 func (w *world) free(h *host) bool {
-	if w == nil {
-		return false
-	}
-	for _, members := range w.members {
-		if slices.Contains(members, h.name) {
-			return false
+	return w != nil && !slices.ContainsFunc(w.acls, func(a acl) bool {
+		for g, members := range w.members {
+			if slices.Contains(members, h.name) && (a.owner == g || strings.Contains(a.match, "@"+g)) {
+				return true
+			}
 		}
-	}
-	return true
+		return false
+	})
 }
