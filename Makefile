@@ -50,6 +50,10 @@ generate: ## regenerate generated code
 generate-check: ## fail when generated code is not what generate makes
 	@hack/generate-check
 
+.PHONY: ovn-newer
+ovn-newer: ## unpack the OVN of the next Debian release, for the tests that compare with it
+	@hack/ovn-newer
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME
 	@hack/fuzz
