@@ -29,6 +29,7 @@ type View struct {
 	Hardware  [2]flows.Counters // by Dir, counted by the eswitch
 	InHW      bool              // hardware has all of its rules
 	Paths     flows.Paths       // zero until resolved
+	In        [2]flows.PortID   // by Dir, where its packets came in when that was last known; or 0
 }
 
 // Sessions returns all sessions by id.
@@ -111,7 +112,7 @@ func (g *Engine) view(e *entry) View {
 	v := View{
 		Key: e.key, Zones: []flows.Zone{e.key.Zone}, Verdict: e.verdict, Reason: e.reason, Detail: e.detail,
 		First: e.first, Since: e.since, RetryAt: e.notBefore,
-		Rate: max(e.rate, 0), SlowBytes: e.bytes, Slow: e.packets,
+		Rate: max(e.rate, 0), SlowBytes: e.bytes, Slow: e.packets, In: e.in,
 	}
 	s := g.sessionOf(e)
 	if s == nil {

@@ -195,7 +195,9 @@ func (a *Agent) part(name string) *component {
 func (a *Agent) build() {
 	part := a.part
 	a.groups = newGroups(a)
-	a.cfg.Engine.PolicySources = len(a.groups.sources)
+	for _, src := range a.groups.sources {
+		a.cfg.Engine.PolicySources = append(a.cfg.Engine.PolicySources, src.name)
+	}
 	a.loop = newLoop(newClock(), engine.New(a.cfg.Engine), a.dispatch)
 	l := a.loop
 	for _, src := range a.groups.sources {

@@ -157,7 +157,9 @@ func (src *groupSource) run(ctx context.Context) error {
 				src.lost(err)
 			case how.key != key:
 				end()
-				end, key = src.begin(ctx, how), how.key
+				if end, key = src.begin(ctx, how), how.key; end == nil {
+					end, key = func() {}, nil // to be tried again
+				}
 			}
 		}
 		select {
@@ -168,19 +170,24 @@ func (src *groupSource) run(ctx context.Context) error {
 	}
 }
 
-// begin follows a source until it is ended.
+// begin follows a source until it is ended; nil: it cannot be opened.
 func (src *groupSource) begin(ctx context.Context, how opening) (end func()) {
 	source, err := how.open()
 	if err != nil {
 		src.lost(err)
-		return func() {}
+		return nil
 	}
 	src.stale("not read yet")
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := source.Run(ctx, src.tell); ctx.Err() == nil {
+		err := source.Run(ctx, func(n secgroup.News) {
+			if ctx.Err() == nil { // else that it ended is no news
+				src.tell(n)
+			}
+		})
+		if ctx.Err() == nil {
 			src.lost(errors.Join(errors.New("it has ended"), err))
 		}
 	}()
@@ -198,7 +205,7 @@ func (src *groupSource) tell(n secgroup.News) {
 		began := time.Now()
 		ev.At = src.loop.clock.now()
 		table, change := src.compiler.Apply(n.Update)
-		ev.Policy, ev.All, ev.Ports, ev.Rules, ev.Addrs = table, change.All, change.Ports, change.Rules, change.Addrs
+		ev.Policy, ev.Ports, ev.Rules, ev.Addrs = table, change.Ports, change.Rules, change.Addrs
 		now.table, now.changes, now.compiling = table, now.changes+1, now.compiling+time.Since(began)
 	}
 	if now.table != nil && (n.Update != nil || n.Err == nil) {
@@ -251,7 +258,7 @@ func (src *groupSource) stale(why string) {
 		now.stale = time.Now()
 	}
 	src.now.Store(&now)
-	src.loop.post(engine.PolicyStale{Source: src.index, Why: src.name + ": " + why})
+	src.loop.post(engine.PolicyStale{Source: src.index, Why: why})
 }
 
 func (g *groups) metrics() []metrics.Policy {

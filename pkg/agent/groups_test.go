@@ -115,7 +115,7 @@ func TestGroupsRevoke(t *testing.T) {
 	f.write("protocol: tcp")
 	eventually(t, "what is not permitted any more is out", func() bool { return m.Len() == 0 })
 	eventually(t, "and says why", func() bool { return r.reasons()[flows.SGDenied] == 3 })
-	for _, want := range []string{"sg-denied", "ingress of lp1: no rule permits it; until now by", "rule in-0"} {
+	for _, want := range []string{"sg-denied", "ingress of lp1 by file: no rule permits it; until now by", "rule in-0"} {
 		if text := why(); !strings.Contains(text, want) {
 			t.Errorf("why does not say %q: %s", want, text)
 		}

@@ -202,8 +202,9 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 		if status.reason = path.Usable(status.Port, p.cfg.Selected); status.reason == flows.PortNotInHW {
 			status.detail = reps.Refuse(port.Ifindex)
 		}
-		if status.reason == "" {
-			status.logical, status.reason, status.detail = p.groups.guard(s, &s.Ports[i])
+		logical, reason, detail := p.groups.guard(s, &s.Ports[i])
+		if status.logical = logical; status.reason == "" {
+			status.reason, status.detail = reason, detail
 		}
 		status.zone = s.Ports[i].OVNZone
 		t.list = append(t.list, status)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -71,12 +72,22 @@ func (r *rowDoubts) compare(s *ovsdb.Snapshot, bridges []bridgeFacts) {
 
 // forwardAlike reports whether a bridge has changed in nothing that forwards: the id of its
 // datapath, which a restarted ovsdb-server does not know until ovs-vswitchd tells it; and
-// what others note there for themselves, as ovn-controller does with each state that it has
-// carried out.
+// which state ovn-controller has carried out, which it notes there each time that somebody
+// waits for one.
 func forwardAlike(a, b ovsdb.Bridge) bool {
 	a.DatapathID = b.DatapathID
-	a.ExternalIDs, a.Zones, a.Problems = b.ExternalIDs, b.Zones, b.Problems
+	a.ExternalIDs, b.ExternalIDs = withoutState(a.ExternalIDs), withoutState(b.ExternalIDs)
 	return reflect.DeepEqual(a, b)
+}
+
+func withoutState(ids map[string]string) map[string]string {
+	ids = maps.Clone(ids)
+	delete(ids, "ovn-nb-cfg")
+	delete(ids, "ovn-nb-cfg-ts")
+	if len(ids) == 0 {
+		return nil
+	}
+	return ids
 }
 
 func (r *rowDoubts) raise(ports []flows.PortID) {

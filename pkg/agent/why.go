@@ -103,17 +103,20 @@ func (b *backend) entry(ctx context.Context, x *engine.Explanation, asked flows.
 		c, paths = b.pathCheck(ctx, &x.Entry)
 		e.Checks = append(e.Checks, c)
 	}
-	e.Checks = append(e.Checks, b.groupChecks(ctx, paths, x.Entry.Key.Tuple)...)
+	if in := x.View.In; paths == (flows.Paths{}) { // OVS drops what is denied, so nothing tells a path
+		paths = flows.Paths{{In: in[0], Out: in[1]}, {In: in[1], Out: in[0]}}
+	}
+	e.Checks = append(e.Checks, b.groupChecks(ctx, x.View.Session, paths, x.Entry.Key.Tuple)...)
 	return e
 }
 
 // groupChecks tells what the security groups of both ends decide, and by which rule.
-func (b *backend) groupChecks(ctx context.Context, paths flows.Paths, original flows.Tuple) (list []control.Check) {
+func (b *backend) groupChecks(ctx context.Context, id flows.SessionID, paths flows.Paths, original flows.Tuple) (list []control.Check) {
 	if paths == (flows.Paths{}) {
 		return nil
 	}
 	var checks []engine.Check
-	if err := b.loop.ask(ctx, func(e *engine.Engine) { checks = e.ExplainGroups(paths, original) }); err != nil {
+	if err := b.loop.ask(ctx, func(e *engine.Engine) { checks = e.ExplainGroups(id, paths, original) }); err != nil {
 		return []control.Check{{Name: engine.EndCheck, Result: control.ResultUnknown, Detail: err.Error()}}
 	}
 	for _, c := range checks {

@@ -10,7 +10,6 @@ import (
 // its lists is judged as it was, except that another rule may permit it now, and that what
 // was not permitted may be now.
 type Change struct {
-	All   bool                // any
 	Ports []flows.LogicalPort // any at these ports
 	Rules []flows.RuleRef     // those that one of these rules decided
 	// Addrs are addresses that left or joined a set: those that have one of them at either

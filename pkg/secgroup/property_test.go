@@ -185,11 +185,11 @@ func needed(table *secgroup.Table, before, now flows.Permission) bool {
 }
 
 func covers(c secgroup.Change, p packet, before flows.Permission) bool {
-	return c.All || slices.Contains(c.Ports, p.port) ||
+	return slices.Contains(c.Ports, p.port) ||
 		before.Rule != 0 && slices.Contains(c.Rules, before.Rule) ||
 		slices.Contains(c.Addrs, p.tuple.Src) || slices.Contains(c.Addrs, p.tuple.Dst)
 }
 
 func isEmpty(c secgroup.Change) bool {
-	return !c.All && len(c.Ports)+len(c.Rules)+len(c.Addrs) == 0
+	return len(c.Ports)+len(c.Rules)+len(c.Addrs) == 0
 }

@@ -133,6 +133,9 @@ func (o *options) config() (agent.Config, error) {
 	check("security-groups", agent.ParseGroups(o.securityGroups, &cfg.Groups))
 	cfg.Engine.Mark.Deny, err = choice(o.setBlocked, map[string]bool{"on": true, "off": false, "auto": cfg.Groups.AsksOVN()})
 	check("set-blocked", err)
+	if o.setBlocked == "on" && (!cfg.Groups.AsksOVN() || cfg.Engine.Mark.Blocked.Mask == 0) {
+		check("set-blocked", errors.New("on needs --security-groups=ovn and a --mark-blocked: nobody else's bit is known"))
+	}
 	check("wires", unselected(cfg))
 	errs = append(errs, cfg.Validate())
 	return cfg, errors.Join(errs...)
