@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -129,11 +130,22 @@ func newHerd(t *testing.T, driver func(links ...int32) eswitch.Driver) *herd {
 	if err := ParseGroups("file:"+h.file.path, &cfg.Groups); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { flushConntrack(t) })
 	h.running = start(t, cfg)
 	if err := h.loop.ask(t.Context(), func(*engine.Engine) { h.loop.watch = h.watch.step }); err != nil {
 		t.Fatal(err)
 	}
 	return h
+}
+
+func flushConntrack(t *testing.T) {
+	c, err := conntrack.Dial(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(c.Flush(), c.Close()); err != nil {
+		t.Error(err)
+	}
 }
 
 // offload waits for so many sessions.
@@ -142,7 +154,19 @@ func (h *herd) offload(total int) {
 		n := min(20_000, total-done)
 		h.see(establish(h.t, done, n)...)
 		done += n
-		within(h.t, 10*time.Minute, "all are offloaded", func() bool { return h.states()[engine.Offloaded] == done })
+		h.await(done)
+	}
+}
+
+// await waits until so many sessions are offloaded. It looks at all of them, so not often.
+func (h *herd) await(n int) {
+	h.t.Helper()
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(10 * time.Minute); h.states()[engine.Offloaded] != n; <-ticker.C {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("%v, want %d offloaded", h.states(), n)
+		}
 	}
 }
 
