@@ -186,8 +186,8 @@ func spread(t *testing.T, what string, all []took, of func(took) time.Duration) 
 		list = append(list, of(d))
 	}
 	slices.Sort(list)
-	at := func(share float64) time.Duration { return list[min(len(list)-1, int(share*float64(len(list))))] }
-	p50, p95 = at(0.5), at(0.95)
+	at := func(percent int) time.Duration { return list[(len(list)*percent+99)/100-1] } // the nearest rank
+	p50, p95 = at(50), at(95)
 	t.Logf("%-45s p50 %v, p95 %v, most %v, of %d", what, p50.Round(time.Millisecond), p95.Round(time.Millisecond), list[len(list)-1].Round(time.Millisecond), len(list))
 	return p50, p95
 }
