@@ -47,6 +47,9 @@ type NeutronServer struct {
 //go:embed neutron.conf
 var neutronConf string
 
+//go:embed neutron.py
+var neutronMain []byte
+
 // StartNeutronServer starts a server whose files are in dir on the databases of an OVN
 // ("unix:" and a path), and waits until it answers, for as long as an emulated processor
 // takes. It listens on the loopback device of the test's own network namespace.
@@ -63,7 +66,11 @@ func StartNeutronServer(t testing.TB, dir, nb, sb string) *NeutronServer {
 		"Unpacked": unpacked, "Dir": dir, "NB": nb, "SB": sb, "Port": address[strings.LastIndex(address, ":")+1:],
 	})
 	copyFile(t, filepath.Join(unpacked, "empty.sqlite"), filepath.Join(dir, "neutron.sqlite"))
-	cmd := exec.Command("/usr/bin/python3", "-W", "ignore", filepath.Join(unpacked, "usr/bin/neutron-server"), "--config-file", conf)
+	program := filepath.Join(dir, "neutron-server")
+	if err := os.WriteFile(program, neutronMain, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/usr/bin/python3", "-W", "ignore", program, "--config-file", conf)
 	cmd.Dir = dir
 	cmd.Env = []string{
 		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + dir, "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1",

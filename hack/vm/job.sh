@@ -14,6 +14,7 @@ mkdir -p "/lib/modules/${modules##*/}"
 mount --bind "$modules" "/lib/modules/${modules##*/}"
 ln -sf /proc/self/fd /dev/fd
 ip link set lo up
+echo flowshunt >/proc/sys/kernel/hostname # else it is "(none)", which some programs refuse
 mapfile -d '' -t share </run/vm/share
 for i in "${!share[@]}"; do
 	mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=none "share$i" "${share[i]}"

@@ -40,7 +40,7 @@ func (g *groups) chooseSouthbound(s *ovsdb.Snapshot) (opening, error) {
 func (g *groups) chooseNorthbound(s *ovsdb.Snapshot) (opening, error) {
 	cfg := g.ovn(s)
 	cfg.Remotes = g.cfg.Groups.Northbound
-	return opening{cfg, func() (secgroup.Source, error) { return nil, errors.New("not read yet") }}, nil
+	return opening{cfg, func() (secgroup.Source, error) { return ovn.NewNorthbound(cfg) }}, nil
 }
 
 // ovn returns what both databases have in common.

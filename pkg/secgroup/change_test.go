@@ -137,6 +137,11 @@ func TestRuleRef(t *testing.T) {
 	if got := last.Judge("pa", flows.Ingress, web).Rule; got == now || got == ref {
 		t.Errorf("reference %v was given again", got)
 	}
+	for _, r := range []flows.RuleRef{ref, now} {
+		if got := last.Describe(r); got != "" {
+			t.Errorf("a rule that is gone is %q", got)
+		}
+	}
 }
 
 func TestDetailAndSize(t *testing.T) {

@@ -27,10 +27,10 @@ var clouds = []struct {
 }{
 	{"1000-ports", "10k", cloud{ports: 1000, groups: 100, rules: 100, members: 1000, addrs: 20_000, shape: mixed}},
 	{"same-members", "", cloud{ports: 1000, groups: 100, rules: 100, members: 1000, addrs: 1000, shape: mixed}},
-	{"one-port", "one-port-5000", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: mixed}},
+	{"one-port", "", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: mixed}},
 	{"one-port-ranges", "", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: ranges}},
 	{"one-port-nested", "", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: nested}},
-	{"one-port-cidrs", "", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: cidrs}},
+	{"one-port-cidrs", "one-port-5000", cloud{ports: 1, groups: 1, rules: 5000, members: 1000, addrs: 1000, shape: cidrs}},
 	{"50k-rules", "50k", cloud{ports: 1000, groups: 500, rules: 100, members: 200, addrs: 20_000, shape: mixed}},
 }
 
@@ -131,8 +131,8 @@ func (c *cloud) update() *secgroup.Update {
 	}
 	for g := range c.groups {
 		var members []netip.Prefix
-		for _, i := range w.Perm(c.addrs)[:c.members] {
-			members = append(members, hostPrefix(i))
+		for i, first := 0, w.IntN(c.addrs); i < c.members; i++ {
+			members = append(members, hostPrefix((first+i*7919)%c.addrs)) // a prime: all are different
 		}
 		u.Sets[setID(g)] = secgroup.SetChange{Replace: true, Add: members}
 		for i := range c.rules {

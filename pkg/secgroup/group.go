@@ -22,7 +22,7 @@ func (c *Compiler) group(id GroupID) *group {
 	return g
 }
 
-// release forgets a group that nothing names any more.
+// releaseGroup forgets a group that nothing names any more.
 func (c *Compiler) releaseGroup(g *group) {
 	if len(g.ports) == 0 && g.rules == 0 {
 		delete(c.groups, g.id)
@@ -75,4 +75,25 @@ func (p *program) with(edits map[place]*edit) *program {
 		return nil
 	}
 	return &out
+}
+
+// program returns that of a group, nil: it has no rules.
+func (t *Table) program(g groupNo) *program {
+	if int(g) < len(t.groups) {
+		return t.groups[g]
+	}
+	return nil
+}
+
+// withPrograms returns a copy of size programs, with other ones at some places.
+func withPrograms(list []*program, edits map[groupNo]*program, size int) []*program {
+	if len(edits) == 0 && len(list) == size {
+		return list
+	}
+	out := make([]*program, size)
+	copy(out, list)
+	for g, p := range edits {
+		out[g] = p
+	}
+	return out
 }

@@ -72,7 +72,7 @@ func TestMemoryIsLinear(t *testing.T) {
 // deep is IPv6 prefixes that lie within each other, 128 deep, each in a set and each named
 // by a rule.
 func deep(n int) *secgroup.Update {
-	u := (&cloud{ports: 1, groups: 1, shape: mixed}).update()
+	u := (&cloud{ports: 1, groups: 1, addrs: 1, shape: mixed}).update()
 	var all []netip.Prefix
 	for i := range n {
 		a := netip.AddrFrom16([16]byte{0: 0xfd, 1: byte(i >> 15), 2: byte(i >> 7), 15: byte(i)})

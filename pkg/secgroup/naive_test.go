@@ -55,6 +55,14 @@ func (n *naive) apply(u *secgroup.Update) {
 	}
 }
 
+func (n *naive) size() secgroup.Size {
+	s := secgroup.Size{Ports: len(n.ports), Rules: len(n.rules), Sets: len(n.sets)}
+	for _, members := range n.sets {
+		s.Members += len(members)
+	}
+	return s
+}
+
 // judge returns the reason and which rules may be said to decide; none: no rule does.
 func (n *naive) judge(name flows.LogicalPort, d flows.Direction, t flows.Tuple) (flows.Reason, []*secgroup.Rule) {
 	p := n.ports[name]

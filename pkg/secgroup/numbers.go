@@ -16,6 +16,8 @@ type word struct {
 	bits uint64
 }
 
+func (w word) first() setNo { return setNo(64 * w.no) }
+
 func (n setNo) word() uint32 { return uint32(n) / 64 }
 func (n setNo) bit() uint64  { return 1 << (n % 64) }
 

@@ -3,4 +3,4 @@
 package secgroup_test
 
 // slack is for the race detector, which makes everything slower.
-const slack = 40
+const slack = 60

@@ -14,7 +14,7 @@ type kind uint8
 const kinds = 4
 
 func kindOf(d flows.Direction, ipv6 bool) kind {
-	k := kind(d) << 1
+	k := kind(d&1) << 1
 	if ipv6 {
 		k |= 1
 	}
@@ -34,9 +34,7 @@ type classifier struct {
 
 // search looks for what decides about one connection.
 type search struct {
-	table         *Table
 	addrs         *addresses
-	groups        []groupNo
 	kind          kind
 	key           uint32
 	tuple         flows.Tuple
@@ -50,17 +48,48 @@ const (
 	stateless
 )
 
+// atOnce is how many groups are looked at together: more would have to be allocated.
+const atOnce = 6
+
 // run returns what decides; nil: no rule matches.
-func (s *search) run() *verdict {
-	for _, g := range s.groups {
-		if p := s.table.groups.get(g); p != nil {
-			s.look(p[s.kind][stateful].any, stateful)
-			s.look(p[s.kind][stateless].any, stateless)
+func (s *search) run(programs []*program, groups []groupNo) *verdict {
+	for len(groups) > atOnce {
+		s.look(programs, groups[:atOnce])
+		groups = groups[atOnce:]
+	}
+	s.look(programs, groups)
+	return s.decide()
+}
+
+// look looks at some groups: at what stands for any address first, which costs least, and
+// often decides. All of a kind comes together, so that the processor waits for the memory of
+// several at once.
+func (s *search) look(programs []*program, groups []groupNo) {
+	var list [atOnce]*[2]classifier
+	n := 0
+	for _, g := range groups {
+		if p := programs[g]; p != nil {
+			list[n] = &p[s.kind]
+			n++
 		}
 	}
-	s.walk(s.remote, byRemote)
-	s.walk(s.local, byLocal)
-	return s.decide()
+	var remote, local [2 * atOnce]task
+	remotes, locals := 0, 0
+	for _, c := range list[:n] {
+		for of := range c {
+			s.try(c[of].any, uint8(of))
+			if x := c[of].remote; x != nil {
+				remote[remotes] = task{x, uint8(of)}
+				remotes++
+			}
+			if x := c[of].local; x != nil {
+				local[locals] = task{x, uint8(of)}
+				locals++
+			}
+		}
+	}
+	s.walk(s.remote, remote[:remotes])
+	s.walk(s.local, local[:locals])
 }
 
 // task is an index that may have something better than what was found.
@@ -69,41 +98,8 @@ type task struct {
 	of uint8 // stateful or stateless
 }
 
-// walk looks into the buckets of all sets that a is in. Many indexes are looked at a few at
-// a time, so that nothing need be allocated.
-func (s *search) walk(a netip.Addr, by side) {
-	var list [8]task
-	n := 0
-	for _, g := range s.groups {
-		p := s.table.groups.get(g)
-		if p == nil {
-			continue
-		}
-		if x := p[s.kind][stateful].index(by); x != nil {
-			list[n] = task{x, stateful}
-			n++
-		}
-		if x := p[s.kind][stateless].index(by); x != nil {
-			list[n] = task{x, stateless}
-			n++
-		}
-		if n+2 > len(list) {
-			s.work(a, list[:n])
-			n = 0
-		}
-	}
-	s.work(a, list[:n])
-}
-
-func (c *classifier) index(by side) *index {
-	if by == byLocal {
-		return c.local
-	}
-	return c.remote
-}
-
-// work looks into the buckets of all sets that a is in, for as long as there is hope.
-func (s *search) work(a netip.Addr, list []task) {
+// walk looks into the buckets of all sets that a is in, for as long as there is hope.
+func (s *search) walk(a netip.Addr, list []task) {
 	c := cover(s.addrs, a)
 	for list = s.hopeful(list); len(list) > 0; list = s.hopeful(list) {
 		sets := c.sets()
@@ -111,9 +107,16 @@ func (s *search) work(a netip.Addr, list []task) {
 			return
 		}
 		for _, t := range list {
-			s.lookAll(t, sets)
+			s.tryAll(t, sets)
 		}
 	}
+}
+
+func (c *classifier) index(by side) *index {
+	if by == byLocal {
+		return c.local
+	}
+	return c.remote
 }
 
 // hopeful returns those of list that may have something better.
@@ -128,24 +131,20 @@ func (s *search) hopeful(list []task) []task {
 	return list[:n]
 }
 
-func (s *search) lookAll(t task, sets setNos) {
+// tryAll tries the buckets of sets.
+func (s *search) tryAll(t task, sets setNos) {
 	for _, w := range sets {
-		if !t.mayHave(w) {
-			continue
-		}
-		slot := t.slot(w.no)
-		for both := slot.bits & w.bits; both != 0; both &= both - 1 {
-			bit := both & -both
-			c := &t.cells[int(slot.first)+bits.OnesCount64(slot.bits&(bit-1))]
-			if c.lo <= s.key && s.key <= c.hi {
-				s.look(c.bucket, t.of)
+		for left := t.maybe(w); left != 0; left &= left - 1 {
+			slot := t.slot(w.first() + setNo(bits.TrailingZeros64(left)))
+			if slot.lo <= s.key && s.key <= slot.hi {
+				s.try(slot.bucket, t.of)
 			}
 		}
 	}
 }
 
-// look keeps what b says, if that is better.
-func (s *search) look(b *bucket, of uint8) {
+// try keeps what b says, if that is better.
+func (s *search) try(b *bucket, of uint8) {
 	f := &s.best[of]
 	if b == nil || b.limit <= f.rank {
 		return

@@ -11,8 +11,8 @@ import (
 // port.
 type Table struct {
 	ports  *portMap
-	groups pages[*program] // by groupNo
-	rules  pages[label]    // by the low bits of a RuleRef
+	groups []*program   // by groupNo
+	rules  pages[label] // by the low bits of a RuleRef
 	addrs  *addresses
 	size   Size
 }
@@ -55,6 +55,8 @@ func slotOf(r flows.RuleRef) uint32 { return uint32(r & (1<<slotBits - 1)) }
 // A packet that an AllowStateless rule matches never reaches conntrack, whatever else
 // matches it; but it is still dropped where a Drop is of a better tier or priority
 // (ovn-nb(5), ovn-northd(8) on ls_in_pre_acl and ls_in_acl). Neither is offloaded.
+//
+// Of rules with the same tier, priority and action, any may be named.
 func (t *Table) Judge(port flows.LogicalPort, d flows.Direction, tuple flows.Tuple) flows.Permission {
 	p := t.port(port)
 	switch {
@@ -67,13 +69,13 @@ func (t *Table) Judge(port flows.LogicalPort, d flows.Direction, tuple flows.Tup
 	case p.open:
 		return flows.Permission{}
 	}
-	s := search{table: t, addrs: t.addrs, groups: p.groups, tuple: tuple, kind: kindOf(d, tuple.IsIPv6()),
+	s := search{addrs: t.addrs, tuple: tuple, kind: kindOf(d, tuple.IsIPv6()),
 		key: key(tuple.Proto, tuple.DstPort)}
 	s.remote, s.local = tuple.Dst, tuple.Src
 	if d == flows.Ingress {
 		s.remote, s.local = tuple.Src, tuple.Dst
 	}
-	v := s.run()
+	v := s.run(t.groups, p.groups)
 	switch {
 	case v != nil:
 		return flows.Permission{Reason: v.reason, Rule: v.ref}

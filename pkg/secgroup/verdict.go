@@ -29,8 +29,8 @@ var reasons = [...]flows.Reason{
 	Unknown:        flows.SGUnknown,
 }
 
-// over reports whether v decides where both match. Where nothing else tells them apart,
-// the older rule does, so that a new one concerns no connection that is permitted already.
+// over reports whether v decides where both match. Where nothing else tells them apart, the
+// older one does, so that a new rule changes little of what is compiled.
 func (v *verdict) over(w *verdict) bool {
 	if v.rank != w.rank {
 		return v.rank > w.rank

@@ -29,6 +29,7 @@ func parse(data []byte) (*body, error) {
 	b := &body{ports: map[string]port{}, groups: map[string]group{}, pools: map[string]addressGroup{}, rules: map[string]bool{}}
 	lists := map[string]func(*node) error{
 		"ports": b.addPort, "security_groups": b.addGroup, "address_groups": b.addPool,
+		"ports_links": noNextPage, "security_groups_links": noNextPage, "address_groups_links": noNextPage,
 	}
 	seen := map[string]bool{}
 	read := func(field string, i int, n *node) error {
@@ -91,6 +92,19 @@ func (b *body) addPool(n *node) error {
 		err = once(n, b.pools, a.id)
 	}
 	b.pools[a.id] = a
+	return err
+}
+
+// noNextPage complains of a link to more of a list.
+func noNextPage(n *node) error {
+	o, err := asObject(n)
+	if err != nil {
+		return err
+	}
+	rel, err := o.text("rel")
+	if err == nil && rel == "next" {
+		err = wrong(n, "the list is only one page of several")
+	}
 	return err
 }
 

@@ -296,6 +296,7 @@ func TestErrors(t *testing.T) {
 		{"empty group", rule(`remote_group_id: ""`), r + ".remote_group_id: it is empty"},
 		{"two remotes", rule("remote_ip_prefix: 10.0.0.0/8, remote_group_id: x"), "only one of"},
 		{"other group", rule("security_group_id: x"), r + ".security_group_id: it is of another group"},
+		{"one page", "ports: []\nports_links: [{rel: previous}, {rel: next, href: x}]\n", "line 2: ports_links[1]: the list is only one page"},
 		{"deep", `{"ports": [` + strings.Repeat(`{"x":`, 100), "nested more than 64 deep"},
 		{"deep in YAML", "ports: " + strings.Repeat(`[`, 100) + strings.Repeat(`]`, 100), "nested more than 64 deep"},
 		{"deeper in YAML", "ports: " + strings.Repeat(`[`, 1<<20), "yaml"},

@@ -32,7 +32,10 @@ func read(path string, closed bool, now time.Time, settle time.Duration) ([]byte
 	if !before.Mode().IsRegular() {
 		return nil, nil, fmt.Errorf("%s is not a regular file", path)
 	}
-	if age := now.Sub(before.ModTime()); !closed && age >= 0 && age < settle {
+	// an empty file may be one that another writer has just truncated, which the kernel
+	// tells only after it
+	whole := closed && before.Size() > 0
+	if age := now.Sub(before.ModTime()); !whole && age >= 0 && age < settle {
 		return nil, nil, errUnsettled
 	}
 	data, err := io.ReadAll(io.LimitReader(f, MaxJSON+1))

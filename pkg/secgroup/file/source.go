@@ -55,7 +55,7 @@ func (s *Source) Run(ctx context.Context, tell func(secgroup.News)) error {
 	defer r.unwatch()
 	for h := (happening{}); ctx.Err() == nil; {
 		r.watch() // before the file is read, so that no change falls between
-		r.look(ctx, h)
+		r.look(h)
 		h = r.wait(ctx)
 	}
 	return ctx.Err()
@@ -106,13 +106,13 @@ func (r *reader) wait(ctx context.Context) (h happening) {
 func (r *reader) name() string { return filepath.Base(r.cfg.Path) }
 
 // look reads the file if it may have changed, and tells what is new.
-func (r *reader) look(ctx context.Context, h happening) {
+func (r *reader) look(h happening) {
 	if !h.done {
 		if info, err := os.Stat(r.cfg.Path); err == nil && same(info, r.seen) {
 			return
 		}
 	}
-	data, info, err := r.read(ctx, h)
+	data, info, err := r.read(h)
 	if r.patient(err) {
 		return
 	}
@@ -128,19 +128,15 @@ func (r *reader) look(ctx context.Context, h happening) {
 	r.update(state)
 }
 
-// quiet is for how long nobody may begin to write after the file was read: the kernel tells
-// that a file was truncated only when it is done with that.
-const quiet = 5 * time.Millisecond
-
 // read reads the file. What its writer closed is whole, unless somebody began to write
 // again until it was read.
-func (r *reader) read(ctx context.Context, h happening) ([]byte, os.FileInfo, error) {
+func (r *reader) read(h happening) ([]byte, os.FileInfo, error) {
 	for {
 		data, info, err := read(r.cfg.Path, h.done, time.Now(), r.settle)
 		if r.watcher == nil || err != nil {
 			return data, info, err
 		}
-		switch h = r.watcher.after(ctx, quiet, r.name()); {
+		switch h = r.watcher.now(r.name()); {
 		case h.lost:
 			r.unwatch()
 			return data, info, err

@@ -263,6 +263,10 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s: %q, %v", tt.name, data, err)
 		}
 	}
+	write(t, path, "")
+	if _, _, err := read(path, true, time.Now(), time.Hour); !errors.Is(err, errUnsettled) {
+		t.Errorf("just truncated: %v", err)
+	}
 }
 
 // TestPatience: a file that is written for too long is unknown.

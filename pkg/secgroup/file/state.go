@@ -102,7 +102,7 @@ func (b *builder) addUnknown(id string) {
 
 func (b *builder) addRule(g group, r rule) {
 	out := &secgroup.Rule{
-		Name:   fmt.Sprintf("rule %s of security group %q (%s)", r.id, g.name, g.id),
+		Name:   fmt.Sprintf("rule %s of security group %q (%s)", r.id, bounded(g.name), g.id),
 		Groups: []secgroup.GroupID{secgroup.GroupID(g.id)}, Direction: r.direction,
 		Priority: allowPriority, Action: secgroup.Allow,
 	}

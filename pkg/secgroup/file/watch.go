@@ -56,15 +56,20 @@ func (w *watcher) wait(ctx context.Context, until time.Time, name string) happen
 	return parseEvents(w.buf[:n], name)
 }
 
-// after says what happens to name within a time, or until anything does.
-func (w *watcher) after(ctx context.Context, d time.Duration, name string) happening {
-	until := time.Now().Add(d)
-	for {
-		h := w.wait(ctx, until, name)
-		if h != (happening{}) || ctx.Err() != nil || !time.Now().Before(until) {
-			return h
-		}
+// now says what has happened by now; it does not wait.
+func (w *watcher) now(name string) happening {
+	conn, err := w.f.SyscallConn()
+	if err != nil {
+		return happening{lost: true}
 	}
+	var h happening
+	err = conn.Control(func(fd uintptr) {
+		if n, err := unix.Read(int(fd), w.buf); err == nil {
+			h = parseEvents(w.buf[:n], name)
+		}
+	})
+	h.lost = h.lost || err != nil
+	return h
 }
 
 // parseEvents reads struct inotify_event: wd, mask, cookie, len, then a padded name.

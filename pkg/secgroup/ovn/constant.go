@@ -54,7 +54,7 @@ func parseNumber(s string) (constant, error) {
 	case c.format == decimal && c.value.isZero() && m.format == hexadecimal:
 		c.format, c.mask = hexadecimal, m.value
 	default:
-		return c, fmt.Errorf("%.80q: value and mask do not go together", s)
+		return c, fmt.Errorf("%.80q: %w with a mask of its kind", s, errNumber)
 	}
 	c.masked, c.value = true, c.value.and(c.mask)
 	return c, nil

@@ -110,7 +110,11 @@ func (a *acl) nameFor(match string) string {
 	if a.hint != "" {
 		name = "ACL " + a.hint
 	}
-	if name += ": " + match; len(name) > maxName {
+	return shortened(name + ": " + match)
+}
+
+func shortened(name string) string {
+	if len(name) > maxName {
 		name = strings.ToValidUTF8(name[:maxName], "") + "..."
 	}
 	return name

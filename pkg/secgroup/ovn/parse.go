@@ -127,7 +127,7 @@ func (p *parser) operand() (expr, error) {
 		return nil, err
 	}
 	if !atomic {
-		return nil, fmt.Errorf("%w: no parentheses around what follows !", errSyntax)
+		return nil, fmt.Errorf("%w: what follows ! is not in parentheses", errSyntax)
 	}
 	return not(e), nil
 }

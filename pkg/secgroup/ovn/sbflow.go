@@ -81,7 +81,9 @@ func (s *southbound) flushFlow(uuid string) {
 	f.acl, f.on = nil, nil
 	if f.row != nil {
 		if f.on = s.datapathsOf(f.row); len(f.on) > 0 {
-			f.acl = newACL(f.row, f.stage, s.ledger)
+			if f.acl = newACL(f.row, f.stage, s.ledger); s.nameOf != nil {
+				f.acl.name = s.nameOf(f.row)
+			}
 		}
 	} else {
 		delete(s.flows, uuid)

@@ -57,7 +57,7 @@ func (s *southbound) countOurs(d *datapath, row *ovnsb.PortBinding, by int) {
 
 // isOurs reports whether a port is, or is about to be, or was asked to be bound here.
 func (s *southbound) isOurs(row *ovnsb.PortBinding) bool {
-	return s.us != "" && (is(row.Chassis, s.us) || is(row.RequestedChassis, s.us) ||
+	return s.everywhere || s.us != "" && (is(row.Chassis, s.us) || is(row.RequestedChassis, s.us) ||
 		slices.Contains(row.AdditionalChassis, s.us) || slices.Contains(row.RequestedAdditionalChassis, s.us))
 }
 
@@ -66,7 +66,12 @@ func is(a *string, b string) bool { return a != nil && *a == b }
 // port returns what is so of a port.
 func (s *southbound) port(row *ovnsb.PortBinding) *secgroup.Port {
 	p := &secgroup.Port{}
-	if row.Type != "" && row.Type != "localport" {
+	switch row.Type {
+	case "", "localport":
+	case disabledPort:
+		p.Reason, p.Detail = flows.SGUnknown, "it is disabled"
+		return p
+	default:
 		p.Reason, p.Detail = flows.SGUnknown, fmt.Sprintf("it is no instance's port: its type in OVN is %.40q", row.Type)
 		return p
 	}
@@ -109,10 +114,10 @@ func (s *southbound) groupsOn(port string, key int) []secgroup.GroupID {
 // unbound says why a port is not bound here, if so.
 func (s *southbound) unbound(row *ovnsb.PortBinding) string {
 	switch {
+	case s.everywhere, row.Type == "localport":
+		return ""
 	case s.us == "":
 		return fmt.Sprintf("this host's system-id %.64q is no chassis of the Southbound database", s.cfg.Chassis)
-	case row.Type == "localport": // it is on every host
-		return ""
 	case row.Chassis == nil:
 		return "no chassis has bound it"
 	case *row.Chassis != s.us && !slices.Contains(row.AdditionalChassis, s.us):
@@ -126,11 +131,10 @@ func (s *southbound) unbound(row *ovnsb.PortBinding) string {
 // migrating says whether a port that is bound here is, or is about to be, on another host,
 // too, or in its place.
 func (s *southbound) migrating(row *ovnsb.PortBinding) string {
-	for _, uuid := range append(slices.Clone(row.AdditionalChassis), row.RequestedAdditionalChassis...) {
-		if uuid == s.us {
-			return "it is to move here"
-		}
-		return "it is to move to " + s.chassisName(uuid)
+	if to := slices.Concat(row.AdditionalChassis, row.RequestedAdditionalChassis); slices.Contains(to, s.us) {
+		return "it is to move here"
+	} else if len(to) > 0 {
+		return "it is to move to " + s.chassisName(to[0])
 	}
 	switch hosts := row.Options["requested-chassis"]; {
 	case strings.Contains(hosts, ","):
@@ -154,9 +158,9 @@ func (s *southbound) chassisName(uuid string) string {
 func (s *southbound) anomaly(row *ovnsb.PortBinding, d *datapath, own []secgroup.GroupID) string {
 	switch {
 	case d.key == 0:
-		return "its logical switch is not in the Southbound database"
+		return "its logical switch is not in the database"
 	case !d.whole(flows.Egress) || !d.whole(flows.Ingress):
-		return "its logical switch has no flows for ACLs in the Southbound database"
+		return "the flows for ACLs of its logical switch are not in the database"
 	}
 	return anomaly(neutronPort{
 		ids: row.ExternalIDs, secured: len(row.PortSecurity) > 0, groups: own,

@@ -26,6 +26,9 @@ type southbound struct {
 	sets       map[string]*ovnsb.AddressSet // by name
 	labels     int                          // flows that test ct_label.blocked
 	nbCfg      int
+	everywhere bool // ports are taken as bound here, and switches as whole
+	// nameOf names the rules of a flow. Nil: acl.nameFor.
+	nameOf func(*ovnsb.LogicalFlow) string
 
 	dirtyPorts, dirtyFlows, dirtySets, dirtyDatapaths names
 }
