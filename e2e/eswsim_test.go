@@ -21,7 +21,7 @@ func onEswsim(t *testing.T, story func(*testing.T)) {
 func TestElephantEswsim(t *testing.T)         { onEswsim(t, TestElephant) }
 func TestEndEswsim(t *testing.T)              { onEswsim(t, TestEnd) }
 func TestEndAfterWrapEswsim(t *testing.T)     { slowly(t); onEswsim(t, TestEndAfterWrap) }
-func TestOlderThanAgentEswsim(t *testing.T)   { onEswsim(t, TestOlderThanAgent) }
+func TestOlderThanAgentEswsim(t *testing.T)   { slowly(t); onEswsim(t, TestOlderThanAgent) }
 func TestAgentRestartEswsim(t *testing.T)     { onEswsim(t, TestAgentRestart) }
 func TestUDPKeepAliveEswsim(t *testing.T)     { onEswsim(t, TestUDPKeepAlive) }
 func TestFamiliesEswsim(t *testing.T)         { onEswsim(t, TestFamilies) }
@@ -35,7 +35,7 @@ func TestRulesVanishEswsim(t *testing.T)      { onEswsim(t, TestRulesVanish) }
 func TestOVSRestartsEswsim(t *testing.T)      { onEswsim(t, TestOVSRestarts) }
 func TestRestartMatrixEswsim(t *testing.T)    { slowly(t); onEswsim(t, TestRestartMatrix) }
 func TestTenantsEswsim(t *testing.T)          { onEswsim(t, TestTenants) }
-func TestPatchPortsEswsim(t *testing.T)       { onEswsim(t, TestPatchPorts) }
+func TestPatchPortsEswsim(t *testing.T)       { slowly(t); onEswsim(t, TestPatchPorts) }
 func TestOVNRevokeEswsim(t *testing.T)        { onEswsim(t, TestOVNRevoke) }
 
 func TestObserveEswsim(t *testing.T)             { slowly(t); onEswsim(t, TestObserve) }

@@ -52,6 +52,7 @@ func refused(w *harness.World, f *flow, reason string) {
 
 // A mouse whose mark asks for it is offloaded, until the mark is taken back.
 func TestMarkOffload(t *testing.T) {
+	slowly(t)
 	w, a := markedPair(t)
 	f := dial(w, "tcp", false, 45000)
 	f.Do(1, "chat 20")
@@ -101,6 +102,7 @@ func TestMarkNever(t *testing.T) {
 // What the network service denies leaves at once and never returns; its entry,
 // which is the evidence, stays.
 func TestMarkBlocked(t *testing.T) {
+	slowly(t)
 	w, a := markedPair(t)
 	f := elephantFlow(w, "tcp", 45000)
 	c := offloaded(w.World, f.tuple)

@@ -72,6 +72,7 @@ func TestUDPKeepAlive(t *testing.T) {
 // The control run: without the keepalive the same entry dies under the traffic,
 // and the rules with it.
 func TestUDPWithoutKeepAlive(t *testing.T) {
+	slowly(t)
 	w, a, f, ends := udpStream(t, "--keepalive=false")
 	c := offloaded(w.World, f.tuple)
 	ends.WaitOutput(t, 2*streamTimeout+patience, ended.String())

@@ -30,7 +30,7 @@ const (
 
 // denyIn remembers to deny a session at one of its ends.
 func (g *Engine) denyIn(s *session, r refusal, why revocation) {
-	if !g.cfg.Mark.Deny {
+	if !g.cfg.Mark.Deny || s.denied || !s.state.hasRules() {
 		return
 	}
 	p := s.paths[flows.Orig].In
@@ -48,7 +48,7 @@ func (g *Engine) denyIn(s *session, r refusal, why revocation) {
 // policyEnforced lets denials be done that waited for it.
 func (g *Engine) policyEnforced(ev PolicyEnforced) {
 	src := &g.policies[ev.Source]
-	src.enforced = max(src.enforced, ev.Revision)
+	src.enforced = ev.Revision
 }
 
 // deny orders the denials that are due, until they are seen to have been done.

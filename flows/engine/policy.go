@@ -42,6 +42,9 @@ func (g *Engine) policyChanged(ev *PolicyChanged) {
 	before := src.policy
 	*src = policySource{policy: ev.Policy, label: ev.Label, enforced: src.enforced}
 	g.revision++
+	if before == nil { // what stands on trust was judged by nobody
+		ev.All = true
+	}
 	g.rejudge(g.concerned(ev), revocation{before: before, source: ev.Source, revision: ev.Revision})
 }
 

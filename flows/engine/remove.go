@@ -9,7 +9,7 @@ import (
 
 // remove ends a session for the cause given, in whatever state it is.
 func (g *Engine) remove(s *session, cause flows.Reason) {
-	if isDenial(cause) && s.state != Resolving || cause == flows.Blocked {
+	if isDenial(cause) && s.state.hasRules() || cause == flows.Blocked {
 		g.denyAll(s)
 	}
 	if s.state == Removing {

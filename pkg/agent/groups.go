@@ -201,7 +201,7 @@ func (src *groupSource) tell(n secgroup.News) {
 		ev.Policy, ev.All, ev.Ports, ev.Rules, ev.Addrs = table, change.All, change.Ports, change.Rules, change.Addrs
 		now.table, now.changes, now.compiling = table, now.changes+1, now.compiling+time.Since(began)
 	}
-	if now.table != nil {
+	if now.table != nil && (n.Update != nil || n.Err == nil) {
 		src.loop.post(ev)
 		now.stale, now.why = time.Time{}, ""
 		src.now.Store(&now)
