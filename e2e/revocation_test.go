@@ -10,8 +10,9 @@ import (
 	"github.com/flowshunt/flowshunt/e2e/harness"
 )
 
-// byGroups are the flags of an agent that asks OVN what security groups permit.
-var byGroups = append([]string{"--security-groups=ovn"}, talkative...)
+// byGroups are the flags of an agent that asks OVN what security groups permit. An
+// emulated switch traces slowly, and what paths have to say is told elsewhere.
+var byGroups = append([]string{"--security-groups=ovn", "--validate-within=10s"}, talkative...)
 
 // deniedWithin is how long after the network service has said that a change stands a
 // byte of what it denies may still arrive: what the emulated machine takes for a packet
