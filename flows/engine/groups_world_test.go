@@ -86,7 +86,11 @@ func (w *world) newGroups() {
 // tellGroups has all sources tell a new agent, which knows nothing, all that they know.
 func (w *world) tellGroups() {
 	for i, s := range w.sources {
-		if s.told = nil; s.silentTo == 0 {
+		s.told = nil
+		if w.agents > 0 && w.chance(0.5) { // the database is slower than what reads the rules
+			s.silentTo = w.now.Add(time.Duration(w.rng.Int64N(int64(w.cfg.PolicyGrace / 2))))
+		}
+		if s.silentTo == 0 {
 			w.tell1(i)
 		}
 	}
@@ -167,6 +171,15 @@ func (w *world) changeGroups(c *conn) {
 	if s.silentTo == 0 {
 		w.tell1(i)
 	}
+}
+
+// denyMeanwhile takes a permission back while no agent runs.
+func (w *world) denyMeanwhile(c *conn) {
+	s := w.sources[w.rng.IntN(len(w.sources))]
+	d := flows.Direction(w.rng.IntN(2))
+	s.now = s.now.clone()
+	s.revision++
+	delete(s.now.rules, groupKey{logicalOf(c.ports[d]), d, c.tuple.SrcPort % shares})
 }
 
 // enforceGroups lets the slow path follow what was told, later.

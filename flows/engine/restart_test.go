@@ -28,6 +28,9 @@ func (w *world) crash() {
 		if h := w.rules[s.id]; h != nil && h.conn != nil && w.chance(0.3) {
 			w.replace(h.conn)
 		}
+		if h := w.rules[s.id]; h != nil && h.conn != nil && w.chance(0.2) {
+			w.denyMeanwhile(h.conn)
+		}
 	}
 	w.total.add(w.engine.Counts())
 	w.startAt = w.now.Add(time.Duration(w.rng.IntN(60)) * turn)
