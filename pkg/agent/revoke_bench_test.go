@@ -150,11 +150,14 @@ func flushConntrack(t *testing.T) {
 
 // offload waits for so many sessions.
 func (h *herd) offload(total int) {
+	began := time.Now()
 	for done := 0; done < total; {
 		n := min(20_000, total-done)
 		h.see(establish(h.t, done, n)...)
 		done += n
-		h.await(done)
+		if h.await(done); done%100_000 == 0 {
+			h.t.Logf("%d sessions after %v", done, time.Since(began).Round(time.Second))
+		}
 	}
 }
 
