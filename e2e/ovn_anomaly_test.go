@@ -52,7 +52,7 @@ func TestOVNLabel(t *testing.T) {
 	all := r.begin(kinds...)
 	e := r.servers.Remove(r.rule)
 	d := r.denied(all, e, "sg-denied")
-	d.lastByte = r.quiet(all, e, 10*time.Second)
+	d.lastByte = r.quiet(all, e, 10*time.Second, 2)
 	t.Log(d)
 	for _, c := range all {
 		if client, server := r.marks(c); client != 0 || server != 0 {

@@ -17,6 +17,7 @@ type change struct {
 	deny   func(p *neutronPair) harness.Enforced
 	after  func(p *neutronPair) // permits again
 	fast   bool                 // told always
+	gone   bool                 // the port is, and OVN empties its zone
 }
 
 // elsewhere is a host that nobody runs.
@@ -68,11 +69,11 @@ func changes() []change {
 		deny:   func(p *neutronPair) harness.Enforced { return p.b.SecurityOn() },
 		after:  func(p *neutronPair) { p.b.SetGroups(p.servers) },
 	}, {
-		name: "the server is unplugged", cause: "port-unbound|port-gone|path-dropped|path-changed",
+		name: "the server is unplugged", cause: "port-unbound|port-gone|path-dropped|path-changed", gone: true,
 		deny:  func(p *neutronPair) harness.Enforced { return p.b.Unplug() },
 		after: func(p *neutronPair) { p.b.Plug() },
 	}, {
-		name: "the server is to be at another host", cause: "port-unbound|port-migrating",
+		name: "the server is to be at another host", cause: "port-unbound|port-migrating", gone: true,
 		before: func(p *neutronPair) { p.ovn.AddHost(elsewhere) },
 		deny:   func(p *neutronPair) harness.Enforced { return p.b.Unbind(elsewhere) },
 		after: func(p *neutronPair) {
@@ -100,8 +101,12 @@ func TestOVNChanges(t *testing.T) {
 		r.ovn.Sync()
 		all := r.begin(kinds[0], kinds[2], kinds[6])
 		e := c.deny(r.neutronPair)
+		zones := 2
+		if c.gone {
+			zones = 1
+		}
 		d := r.denied(all, e, c.cause)
-		d.lastByte = r.quiet(all, e, during)
+		d.lastByte = r.quiet(all, e, during, zones)
 		t.Logf("%s: %v", c.name, d)
 		r.stop(all)
 		c.after(r.neutronPair)

@@ -52,7 +52,7 @@ func TestOVNRestarts(t *testing.T) {
 			r.nb, r.sb = r.ovn.WatchNB(), r.ovn.WatchSB()
 			e := r.servers.Remove(r.rule)
 			d := r.denied(all, e, "sg-denied")
-			d.lastByte = r.quiet(all, e, 5*time.Second)
+			d.lastByte = r.quiet(all, e, 5*time.Second, 2)
 			t.Log(d)
 		})
 	}

@@ -19,7 +19,7 @@ func TestOVNRevoke(t *testing.T) {
 	all := r.begin(kinds...)
 	e := r.servers.Remove(r.rule)
 	d := r.denied(all, e, "sg-denied")
-	d.lastByte = r.quiet(all, e, silence)
+	d.lastByte = r.quiet(all, e, silence, 2)
 	t.Log(d)
 	for _, c := range all {
 		if client, server := r.marks(c); client != 0 || server != 1 {
@@ -56,7 +56,7 @@ func revokeTimes(t *testing.T, r *revocation) {
 		list := r.begin(kinds[0], kinds[2], kinds[6])
 		e := r.servers.Remove(r.rule)
 		d := r.denied(list, e, "sg-denied")
-		d.lastByte = r.quiet(list, e, 2*time.Second)
+		d.lastByte = r.quiet(list, e, 2*time.Second, 2)
 		all = append(all, d)
 		r.stop(list)
 		r.permit()
@@ -92,7 +92,7 @@ func TestOVNRace(t *testing.T) {
 			}
 			return nil
 		})
-		r.quiet(all, e, 3*time.Second)
+		r.quiet(all, e, 3*time.Second, 2)
 		t.Logf("%v after the beginning: sessions left for %v", time.Duration(i)*200*time.Millisecond, r.removals(e.Ordered))
 		r.stop(all)
 		r.permit()
