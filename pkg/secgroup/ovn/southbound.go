@@ -22,15 +22,23 @@ type southbound struct {
 	members    map[string]names  // port groups by logical port, as they are named in the database
 	bindings   map[string]string // rows of Port_Binding by logical port
 	flows      map[string]*flowState
-	users      map[string]names             // rows of Logical_Flow by the address set that they use
-	sets       map[string]*ovnsb.AddressSet // by name
-	labels     int                          // flows that test ct_label.blocked
+	users      map[string]names // rows of Logical_Flow by the address set that they use
+	sets       map[string]held  // of addresses, by name
+	portGroups map[string]held  // by name
+	labels     int              // flows that test ct_label.blocked
 	nbCfg      int
 	everywhere bool // ports are taken as bound here, and switches as whole
 	// nameOf names the rules of a flow. Nil: acl.nameFor.
 	nameOf func(*ovnsb.LogicalFlow) string
 
 	dirtyPorts, dirtyFlows, dirtySets, dirtyDatapaths names
+}
+
+// held is what a name stands for: members, and the row that has it. In a transaction that
+// removes a row and adds another one of the same name, either can be told first.
+type held struct {
+	by      string // the row's uuid
+	members []string
 }
 
 // flowState is a row of Logical_Flow, and what became of it.
@@ -49,7 +57,7 @@ func newSouthbound(cfg Config) *southbound {
 		groups: map[string]*ovnsb.LogicalDPGroup{}, groupFlows: map[string]names{},
 		ports: map[string]*ovnsb.PortBinding{}, members: map[string]names{}, bindings: map[string]string{},
 		flows: map[string]*flowState{}, users: map[string]names{},
-		sets:       map[string]*ovnsb.AddressSet{},
+		sets: map[string]held{}, portGroups: map[string]held{},
 		dirtyPorts: names{}, dirtyFlows: names{}, dirtySets: names{}, dirtyDatapaths: names{},
 	}
 }
@@ -119,34 +127,29 @@ func (s *southbound) onLogicalDPGroup(uuid string, old, now *ovnsb.LogicalDPGrou
 	}
 }
 
-func (s *southbound) onAddressSet(_ string, old, now *ovnsb.AddressSet) {
-	for _, row := range []*ovnsb.AddressSet{old, now} {
-		if row != nil {
-			delete(s.sets, row.Name)
-			s.dirtySets.add(row.Name)
-		}
+func (s *southbound) onAddressSet(uuid string, old, now *ovnsb.AddressSet) {
+	if old != nil && s.sets[old.Name].by == uuid {
+		delete(s.sets, old.Name)
+		s.dirtySets.add(old.Name)
 	}
 	if now != nil {
-		s.sets[now.Name] = now
+		s.sets[now.Name] = held{uuid, now.Addresses}
+		s.dirtySets.add(now.Name)
 	}
 }
 
 // onPortGroup notes which ports have joined or left a group, and these only.
-func (s *southbound) onPortGroup(_ string, old, now *ovnsb.PortGroup) {
-	if old != nil && (now == nil || old.Name != now.Name) {
-		for _, port := range old.Ports {
+func (s *southbound) onPortGroup(uuid string, old, now *ovnsb.PortGroup) {
+	if old != nil && (now == nil || old.Name != now.Name) && s.portGroups[old.Name].by == uuid {
+		for _, port := range s.portGroups[old.Name].members {
 			s.leave(port, old.Name)
 		}
-		old = nil
+		delete(s.portGroups, old.Name)
 	}
 	if now == nil {
 		return
 	}
-	var before []string
-	if old != nil {
-		before = old.Ports
-	}
-	left, joined := differences(before, now.Ports)
+	left, joined := differences(s.portGroups[now.Name].members, now.Ports)
 	for _, port := range left {
 		s.leave(port, now.Name)
 	}
@@ -154,6 +157,7 @@ func (s *southbound) onPortGroup(_ string, old, now *ovnsb.PortGroup) {
 		insert(s.members, port, now.Name)
 		s.touch(port)
 	}
+	s.portGroups[now.Name] = held{uuid, now.Ports}
 }
 
 func (s *southbound) leave(port, group string) {
@@ -179,8 +183,8 @@ func (s *southbound) onSBGlobal(_ string, _, now *ovnsb.SBGlobal) {
 func (s *southbound) flushSets() {
 	for name := range s.dirtySets {
 		before := s.ledger.kind(name)
-		if row := s.sets[name]; row != nil {
-			s.ledger.set(name, row.Addresses)
+		if row, there := s.sets[name]; there {
+			s.ledger.set(name, row.members)
 		} else {
 			s.ledger.dropSet(name)
 		}
