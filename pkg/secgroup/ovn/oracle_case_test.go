@@ -60,6 +60,13 @@ var oracleCases = []oracleCase{
 	{name: "no ACLs here, drop there", to: "c", commands: `acl-add sw1 to-lport 5 'outport=="c" && tcp' drop`},
 	{name: "no ACLs, a load balancer", to: "b", commands: "lb-add lb0 10.0.0.9:80 10.0.0.2:80\nls-lb-add sw0 lb0"},
 	{name: "stateful, none matches", to: "c", commands: stateful},
+	{name: "one of two groups elsewhere", to: "b", commands: stateful + `
+		pg-add pg_a b
+		pg-add pg_b c
+		acl-add sw0 to-lport 1001 ip drop
+		acl-add sw0 to-lport 1002 'outport == {@pg_a, @pg_b} && tcp' allow-related`},
+	{name: "drop of a group elsewhere", to: "b", closed: true, commands: stateful + `
+		acl-add sw0 from-lport 1002 'inport == @nope || inport == "a"' drop`},
 }
 
 // TestOracleCases compares answers about single packets of established connections.

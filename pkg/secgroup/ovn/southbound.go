@@ -23,6 +23,7 @@ type southbound struct {
 	bindings   map[string]string // rows of Port_Binding by logical port
 	flows      map[string]*flowState
 	users      map[string]names // rows of Logical_Flow by the address set that they use
+	groupUsers map[string]names // and by the port group that they name
 	sets       map[string]held  // of addresses, by name
 	portGroups map[string]held  // by name
 	labels     int              // flows that test ct_label.blocked
@@ -56,7 +57,7 @@ func newSouthbound(cfg Config) *southbound {
 		chassis: map[string]*ovnsb.Chassis{}, datapaths: map[string]*datapath{},
 		groups: map[string]*ovnsb.LogicalDPGroup{}, groupFlows: map[string]names{},
 		ports: map[string]*ovnsb.PortBinding{}, members: map[string]names{}, bindings: map[string]string{},
-		flows: map[string]*flowState{}, users: map[string]names{},
+		flows: map[string]*flowState{}, users: map[string]names{}, groupUsers: map[string]names{},
 		sets: map[string]held{}, portGroups: map[string]held{},
 		dirtyPorts: names{}, dirtyFlows: names{}, dirtySets: names{}, dirtyDatapaths: names{},
 	}
@@ -145,9 +146,13 @@ func (s *southbound) onPortGroup(uuid string, old, now *ovnsb.PortGroup) {
 			s.leave(port, old.Name)
 		}
 		delete(s.portGroups, old.Name)
+		s.redoUsers(old.Name)
 	}
 	if now == nil {
 		return
+	}
+	if _, there := s.portGroups[now.Name]; !there {
+		s.redoUsers(now.Name)
 	}
 	left, joined := differences(s.portGroups[now.Name].members, now.Ports)
 	for _, port := range left {
@@ -158,6 +163,14 @@ func (s *southbound) onPortGroup(uuid string, old, now *ovnsb.PortGroup) {
 		s.touch(port)
 	}
 	s.portGroups[now.Name] = held{uuid, now.Ports}
+}
+
+// redoUsers marks the flows that name a port group, which has come to or gone from a switch.
+func (s *southbound) redoUsers(group string) {
+	_, name, _ := strings.Cut(group, "_")
+	for flow := range s.groupUsers[name] {
+		s.dirtyFlows.add(flow)
+	}
 }
 
 func (s *southbound) leave(port, group string) {
