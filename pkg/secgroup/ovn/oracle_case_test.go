@@ -65,6 +65,10 @@ var oracleCases = []oracleCase{
 		pg-add pg_b c
 		acl-add sw0 to-lport 1001 ip drop
 		acl-add sw0 to-lport 1002 'outport == {@pg_a, @pg_b} && tcp' allow-related`},
+	{name: "nothing behind load balancing permits", to: "b", commands: `
+		set NB_Global . options:default_acl_drop=true
+		acl-add sw0 from-lport 1001 'inport == "a" && ip4' allow-related
+		acl-add sw0 to-lport 1001 'outport == "b" && ip4' allow-related`},
 	{name: "drop of a group elsewhere", to: "b", closed: true, commands: stateful + `
 		acl-add sw0 from-lport 1002 'inport == @nope || inport == "a"' drop`},
 }
