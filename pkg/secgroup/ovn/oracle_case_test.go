@@ -69,6 +69,8 @@ var oracleCases = []oracleCase{
 		set NB_Global . options:default_acl_drop=true
 		acl-add sw0 from-lport 1001 'inport == "a" && ip4' allow-related
 		acl-add sw0 to-lport 1001 'outport == "b" && ip4' allow-related`},
+	{name: "mapped IPv4", to: "b", src: "::ffff:10.0.0.1", commands: stateful + `
+		acl-add sw0 from-lport 1001 ip6.src==::ffff:10.0.0.1 drop`},
 	{name: "drop of a group elsewhere", to: "b", closed: true, commands: stateful + `
 		acl-add sw0 from-lport 1002 'inport == @nope || inport == "a"' drop`},
 }
