@@ -22,6 +22,10 @@ type Config struct {
 	InOrder bool
 
 	Inactivity time.Duration // a server from which nothing comes for so long is given up; 0 = 5 s
+	// Snapshot takes the place of Inactivity, where it is longer, while a server makes the first
+	// reply with all rows: it does nothing else, and clients that come all at once wait for
+	// each other.
+	Snapshot   time.Duration
 	MinBackoff time.Duration // first pause after a round of all remotes, doubled for each; 0 = 100 ms
 	MaxBackoff time.Duration // longest pause; 0 = 5 s
 
@@ -36,6 +40,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxMessage, 128<<20)
 	setDefault(&c.MaxRows, 1<<18)
 	c.MaxBackoff = max(c.MaxBackoff, c.MinBackoff)
+	c.Snapshot = max(c.Snapshot, c.Inactivity)
 	return c
 }
 
@@ -142,7 +147,7 @@ func (c *Client) Run(ctx context.Context, h Handler) error {
 		err := c.follow(ctx, remote, h)
 		c.noteLoss(remote, err)
 		h.Lost(err)
-		if time.Since(begin) > c.cfg.MaxBackoff+c.cfg.Inactivity {
+		if time.Since(begin) > c.cfg.MaxBackoff+c.cfg.Snapshot {
 			pause = c.cfg.MinBackoff // it had worked
 		}
 		if attempt%len(c.remotes) != 0 && ctx.Err() == nil {

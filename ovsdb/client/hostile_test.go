@@ -58,6 +58,10 @@ func play(conn net.Conn, lines []string) {
 				return
 			}
 		}
+		line, late := strings.CutPrefix(line, slowly)
+		if late {
+			<-time.After(time.Second)
+		}
 		if _, err := io.WriteString(conn, strings.TrimPrefix(line, "+")); err != nil {
 			return
 		}
@@ -66,6 +70,7 @@ func play(conn net.Conn, lines []string) {
 }
 
 const (
+	slowly    = "after a second: "
 	chatter   = "echo requests, but no answer"
 	actDBs    = `{"id":1,"result":["Open_vSwitch"],"error":null}`
 	actSchema = `{"id":2,"result":{"tables":{"Open_vSwitch":{"columns":{}},"Bridge":{"columns":{"name":{"type":"string"},"ports":{"type":{"key":"uuid","min":0,"max":"unlimited"}},"external_ids":{"type":{"key":"string","value":"string","min":0,"max":"unlimited"}}}},"Port":{"columns":{}},"Interface":{"columns":{}}}},"error":null}`
@@ -140,6 +145,21 @@ func TestHostileServer(t *testing.T) {
 				t.Errorf("an error of %d bytes", len(err.Error()))
 			}
 		})
+	}
+}
+
+// TestSlowSnapshot: the first reply with all rows may take longer than others.
+func TestSlowSnapshot(t *testing.T) {
+	for snapshot, op := range map[time.Duration]string{0: "monitor_cond", ovsdbtest.Patience: "update"} {
+		cfg := bridges(actor(t, actDBs, actSchema, slowly+actBridge))
+		cfg.Inactivity, cfg.Snapshot = 300*time.Millisecond, snapshot
+		_, r := run(t, cfg)
+		var err error
+		r.await("that it has stalled", func(r *recorder) bool { err = r.err; return lost(r) })
+		var typed *Error
+		if !errors.As(err, &typed) || !errors.Is(err, ErrStalled) || typed.Op != op {
+			t.Errorf("with %v for the snapshot: %v", snapshot, err)
+		}
 	}
 }
 

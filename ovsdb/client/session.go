@@ -39,6 +39,8 @@ func (s *session) start(ctx context.Context) (op string, err error) {
 	}
 	where, then := s.client.conditions.current()
 	s.then = then
+	s.wire.probe = s.client.cfg.Snapshot
+	defer func() { s.wire.probe = s.client.cfg.Inactivity }()
 	s.rows, op, err = s.monitor(ctx, database, s.client.cfg.Tables, where)
 	return op, err
 }

@@ -9,7 +9,8 @@ import (
 
 // addresses says in which sets an address is: each prefix holds the numbers of the sets
 // that it is a member of, and an address is in the sets of all prefixes that
-// cover it.
+// cover it. Prefixes are masked. IPv6 prefixes of mapped IPv4 are ones of IPv6: so are the
+// addresses of packets.
 type addresses = bart.Table[setNos]
 
 // addressEdit is whether a prefix is a member of a set from now on.
@@ -81,12 +82,4 @@ func isIn(t *addresses, a netip.Addr, sets setNos) bool {
 		}
 	}
 	return false
-}
-
-// masked returns p as it stands in addresses.
-func masked(p netip.Prefix) netip.Prefix {
-	if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 {
-		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
-	}
-	return p.Masked()
 }

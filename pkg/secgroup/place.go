@@ -43,7 +43,7 @@ func (o *operand) never() bool { return !o.any && len(o.prefixes)+len(o.sets) ==
 func (c *Compiler) resolve(a *Addrs, ipv6 bool, action Action) operand {
 	o := operand{any: len(a.Prefixes)+len(a.Sets) == 0}
 	for _, p := range a.Prefixes {
-		switch p = masked(p); {
+		switch p = p.Masked(); {
 		case !p.IsValid():
 			o.any, o.unknown = true, true
 		case p.Addr().Is6() != ipv6:

@@ -31,6 +31,9 @@ func (w *world) groups() (list []secgroup.GroupID) {
 }
 
 func (w *world) addr(ipv6 bool) netip.Addr {
+	if ipv6 && w.one(4) { // mapped IPv4, as IPv6 has it
+		return netip.AddrFrom16([16]byte{10: 0xff, 11: 0xff, 12: 10, 14: byte(w.IntN(2)), 15: byte(w.IntN(6))})
+	}
 	if ipv6 {
 		return netip.AddrFrom16([16]byte{0: 0xfd, 14: byte(w.IntN(2)), 15: byte(w.IntN(4))})
 	}

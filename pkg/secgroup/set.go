@@ -71,7 +71,7 @@ func (s *set) apply(change SetChange) (joined, left []netip.Prefix) {
 	}
 	add := make(map[netip.Prefix]bool, len(change.Add))
 	for _, p := range change.Add {
-		if p = masked(p); p.IsValid() {
+		if p = p.Masked(); p.IsValid() {
 			add[p] = true
 		}
 	}
@@ -87,7 +87,7 @@ func (s *set) apply(change SetChange) (joined, left []netip.Prefix) {
 		}
 	}
 	for _, p := range change.Remove {
-		leave(masked(p))
+		leave(p.Masked())
 	}
 	for p := range add {
 		if !s.members[p] {

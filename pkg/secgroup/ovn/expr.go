@@ -93,6 +93,23 @@ func (e *logic) add(o expr) {
 	}
 }
 
+// groupsIn returns the port groups that an expression names, with repetitions.
+func groupsIn(e expr) (names []string) {
+	switch e := e.(type) {
+	case *logic:
+		for _, o := range e.operands {
+			names = append(names, groupsIn(o)...)
+		}
+	case *comparison:
+		for _, v := range e.values {
+			if v.format == portName {
+				names = append(names, v.name)
+			}
+		}
+	}
+	return names
+}
+
 func printed(e expr) string {
 	var b strings.Builder
 	e.print(&b, false)

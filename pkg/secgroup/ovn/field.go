@@ -230,8 +230,12 @@ func (r *reading) condition(op relation, plain []constant, names []string, width
 func (r *reading) contents(op relation, plain []constant, names []string, width int, f secgroup.Family) (addrs, bool) {
 	in, ok := spansOf(equal, plain, width)
 	for _, name := range names {
+		if r.work > maxWork {
+			return addrs{}, false
+		}
 		members, there := r.known.content(name, f)
 		in, ok = append(in, members...), ok && there
+		r.work += len(members)
 	}
 	if in = in.merged(); op == unequal {
 		in = in.complement(span{last: ones(width)})

@@ -11,7 +11,8 @@ import (
 type acl struct {
 	stage stage
 	// base says that the flow is the one of the stage that every packet meets that no other
-	// matches. Without it OVN drops all.
+	// matches. Without it OVN drops all. On switches that have neither ACLs nor load balancers
+	// it lets pass, and is of a priority over all others.
 	base bool
 	understood
 	action   secgroup.Action // 0: the flow does nothing for the packet that is judged
@@ -31,7 +32,7 @@ const (
 func newACL(row *ovnsb.LogicalFlow, s stage, sets addressSets) *acl {
 	a := &acl{stage: s, priority: uint16(row.Priority), hint: row.ExternalIDs["stage-hint"]}
 	a.name = a.nameFor(row.Match)
-	a.base = row.Priority == 0 && row.Match == "1"
+	a.base = row.Match == "1" && (row.Priority == 0 || a.hint == "" && row.Actions == "next;")
 	if a.base {
 		a.setBase(row)
 		return a

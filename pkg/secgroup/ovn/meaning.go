@@ -6,8 +6,12 @@ import (
 	"github.com/flowshunt/flowshunt/flows"
 )
 
-// maxTerms bounds what one match comes to.
-const maxTerms = 1 << 12
+// maxTerms bounds what one match comes to, maxWork how many terms, and ranges of addresses,
+// are looked at for that: some tenths of a second.
+const (
+	maxTerms = 1 << 12
+	maxWork  = 1 << 20
+)
 
 var errTerms = errors.New("it comes to more cases than can be looked at")
 
@@ -19,6 +23,7 @@ type reading struct {
 	expand bool
 	hints  []expr // the comparisons that northd has put before the ACL's match
 
+	work   int      // terms and ranges that were looked at
 	sets   []setUse // the address sets that are named, with repetitions
 	hinted bool     // one of hints is about the connection
 	tracks bool     // another comparison is about what conntrack says
@@ -77,7 +82,8 @@ func (r *reading) any(operands []expr) ([]term, error) {
 		if err != nil {
 			return nil, err
 		}
-		if sum = append(sum, terms...); len(sum) > maxTerms {
+		r.work += len(terms)
+		if sum = append(sum, terms...); len(sum) > maxTerms || r.work > maxWork {
 			return nil, errTerms
 		}
 	}
@@ -91,20 +97,28 @@ func (r *reading) all(operands []expr) ([]term, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(product)*len(terms) > maxTerms*16 {
-			return nil, errTerms
-		}
-		var next []term
-		for _, t := range product {
-			for _, u := range terms {
-				if both, some := t.and(u); some {
-					next = append(next, both)
-				}
-			}
-		}
-		if product = next; len(product) > maxTerms {
-			return nil, errTerms
+		if product, err = r.product(product, terms); err != nil {
+			return nil, err
 		}
 	}
 	return product, nil
+}
+
+// product returns the terms that fit one of a and one of b.
+func (r *reading) product(a, b []term) ([]term, error) {
+	var both []term
+	for _, t := range a {
+		for i := range b {
+			if r.work += t.size() + b[i].size(); r.work > maxWork {
+				return nil, errTerms
+			}
+			if c, some := t.and(b[i]); some {
+				both = append(both, c)
+			}
+		}
+		if len(both) > maxTerms {
+			return nil, errTerms
+		}
+	}
+	return both, nil
 }

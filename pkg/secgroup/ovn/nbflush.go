@@ -178,7 +178,9 @@ func (n *northbound) makeSwitch(uuid string) {
 
 // baseFlows are the last flows of the stages, with what they do.
 var baseFlows = map[string]string{
-	"ls_in_acl_eval": "next;", "ls_in_acl_action": "next;", "ls_out_acl_eval": "next;", "ls_out_acl_action": "next;",
+	"ls_in_acl_eval": "next;", "ls_in_acl_action": "next;",
+	"ls_in_acl_after_lb_eval": "next;", "ls_in_acl_after_lb_action": "next;",
+	"ls_out_acl_eval": "next;", "ls_out_acl_action": "next;",
 }
 
 // eachACL calls f with the ACLs that apply on a switch, for as long as it returns true.

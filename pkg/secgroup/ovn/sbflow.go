@@ -113,20 +113,50 @@ func (s *southbound) datapathsOf(row *ovnsb.LogicalFlow) []string {
 	return on
 }
 
-// tellFlow tells the rules that a flow comes to, and takes back those that it came to.
+// tellFlow tells the rules that a flow comes to, and takes back those that it came to. OVN
+// refuses a flow where a port group that it names has no ports: it permits nothing there
+// then, and in case that another release reads it, it is unknown what it denies.
 func (s *southbound) tellFlow(uuid string, f *flowState) {
 	n := 0
 	if a := f.acl; a != nil && a.action != 0 {
-		doubt := s.setTrouble(a)
-		for i := range a.parts {
-			s.ledger.rule(ruleID(uuid, n), a.rule(&a.parts[i], doubt, s.groupsOf(a.parts[i].port, f.on)))
-			n++
+		good, bad := s.withGroups(a, f.on)
+		s.tellParts(uuid, &n, a, s.setTrouble(a), good)
+		if a.action >= secgroup.Drop {
+			s.tellParts(uuid, &n, a, "it names a port group that has no ports on the switch", bad)
 		}
 	}
 	for i := n; i < f.rules; i++ {
 		s.ledger.rule(ruleID(uuid, i), nil)
 	}
 	f.rules = n
+}
+
+// tellParts tells the parts of an ACL on some datapaths, with numbers from n on.
+func (s *southbound) tellParts(uuid string, n *int, a *acl, doubt string, on []string) {
+	if len(on) == 0 {
+		return
+	}
+	for i := range a.parts {
+		s.ledger.rule(ruleID(uuid, *n), a.rule(&a.parts[i], doubt, s.groupsOf(a.parts[i].port, on)))
+		*n++
+	}
+}
+
+// withGroups tells the datapaths on which all port groups have ports that an ACL names from
+// the others.
+func (s *southbound) withGroups(a *acl, on []string) (good, bad []string) {
+	for _, uuid := range on {
+		lacks := func(name string) bool {
+			_, there := s.portGroups[string(groupOf(s.datapaths[uuid].key, name))]
+			return !there
+		}
+		if slices.ContainsFunc(a.groups, lacks) {
+			bad = append(bad, uuid)
+		} else {
+			good = append(good, uuid)
+		}
+	}
+	return good, bad
 }
 
 func ruleID(uuid string, n int) secgroup.RuleID {
@@ -163,14 +193,15 @@ func (s *southbound) count(uuid string, f *flowState, by int) {
 	if a == nil {
 		return
 	}
+	note := insert
+	if by < 0 {
+		note = remove
+	}
 	for _, use := range a.sets {
-		users := s.users[use.name]
-		if users.add(uuid); by < 0 {
-			delete(users, uuid)
-		}
-		if s.users[use.name] = users; len(users) == 0 {
-			delete(s.users, use.name)
-		}
+		note(s.users, use.name, uuid)
+	}
+	for _, group := range a.groups {
+		note(s.groupUsers, group, uuid)
 	}
 	for _, on := range f.on {
 		if d := s.datapaths[on]; d != nil {

@@ -22,15 +22,24 @@ type southbound struct {
 	members    map[string]names  // port groups by logical port, as they are named in the database
 	bindings   map[string]string // rows of Port_Binding by logical port
 	flows      map[string]*flowState
-	users      map[string]names             // rows of Logical_Flow by the address set that they use
-	sets       map[string]*ovnsb.AddressSet // by name
-	labels     int                          // flows that test ct_label.blocked
+	users      map[string]names // rows of Logical_Flow by the address set that they use
+	groupUsers map[string]names // and by the port group that they name
+	sets       map[string]held  // of addresses, by name
+	portGroups map[string]held  // by name
+	labels     int              // flows that test ct_label.blocked
 	nbCfg      int
 	everywhere bool // ports are taken as bound here, and switches as whole
 	// nameOf names the rules of a flow. Nil: acl.nameFor.
 	nameOf func(*ovnsb.LogicalFlow) string
 
 	dirtyPorts, dirtyFlows, dirtySets, dirtyDatapaths names
+}
+
+// held is what a name stands for: members, and the row that has it. In a transaction that
+// removes a row and adds another one of the same name, either can be told first.
+type held struct {
+	by      string // the row's uuid
+	members []string
 }
 
 // flowState is a row of Logical_Flow, and what became of it.
@@ -48,8 +57,8 @@ func newSouthbound(cfg Config) *southbound {
 		chassis: map[string]*ovnsb.Chassis{}, datapaths: map[string]*datapath{},
 		groups: map[string]*ovnsb.LogicalDPGroup{}, groupFlows: map[string]names{},
 		ports: map[string]*ovnsb.PortBinding{}, members: map[string]names{}, bindings: map[string]string{},
-		flows: map[string]*flowState{}, users: map[string]names{},
-		sets:       map[string]*ovnsb.AddressSet{},
+		flows: map[string]*flowState{}, users: map[string]names{}, groupUsers: map[string]names{},
+		sets: map[string]held{}, portGroups: map[string]held{},
 		dirtyPorts: names{}, dirtyFlows: names{}, dirtySets: names{}, dirtyDatapaths: names{},
 	}
 }
@@ -119,40 +128,48 @@ func (s *southbound) onLogicalDPGroup(uuid string, old, now *ovnsb.LogicalDPGrou
 	}
 }
 
-func (s *southbound) onAddressSet(_ string, old, now *ovnsb.AddressSet) {
-	for _, row := range []*ovnsb.AddressSet{old, now} {
-		if row != nil {
-			delete(s.sets, row.Name)
-			s.dirtySets.add(row.Name)
-		}
+func (s *southbound) onAddressSet(uuid string, old, now *ovnsb.AddressSet) {
+	if old != nil && s.sets[old.Name].by == uuid {
+		delete(s.sets, old.Name)
+		s.dirtySets.add(old.Name)
 	}
 	if now != nil {
-		s.sets[now.Name] = now
+		s.sets[now.Name] = held{uuid, now.Addresses}
+		s.dirtySets.add(now.Name)
 	}
 }
 
 // onPortGroup notes which ports have joined or left a group, and these only.
-func (s *southbound) onPortGroup(_ string, old, now *ovnsb.PortGroup) {
-	if old != nil && (now == nil || old.Name != now.Name) {
-		for _, port := range old.Ports {
+func (s *southbound) onPortGroup(uuid string, old, now *ovnsb.PortGroup) {
+	if old != nil && (now == nil || old.Name != now.Name) && s.portGroups[old.Name].by == uuid {
+		for _, port := range s.portGroups[old.Name].members {
 			s.leave(port, old.Name)
 		}
-		old = nil
+		delete(s.portGroups, old.Name)
+		s.redoUsers(old.Name)
 	}
 	if now == nil {
 		return
 	}
-	var before []string
-	if old != nil {
-		before = old.Ports
+	if _, there := s.portGroups[now.Name]; !there {
+		s.redoUsers(now.Name)
 	}
-	left, joined := differences(before, now.Ports)
+	left, joined := differences(s.portGroups[now.Name].members, now.Ports)
 	for _, port := range left {
 		s.leave(port, now.Name)
 	}
 	for _, port := range joined {
 		insert(s.members, port, now.Name)
 		s.touch(port)
+	}
+	s.portGroups[now.Name] = held{uuid, now.Ports}
+}
+
+// redoUsers marks the flows that name a port group, which has come to or gone from a switch.
+func (s *southbound) redoUsers(group string) {
+	_, name, _ := strings.Cut(group, "_")
+	for flow := range s.groupUsers[name] {
+		s.dirtyFlows.add(flow)
 	}
 }
 
@@ -179,8 +196,8 @@ func (s *southbound) onSBGlobal(_ string, _, now *ovnsb.SBGlobal) {
 func (s *southbound) flushSets() {
 	for name := range s.dirtySets {
 		before := s.ledger.kind(name)
-		if row := s.sets[name]; row != nil {
-			s.ledger.set(name, row.Addresses)
+		if row, there := s.sets[name]; there {
+			s.ledger.set(name, row.members)
 		} else {
 			s.ledger.dropSet(name)
 		}

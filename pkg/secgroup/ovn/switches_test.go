@@ -15,6 +15,9 @@ import (
 func TestTwoSwitches(t *testing.T) {
 	r := newSouthRig(t)
 	r.change(ovnsb.DatapathBindingTable, "other", `{"tunnel_key": 2}`)
+	for _, key := range []string{"1", "2", "9"} {
+		r.change(ovnsb.PortGroupTable, "pg"+key, `{"name": "`+key+`_pg", "ports": ["p"]}`)
+	}
 	r.change(ovnsb.LogicalDPGroupTable, "both", `{"datapaths": ["250b555e-0905-4a0b-b326-37eff18b1d17", "other"]}`)
 	r.change(ovnsb.LogicalFlowTable, "new", `{"match": "inport == {@pg, \"p\"} && tcp", "priority": 5, "actions": "drop;",
 		"external_ids": {"stage-name": "ls_in_acl"}, "logical_dp_group": "both"}`)
@@ -53,6 +56,7 @@ func TestTwoSwitches(t *testing.T) {
 // TestVerdicts has the flows of OVN 23.06 and later.
 func TestVerdicts(t *testing.T) {
 	r := newSouthRig(t)
+	r.change(ovnsb.PortGroupTable, "pg", `{"name": "1_pg", "ports": ["p"]}`)
 	for _, test := range []struct {
 		match, actions string
 		action         secgroup.Action
@@ -91,6 +95,7 @@ func TestVerdicts(t *testing.T) {
 // better ACL permits them.
 func TestStatelessInDoubt(t *testing.T) {
 	r := newSouthRig(t)
+	r.change(ovnsb.PortGroupTable, "pg", `{"name": "1_pg", "ports": ["p"]}`)
 	r.change(ovnsb.LogicalFlowTable, "new", `{"match": "inport == @pg && ip.dscp == 1", "actions": "next;", "priority": 1500,
 		"logical_datapath": "250b555e-0905-4a0b-b326-37eff18b1d17", "external_ids": {"stage-name": "ls_in_acl", "stage-hint": "12345678"}}`)
 	if rule := r.ledger().rules["new"]; rule.Action != secgroup.Unknown || rule.Tier != 0 || rule.Priority != topPriority {
@@ -101,6 +106,7 @@ func TestStatelessInDoubt(t *testing.T) {
 // TestSetsOfRules looks at rules whose address sets change in ways that concern the rules.
 func TestSetsOfRules(t *testing.T) {
 	r := newSouthRig(t)
+	r.change(ovnsb.PortGroupTable, "pg", `{"name": "1_pg", "ports": ["p"]}`)
 	for name, match := range map[string]string{"plain": "ip4.src == $a", "crossed": "ip4.src == $a && ip4.src == $b", "not": "ip4.src != $a"} {
 		r.change(ovnsb.LogicalFlowTable, name, `{"match": "inport == @pg && `+match+`", "actions": "drop;", "priority": 1500,
 			"logical_datapath": "250b555e-0905-4a0b-b326-37eff18b1d17", "external_ids": {"stage-name": "ls_in_acl"}}`)
@@ -134,4 +140,38 @@ func TestSetsOfRules(t *testing.T) {
 		t.Errorf("without the set: %+v", rule)
 	}
 	r.consistent()
+}
+
+// TestGroupLeavesSwitch: OVN refuses the whole of a flow that names a port group without
+// ports on the switch. No flow changes when the last one leaves.
+func TestGroupLeavesSwitch(t *testing.T) {
+	r := newSouthRig(t)
+	flow := func(uuid, actions string) {
+		r.change(ovnsb.LogicalFlowTable, uuid, `{"match": "reg0[8] == 1 && ((inport == @gone && udp) || (inport == @pg && tcp))", "actions": "`+actions+`",
+			"priority": 1500, "logical_datapath": "250b555e-0905-4a0b-b326-37eff18b1d17", "external_ids": {"stage-name": "ls_in_acl", "stage-hint": "1"}}`)
+	}
+	flow("allow", "next;")
+	flow("drop", "drop;")
+	for _, step := range []struct {
+		group, columns string
+		allow, drop    secgroup.Action
+	}{
+		{"pg", `{"name": "1_pg", "ports": ["p"]}`, 0, secgroup.Unknown},
+		{"gone", `{"name": "1_gone", "ports": ["p"]}`, secgroup.Allow, secgroup.Drop},
+		{"gone", `{"name": "2_gone"}`, 0, secgroup.Unknown},
+		{"gone", `{"name": "1_gone"}`, secgroup.Allow, secgroup.Drop},
+		{"gone", `null`, 0, secgroup.Unknown},
+	} {
+		r.change(ovnsb.PortGroupTable, step.group, step.columns)
+		for id, want := range map[secgroup.RuleID]secgroup.Action{"allow": step.allow, "allow.1": step.allow, "drop": step.drop, "drop.1": step.drop} {
+			rule := r.ledger().rules[id]
+			if rule == nil {
+				rule = &secgroup.Rule{}
+			}
+			if rule.Action != want {
+				t.Errorf("%s %s: %s is %+v, want %d", step.group, step.columns, id, rule, want)
+			}
+		}
+		r.consistent()
+	}
 }

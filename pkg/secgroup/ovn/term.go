@@ -101,6 +101,15 @@ func (t term) and(o term) (term, bool) {
 	return t, true
 }
 
+// size is how much work it is to look at a term.
+func (t *term) size() int {
+	n := 1
+	for i := range t.addrs {
+		n += len(t.addrs[i].ranges) + len(t.addrs[i].sets) + len(t.addrs[i].notSets)
+	}
+	return n
+}
+
 // and narrows an address down. It is not known whether that is all if two conditions
 // with sets meet; some is false if no address is left.
 func (a *addrs) and(o *addrs) (known, some bool) {

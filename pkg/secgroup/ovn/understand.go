@@ -12,6 +12,7 @@ import (
 type understood struct {
 	parts   []part
 	sets    []setUse // that it depends on
+	groups  []string // port groups that it names: OVN refuses it where one of them is not
 	content bool     // on what is in them, too
 	hinted  bool     // it depends on what northd knows of the connection
 	tracks  bool     // it depends on conntrack, or on that
@@ -52,7 +53,7 @@ func understand(match string, d flows.Direction, sets addressSets) understood {
 	}
 	r := reading{direction: d, hints: hintsOf(e), known: sets}
 	terms, termsErr := r.terms(e)
-	u := understood{sets: r.sets, hinted: r.hinted, tracks: r.tracks, err: err, refused: isRefused(err)}
+	u := understood{sets: r.sets, groups: union(groupsIn(e), nil), hinted: r.hinted, tracks: r.tracks, err: err, refused: isRefused(err)}
 	if slices.ContainsFunc(terms, func(t term) bool { return t.crossed }) {
 		u.content, r.expand = true, true
 		terms, termsErr = r.terms(e)
