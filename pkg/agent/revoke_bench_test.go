@@ -127,6 +127,7 @@ func newHerd(t *testing.T, driver func(links ...int32) eswitch.Driver) *herd {
 	}
 	cfg.Groups.Host = "here"
 	cfg.PollInterval, cfg.CountInterval = DefaultConfig().PollInterval, DefaultConfig().CountInterval
+	cfg.KeepOnExit = true
 	cfg.ConfirmEvery = time.Hour // there is no ovs-vswitchd to ask
 	if err := ParseGroups("file:"+h.file.path, &cfg.Groups); err != nil {
 		t.Fatal(err)
