@@ -7,5 +7,6 @@
 //	                  listener.go -+-> inbox -> loop.go --+--> rules.go    pkg/eswitch
 //	tap ------------> taps.go -----+     (engine.Step)    |
 //	eswitch --------> counters.go -+                      |
+//	secgroup -------> groups.go ---+                      |
 //	        ^---------------- answers are events ---------+
 package agent

@@ -121,7 +121,6 @@ func newHerd(t *testing.T, driver func(links ...int32) eswitch.Driver) *herd {
 	d.vsctl("set interface p1 external_ids:iface-id=lp1")
 	cfg := testConfig(t, d)
 	cfg.Engine.Enforce, cfg.Engine.Capacity, cfg.Engine.InsertRate = true, 1_000_000, 1e6
-	cfg.KeepOnExit = true
 	if driver != nil {
 		cfg.driver = driver(a, b)
 	}
