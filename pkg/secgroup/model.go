@@ -37,6 +37,9 @@ type Port struct {
 	// is permitted.
 	Open   bool
 	Groups []GroupID // whose rules apply, each once
+	// Addresses are those that the instance may use (port security), masked: what has another
+	// one at its end is denied whatever rules say. Empty: any.
+	Addresses []netip.Prefix
 	// Permissive means that what no rule matches is permitted, as by OVN unless ACLs say
 	// otherwise; Neutron's groups deny it.
 	Permissive bool

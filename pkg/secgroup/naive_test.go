@@ -71,6 +71,18 @@ func (n *naive) judge(name flows.LogicalPort, d flows.Direction, t flows.Tuple) 
 		return flows.SGUnknown, nil
 	case p.Reason != "":
 		return p.Reason, nil
+	}
+	local := t.Src
+	if d == flows.Ingress {
+		local = t.Dst
+	}
+	allowed := len(p.Addresses) == 0
+	for _, prefix := range p.Addresses {
+		allowed = allowed || prefix.Contains(local)
+	}
+	switch {
+	case !allowed:
+		return flows.SGDenied, nil
 	case p.Open:
 		return "", nil
 	}

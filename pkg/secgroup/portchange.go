@@ -1,6 +1,7 @@
 package secgroup
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -20,7 +21,7 @@ func (c *Compiler) changePort(name flows.LogicalPort, told *Port) {
 		c.newPorts[name] = nil
 	} else {
 		c.ports[name] = told
-		p := &port{reason: told.Reason, detail: told.Detail, open: told.Open, permissive: told.Permissive}
+		p := &port{reason: told.Reason, detail: told.Detail, open: told.Open, permissive: told.Permissive, addresses: told.Addresses}
 		for _, id := range sortedSet(told.Groups) {
 			g := c.group(id)
 			g.ports[name] = true
@@ -44,6 +45,8 @@ func (c *Compiler) concernPort(name flows.LogicalPort, old, told *Port, before, 
 	case old == nil || old.Reason != "": // it permitted nothing
 	case told == nil || told.Reason != "":
 		c.concern.ports[name] = true
+	case narrower(told.Addresses, old.Addresses):
+		c.concern.ports[name] = true
 	case told.Open: // it permits everything
 	case old.Open, old.Permissive && !told.Permissive, !containsAll(after, before):
 		c.concern.ports[name] = true
@@ -54,6 +57,12 @@ func (c *Compiler) concernPort(name flows.LogicalPort, old, told *Port, before, 
 			}
 		}
 	}
+}
+
+// narrower reports whether an instance may not use every address any more that it might.
+func narrower(now, before []netip.Prefix) bool {
+	gone := func(p netip.Prefix) bool { return !slices.Contains(now, p) }
+	return len(now) > 0 && (len(before) == 0 || slices.ContainsFunc(before, gone))
 }
 
 func containsAll(list, some []*group) bool {

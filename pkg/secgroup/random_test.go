@@ -139,6 +139,9 @@ func (w *world) rule() *secgroup.Rule {
 
 func (w *world) portState() *secgroup.Port {
 	p := &secgroup.Port{Groups: w.groups(), Permissive: w.one(3), Open: w.one(8)}
+	if w.one(3) {
+		p.Addresses = w.prefixes(4)
+	}
 	if w.one(8) {
 		p.Reason, p.Detail = flows.PortUnbound, "it is elsewhere"
 	}

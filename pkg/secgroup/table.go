@@ -2,6 +2,7 @@ package secgroup
 
 import (
 	"fmt"
+	"net/netip"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -31,6 +32,17 @@ type port struct {
 	open       bool
 	permissive bool
 	groups     []groupNo
+	addresses  []netip.Prefix
+}
+
+// uses reports whether port security lets the instance use an address. There are few of them.
+func (p *port) uses(a netip.Addr) bool {
+	for _, prefix := range p.addresses {
+		if prefix.Contains(a) {
+			return true
+		}
+	}
+	return len(p.addresses) == 0
 }
 
 // groupNo numbers groups.
@@ -66,14 +78,18 @@ func (t *Table) Judge(port flows.LogicalPort, d flows.Direction, tuple flows.Tup
 		return flows.Permission{Reason: p.reason}
 	case !tuple.IsValid():
 		return flows.Permission{Reason: flows.SGUnknown}
-	case p.open:
-		return flows.Permission{}
 	}
 	s := search{addrs: t.addrs, tuple: tuple, kind: kindOf(d, tuple.IsIPv6()),
 		key: key(tuple.Proto, tuple.DstPort)}
 	s.remote, s.local = tuple.Dst, tuple.Src
 	if d == flows.Ingress {
 		s.remote, s.local = tuple.Src, tuple.Dst
+	}
+	switch {
+	case !p.uses(s.local):
+		return flows.Permission{Reason: flows.SGDenied}
+	case p.open:
+		return flows.Permission{}
 	}
 	v := s.run(t.groups, p.groups)
 	switch {

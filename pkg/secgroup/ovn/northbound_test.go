@@ -71,7 +71,7 @@ func TestNorthboundStream(t *testing.T) {
 			Ports: map[flows.LogicalPort]*secgroup.Port{web1: {}},
 			Sets:  map[secgroup.SetID]secgroup.SetChange{webSet: {Add: prefixes("10.0.0.11/32")}},
 		},
-		5: {Sets: map[secgroup.SetID]secgroup.SetChange{
+		5: {Ports: map[flows.LogicalPort]*secgroup.Port{web1: {}}, Sets: map[secgroup.SetID]secgroup.SetChange{
 			webSet: {Add: prefixes("10.0.0.21/32")}, "neutron_pg_drop_ip4": {Add: prefixes("10.0.0.21/32")},
 		}},
 		6: {Sets: map[secgroup.SetID]secgroup.SetChange{

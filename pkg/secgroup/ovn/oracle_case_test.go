@@ -71,6 +71,15 @@ var oracleCases = []oracleCase{
 		acl-add sw0 to-lport 1001 'outport == "b" && ip4' allow-related`},
 	{name: "mapped IPv4", to: "b", src: "::ffff:10.0.0.1", commands: stateful + `
 		acl-add sw0 from-lport 1001 ip6.src==::ffff:10.0.0.1 drop`},
+	{name: "not an address of the port", to: "b", src: "10.0.0.9", commands: stateful + `lsp-set-port-security a '02:00:00:00:00:01 10.0.0.1'`},
+	// ovn-trace does not know networks here, as '10.0.0.8/30' is one in ovn-nb(5).
+	{name: "an address of the port", to: "b", src: "10.0.0.9", commands: stateful + `lsp-set-port-security a '02:00:00:00:00:01 10.0.0.1 10.0.0.9/24'`},
+	{name: "any address of the port", to: "b", src: "10.0.0.9", commands: stateful + `lsp-set-port-security a '02:00:00:00:00:01'`},
+	{name: "not the network of the port", to: "b", src: "10.0.0.9", commands: stateful + `lsp-set-port-security a '02:00:00:00:00:01 10.0.0.1/24'`},
+	{name: "not an address of the other port", to: "b", commands: stateful + `lsp-set-port-security b '02:00:00:00:00:02 10.0.0.1'`},
+	{name: "a link-local address", to: "b", src: "fe80::ff:fe00:1", commands: stateful + `lsp-set-port-security a '02:00:00:00:00:01 fd00::1'`},
+	{name: "not its link-local address", to: "b", src: "fe80::ff:fe00:2", commands: stateful + `lsp-set-port-security a '02:00:00:00:00:01 fd00::1'`},
+	{name: "other family than the port's", to: "b", src: "fd00::1", commands: stateful + `lsp-set-port-security a '02:00:00:00:00:01 10.0.0.1'`},
 	{name: "drop of a group elsewhere", to: "b", closed: true, commands: stateful + `
 		acl-add sw0 from-lport 1002 'inport == @nope || inport == "a"' drop`},
 }

@@ -83,6 +83,7 @@ func (s *southbound) port(row *ovnsb.PortBinding) *secgroup.Port {
 	if !s.isOurs(row) && row.Type == "" {
 		return p
 	}
+	p.Addresses = securedAddresses(row.PortSecurity)
 	d := s.datapath(row.Datapath)
 	own := s.groupsOn(row.LogicalPort, d.key)
 	p.Permissive = !slices.Contains(own, groupOf(d.key, s.cfg.DropGroup))

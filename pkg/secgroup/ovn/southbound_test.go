@@ -33,7 +33,7 @@ func TestSnapshot(t *testing.T) {
 	if !news.Update.Reset || news.Revision != 38 || news.Label {
 		t.Errorf("reset %v, revision %d, label %v", news.Update.Reset, news.Revision, news.Label)
 	}
-	want := &secgroup.Port{Groups: []secgroup.GroupID{"1_neutron_pg_drop", webGroup, "switch:1", "port:1:" + secgroup.GroupID(web1)}}
+	want := &secgroup.Port{Addresses: prefixes("10.0.0.11/32"), Groups: []secgroup.GroupID{"1_neutron_pg_drop", webGroup, "switch:1", "port:1:" + secgroup.GroupID(web1)}}
 	if p := news.Update.Ports[web1]; !reflect.DeepEqual(p, want) {
 		t.Errorf("port %+v, want %+v", p, want)
 	}
@@ -85,6 +85,7 @@ func TestStream(t *testing.T) {
 		},
 		5: func() secgroup.Update {
 			u := update()
+			u.Ports[web1] = &secgroup.Port{}
 			u.Sets[webSet] = secgroup.SetChange{Add: prefixes("10.0.0.21/32")}
 			u.Sets["neutron_pg_drop_ip4"] = secgroup.SetChange{Add: prefixes("10.0.0.21/32")}
 			return u
