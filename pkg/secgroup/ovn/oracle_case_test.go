@@ -80,6 +80,9 @@ var oracleCases = []oracleCase{
 	{name: "a link-local address", to: "b", src: "fe80::ff:fe00:1", commands: stateful + `lsp-set-port-security a '02:00:00:00:00:01 fd00::1'`},
 	{name: "not its link-local address", to: "b", src: "fe80::ff:fe00:2", commands: stateful + `lsp-set-port-security a '02:00:00:00:00:01 fd00::1'`},
 	{name: "other family than the port's", to: "b", src: "fd00::1", commands: stateful + `lsp-set-port-security a '02:00:00:00:00:01 10.0.0.1'`},
+	{name: "from a disabled port", to: "b", commands: stateful + `lsp-set-enabled a disabled`},
+	{name: "to a disabled port", to: "b", commands: stateful + `lsp-set-enabled b disabled`},
+	{name: "to a disabled port of a switch without ACLs", to: "c", commands: `lsp-set-enabled c disabled`},
 	{name: "drop of a group elsewhere", to: "b", closed: true, commands: stateful + `
 		acl-add sw0 from-lport 1002 'inport == @nope || inport == "a"' drop`},
 }

@@ -11,8 +11,9 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/secgroup"
 )
 
-// onLogicalFlow notes a flow, if its stage is one of ACLs.
-func (s *southbound) onLogicalFlow(uuid string, _, now *ovnsb.LogicalFlow) {
+// onLogicalFlow notes a flow, if its stage is one of ACLs, or it switches a port off.
+func (s *southbound) onLogicalFlow(uuid string, old, now *ovnsb.LogicalFlow) {
+	s.noteDisabled(uuid, old, now)
 	var of stage
 	known := false
 	if now != nil {

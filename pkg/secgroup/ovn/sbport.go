@@ -66,11 +66,12 @@ func is(a *string, b string) bool { return a != nil && *a == b }
 // port returns what is so of a port.
 func (s *southbound) port(row *ovnsb.PortBinding) *secgroup.Port {
 	p := &secgroup.Port{}
+	if len(s.disabled[row.LogicalPort]) > 0 || row.Type == disabledPort {
+		p.Reason, p.Detail = flows.PortUnbound, "it is disabled"
+		return p
+	}
 	switch row.Type {
 	case "", "localport":
-	case disabledPort:
-		p.Reason, p.Detail = flows.SGUnknown, "it is disabled"
-		return p
 	default:
 		p.Reason, p.Detail = flows.SGUnknown, fmt.Sprintf("it is no instance's port: its type in OVN is %.40q", row.Type)
 		return p

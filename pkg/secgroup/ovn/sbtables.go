@@ -26,7 +26,7 @@ func southboundTables() []client.Table {
 		{Name: ovnsb.PortGroupTable, Row: (*ovnsb.PortGroup)(nil), Columns: []string{"name", "ports"}},
 		{Name: ovnsb.AddressSetTable, Row: (*ovnsb.AddressSet)(nil), Columns: []string{"name", "addresses"}},
 		{
-			Name: ovnsb.LogicalFlowTable, Row: (*ovnsb.LogicalFlow)(nil), Where: ofACLs(),
+			Name: ovnsb.LogicalFlowTable, Row: (*ovnsb.LogicalFlow)(nil), Where: flowsToRead(),
 			Columns:       []string{"actions", "external_ids", "logical_datapath", "logical_dp_group", "match", "priority"},
 			NeededColumns: []string{"actions", "external_ids", "logical_datapath", "match", "priority"},
 		},
@@ -42,9 +42,10 @@ func southboundTables() []client.Table {
 	return tables
 }
 
-// ofACLs are conditions for the flows of the stages of ACLs.
-func ofACLs() []client.Condition {
-	var where []client.Condition
+// flowsToRead are conditions for the flows of the stages of ACLs, and those that switch off
+// ports.
+func flowsToRead() []client.Condition {
+	where := []client.Condition{{Column: "actions", Function: "==", Value: disablingActions}}
 	for _, name := range slices.Sorted(maps.Keys(stages)) {
 		where = append(where, client.Condition{
 			Column: "external_ids", Function: "includes", Value: client.Map{"stage-name": name},

@@ -21,6 +21,7 @@ type southbound struct {
 	ports      map[string]*ovnsb.PortBinding
 	members    map[string]names  // port groups by logical port, as they are named in the database
 	bindings   map[string]string // rows of Port_Binding by logical port
+	disabled   map[string]names  // rows of Logical_Flow that switch off a logical port
 	flows      map[string]*flowState
 	users      map[string]names // rows of Logical_Flow by the address set that they use
 	groupUsers map[string]names // and by the port group that they name
@@ -56,7 +57,7 @@ func newSouthbound(cfg Config) *southbound {
 		cfg: cfg.withDefaults(), ledger: newLedger(),
 		chassis: map[string]*ovnsb.Chassis{}, datapaths: map[string]*datapath{},
 		groups: map[string]*ovnsb.LogicalDPGroup{}, groupFlows: map[string]names{},
-		ports: map[string]*ovnsb.PortBinding{}, members: map[string]names{}, bindings: map[string]string{},
+		ports: map[string]*ovnsb.PortBinding{}, members: map[string]names{}, bindings: map[string]string{}, disabled: map[string]names{},
 		flows: map[string]*flowState{}, users: map[string]names{}, groupUsers: map[string]names{},
 		sets: map[string]held{}, portGroups: map[string]held{},
 		dirtyPorts: names{}, dirtyFlows: names{}, dirtySets: names{}, dirtyDatapaths: names{},

@@ -293,3 +293,27 @@ func TestLabel(t *testing.T) {
 	}
 	r.consistent()
 }
+
+// TestDisabled has the flow by which northd drops what a port that is switched off sends.
+func TestDisabled(t *testing.T) {
+	r := newSouthRig(t)
+	flow := `{"match": "inport == \"` + string(web1) + `\"", "actions": "reg0[15] = 1; next;", "priority": 100,
+		"external_ids": {"stage-name": "ls_in_check_port_sec", "stage-hint": "1"}, "logical_datapath": "250b555e-0905-4a0b-b326-37eff18b1d17"}`
+	for _, step := range []struct {
+		columns string
+		reason  flows.Reason
+	}{
+		{flow, flows.PortUnbound},
+		{`{"match": "inport == \"` + string(db1) + `\""}`, ""},
+		{flow, flows.PortUnbound},
+		{`{"actions": "set_queue(1); reg0[15] = check_in_port_sec(); next;"}`, ""},
+		{flow, flows.PortUnbound},
+		{`null`, ""},
+	} {
+		r.change(ovnsb.LogicalFlowTable, "new", step.columns)
+		if p := r.port(web1); p.Reason != step.reason || p.Detail == "" && step.reason != "" {
+			t.Errorf("%s: %+v", step.columns, p)
+		}
+		r.consistent()
+	}
+}
