@@ -15,6 +15,7 @@ type acl struct {
 	// it lets pass, and is of a priority over all others.
 	base bool
 	understood
+	passes   bool            // it leaves the packet to the next tier
 	action   secgroup.Action // 0: the flow does nothing for the packet that is judged
 	tier     uint8           // of parts that say none
 	priority uint16
@@ -49,7 +50,7 @@ func newACL(row *ovnsb.LogicalFlow, s stage, sets addressSets) *acl {
 	}
 	var decides bool
 	if a.action, decides = outcomeOf(row.Actions).action(s.kind == judges, a.hinted); !decides {
-		a.action = secgroup.Unknown // it passes the packet on to the next tier
+		a.action, a.passes = secgroup.Unknown, true
 	}
 	if s.afterLB {
 		a.setAfterLB()

@@ -83,6 +83,17 @@ var oracleCases = []oracleCase{
 	{name: "from a disabled port", to: "b", commands: stateful + `lsp-set-enabled a disabled`},
 	{name: "to a disabled port", to: "b", commands: stateful + `lsp-set-enabled b disabled`},
 	{name: "to a disabled port of a switch without ACLs", to: "c", commands: `lsp-set-enabled c disabled`},
+	{name: "drop where it leaves the switch", to: "c", commands: stateful + `acl-add sw0 to-lport 1001 ip4.dst==10.0.1.3 drop`},
+	{name: "drop where it enters the switch", to: "c", commands: stateful + `acl-add sw1 from-lport 1001 ip4.src==10.0.0.1 drop`},
+	{name: "drop where another leaves the switch", to: "c", commands: stateful + `acl-add sw0 to-lport 1001 ip4.dst==10.0.1.4 drop`},
+	{name: "drop at the router's port", to: "c", commands: stateful + `acl-add sw0 to-lport 1001 'outport == "s0r" && ip4' drop`},
+	{name: "drop at a group of the router's port", to: "c", commands: `
+		pg-add fw s1r
+		acl-add fw from-lport 1001 'inport == @fw && ip4' drop`},
+	{name: "drop at other instances", to: "c", commands: stateful + `
+		pg-add pg_drop b
+		acl-add pg_drop to-lport 1001 'outport == @pg_drop && ip' drop
+		acl-add pg_drop from-lport 1001 'inport == @pg_drop && ip' drop`},
 	{name: "drop of a group elsewhere", to: "b", closed: true, commands: stateful + `
 		acl-add sw0 from-lport 1002 'inport == @nope || inport == "a"' drop`},
 }

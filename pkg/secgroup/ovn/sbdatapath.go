@@ -7,6 +7,8 @@ type datapath struct {
 	key             int   // its tunnel key; 0: there is no such row (yet)
 	ports           names // rows of Port_Binding
 	ours            int   // of these may be bound here
+	outlets         int   // of these lead out of the switch
+	leading         names // flows that deny at these, and so at all others
 	flows           names // rows of Logical_Flow that name it
 	groups          names // rows of Logical_DP_Group that hold it
 	bases           [2][stageKinds]int

@@ -79,6 +79,7 @@ func (s *southbound) flushFlow(uuid string) {
 		return
 	}
 	s.count(uuid, f, -1)
+	s.forgetOutlets(uuid, f.on)
 	f.acl, f.on = nil, nil
 	if f.row != nil {
 		if f.on = s.datapathsOf(f.row); len(f.on) > 0 {
@@ -125,6 +126,7 @@ func (s *southbound) tellFlow(uuid string, f *flowState) {
 		if a.action >= secgroup.Drop {
 			s.tellParts(uuid, &n, a, "it names a port group that has no ports on the switch", bad)
 		}
+		s.tellOutlets(uuid, &n, a, f.on)
 	}
 	for i := n; i < f.rules; i++ {
 		s.ledger.rule(ruleID(uuid, i), nil)

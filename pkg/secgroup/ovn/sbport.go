@@ -13,10 +13,12 @@ import (
 
 // onPortBinding notes a port.
 func (s *southbound) onPortBinding(uuid string, _, now *ovnsb.PortBinding) {
-	if old := s.ports[uuid]; old != nil {
+	old := s.ports[uuid]
+	if old != nil {
 		d := s.datapath(old.Datapath)
 		delete(d.ports, uuid)
 		s.countOurs(d, old, -1)
+		s.countOutlet(d, old, now, -1)
 		if now == nil || old.LogicalPort != now.LogicalPort {
 			s.dropPort(uuid, old.LogicalPort)
 		}
@@ -33,6 +35,7 @@ func (s *southbound) onPortBinding(uuid string, _, now *ovnsb.PortBinding) {
 	d := s.datapath(now.Datapath)
 	d.ports.add(uuid)
 	s.countOurs(d, now, +1)
+	s.countOutlet(d, now, old, +1)
 	s.dirtyPorts.add(uuid)
 }
 
@@ -93,7 +96,7 @@ func (s *southbound) port(row *ovnsb.PortBinding) *secgroup.Port {
 			p.Reason = flows.SGUnknown
 		}
 	}
-	if len(row.PortSecurity) == 0 && len(own) == 0 && d.acls == 0 && d.portACLs[row.LogicalPort] == 0 {
+	if len(row.PortSecurity) == 0 && len(own) == 0 && d.acls == 0 && d.portACLs[row.LogicalPort] == 0 && len(d.leading) == 0 {
 		p.Open = true
 	}
 	p.Groups = append(own, switchOf(d.key), portOf(d.key, row.LogicalPort))

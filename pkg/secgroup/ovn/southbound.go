@@ -1,6 +1,7 @@
 package ovn
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -164,6 +165,7 @@ func (s *southbound) onPortGroup(uuid string, old, now *ovnsb.PortGroup) {
 		s.touch(port)
 	}
 	s.portGroups[now.Name] = held{uuid, now.Ports}
+	s.redoOutlets(now.Name, left, joined)
 }
 
 // redoUsers marks the flows that name a port group, which has come to or gone from a switch.
@@ -171,6 +173,16 @@ func (s *southbound) redoUsers(group string) {
 	_, name, _ := strings.Cut(group, "_")
 	for flow := range s.groupUsers[name] {
 		s.dirtyFlows.add(flow)
+	}
+}
+
+// redoOutlets marks the flows that name a port group, if some ports lead out of the switch.
+func (s *southbound) redoOutlets(group string, ports ...[]string) {
+	for _, port := range slices.Concat(ports...) {
+		if isOutlet(s.ports[s.bindings[port]]) {
+			s.redoUsers(group)
+			return
+		}
 	}
 }
 
