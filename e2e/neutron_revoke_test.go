@@ -93,7 +93,7 @@ func askedInTime(t *testing.T, all []took) {
 	spread(t, "REST request to its answer", all, func(d took) time.Duration { return d.stands })
 	spread(t, "Northbound update to last deletion", all, func(d took) time.Duration { return d.nb })
 	spread(t, "REST answer to last byte", all, func(d took) time.Duration { return d.lastByte })
-	const request, answer = 15 * time.Second, 2 * time.Second
+	const request, answer = 4 * time.Second, time.Second
 	if _, p95 := spread(t, "REST request to last deletion", all, func(d took) time.Duration { return d.order }); p95 > request {
 		t.Errorf("from the REST request to the last deletion: p95 %v, want at most %v", p95, request)
 	}
