@@ -12,6 +12,7 @@ import (
 // NeutronRule is a rule of a security group, by the names of Neutron's API. What is
 // zero is left out.
 type NeutronRule struct {
+	ID           string `json:"id,omitempty"` // not to be asked for
 	Group        string `json:"security_group_id"`
 	Direction    string `json:"direction"`
 	EtherType    string `json:"ethertype,omitempty"` // IPv4 or IPv6; empty: IPv4
@@ -34,6 +35,7 @@ type NeutronPort struct {
 	Pairs    []NeutronAddrPair `json:"allowed_address_pairs,omitempty"`
 	Owner    string            `json:"device_owner,omitempty"`     // "compute:nova" for an instance
 	VIFType  string            `json:"binding:vif_type,omitempty"` // "ovs" where it could be bound; not to be asked for
+	Status   string            `json:"status,omitempty"`           // "ACTIVE" when it may talk; not to be asked for
 }
 
 // NeutronFixedIP is an address of a port.
@@ -76,6 +78,13 @@ func (s *NeutronServer) SecurityGroup(name string) string {
 func (s *NeutronServer) Rule(r NeutronRule) string {
 	s.t.Helper()
 	return s.create("security-group-rules", r)
+}
+
+// Rules are those of a security group.
+func (s *NeutronServer) Rules(group string) (list []NeutronRule) {
+	s.t.Helper()
+	s.must(http.MethodGet, "security-group-rules?security_group_id="+group, nil, &list)
+	return list
 }
 
 // DeleteRule removes a rule: when it returns, the server has answered.

@@ -24,6 +24,9 @@ func TestNeutronServer(t *testing.T) {
 	network := s.Network("net1")
 	s.Subnet(network, "10.0.0.0/24")
 	group := s.SecurityGroup("web")
+	if own := s.Rules(group); len(own) != 2 || own[0].ID == "" || own[0].Direction != "egress" {
+		t.Fatalf("a new group has %+v", own)
+	}
 	port := s.Port(NeutronPort{
 		Network: network, Groups: []string{group}, Host: "compute-1", Owner: "compute:nova",
 		MAC: "fa:16:3e:00:00:01", FixedIPs: []NeutronFixedIP{{IP: "10.0.0.11"}},

@@ -18,9 +18,9 @@ const (
 
 // OVN is a network service, a real one: its two databases and ovn-northd, and
 // ovn-controller for the node, all of the world's own. What it is told is what Neutron
-// tells it, in the same rows and in as many transactions.
+// tells it, in the same rows and in as many transactions, if it is not by a NeutronServer.
 type OVN struct {
-	Network string // name of the only logical switch
+	Network string // name of the only logical switch; empty: see BareOVN
 
 	w       *World
 	dir     string // databases, sockets and logs
@@ -32,6 +32,15 @@ type OVN struct {
 // OVN starts a network service with one network, and waits until the node's bridge
 // follows it.
 func (w *World) OVN() *OVN {
+	w.T.Helper()
+	o := w.BareOVN()
+	o.addNetwork()
+	return o
+}
+
+// BareOVN is OVN without a network and without the group that denies: a NeutronServer
+// makes its own.
+func (w *World) BareOVN() *OVN {
 	t := w.T
 	t.Helper()
 	if missing := ovnMissing(); len(missing) > 0 {
@@ -53,7 +62,7 @@ func (w *World) OVN() *OVN {
 	o.enlist()
 	o.StartController()
 	w.bridges = append(w.bridges, Integration)
-	o.addNetwork()
+	o.Sync()
 	t.Logf("OVN started in %v", time.Since(began).Round(time.Millisecond))
 	return o
 }
