@@ -27,5 +27,6 @@
 // A match that tests what a connection does not tell becomes a rule with secgroup.Unknown for
 // all that it may concern. What OVN itself refuses does nothing in OVN: an ACL that permits is
 // left out then, one that denies is Unknown. ACLs that pass a packet on to the next tier, and
-// those behind load balancing that deny, are Unknown, too.
+// those behind load balancing that deny, are Unknown, too. So is what is denied where packets
+// leave or enter the switch, for its instances.
 package ovn

@@ -101,7 +101,12 @@ func (w *world) renumber(h *host) []string {
 		h.ip = [2]netip.Addr{netip.MustParseAddr(w.address("4")), netip.MustParseAddr(w.address("6"))}
 		taken = slices.ContainsFunc(w.hosts, func(o *host) bool { return o != h && (o.ip[0] == h.ip[0] || o.ip[1] == h.ip[1]) })
 	}
-	return []string{"--", "lsp-set-addresses", h.name, fmt.Sprintf("%s %s %s", h.mac, h.ip[0], h.ip[1])}
+	addresses := fmt.Sprintf("%s %s %s", h.mac, h.ip[0], h.ip[1])
+	args := []string{"--", "lsp-set-addresses", h.name, addresses}
+	if w.style.neutron && h != w.hosts[0] {
+		args = append(args, "--", "lsp-set-port-security", h.name, addresses)
+	}
+	return args
 }
 
 func (w *world) regroup(group string) []string {

@@ -15,7 +15,7 @@ import (
 func securedAddresses(entries []string) []netip.Prefix {
 	var all []netip.Prefix
 	for _, entry := range entries {
-		fields := strings.Fields(entry)
+		fields := strings.Fields(strings.TrimPrefix(entry, "VRRPv3 ")) // virtual MACs, after 25.03
 		if len(fields) == 0 || !isMAC(fields[0]) {
 			continue // OVN leaves it out, too
 		}
