@@ -87,7 +87,7 @@ func (w *world) newGroups() {
 func (w *world) tellGroups() {
 	for i, s := range w.sources {
 		s.told = nil
-		if w.agents > 0 && w.chance(0.5) { // the database is slower than what reads the rules
+		if w.agents > 0 && !w.quiet && w.chance(0.3) { // the database is slower than what reads the rules
 			s.silentTo = w.now.Add(time.Duration(w.rng.Int64N(int64(w.cfg.PolicyGrace / 2))))
 		}
 		if s.silentTo == 0 {

@@ -28,7 +28,7 @@ func (w *world) crash() {
 		if h := w.rules[s.id]; h != nil && h.conn != nil && w.chance(0.3) {
 			w.replace(h.conn)
 		}
-		if h := w.rules[s.id]; h != nil && h.conn != nil && w.chance(0.2) {
+		if h := w.rules[s.id]; h != nil && h.conn != nil && !w.quiet && w.chance(0.1) {
 			w.denyMeanwhile(h.conn)
 		}
 	}
