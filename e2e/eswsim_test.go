@@ -23,9 +23,9 @@ func TestEndEswsim(t *testing.T)              { onEswsim(t, TestEnd) }
 func TestEndAfterWrapEswsim(t *testing.T)     { slowly(t); onEswsim(t, TestEndAfterWrap) }
 func TestOlderThanAgentEswsim(t *testing.T)   { slowly(t); onEswsim(t, TestOlderThanAgent) }
 func TestAgentRestartEswsim(t *testing.T)     { onEswsim(t, TestAgentRestart) }
-func TestUDPKeepAliveEswsim(t *testing.T)     { onEswsim(t, TestUDPKeepAlive) }
+func TestUDPKeepAliveEswsim(t *testing.T)     { slowly(t); onEswsim(t, TestUDPKeepAlive) }
 func TestFamiliesEswsim(t *testing.T)         { onEswsim(t, TestFamilies) }
-func TestManyConnectionsEswsim(t *testing.T)  { onEswsim(t, TestManyConnections) }
+func TestManyConnectionsEswsim(t *testing.T)  { slowly(t); onEswsim(t, TestManyConnections) }
 func TestKilledAndFlushedEswsim(t *testing.T) { onEswsim(t, TestKilledAndFlushed) }
 func TestDriftEswsim(t *testing.T)            { onEswsim(t, TestDrift) }
 func TestPortsEswsim(t *testing.T)            { onEswsim(t, TestPorts) }

@@ -74,6 +74,7 @@ func TestFamilies(t *testing.T) {
 // ESP has no handshake and never becomes assured; replies are all there is to
 // see.
 func TestESP(t *testing.T) {
+	slowly(t)
 	w := harness.SwitchedPair(t)
 	startAgent(w.World, append(modest, "--idle=3s")...)
 	ends := []*harness.Peer{w.A.DialRaw(t, 50, w.B.IP4), w.B.DialRaw(t, 50, w.A.IP4)}

@@ -12,6 +12,7 @@ import (
 // of OVS is to do: then a rule that is taken back pulls the connection, which the
 // pipeline condemns at its next packet, and it never returns.
 func TestGroupsUnknown(t *testing.T) {
+	slowly(t)
 	w := harness.New(t)
 	w.Bridge("br0")
 	p := &harness.Pair{World: w, Zone: harness.NeutronVLAN,

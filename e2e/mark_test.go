@@ -70,6 +70,7 @@ func TestMarkOffload(t *testing.T) {
 // An elephant whose mark forbids it stays; one that gets the mark later leaves,
 // and comes back when the mark goes.
 func TestMarkNever(t *testing.T) {
+	slowly(t)
 	w, a := markedPair(t)
 	f := dial(w, "tcp", false, 45000)
 	f.Do(1, "chat 50")

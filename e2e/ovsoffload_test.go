@@ -11,6 +11,7 @@ import (
 // Open vSwitch's own offload, and ours: who has the table gives it up, and leaves the
 // other nothing, when the operator says so.
 func TestOVSOffloadEswsim(t *testing.T) {
+	slowly(t)
 	harness.OnEswsim(t)
 	h := newHandOver(t)
 
