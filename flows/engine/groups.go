@@ -100,7 +100,7 @@ func (g *Engine) rejudge(list []*session, why news) {
 
 // revoke takes a permission back.
 func (g *Engine) revoke(s *session, against []refusal, why news) {
-	s.primary().detail = g.refusalDetail(against[0]) + s.usedToPermit(against[0], why)
+	s.primary().detail = g.refusalDetail(against[0]) + g.usedToPermit(s, against[0], why)
 	g.denyAt(s, against)
 	g.remove(s, against[0].Reason)
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -31,16 +32,26 @@ func (src *policySource) detail(port flows.LogicalPort, p flows.Permission) stri
 	return src.policy.Detail(port)
 }
 
-// usedToPermit names the rule that permitted a session before at the same end.
-func (s *session) usedToPermit(r refusal, why news) string {
-	if why.before == nil || r.source != why.source {
+// usedToPermit names the rules that permitted a session until now at the same end, by the word
+// of each source: one of them may call it by a name that tells more.
+func (g *Engine) usedToPermit(s *session, r refusal, why news) string {
+	var by []string
+	for i := range g.policies {
+		policy := g.policies[i].policy
+		if i == why.source {
+			policy = why.before
+		}
+		if policy == nil {
+			continue
+		}
+		if p := policy.Judge(r.port, r.direction, s.tuple); p.Reason == "" && p.Rule != 0 {
+			by = append(by, policy.Describe(p.Rule))
+		}
+	}
+	if len(by) == 0 {
 		return ""
 	}
-	p := why.before.Judge(r.port, r.direction, s.tuple)
-	if p.Reason != "" || p.Rule == 0 {
-		return ""
-	}
-	return "; until now by " + why.before.Describe(p.Rule)
+	return "; until now by " + strings.Join(by, ", ")
 }
 
 // EndCheck is the name of the checks about security groups.
