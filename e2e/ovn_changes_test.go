@@ -73,7 +73,7 @@ func changes() []change {
 		deny:  func(p *neutronPair) harness.Enforced { return p.b.Unplug() },
 		after: func(p *neutronPair) { p.b.Plug() },
 	}, {
-		name: "the server is to be at another host", cause: "port-unbound|port-migrating", gone: true,
+		name: "the server is to be at another host", cause: "port-unbound|port-migrating|gone", gone: true,
 		before: func(p *neutronPair) { p.ovn.AddHost(elsewhere) },
 		deny:   func(p *neutronPair) harness.Enforced { return p.b.Unbind(elsewhere) },
 		after: func(p *neutronPair) {
