@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -83,15 +84,22 @@ func (b *inbox) take() []message {
 		list = append(list, b.others[b.taken])
 		b.others[b.taken] = message{}
 	}
-	if b.taken == len(b.others) {
-		b.others, b.taken = b.others[:0], 0
-		if cap(b.others) > 4*portion {
-			b.others = nil
-		}
-		return list
+	b.giveBack()
+	if len(b.others) > 0 {
+		signal(b.wake)
 	}
-	signal(b.wake)
 	return list
+}
+
+// giveBack lets go of the room of what was taken: all of it where nothing is left, else when
+// it is the larger part, since an inbox that is never empty must not grow for that.
+func (b *inbox) giveBack() {
+	switch {
+	case b.taken == len(b.others) && cap(b.others) > 4*portion:
+		b.others, b.taken = nil, 0
+	case b.taken > len(b.others)/2:
+		b.others, b.taken = slices.Delete(b.others, 0, b.taken), 0
+	}
 }
 
 func (b *inbox) len() int {

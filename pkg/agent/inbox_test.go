@@ -48,3 +48,23 @@ func TestInbox(t *testing.T) {
 		t.Error("something is left")
 	}
 }
+
+// An inbox that is never empty keeps no room for what was taken.
+func TestInboxThatIsNeverEmpty(t *testing.T) {
+	b := newInbox()
+	const together = portion / event
+	for range 2 * together {
+		b.put(message{event: engine.Lost{}})
+	}
+	for range 1000 {
+		for range together {
+			b.put(message{event: engine.Lost{}})
+		}
+		if n := len(b.take()); n != together || b.len() != 2*together {
+			t.Fatalf("%d taken, %d left", n, b.len())
+		}
+	}
+	if n := cap(b.others); n > 16*together {
+		t.Errorf("room for %d, and %d wait", n, b.len())
+	}
+}
