@@ -41,11 +41,7 @@ func (g *Engine) denyAt(s *session, against []refusal) {
 }
 
 func (g *Engine) denyIn(s *session, r refusal) {
-	p := s.paths[flows.Orig].In
-	if r.direction == flows.Ingress {
-		p = s.paths[flows.Orig].Out
-	}
-	port := g.ports[p]
+	port := g.ports[r.id]
 	for _, key := range g.keysOf(s) {
 		if port.HasZone && key.Zone == port.Zone {
 			g.denials = append(g.denials, deny{key, r.end, r.source, g.policies[r.source].revision, g.now.Add(denyAfter), 0})

@@ -8,6 +8,7 @@ import (
 
 // end is one end of a session that has security groups.
 type end struct {
+	id        flows.PortID
 	port      flows.LogicalPort
 	direction flows.Direction
 }
@@ -18,7 +19,7 @@ func (g *Engine) ends(paths flows.Paths) (list []end) {
 	p := paths[flows.Orig]
 	for d, id := range [...]flows.PortID{flows.Egress: p.In, flows.Ingress: p.Out} {
 		if port := g.ports[id].Logical; port != "" {
-			list = append(list, end{port, flows.Direction(d)})
+			list = append(list, end{id, port, flows.Direction(d)})
 		}
 	}
 	return list

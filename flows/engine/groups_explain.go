@@ -67,7 +67,7 @@ func (g *Engine) ExplainGroups(id flows.SessionID, paths flows.Paths, original f
 	for _, e := range g.ends(paths) {
 		name := fmt.Sprintf("%s: %s", EndCheck, e.direction)
 		if len(g.policies) == 0 {
-			list = append(list, Check{Name: name, Outcome: Failed, Reason: flows.SGUnknown, Detail: string(e.port)})
+			list = append(list, Check{Name: name, Outcome: Failed, Reason: flows.SGUnknown, Detail: g.refusalDetail(refusal{end: e, source: nobody})})
 		}
 		for i := range g.policies {
 			p := g.policies[i].permission(s, e.port, e.direction)

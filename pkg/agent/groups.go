@@ -223,11 +223,8 @@ func (src *groupSource) tell(n secgroup.News) {
 // standing says why a source is against everything on a port; empty: it is not.
 func (src *groupSource) standing(port flows.LogicalPort) (flows.Reason, string) {
 	now := src.now.Load()
-	switch {
-	case !now.stale.IsZero():
+	if !now.stale.IsZero() { // as before anything was told
 		return flows.SGUnknown, src.name + ": " + now.why
-	case now.table == nil:
-		return flows.SGUnknown, src.name + ": not read yet"
 	}
 	return now.table.Standing(port)
 }
