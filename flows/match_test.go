@@ -6,7 +6,7 @@ import (
 )
 
 func TestPacketMatch(t *testing.T) {
-	path := Path{In: 7, Out: 8, SrcMAC: MAC{2, 0, 0, 0, 0, 1}, DstMAC: MAC{2, 0, 0, 0, 0, 2}}
+	path := Path{In: 7, Out: 8, Frame: Frame{SrcMAC: MAC{2, 0, 0, 0, 0, 1}, DstMAC: MAC{2, 0, 0, 0, 0, 2}}}
 	tuple := Tuple{Src: netip.MustParseAddr("10.0.0.1"), Dst: netip.MustParseAddr("10.0.0.2"), SrcPort: 1000, DstPort: 80, Proto: TCP}
 	all := MAC{255, 255, 255, 255, 255, 255}
 	tests := []struct {

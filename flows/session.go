@@ -10,13 +10,14 @@ type SessionID uint64
 func (id SessionID) String() string { return fmt.Sprintf("%016x", uint64(id)) }
 
 // Rule is what one tc filter must match and do: packets of one direction of one
-// connection, from one port to another. That SYN, FIN and RST and fragments do
-// not match is true of every rule and therefore not part of it.
+// connection, from one port to another. That SYN, FIN and RST, fragments, and packets
+// with too few hops left do not match is true of every rule and therefore not part of it.
 type Rule struct {
-	Dir            Dir
-	In, Out        int32 // ifindex
-	SrcMAC, DstMAC MAC
-	Tuple          Tuple // as the packets arrive on In
+	Dir     Dir
+	In, Out int32 // ifindex; where packets come in in a tunnel, or leave in one, of its device
+	Frame         // as the packets arrive on In
+	Tuple   Tuple // likewise
+	Change  Ref[Change]
 }
 
 // Session is the desired state of one offloaded connection in the eswitch: all

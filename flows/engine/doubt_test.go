@@ -9,8 +9,8 @@ import (
 )
 
 var benchPaths = flows.Paths{
-	{In: 1, Out: 2, SrcMAC: flows.MAC{2, 1}, DstMAC: flows.MAC{2, 2}},
-	{In: 2, Out: 1, SrcMAC: flows.MAC{2, 2}, DstMAC: flows.MAC{2, 1}},
+	{In: 1, Out: 2, Frame: flows.Frame{SrcMAC: flows.MAC{2, 1}, DstMAC: flows.MAC{2, 2}}},
+	{In: 2, Out: 1, Frame: flows.Frame{SrcMAC: flows.MAC{2, 2}, DstMAC: flows.MAC{2, 1}}},
 }
 
 // drive answers every effect at once, as well as can be, until nothing is left to do

@@ -55,7 +55,7 @@ func (g *Engine) States(tuple flows.Tuple) []flows.ZoneState {
 	for e := g.entries.group(tuple); e != nil; e = e.next {
 		if !e.closed {
 			list = append(list, flows.ZoneState{
-				Zone: e.key.Zone, Mark: e.mark, Labels: g.labelsOf(e), Reversed: e.key.Tuple != tuple,
+				Zone: e.key.Zone, Mark: e.mark, Labels: g.labelsOf(e), Tuple: e.key.Tuple, Reply: e.key.Tuple.Reverse(),
 			})
 		}
 	}

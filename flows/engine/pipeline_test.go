@@ -75,7 +75,7 @@ func (f *flowRule) apply(r *route, d int) {
 func (c *conn) paths() (p flows.Paths) {
 	for d := range p {
 		in, out := c.ports[d], c.ports[1-d]
-		p[d] = flows.Path{In: in, Out: out, SrcMAC: macOf(in), DstMAC: macOf(out)}
+		p[d] = flows.Path{In: in, Out: out, Frame: flows.Frame{SrcMAC: macOf(in), DstMAC: macOf(out)}}
 	}
 	return p
 }

@@ -85,7 +85,7 @@ func foundSessions(adopted []eswitch.Adopted, t *portTable) []engine.FoundSessio
 			if r.Dir == flows.Orig {
 				f.Tuple = r.Tuple
 			}
-			f.Paths[r.Dir] = flows.Path{In: byLink[r.In], Out: byLink[r.Out], SrcMAC: r.SrcMAC, DstMAC: r.DstMAC}
+			f.Paths[r.Dir] = flows.Path{In: byLink[r.In], Out: byLink[r.Out], Frame: flows.Frame{SrcMAC: r.SrcMAC, DstMAC: r.DstMAC}}
 		}
 		found = append(found, f)
 	}

@@ -25,8 +25,8 @@ func leave(t *testing.T, driver eswitch.Driver, a, b int32, tuples []flows.Tuple
 	sessions := make([]flows.Session, len(tuples))
 	for i, tuple := range tuples {
 		sessions[i] = flows.Session{ID: flows.SessionID(1<<40 + i), Rules: []flows.Rule{
-			{Dir: flows.Orig, In: a, Out: b, SrcMAC: macs[0], DstMAC: macs[1], Tuple: tuple},
-			{Dir: flows.Reply, In: b, Out: a, SrcMAC: macs[1], DstMAC: macs[0], Tuple: tuple.Reverse()},
+			{Dir: flows.Orig, In: a, Out: b, Frame: flows.Frame{SrcMAC: macs[0], DstMAC: macs[1]}, Tuple: tuple},
+			{Dir: flows.Reply, In: b, Out: a, Frame: flows.Frame{SrcMAC: macs[1], DstMAC: macs[0]}, Tuple: tuple.Reverse()},
 		}}
 	}
 	for _, result := range e.Install(t.Context(), sessions) {

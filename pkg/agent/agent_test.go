@@ -358,7 +358,7 @@ func TestLeftovers(t *testing.T) {
 	cfg.driver, cfg.Engine.Enforce = m, true
 	tuple := entry("10.0.0.1").Key.Tuple
 	left := flows.Session{ID: 77, Rules: []flows.Rule{
-		{Dir: flows.Reply, In: b, Out: a, SrcMAC: flows.MAC{4}, DstMAC: flows.MAC{2}, Tuple: tuple.Reverse()},
+		{Dir: flows.Reply, In: b, Out: a, Frame: flows.Frame{SrcMAC: flows.MAC{4}, DstMAC: flows.MAC{2}}, Tuple: tuple.Reverse()},
 	}}
 	if res := before.Install(t.Context(), []flows.Session{left}); res[0].Err != nil {
 		t.Fatal(res[0].Err)

@@ -135,7 +135,7 @@ func (r *rules) session(e engine.Install) (flows.Session, bool) {
 			return s, false
 		}
 		s.Rules = append(s.Rules, flows.Rule{
-			Dir: flows.Dir(d), In: in, Out: out, SrcMAC: p.SrcMAC, DstMAC: p.DstMAC, Tuple: e.Tuples[d],
+			Dir: flows.Dir(d), In: in, Out: out, Frame: p.Frame, Change: p.Change, Tuple: e.Tuples[d],
 		})
 	}
 	return s, true

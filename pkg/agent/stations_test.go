@@ -146,7 +146,7 @@ func observing(t *testing.T) (*loop, flows.SessionID) {
 	l.step()
 	a, b := flows.MAC{2, 0, 0, 0, 0, 1}, flows.MAC{2, 0, 0, 0, 0, 2}
 	l.post(engine.PathResolved{Session: session.Session, Op: session.Op, Zones: []flows.Zone{10},
-		Paths: flows.Paths{{In: 1, Out: 2, SrcMAC: a, DstMAC: b}, {In: 2, Out: 1, SrcMAC: b, DstMAC: a}}})
+		Paths: flows.Paths{{In: 1, Out: 2, Frame: flows.Frame{SrcMAC: a, DstMAC: b}}, {In: 2, Out: 1, Frame: flows.Frame{SrcMAC: b, DstMAC: a}}}})
 	l.step()
 	return l, session.Session
 }

@@ -43,7 +43,7 @@ func (p *prober) change(t flows.Tuple, dir flows.Dir, n int) eswitch.Change {
 	return eswitch.Change{
 		Op: eswitch.Add, Session: probeSession + flows.SessionID(n),
 		Ref:  eswitch.Ref{Link: in.index, Class: class, Handle: probeHandle + uint32(2*n) + uint32(dir)},
-		Rule: flows.Rule{Dir: dir, In: in.index, Out: out.index, SrcMAC: macs[0], DstMAC: macs[1], Tuple: t},
+		Rule: flows.Rule{Dir: dir, In: in.index, Out: out.index, Frame: flows.Frame{SrcMAC: macs[0], DstMAC: macs[1]}, Tuple: t},
 	}
 }
 

@@ -203,7 +203,7 @@ func TestKernelAgrees(t *testing.T) {
 		if dir == flows.Reply {
 			way = tuple.Reverse()
 		}
-		p := megaflow.NewPacket(port[dir], flows.Path{SrcMAC: macs[dir], DstMAC: macs[dir.Opposite()]}, way)
+		p := megaflow.NewPacket(port[dir], flows.Frame{SrcMAC: macs[dir], DstMAC: macs[dir.Opposite()]}, way)
 		return megaflow.Compose(megaflow.NewTable(all), p, megaflow.Connection{Dir: dir, States: states})
 	}
 	wait(t, "a path in both directions", func() error {
@@ -273,7 +273,7 @@ func (n *node) refusals(port [2]uint32) {
 		9: flows.UnsupportedVLAN, 10: flows.PathDropped, 11: flows.UnsupportedRouted, 12: flows.UnsupportedAction,
 	} {
 		tuple := flows.Tuple{Src: netip.AddrFrom4([4]byte{10, 0, 0, 1}), Dst: netip.AddrFrom4([4]byte{10, 0, 0, 2}), SrcPort: 1, DstPort: dst, Proto: flows.UDP}
-		p := megaflow.NewPacket(port[0], flows.Path{SrcMAC: flows.MAC{2, 5: 1}, DstMAC: flows.MAC{2, 5: 2}}, tuple)
+		p := megaflow.NewPacket(port[0], flows.Frame{SrcMAC: flows.MAC{2, 5: 1}, DstMAC: flows.MAC{2, 5: 2}}, tuple)
 		_, err := megaflow.Compose(table, p, megaflow.Connection{})
 		var r *megaflow.Refusal
 		if dst == 11 && errors.Is(err, megaflow.ErrUnknown) && strings.Contains(err.Error(), "nw_ttl") {

@@ -27,10 +27,10 @@ func newNode(n int) *node {
 			Src: netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), Dst: netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)}),
 			SrcPort: uint16(i), DstPort: uint16(1000 + i), Proto: flows.TCP,
 		}
-		macs := flows.Path{SrcMAC: flows.MAC{2, 1, 4: byte(i >> 8), 5: byte(i)}, DstMAC: flows.MAC{2, 2, 4: byte(i >> 8), 5: byte(i)}}
+		macs := flows.Frame{SrcMAC: flows.MAC{2, 1, 4: byte(i >> 8), 5: byte(i)}, DstMAC: flows.MAC{2, 2, 4: byte(i >> 8), 5: byte(i)}}
 		from, to := uint32(2*i+1), uint32(2*i+2)
 		d.add(i, NewPacket(from, macs, tuple), flows.Orig, to)
-		d.add(i, NewPacket(to, flows.Path{SrcMAC: macs.DstMAC, DstMAC: macs.SrcMAC}, tuple.Reverse()), flows.Reply, from)
+		d.add(i, NewPacket(to, flows.Frame{SrcMAC: macs.DstMAC, DstMAC: macs.SrcMAC}, tuple.Reverse()), flows.Reply, from)
 	}
 	return d
 }

@@ -23,7 +23,7 @@ type Path struct {
 // and none of its entries is the child of another, translates, or has a helper.
 // Whoever judges entries has seen to that.
 type Connection struct {
-	Dir    flows.Dir // of the packet
+	Tuple  flows.Tuple // by which the packet is addressed when it comes in
 	States []flows.ZoneState
 }
 

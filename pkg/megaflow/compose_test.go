@@ -34,7 +34,7 @@ var conn = Connection{States: []flows.ZoneState{
 func as(dir flows.Dir) Connection { return Connection{dir, conn.States} }
 
 func tcpPacket(t testing.TB) Packet {
-	return NewPacket(7, flows.Path{SrcMAC: flows.MAC{2, 1}, DstMAC: flows.MAC{2, 2}}, tuple(t, "tcp,10.0.0.1:40000,10.0.0.2:5201"))
+	return NewPacket(7, flows.Frame{SrcMAC: flows.MAC{2, 1}, DstMAC: flows.MAC{2, 2}}, tuple(t, "tcp,10.0.0.1:40000,10.0.0.2:5201"))
 }
 
 func TestCompose(t *testing.T) {

@@ -69,7 +69,7 @@ func TestNewPacket(t *testing.T) {
 		{"esp,10.0.0.1,10.0.0.2", map[Field]uint64{IPProto: 50, TPSrc: 0, TPDst: 0, VLANTCI: 0, RecircID: 0}, []Field{TCPFlags}},
 		{"icmp,10.0.0.1,10.0.0.2", map[Field]uint64{IPProto: 1}, []Field{TPSrc, TPDst}},
 	} {
-		p := NewPacket(7, flows.Path{SrcMAC: flows.MAC{2, 0, 0, 0, 0, 1}}, tuple(t, test.tuple))
+		p := NewPacket(7, flows.Frame{SrcMAC: flows.MAC{2, 0, 0, 0, 0, 1}}, tuple(t, test.tuple))
 		for f, v := range test.known {
 			if all := full(f); p.Key.Uint(f) != v || p.Known.Uint(f) != all.Uint(f) {
 				t.Errorf("%s: %s is %#x/%#x, want %#x", test.tuple, f, p.Key.Uint(f), p.Known.Uint(f), v)

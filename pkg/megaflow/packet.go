@@ -46,7 +46,7 @@ const (
 // packets that a port receives, but which tc, nftables or a sender in the same
 // network namespace can set. Neither is the hash, which is 0 until it is computed
 // and then anything.
-func NewPacket(inPort uint32, p flows.Path, t flows.Tuple) Packet {
+func NewPacket(inPort uint32, p flows.Frame, t flows.Tuple) Packet {
 	var k Packet
 	k.SetUint(RecircID, 0)
 	k.SetUint(InPort, uint64(inPort))

@@ -36,7 +36,7 @@ func newScene(rnd *rand.Rand) *scene {
 	s := &scene{conn: Connection{Dir: flows.Dir(rnd.IntN(2)), States: []flows.ZoneState{
 		{Zone: 1, Mark: rnd.Uint32N(2)}, {Zone: 2, Mark: rnd.Uint32N(4), Reversed: rnd.IntN(2) == 0},
 	}}}
-	s.packet = NewPacket(1, flows.Path{SrcMAC: flows.MAC{2, 5: 1}, DstMAC: flows.MAC{2, 5: 2}},
+	s.packet = NewPacket(1, flows.Frame{SrcMAC: flows.MAC{2, 5: 1}, DstMAC: flows.MAC{2, 5: 2}},
 		flows.Tuple{Src: addr(rnd), Dst: addr(rnd), SrcPort: uint16(rnd.IntN(2)), DstPort: uint16(rnd.IntN(2)), Proto: flows.TCP})
 	wild := rnd.IntN(2) == 0
 	var p pipeline

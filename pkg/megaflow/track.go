@@ -18,12 +18,16 @@ const (
 // (net/openvswitch/conntrack.c). The key has the new fields at once; nothing looks
 // at them before the packet is matched anew.
 func (w *walk) track(a *CT) error {
-	i := slices.IndexFunc(w.conn.States, func(s flows.ZoneState) bool { return s.Zone == a.Zone })
+	i := slices.IndexFunc(w.conn.States, func(s flows.ZoneState) bool {
+		_, _, ok := s.Translate(w.conn.Tuple)
+		return ok && s.Zone == a.Zone
+	})
 	if i < 0 {
 		return refuse(flows.ZoneUnknown, "not established in zone %d", a.Zone)
 	}
 	state := &w.conn.States[i]
-	reply := (w.conn.Dir == flows.Reply) != state.Reversed
+	dir, _, _ := state.Translate(w.conn.Tuple)
+	reply := dir == flows.Reply
 	if err := harmless(a, state, reply); err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func TestNeverSmaller(t *testing.T) {
 }
 
 func randomPacket(rng *rand.Rand) (flows.Path, flows.Tuple) {
-	p := flows.Path{SrcMAC: flows.MAC(randomBytes(rng, 6)), DstMAC: flows.MAC(randomBytes(rng, 6))}
+	p := flows.Path{Frame: flows.Frame{SrcMAC: flows.MAC(randomBytes(rng, 6)), DstMAC: flows.MAC(randomBytes(rng, 6))}}
 	width := 4
 	if rng.IntN(2) == 0 {
 		width = 16

@@ -133,7 +133,7 @@ func variants(states []flows.ZoneState) []flows.ZoneState {
 	var list []flows.ZoneState
 	seen := make(map[flows.ZoneState]bool)
 	for _, s := range states {
-		s.Zone, s.Reversed = 0, false
+		s.Zone, s.Tuple, s.Reply = 0, flows.Tuple{}, flows.Tuple{}
 		if !seen[s] && len(list) < maxVariants {
 			seen[s] = true
 			list = append(list, s)

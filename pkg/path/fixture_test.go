@@ -135,7 +135,7 @@ func (l *lab) resolve(zone flows.Zone) (Answer, error) {
 }
 
 func paths(a, b flows.PortID, src, dst flows.MAC) flows.Paths {
-	return flows.Paths{{In: a, Out: b, SrcMAC: src, DstMAC: dst}, {In: b, Out: a, SrcMAC: dst, DstMAC: src}}
+	return flows.Paths{{In: a, Out: b, Frame: flows.Frame{SrcMAC: src, DstMAC: dst}}, {In: b, Out: a, Frame: flows.Frame{SrcMAC: dst, DstMAC: src}}}
 }
 
 func (l *lab) wantPath(zone flows.Zone, want flows.Paths, zones ...flows.Zone) {

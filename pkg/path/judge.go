@@ -119,9 +119,9 @@ func refusalOf(err error) error {
 }
 
 func packetOf(q Question, in uint32) megaflow.Packet {
-	return megaflow.NewPacket(in, flows.Path{SrcMAC: q.SrcMAC, DstMAC: q.DstMAC}, q.Tuple)
+	return megaflow.NewPacket(in, flows.Frame{SrcMAC: q.SrcMAC, DstMAC: q.DstMAC}, q.Tuple)
 }
 
 func connectionOf(q Question) megaflow.Connection {
-	return megaflow.Connection{Dir: q.Dir, States: q.States}
+	return megaflow.Connection{Tuple: q.Tuple, States: q.States}
 }

@@ -241,7 +241,7 @@ func answer(p pair) Answer {
 	a := Answer{Zones: p.zones(), Plain: p.sides[0].goes.Plain && p.sides[1].goes.Plain}
 	for dir, s := range p.sides {
 		a.Paths[dir] = flows.Path{In: s.port.ID, Out: p.sides[flows.Dir(dir).Opposite()].port.ID,
-			SrcMAC: s.SrcMAC, DstMAC: s.DstMAC}
+			Frame: flows.Frame{SrcMAC: s.SrcMAC, DstMAC: s.DstMAC}}
 	}
 	return a
 }

@@ -50,7 +50,7 @@ func TestResolve(t *testing.T) {
 			l.at(2, macB)
 			l.packet(1, l.orig, macA, macB)
 			l.packet(2, l.orig.Reverse(), macZ, macA)
-			l.want = &flows.Paths{{In: 1, Out: 2, SrcMAC: macA, DstMAC: macB}, {In: 2, Out: 1, SrcMAC: macZ, DstMAC: macA}}
+			l.want = &flows.Paths{{In: 1, Out: 2, Frame: flows.Frame{SrcMAC: macA, DstMAC: macB}}, {In: 2, Out: 1, Frame: flows.Frame{SrcMAC: macZ, DstMAC: macA}}}
 		}},
 		{name: "the same MAC in another VLAN", setup: func(l *lab) {
 			l.port(3, tag(10))

@@ -47,7 +47,7 @@ func TestWireBetweenRouters(t *testing.T) {
 	l := newWireLab(t)
 	l.packet(8, l.orig, macA, macB)
 	l.packet(9, l.orig.Reverse(), macY, macZ)
-	want := flows.Paths{{In: 8, Out: 9, SrcMAC: macA, DstMAC: macB}, {In: 9, Out: 8, SrcMAC: macY, DstMAC: macZ}}
+	want := flows.Paths{{In: 8, Out: 9, Frame: flows.Frame{SrcMAC: macA, DstMAC: macB}}, {In: 9, Out: 8, Frame: flows.Frame{SrcMAC: macY, DstMAC: macZ}}}
 	l.wantPath(5, want)
 	l.packet(8, l.orig, macX, macB)
 	l.wantReason(5, flows.PathAmbiguous)

@@ -38,11 +38,11 @@ func (r *Rig) Session(n int, proto flows.Proto, v6 bool) flows.Session {
 	}
 	there := flows.Rule{
 		Dir: flows.Orig, In: r.A, Out: r.B,
-		SrcMAC: flows.MAC{2, 0, 0, 0, 0, 1}, DstMAC: flows.MAC{2, 0, 0, 0, 0, 2}, Tuple: t,
+		Frame: flows.Frame{SrcMAC: flows.MAC{2, 0, 0, 0, 0, 1}, DstMAC: flows.MAC{2, 0, 0, 0, 0, 2}}, Tuple: t,
 	}
 	back := flows.Rule{
 		Dir: flows.Reply, In: r.B, Out: r.A,
-		SrcMAC: there.DstMAC, DstMAC: there.SrcMAC, Tuple: t.Reverse(),
+		Frame: flows.Frame{SrcMAC: there.DstMAC, DstMAC: there.SrcMAC}, Tuple: t.Reverse(),
 	}
 	return flows.Session{ID: flows.SessionID(1<<40 + n), Rules: []flows.Rule{there, back}}
 }

@@ -22,7 +22,7 @@ func ruleFilter(t *testing.T, first uint16, proto flows.Proto, v6 bool) tc.Filte
 	f := tc.Filter{Actions: make([]tc.Action, 1)}
 	d := Driver{cfg: Config{Preference: first}}
 	d.encode(&f, &eswitch.Change{Session: 5, Ref: eswitch.Ref{Link: 3, Class: class, Handle: 2},
-		Rule: flows.Rule{In: 3, Out: 4, SrcMAC: flows.MAC{2}, DstMAC: flows.MAC{4}, Tuple: tuple}})
+		Rule: flows.Rule{In: 3, Out: 4, Frame: flows.Frame{SrcMAC: flows.MAC{2}, DstMAC: flows.MAC{4}}, Tuple: tuple}})
 	return f
 }
 

@@ -102,8 +102,7 @@ func ruleOf(f *tc.Filter, ref eswitch.Ref) flows.Rule {
 		Dir:    ref.Dir(),
 		In:     f.Link,
 		Out:    f.Actions[0].Link,
-		SrcMAC: m.SrcMAC.Value,
-		DstMAC: m.DstMAC.Value,
+		Frame:  flows.Frame{SrcMAC: m.SrcMAC.Value, DstMAC: m.DstMAC.Value},
 		Tuple: flows.Tuple{
 			Src: m.Src.Value, Dst: m.Dst.Value,
 			SrcPort: m.SrcPort.Value, DstPort: m.DstPort.Value,
