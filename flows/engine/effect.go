@@ -18,7 +18,11 @@ type Resolve struct {
 	Session flows.SessionID
 	Op      uint64
 	Entry   flows.EntryKey
-	States  []flows.ZoneState // of all entries with the tuple of Entry, in either orientation, that are not closing
+	Reply   flows.Tuple // of Entry
+	// States are of all entries that are not closing and may belong to the connection, that of
+	// Entry among them: those with a tuple of it in either orientation, those with a tuple of
+	// these, and so on. Which of them do belong to it, the answer tells.
+	States []flows.ZoneState
 }
 
 // Validate asks whether OVS would do with packets of a session what its rules do;
@@ -27,7 +31,7 @@ type Resolve struct {
 type Validate struct {
 	Session flows.SessionID
 	Op      uint64
-	Tuple   flows.Tuple // of the original direction
+	Tuples  [2]flows.Tuple // by Dir, as packets arrive
 	Paths   flows.Paths
 	States  []flows.ZoneState // as in Resolve
 	Within  time.Duration     // after that no answer is waited for

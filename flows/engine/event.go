@@ -40,11 +40,12 @@ type DumpDone struct {
 // Lost says that events were dropped on the way: what is offloaded is read again.
 type Lost struct{}
 
-// Hint says that a FIN or RST of this tuple, in either direction, was seen on a
-// port. It may be forged and is only a reason to read conntrack at once.
+// Hint says that a FIN or RST of this tuple was seen on a port: in either direction, as it
+// came in or went out. It may be forged and is only a reason to read conntrack at once.
 type Hint struct{ Tuple flows.Tuple }
 
-// Sighted says that new evidence about the path of this tuple exists.
+// Sighted says that new evidence about the path of a connection exists, by any of its
+// tuples.
 type Sighted struct{ Tuple flows.Tuple }
 
 // PathResolved answers Resolve. Reason is empty on success.
@@ -52,9 +53,16 @@ type PathResolved struct {
 	Session flows.SessionID
 	Op      uint64
 	Paths   flows.Paths
-	// Zones are the zones of the two ports, where they have some. Empty means that
-	// no port tells its zone; then the connection must stand in one zone only.
-	Zones []flows.Zone
+	// Tuples say, by Dir, how packets are addressed when they come in at the ports. Where
+	// nothing is translated, that is the tuple of the entry and its reverse; else packets of
+	// each direction must go out, by Path.Addressed, as the other one's come in, reversed.
+	Tuples [2]flows.Tuple
+	// Stands are the entries by which the path leads, each once, in any order: one of them
+	// that of Resolve, and all of one orientation. They must explain the translation: from
+	// Tuples[Orig] on, each is met by the tuple that the one before it gave to the packet, and
+	// the last one gives that by which the packet goes out. Empty means that no zone is
+	// known; then the connection must stand in one zone only.
+	Stands []flows.Stand
 	// Plain means that nothing on the way changes what a PacketMatch looks at, so that
 	// a doubt about other packets is none about these.
 	Plain  bool
@@ -88,9 +96,9 @@ type Pause struct{}
 // at a moment after Validate was ordered, what its rules do.
 type Validated struct {
 	Session flows.SessionID
-	Op      uint64       // of the Validate
-	Zones   []flows.Zone // as in PathResolved
-	Plain   bool         // likewise
+	Op      uint64        // of the Validate
+	Stands  []flows.Stand // as in PathResolved; the tuples at the ports are those of the Validate
+	Plain   bool          // likewise
 	Reason  flows.Reason
 	Detail  string
 }
@@ -103,11 +111,11 @@ type RulesFound struct{ Sessions []FoundSession }
 
 // FoundSession is one of them. A port that no OVS port stands for is 0.
 type FoundSession struct {
-	ID    flows.SessionID
-	Tuple flows.Tuple // of the original direction
-	Paths flows.Paths
-	Count [2]flows.Counters // by Dir, since the rules were installed
-	InHW  bool
+	ID     flows.SessionID
+	Tuples [2]flows.Tuple // as in PathResolved
+	Paths  flows.Paths
+	Count  [2]flows.Counters // by Dir, since the rules were installed
+	InHW   bool
 }
 
 // MACAgeing says that OVS has not seen a packet from a station for so long that it will
