@@ -93,6 +93,7 @@ const (
 	UnsupportedOutputs  Reason = "path-unsupported/outputs"   // several output ports, as of a flood
 	UnsupportedGroup    Reason = "path-unsupported/group"     // an OpenFlow group, whose changes nobody tells
 	UnsupportedUpcall   Reason = "path-unsupported/userspace" // OVS wants to see each packet
+	UnsupportedMTU      Reason = "path-unsupported/mtu"       // what fits where packets come in may not fit where they go out
 	UnsupportedEswitch  Reason = "path-unsupported/eswitch"   // the two ports belong to different eswitches
 	UnsupportedAction   Reason = "path-unsupported/action"    // any other action; the detail names it
 )

@@ -166,6 +166,10 @@ func newPort(p Port, row *vswitchd.Interface, port *vswitchd.Port, bridge *Bridg
 	p.Type = orSystem(row.Type)
 	p.Error = deref(row.Error)
 	p.Peer = row.Options["peer"]
+	p.Tunnel = Tunnel{
+		Remote: row.Options["remote_ip"], Local: row.Options["local_ip"], Key: row.Options["key"], Port: row.Options["dst_port"],
+		Egress: row.Status["tunnel_egress_iface"],
+	}
 	p.AdminUp = deref(row.AdminState) == vswitchd.InterfaceAdminStateUp
 	p.LinkUp = deref(row.LinkState) == vswitchd.InterfaceLinkStateUp
 	p.Policing = Policing{

@@ -8,7 +8,7 @@ import (
 
 // memory bridges the restart of an ovsdb-server. What ovs-vswitchd reports of an
 // interface stands in columns that the schema calls ephemeral: ifindex, mac_in_use,
-// admin_state, link_state. They are not on disk, so a new server has none of them
+// admin_state, link_state, status. They are not on disk, so a new server has none of them
 // until ovs-vswitchd, for which nothing has changed, writes them again.
 //
 // For a bounded time after a connection was made a row that is still the same (uuid,
@@ -45,6 +45,7 @@ func (m *memory) recall(uuid string, row *vswitchd.Interface) *vswitchd.Interfac
 		for _, kept := range []bool{
 			keep(&whole.Ifindex, &old.Ifindex), keep(&whole.MACInUse, &old.MACInUse),
 			keep(&whole.AdminState, &old.AdminState), keep(&whole.LinkState, &old.LinkState),
+			keepMap(&whole.Status, &old.Status),
 		} {
 			m.used = m.used || kept
 		}
@@ -52,6 +53,7 @@ func (m *memory) recall(uuid string, row *vswitchd.Interface) *vswitchd.Interfac
 	m.last[uuid] = &vswitchd.Interface{
 		Name: row.Name, Type: row.Type, Ifindex: whole.Ifindex, MACInUse: whole.MACInUse,
 		AdminState: whole.AdminState, LinkState: whole.LinkState,
+		Status: whole.Status,
 	}
 	return &whole
 }
@@ -63,6 +65,18 @@ func keep[T any](now, old **T) bool {
 		*old = nil
 	}
 	if *old == nil {
+		return false
+	}
+	*now = *old
+	return true
+}
+
+// keepMap is keep for a column that is missing when it is empty.
+func keepMap(now, old *map[string]string) bool {
+	if len(*now) > 0 {
+		*old = nil
+	}
+	if len(*old) == 0 {
 		return false
 	}
 	*now = *old

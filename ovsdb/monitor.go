@@ -23,7 +23,7 @@ var monitored = []client.Table{
 	{Name: vswitchd.InterfaceTable, Row: (*vswitchd.Interface)(nil), Needed: true, Columns: []string{
 		"admin_state", "error", "external_ids", "ifindex",
 		"ingress_policing_burst", "ingress_policing_kpkts_burst", "ingress_policing_kpkts_rate",
-		"ingress_policing_rate", "link_state", "mac_in_use", "name", "ofport", "options", "type"}},
+		"ingress_policing_rate", "link_state", "mac_in_use", "name", "ofport", "options", "status", "type"}},
 	{Name: vswitchd.MirrorTable, Row: (*vswitchd.Mirror)(nil), Columns: []string{
 		"name", "output_port", "select_all", "select_dst_port", "select_src_port"}},
 	{Name: vswitchd.QoSTable, Row: (*vswitchd.QoS)(nil), Columns: []string{"type"}},

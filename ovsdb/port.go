@@ -26,6 +26,7 @@ type Port struct {
 	LinkUp  bool      // link_state is "up"; unknown counts as down
 	Error   string    // Interface.error: why OVS could not open it
 	Peer    string    // options:peer: of a patch port, the name of the other end
+	Tunnel  Tunnel
 
 	AttachedMAC flows.MAC // external_ids:attached-mac: of the guest
 	IfaceID     string    // external_ids:iface-id: Neutron's and OVN's name of the port
@@ -54,6 +55,13 @@ type Port struct {
 
 	// Problems lists what could not be understood; those fields are not set.
 	Problems []string
+}
+
+// Tunnel describes the interface of a tunnel, in the words of ovs-vswitchd.conf.db(5),
+// "Tunnel Options". Zero for all others.
+type Tunnel struct {
+	Remote, Local, Key, Port string // options: remote_ip, local_ip, key, dst_port; "flow": the pipeline says it
+	Egress                   string // status:tunnel_egress_iface: the device of the underlay; empty where it is not known
 }
 
 // OptionalZone is a conntrack zone that may be unknown, as the zero value is.

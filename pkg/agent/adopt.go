@@ -73,8 +73,10 @@ func foundSessions(adopted []eswitch.Adopted, t *portTable) []engine.FoundSessio
 	byLink := make(map[int32]flows.PortID)
 	if t != nil {
 		for _, p := range t.list {
-			if p.Ifindex > 0 {
-				byLink[p.Ifindex] = p.ID
+			for _, index := range append(p.members, p.Ifindex) {
+				if index > 0 {
+					byLink[index] = p.ID
+				}
 			}
 		}
 	}
@@ -82,10 +84,8 @@ func foundSessions(adopted []eswitch.Adopted, t *portTable) []engine.FoundSessio
 	for _, a := range adopted {
 		f := engine.FoundSession{ID: a.ID, Count: a.Count, InHW: a.InHW}
 		for _, r := range a.Rules {
-			if r.Dir == flows.Orig {
-				f.Tuple = r.Tuple
-			}
-			f.Paths[r.Dir] = flows.Path{In: byLink[r.In], Out: byLink[r.Out], Frame: flows.Frame{SrcMAC: r.SrcMAC, DstMAC: r.DstMAC}}
+			f.Tuples[r.Dir] = r.Tuple
+			f.Paths[r.Dir] = flows.Path{In: byLink[r.In], Out: byLink[r.Out], Frame: r.Frame, Change: r.Change}
 		}
 		found = append(found, f)
 	}

@@ -235,7 +235,7 @@ func (a *Agent) build() {
 			&stations{fdb: &ofproto.FDB{Caller: vswitchd}, bridges: a.ports.bridges, doubts: a.doubts, loop: l, health: part("fdb")})
 	}
 	eswitchHealth := part("eswitch")
-	a.rules = newRules(a.eswitch, a.ports.ifindex, l, eswitchHealth, a.log)
+	a.rules = newRules(a.eswitch, a.ports.places, l, eswitchHealth, a.log)
 	a.counter = &counter{eswitch: a.eswitch, loop: l, interval: a.cfg.CountInterval, health: eswitchHealth, now: make(chan struct{}, 1)}
 	a.resets.loop = l
 	a.vanished = &vanished{deletions: a.deletions, ports: a.ports, counter: a.counter, health: part("tc-events")}

@@ -4,9 +4,11 @@ import (
 	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/ovsdb"
 	"github.com/flowshunt/flowshunt/pkg/control"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
 	"github.com/flowshunt/flowshunt/pkg/link"
+	"github.com/flowshunt/flowshunt/pkg/path"
 	"github.com/flowshunt/flowshunt/pkg/representor"
 )
 
@@ -24,6 +26,29 @@ func hardwareOf(reps *representor.Set, index int32, dev link.State, mode flower.
 	h.representor, _ = reps.Get(index)
 	if mode != flower.SkipHW && (dev.TC.IsOn() || dev.TC == link.Unknown) {
 		h.eswitch = h.representor.Eswitch
+	}
+	return h
+}
+
+// hardwareOf returns the place of a port: of a tunnel's device that of the underlay, or
+// where that is no port of an eswitch itself, of the only eswitch that there is; of a bond
+// that of its members, if it is the same.
+func (p *ports) hardwareOf(reps *representor.Set, row *ovsdb.Port, port *path.Port, members []int32, links map[int32]link.State) hardware {
+	if port.IsTunnel() {
+		members = underlays(row, links)
+	}
+	var h hardware
+	for i, index := range members {
+		one := hardwareOf(reps, index, links[index], p.cfg.Hardware)
+		switch {
+		case i == 0:
+			h = one
+		case one.eswitch != h.eswitch:
+			h.eswitch = ""
+		}
+	}
+	if only := reps.Eswitches(); port.IsTunnel() && h.eswitch == "" && len(only) == 1 && p.cfg.Hardware != flower.SkipHW {
+		h.eswitch = only[0]
 	}
 	return h
 }

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"fmt"
+
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/path"
 )
@@ -16,24 +18,28 @@ type identities struct {
 }
 
 type identity struct {
-	row   flows.PortID
-	life  uint64 // of the network device
-	place path.Port
+	row     flows.PortID
+	life    uint64 // of the network device
+	members string // of which it is made up
+	place   path.Port
 }
 
 // placeOf returns what says where a port stands, without what only says whether it
 // may be used now.
 func placeOf(p path.Port) path.Port {
 	p.ID, p.Name = 0, ""
+	if p.IsTunnel() {
+		p.MTU, p.Ofport = 0, 0 // of whatever tunnels there are now
+	}
 	p.Up, p.Optout, p.QoS, p.Mirrored, p.NotInHW = false, false, false, false, false
 	return p
 }
 
 func (i *identities) begin() { i.seen = make(map[identity]flows.PortID) }
 
-// of returns the id of a row with a device in a place.
-func (i *identities) of(row flows.PortID, life uint64, p path.Port) flows.PortID {
-	key := identity{row, life, placeOf(p)}
+// of returns the id of a row with a device, made up of others, in a place.
+func (i *identities) of(row flows.PortID, life uint64, p path.Port, members []int32) flows.PortID {
+	key := identity{row, life, fmt.Sprint(members), placeOf(p)}
 	id, ok := i.known[key]
 	if !ok {
 		i.last++

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,6 +68,7 @@ type portTable struct {
 // portStatus is a port with why it cannot be used, if so.
 type portStatus struct {
 	path.Port
+	members  []int32 // ifindexes of the devices at which packets come in that enter here
 	hardware hardware
 	logical  flows.LogicalPort  // whose security groups are asked; empty: none are
 	zone     ovsdb.OptionalZone // in which OVN tracks its connections
@@ -190,28 +192,47 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 		t.forced = flows.OVSDBLost
 	}
 	p.ids.begin()
-	for i := range s.Ports {
-		dev := links[s.Ports[i].Ifindex]
-		port := portOf(&s.Ports[i], dev.Up())
+	rows := devices(s, links)
+	for i := range rows {
+		row := &rows[i]
+		dev := links[row.Ifindex]
+		port := portOf(row, dev.Up())
+		port.MTU = mtuOf(row, &port, links)
 		if dev.Name != port.Name {
 			port.Ifindex = 0 // the database is behind: the index is of another device by now, or of none
 		}
-		port.ID = p.ids.of(s.Ports[i].ID, dev.Life, port)
-		status := portStatus{Port: port, hardware: hardwareOf(reps, port.Ifindex, dev, p.cfg.Hardware)}
+		members := membersOf(port.Ifindex, links)
+		port.ID = p.ids.of(row.ID, dev.Life, port, members)
+		status := portStatus{Port: port, members: members, hardware: p.hardwareOf(reps, row, &port, members, links)}
 		status.NotInHW = p.cfg.requiresHW() && status.hardware.eswitch == ""
 		if status.reason = path.Usable(status.Port, p.cfg.Selected); status.reason == flows.PortNotInHW {
 			status.detail = reps.Refuse(port.Ifindex)
 		}
-		logical, reason, detail := p.groups.guard(s, &s.Ports[i])
+		logical, reason, detail := p.groups.guard(s, row)
 		if status.logical = logical; status.reason == "" {
 			status.reason, status.detail = reason, detail
 		}
-		status.zone = s.Ports[i].OVNZone
+		status.zone = row.OVNZone
 		t.list = append(t.list, status)
 	}
 	p.ids.end()
 	t.bridges = bridgesOf(s, t.list)
 	return t
+}
+
+// prepareMembers makes a port ready for rules, or says why it is not.
+func (p *ports) prepareMembers(ctx context.Context, s *portStatus) {
+	for _, index := range s.members {
+		err := p.eswitch.PreparePort(ctx, index)
+		if err == nil {
+			continue
+		}
+		s.reason, s.detail = flows.PortUnready, err.Error()
+		if errors.Is(err, eswitch.ErrPortGone) {
+			s.reason = flows.PortGone
+		}
+		return
+	}
 }
 
 // prepare makes usable ports ready for rules, which completes the table, and
@@ -224,15 +245,12 @@ func (p *ports) prepare(ctx context.Context, t *portTable) (keep map[int32]bool)
 	for i := range t.list {
 		s := &t.list[i]
 		if enforce && s.reason == "" {
-			if err := p.eswitch.PreparePort(ctx, s.Ifindex); err != nil {
-				s.reason, s.detail = flows.PortUnready, err.Error()
-				if errors.Is(err, eswitch.ErrPortGone) {
-					s.reason = flows.PortGone
-				}
-			}
+			p.prepareMembers(ctx, s)
 		}
 		if enforce && (s.reason == "" || s.reason == flows.PortDown) {
-			keep[s.Ifindex] = true
+			for _, index := range s.members {
+				keep[index] = true
+			}
 		}
 		t.byID[s.ID] = *s
 	}
@@ -274,14 +292,28 @@ func (p *ports) policed(link int32) bool {
 	return t != nil && slices.ContainsFunc(t.list, func(s portStatus) bool { return s.Ifindex == link && s.QoS })
 }
 
-// ifindex returns the network device of a port that can be used.
-func (p *ports) ifindex(id flows.PortID) (int32, bool) {
+// places returns the devices at which packets come in that enter at a port, with those
+// of other members of its bond that are used, and the one by which they leave there. It
+// is false for a port that cannot be used.
+func (p *ports) places(id flows.PortID) (in []int32, out int32, ok bool) {
 	t := p.now.Load()
 	if t == nil {
-		return 0, false
+		return nil, 0, false
 	}
 	s, ok := t.byID[id]
-	return s.Ifindex, ok && s.reason == ""
+	if !ok || s.reason != "" {
+		return nil, 0, false
+	}
+	in = s.members
+	if s.Bond != "" {
+		in = slices.Clone(in)
+		for _, other := range t.list {
+			if other.ID != id && other.Bond == s.Bond && other.Bridge == s.Bridge && other.reason == "" {
+				in = append(in, other.members...)
+			}
+		}
+	}
+	return in, s.Ifindex, true
 }
 
 // bridges returns the bridges on the kernel's datapath.
@@ -305,12 +337,15 @@ func portOf(row *ovsdb.Port, up bool) path.Port {
 	port := path.Port{
 		Name: row.Name, Bridge: row.Bridge, Datapath: row.DatapathType, Type: row.Type,
 		Ofport: row.OFPort, Ifindex: row.Ifindex, AttachedMAC: row.AttachedMAC,
-		Bond: row.Bond.Members > 1, Up: up, Optout: row.Wish == ovsdb.WishOff,
+		Up: up, Optout: row.Wish == ovsdb.WishOff,
 		QoS:      row.Policing.Active() || row.QoS != "",
 		Mirrored: row.Mirror.Watched() || row.Sampling.Active(),
 	}
 	if row.VLAN.Mode == "access" {
 		port.Tag = row.VLAN.Tag
+	}
+	if row.Bond.Members > 1 {
+		port.Bond, port.BondMode = row.PortName, cmp.Or(row.Bond.Mode, "active-backup")
 	}
 	return port
 }

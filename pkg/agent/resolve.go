@@ -38,13 +38,12 @@ func (r *resolver) run(ctx context.Context) error {
 
 func (r *resolver) resolve(ctx context.Context, e engine.Resolve) engine.PathResolved {
 	ev := engine.PathResolved{Session: e.Session, Op: e.Op}
-	// The engine resolves no connection with NAT, so the reply is known.
-	req := path.Request{Key: e.Entry, Reply: e.Entry.Tuple.Reverse(), States: e.States}
+	req := path.Request{Key: e.Entry, Reply: e.Reply, States: e.States}
 	answer, err := r.paths.Resolve(ctx, req, r.loop.clock.now())
 	refusal, refused := errors.AsType[*path.Refusal](err)
 	switch {
 	case err == nil:
-		ev.Paths, ev.Zones, ev.Plain = answer.Paths, answer.Zones, answer.Plain
+		ev.Paths, ev.Tuples, ev.Stands, ev.Plain = answer.Paths, answer.Tuples, answer.Stands, answer.Plain
 	case refused:
 		ev.Reason, ev.Detail = refusal.Reason, refusal.Detail
 	default:

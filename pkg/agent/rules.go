@@ -12,6 +12,10 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 )
 
+// placer returns at which devices packets come in that enter at a port, and by which they
+// leave it; it is false for a port that cannot be used.
+type placer func(flows.PortID) (in []int32, out int32, ok bool)
+
 // installer is what the executor needs of the eswitch.
 type installer interface {
 	Install(ctx context.Context, sessions []flows.Session) []eswitch.Result
@@ -22,7 +26,7 @@ type installer interface {
 // so that a slow one keeps none of the others waiting.
 type rules struct {
 	eswitch installer
-	ports   func(flows.PortID) (ifindex int32, ok bool)
+	ports   placer
 	loop    *loop
 	health  *component
 	log     *slog.Logger
@@ -33,7 +37,7 @@ type rules struct {
 	wake  chan struct{}
 }
 
-func newRules(e installer, ports func(flows.PortID) (int32, bool), l *loop, health *component, log *slog.Logger) *rules {
+func newRules(e installer, ports placer, l *loop, health *component, log *slog.Logger) *rules {
 	return &rules{eswitch: e, ports: ports, loop: l, health: health, log: log,
 		lanes: make(map[flows.EswitchID]*lane), wake: make(chan struct{}, 1)}
 }
@@ -129,14 +133,16 @@ func (r *rules) installAll(ctx context.Context, installs []engine.Install) {
 func (r *rules) session(e engine.Install) (flows.Session, bool) {
 	s := flows.Session{ID: e.Session, Eswitch: e.Eswitch, Rules: make([]flows.Rule, 0, len(e.Paths))}
 	for d, p := range e.Paths {
-		in, okIn := r.ports(p.In)
-		out, okOut := r.ports(p.Out)
-		if !okIn || !okOut {
+		ins, _, okIn := r.ports(p.In)
+		_, out, okOut := r.ports(p.Out)
+		if !okIn || !okOut || len(ins) == 0 {
 			return s, false
 		}
-		s.Rules = append(s.Rules, flows.Rule{
-			Dir: flows.Dir(d), In: in, Out: out, Frame: p.Frame, Change: p.Change, Tuple: e.Tuples[d],
-		})
+		for _, in := range ins {
+			s.Rules = append(s.Rules, flows.Rule{
+				Dir: flows.Dir(d), In: in, Out: out, Frame: p.Frame, Change: p.Change, Tuple: e.Tuples[d],
+			})
+		}
 	}
 	return s, true
 }

@@ -48,7 +48,7 @@ func (t *taps) sighted(s tap.Sighting) {
 func (t *taps) set(list []portStatus) {
 	ports := make([]tap.Port, 0, len(list))
 	for _, p := range list {
-		if p.Ifindex > 0 && (p.Type == "" || p.Type == "system") && p.Datapath == "system" {
+		if p.Ifindex > 0 && (p.Type == "" || p.Type == "system" || p.IsTunnel()) && p.Datapath == "system" {
 			ports = append(ports, tap.Port{ID: p.ID, Ifindex: p.Ifindex})
 		}
 	}

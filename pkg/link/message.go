@@ -57,6 +57,10 @@ func (n *notification) attribute(a *netlink.AttributeDecoder) {
 	switch a.Type() {
 	case unix.IFLA_IFNAME:
 		n.state.Name = a.String()
+	case unix.IFLA_MTU:
+		n.state.MTU = int(a.Uint32())
+	case unix.IFLA_MASTER:
+		n.state.Master = int32(a.Uint32())
 	case unix.IFLA_GROUP:
 		n.group = a.Uint32()
 	case unix.IFLA_PHYS_SWITCH_ID:

@@ -16,7 +16,9 @@ type State struct {
 	// index has another Life, even if nobody looked in between.
 	Life uint64
 
-	Kind   string // of a software device: "veth", "bridge", ...; empty for a driver's
+	MTU    int
+	Master int32  // index of the bridge, bond or switch that it is a port of; 0: none
+	Kind   string // of a software device: "veth", "bond", "openvswitch", ...; empty for a driver's
 	Parent Parent // the device that it is made of
 
 	// SwitchID names the eswitch that the device is a port of (phys_switch_id). Only

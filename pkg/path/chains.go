@@ -37,11 +37,11 @@ type chains struct {
 	generation uint64 // of what is known; a trace from before is not kept
 }
 
-// chainKey is where packets come in, and between which stations.
+// chainKey is where packets come in, and in which frames.
 type chainKey struct {
-	bridge   string
-	ofport   uint32
-	src, dst flows.MAC
+	bridge string
+	ofport uint32
+	frame  flows.Frame
 }
 
 // chain is the answer of one trace.
@@ -85,7 +85,7 @@ func (c *chains) keep(key chainKey, generation uint64, ch chain) {
 // compose answers from what is known, or asks OVS. number is the port's in the
 // datapath.
 func (c *chains) compose(ctx context.Context, q Question, number uint32) (path megaflow.Path, plain bool, err error) {
-	key := chainKey{q.In.Bridge, q.In.Ofport, q.SrcMAC, q.DstMAC}
+	key := chainKey{q.In.Bridge, q.In.Ofport, q.Frame}
 	known, generation := c.at(key)
 	for _, ch := range known {
 		if path, err = ch.compose(q, number); !errors.Is(err, megaflow.ErrUnknown) {

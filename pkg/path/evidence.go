@@ -2,9 +2,9 @@ package path
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
-	"github.com/flowshunt/flowshunt/pkg/tap"
 )
 
 // side is a believable observation at a port that still exists, and what OVS does
@@ -12,6 +12,7 @@ import (
 type side struct {
 	port *Port
 	Observation
+	tuple flows.Tuple // by which the packets are addressed there
 
 	goes    Forwarding
 	refusal *Refusal // instead of goes
@@ -21,18 +22,46 @@ func (s side) String() string {
 	return fmt.Sprintf("%s (%s to %s)", s.port.Name, s.SrcMAC, s.DstMAC)
 }
 
-// mayReach reports whether packets of s can leave by a port, as far as is known.
-func (s side) mayReach(p *Port) bool {
+// mayAnswer reports whether what comes in at the other side can be the answer to
+// packets of s, as far as is known: those leave where it comes in, and addressed so that
+// it is their reverse.
+func (s side) mayAnswer(other side, ports *Ports) bool {
 	if s.refusal != nil {
 		return s.refusal.Reason != flows.PathDropped
 	}
-	return s.goes.Out == p.ID
+	out := ports.byID[s.goes.Out]
+	return out != nil && out.joined(other.port) && s.goes.Tuple == other.tuple.Reverse()
 }
 
-// vlanOf returns the VLAN that a packet with this tag is in at a port.
-func vlanOf(p *Port, tag tap.VLAN) uint16 {
-	if tag.Tagged() && tag.ID() != 0 {
-		return tag.ID()
+// question asks what OVS does with such packets.
+func (s side) question(dir flows.Dir, states []flows.ZoneState) Question {
+	return Question{In: s.port, Frame: s.Frame, Tuple: s.tuple, Dir: dir, States: states}
+}
+
+// path returns the path of such packets.
+func (s side) path() flows.Path {
+	var tuple flows.Tuple
+	if s.goes.Tuple != s.tuple {
+		tuple = s.goes.Tuple
+	}
+	return flows.Path{In: s.port.ID, Out: s.goes.Out, Frame: s.Frame, Change: flows.ChangeTo(s.Frame, s.goes.Leaves, s.goes.Hops, tuple)}
+}
+
+// oneEach leaves one of those that are the same but for the member of a bond at which
+// they were seen.
+func oneEach(sides []side) (all []side) {
+	for _, s := range sides {
+		if !slices.ContainsFunc(all, func(o side) bool { return o.port.joined(s.port) && o.Frame == s.Frame && o.tuple == s.tuple }) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// vlanOf returns the VLAN that a packet with these tags is in at a port.
+func vlanOf(p *Port, tags flows.Tags) uint16 {
+	if tags[0].ID != 0 {
+		return tags[0].ID
 	}
 	return p.Tag
 }
@@ -41,13 +70,13 @@ func vlanOf(p *Port, tag tap.VLAN) uint16 {
 // others is not. What a port sends with a MAC that OVS's database attaches to
 // another port, or not to this one, is forged or none of our business. A wire
 // carries the packets of stations that are attached elsewhere.
-func believe(ports *Ports, wires []Wire, seen []Observation) (sides []side, disbelief string) {
+func believe(ports *Ports, wires []Wire, tuple flows.Tuple, seen []Observation) (sides []side, disbelief string) {
 	for _, o := range seen {
 		p := ports.byID[o.Port]
 		if p == nil {
 			continue
 		}
-		owner := ports.owner(p, vlanOf(p, o.VLAN), o.SrcMAC)
+		owner := ports.owner(p, vlanOf(p, o.Tags), o.SrcMAC)
 		switch {
 		case !o.SrcMAC.IsUnicast() || !o.DstMAC.IsUnicast():
 			disbelief = fmt.Sprintf("; not believed: %s sent from %s to %s", p.Name, o.SrcMAC, o.DstMAC)
@@ -56,7 +85,7 @@ func believe(ports *Ports, wires []Wire, seen []Observation) (sides []side, disb
 		case p.AttachedMAC.IsZero() && owner != nil && !anyWire(wires, p, p):
 			disbelief = fmt.Sprintf("; not believed: %s sent from %s, the attached-mac of %s", p.Name, o.SrcMAC, owner.Name)
 		default:
-			sides = append(sides, side{port: p, Observation: o})
+			sides = append(sides, side{port: p, Observation: o, tuple: tuple})
 		}
 	}
 	return sides, disbelief

@@ -81,7 +81,20 @@ func (j *Judge) Forward(ctx context.Context, q Question, now flows.Instant) (For
 	if out == nil {
 		return Forwarding{}, refuse(flows.PathUnknown, "OVS sends what enters %s to port %d of its datapath, which is none of the database's", q.In.Name, path.Out)
 	}
-	return Forwarding{Out: out.ID, Zones: path.Zones, Plain: plain}, nil
+	return Forwarding{Out: out.ID, Leaves: path.Leaves, Hops: path.Hops, Tuple: path.Tuple, Stands: path.Stands, Plain: plain}, nil
+}
+
+// Tunnels implements Forwarder. The flows of the datapath tell, as long as packets come.
+func (j *Judge) Tunnels(ctx context.Context, q Question, now flows.Instant) ([]flows.Tunnel, error) {
+	numbers, err := j.numbers.get(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ports of the datapath: %w", err)
+	}
+	number, ok := numbers.numbers[q.In.Name]
+	if !ok {
+		return nil, nil
+	}
+	return j.megaflows.tunnels(ctx, q, number, now)
 }
 
 // contradicted returns why the flows of the datapath say something else than OVS does.
@@ -97,9 +110,9 @@ func (j *Judge) contradicted(ctx context.Context, q Question, number uint32, pat
 		return nil
 	case err != nil:
 		return refusalOf(err)
-	case actual.Out != path.Out:
-		return refuse(flows.PathUnknown, "OVS says that what enters %s goes to port %d of its datapath, whose flows send it to %d",
-			q.In.Name, path.Out, actual.Out)
+	case !actual.Same(&path):
+		return refuse(flows.PathUnknown, "OVS says that what enters %s goes by %v, the flows of its datapath send it by %v",
+			q.In.Name, path, actual)
 	}
 	return nil
 }
@@ -119,7 +132,7 @@ func refusalOf(err error) error {
 }
 
 func packetOf(q Question, in uint32) megaflow.Packet {
-	return megaflow.NewPacket(in, flows.Frame{SrcMAC: q.SrcMAC, DstMAC: q.DstMAC}, q.Tuple)
+	return megaflow.NewPacket(in, q.Frame, q.Tuple)
 }
 
 func connectionOf(q Question) megaflow.Connection {

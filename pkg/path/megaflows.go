@@ -35,6 +35,15 @@ func (m *megaflows) compose(ctx context.Context, q Question, in uint32, now, sin
 	return megaflow.Compose(table, packetOf(q, in), connectionOf(q))
 }
 
+// tunnels returns in which tunnels packets like these come in.
+func (m *megaflows) tunnels(ctx context.Context, q Question, in uint32, now flows.Instant) ([]flows.Tunnel, error) {
+	table, err := m.fresh(ctx, now, 0)
+	if err != nil {
+		return nil, err
+	}
+	return table.Tunnels(packetOf(q, in)), nil
+}
+
 // fresh returns flows that were read after since, and not long ago.
 func (m *megaflows) fresh(ctx context.Context, now, since flows.Instant) (*megaflow.Table, error) {
 	m.mu.Lock()

@@ -26,9 +26,23 @@ func (p pair) refusal() *Refusal {
 	return nil
 }
 
+// stands returns where the two directions are tracked, each place once.
+func (p pair) stands() (stands []flows.Stand) {
+	for _, s := range p.sides {
+		for _, stand := range s.goes.Stands {
+			if !slices.Contains(stands, stand) {
+				stands = append(stands, stand)
+			}
+		}
+	}
+	return stands
+}
+
 // zones returns the zones in which the two directions are tracked, ascending.
-func (p pair) zones() []flows.Zone {
-	zones := slices.Concat(p.sides[0].goes.Zones, p.sides[1].goes.Zones)
+func (p pair) zones() (zones []flows.Zone) {
+	for _, stand := range p.stands() {
+		zones = append(zones, stand.Zone)
+	}
 	slices.Sort(zones)
 	return slices.Compact(zones)
 }
@@ -37,15 +51,15 @@ func (p pair) zones() []flows.Zone {
 // the packets of each to the port of the other, as far as is known. A port that plays
 // both ends explains nothing while there is another pair, since anybody can send
 // both directions of any tuple; and the end of a wire reaches the other end only.
-func (e *evidence) possible(wires []Wire) []pair {
+func (e *evidence) possible(wires []Wire, ports *Ports) []pair {
 	var found, hairpin []pair
 	for _, o := range e.sides[flows.Orig] {
 		for _, r := range e.sides[flows.Reply] {
 			p := pair{[2]side{o, r}}
 			switch {
-			case !o.mayReach(r.port) || !r.mayReach(o.port):
+			case !o.mayAnswer(r, ports) || !r.mayAnswer(o, ports):
 			case anyWire(wires, o.port, r.port) && !onWires(wires, o.port, r.port):
-			case o.port == r.port:
+			case o.port.joined(r.port):
 				if refusal := p.refusal(); refusal == nil || refusal.Reason == flows.UnsupportedHairpin {
 					hairpin = append(hairpin, p)
 				}

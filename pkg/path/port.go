@@ -22,13 +22,24 @@ type Port struct {
 	AttachedMAC flows.MAC // external_ids:attached-mac; zero when it is not set
 	Tag         uint16    // access VLAN; 0 is none
 
-	Bond     bool // its Port has several Interfaces
-	Up       bool // administratively up and with carrier
-	Optout   bool // external_ids:flowshunt=off
-	QoS      bool // policing or QoS
-	Mirrored bool // a mirror selects it, or sFlow, NetFlow or IPFIX is on
-	NotInHW  bool // hardware is required, and none would execute its rules
+	Bond     string // the OVS port that it is one of several interfaces of; empty: none
+	BondMode string // of that
+	MTU      int    // of its device, or of the underlay's where it is a tunnel's device; 0: not known
+	Up       bool   // administratively up and with carrier
+	Optout   bool   // external_ids:flowshunt=off
+	QoS      bool   // policing or QoS
+	Mirrored bool   // a mirror selects it, or sFlow, NetFlow or IPFIX is on
+	NotInHW  bool   // hardware is required, and none would execute its rules
 }
+
+// joined reports whether both are the same, or belong to one bond.
+func (p *Port) joined(other *Port) bool {
+	return p == other || p.ID == other.ID || p.Bond != "" && p.Bond == other.Bond && p.Bridge == other.Bridge
+}
+
+// IsTunnel reports whether packets that come in, or go out, are in a tunnel there. Such
+// a port stands for the one device of all tunnels of its type and UDP port.
+func (p *Port) IsTunnel() bool { return p.Type == "vxlan" || p.Type == "geneve" }
 
 // Ports is an immutable set of ports.
 type Ports struct {

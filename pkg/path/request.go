@@ -10,14 +10,19 @@ import (
 type Request struct {
 	Key    flows.EntryKey
 	Reply  flows.Tuple       // as the entry has it
-	States []flows.ZoneState // of all entries with its tuple
+	States []flows.ZoneState // of all entries that may be of the same connection
+}
+
+func (r *Request) stand() flows.Stand {
+	return flows.Stand{Zone: r.Key.Zone, Tuple: r.Key.Tuple, Reply: r.Reply}
 }
 
 // Answer is a path as OVS confirms it.
 type Answer struct {
-	Paths flows.Paths
-	Zones []flows.Zone // in which OVS tracks the connection, ascending
-	Plain bool         // see engine.PathResolved
+	Paths  flows.Paths
+	Tuples [2]flows.Tuple // by Dir, as packets come in
+	Stands []flows.Stand  // where OVS tracks the connection
+	Plain  bool           // see engine.PathResolved
 }
 
 // Refusal is the error of a resolver that has no path to answer.

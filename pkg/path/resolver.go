@@ -67,15 +67,15 @@ func (r *Resolver) Resolve(ctx context.Context, req Request, now flows.Instant) 
 	if !orig.IsValid() {
 		return Answer{}, refuse(flows.Invalid, "the tuple has no two addresses of one family")
 	}
-	if req.Reply != orig.Reverse() {
-		return Answer{}, refuse(flows.UnsupportedNAT, "replies are addressed %s", req.Reply)
-	}
 	ports := r.ports.Load()
-	e := r.evidence(ports, orig, now)
+	e, err := r.evidence(ctx, ports, req, now)
+	if err != nil {
+		return Answer{}, err
+	}
 	if err := r.ask(ctx, e, req, now); err != nil {
 		return Answer{}, err
 	}
-	p, refusal := r.explain(e, ports, req.Key.Zone)
+	p, refusal := r.explain(e, ports, req.stand())
 	if refusal == nil {
 		refusal = r.unfit(p, ports, now)
 	}
@@ -88,16 +88,42 @@ func (r *Resolver) Resolve(ctx context.Context, req Request, now flows.Instant) 
 	return answer(p), nil
 }
 
-func (r *Resolver) evidence(ports *Ports, orig flows.Tuple, now flows.Instant) *evidence {
+func (r *Resolver) evidence(ctx context.Context, ports *Ports, req Request, now flows.Instant) (*evidence, error) {
 	var e evidence
-	for dir, tuple := range [2]flows.Tuple{orig, orig.Reverse()} {
-		sides, disbelief := believe(ports, r.cfg.Wires, r.seen.Seen(tuple, now))
-		e.sides[dir] = sides
-		if disbelief != "" {
-			e.disbelief = disbelief
+	for dir, names := range namesOf(req) {
+		for _, tuple := range names {
+			sides, disbelief := believe(ports, r.cfg.Wires, tuple, r.seen.Seen(tuple, now))
+			sides, err := r.unfold(ctx, sides, flows.Dir(dir), req.States, now)
+			if err != nil {
+				return nil, err
+			}
+			e.sides[dir] = append(e.sides[dir], sides...)
+			if disbelief != "" {
+				e.disbelief = disbelief
+			}
+		}
+		e.sides[dir] = oneEach(e.sides[dir])
+	}
+	return &e, nil
+}
+
+// unfold tells apart in which tunnels packets come that were seen at a tunnel's device.
+func (r *Resolver) unfold(ctx context.Context, sides []side, dir flows.Dir, states []flows.ZoneState, now flows.Instant) (all []side, err error) {
+	for _, s := range sides {
+		if !s.port.IsTunnel() {
+			all = append(all, s)
+			continue
+		}
+		tunnels, err := r.cfg.Judge.Tunnels(ctx, s.question(dir, states), now)
+		if err != nil {
+			return nil, err
+		}
+		for _, tunnel := range tunnels {
+			s.Tunnel = flows.RefTo(tunnel)
+			all = append(all, s)
 		}
 	}
-	return &e
+	return all, nil
 }
 
 // ask completes the evidence by what OVS does with such packets.
@@ -107,7 +133,7 @@ func (r *Resolver) ask(ctx context.Context, e *evidence, req Request, now flows.
 	}
 	for dir := range e.sides {
 		for i := range e.sides[dir] {
-			if err := r.askSide(ctx, &e.sides[dir][i], flows.Dir(dir), req, now); err != nil {
+			if err := r.askSide(ctx, &e.sides[dir][i], flows.Dir(dir), req.States, now); err != nil {
 				return err
 			}
 		}
@@ -115,17 +141,9 @@ func (r *Resolver) ask(ctx context.Context, e *evidence, req Request, now flows.
 	return nil
 }
 
-func (r *Resolver) askSide(ctx context.Context, s *side, dir flows.Dir, req Request, now flows.Instant) error {
-	if s.VLAN.Tagged() {
-		s.refusal = refuse(flows.UnsupportedVLAN, "packets enter %s with VLAN tag %d", s.port.Name, s.VLAN.ID())
-		return nil
-	}
-	q := Question{In: s.port, SrcMAC: s.SrcMAC, DstMAC: s.DstMAC, Tuple: req.Key.Tuple, Dir: dir, States: req.States}
-	if dir == flows.Reply {
-		q.Tuple = req.Reply
-	}
+func (r *Resolver) askSide(ctx context.Context, s *side, dir flows.Dir, states []flows.ZoneState, now flows.Instant) error {
 	var err error
-	s.goes, err = r.cfg.Judge.Forward(ctx, q, now)
+	s.goes, err = r.cfg.Judge.Forward(ctx, s.question(dir, states), now)
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		s.refusal = refusal
 		return nil
@@ -133,20 +151,20 @@ func (r *Resolver) askSide(ctx context.Context, s *side, dir flows.Dir, req Requ
 	return err
 }
 
-// explain returns the one pair that explains the entry in a zone.
-func (r *Resolver) explain(e *evidence, ports *Ports, zone flows.Zone) (pair, *Refusal) {
+// explain returns the one pair that explains an entry.
+func (r *Resolver) explain(e *evidence, ports *Ports, entry flows.Stand) (pair, *Refusal) {
 	if !e.complete() {
 		return pair{}, r.incomplete(e, ports)
 	}
-	pairs := e.possible(r.cfg.Wires)
+	pairs := e.possible(r.cfg.Wires, ports)
 	inZone := slices.DeleteFunc(slices.Clone(pairs), func(p pair) bool {
-		return p.refusal() == nil && !slices.Contains(p.zones(), zone)
+		return p.refusal() == nil && !slices.Contains(p.stands(), entry)
 	})
 	switch {
 	case len(pairs) == 0:
 		return pair{}, r.unrelated(e)
 	case len(inZone) == 0:
-		return pair{}, missing(flows.ZoneUnknown, "the entry stands in zone %d, OVS tracks %s in %v", zone, pairs[0], pairs[0].zones())
+		return pair{}, missing(flows.ZoneUnknown, "the entry stands in zone %d, OVS tracks %s in %v", entry.Zone, pairs[0], pairs[0].zones())
 	case len(inZone) > 1:
 		return pair{}, refuse(flows.PathAmbiguous, "seen between %s, but also between %s", inZone[0], inZone[1])
 	}
@@ -203,8 +221,13 @@ func (r *Resolver) unfit(p pair, ports *Ports, now flows.Instant) *Refusal {
 			return refuse(reason, "port %s", port.Name)
 		}
 	}
-	if a == b {
+	if a.joined(b) {
 		return refuse(flows.UnsupportedHairpin, "both directions enter %s", a.Name)
+	}
+	for _, s := range p.sides {
+		if misfits := misfit(s.port, s.Frame, ports.byID[s.goes.Out], s.goes.Leaves); misfits != nil {
+			return misfits
+		}
 	}
 	if onWires(r.cfg.Wires, a, b) {
 		return nil
@@ -224,11 +247,11 @@ func (r *Resolver) rival(s side, ports *Ports, now flows.Instant) *Port {
 		return nil
 	}
 	var rival *Port
-	r.seen.claims(s.SrcMAC, now, func(id flows.PortID, tag tap.VLAN) {
+	r.seen.claims(s.SrcMAC, now, func(id flows.PortID, tags flows.Tags) {
 		p := ports.byID[id]
 		switch {
-		case p == nil || p == s.port || p.Bridge != s.port.Bridge:
-		case vlanOf(p, tag) != s.port.Tag:
+		case p == nil || p.joined(s.port) || p.Bridge != s.port.Bridge:
+		case vlanOf(p, tags) != s.port.Tag:
 		case !p.AttachedMAC.IsZero() && p.AttachedMAC != s.SrcMAC:
 		case rival == nil || p.ID < rival.ID:
 			rival = p
@@ -238,10 +261,11 @@ func (r *Resolver) rival(s side, ports *Ports, now flows.Instant) *Port {
 }
 
 func answer(p pair) Answer {
-	a := Answer{Zones: p.zones(), Plain: p.sides[0].goes.Plain && p.sides[1].goes.Plain}
+	a := Answer{Stands: p.stands()}
 	for dir, s := range p.sides {
-		a.Paths[dir] = flows.Path{In: s.port.ID, Out: p.sides[flows.Dir(dir).Opposite()].port.ID,
-			Frame: flows.Frame{SrcMAC: s.SrcMAC, DstMAC: s.DstMAC}}
+		a.Tuples[dir] = s.tuple
+		a.Paths[dir] = s.path()
 	}
+	a.Plain = p.sides[0].goes.Plain && p.sides[1].goes.Plain && a.Paths.IsPlain()
 	return a
 }

@@ -25,58 +25,57 @@ const (
 // tuple are both kept: that is the ambiguity. It is bounded, and a port that
 // floods it loses its own sightings first. Methods may be called concurrently.
 type Sightings struct {
-	tuples *store[flows.Tuple, header]
-	macs   *store[flows.MAC, tap.VLAN]
-}
-
-// header is what a tuple's packets had before IP.
-type header struct {
-	src, dst flows.MAC
-	vlan     tap.VLAN
+	tuples *store[flows.Tuple, flows.Frame]
+	macs   *store[flows.MAC, flows.Tags]
 }
 
 // Observation is one way in which packets of a tuple entered.
 type Observation struct {
-	Port           flows.PortID
-	SrcMAC, DstMAC flows.MAC
-	VLAN           tap.VLAN
-	Last           flows.Instant
+	Port flows.PortID
+	flows.Frame
+	Last flows.Instant
 }
 
 // NewSightings returns an empty memory for max sightings; 0 means
 // DefaultMaxSightings.
 func NewSightings(max int) *Sightings {
 	return &Sightings{
-		tuples: newStore[flows.Tuple, header](cmp.Or(max, DefaultMaxSightings), maxEach),
-		macs:   newStore[flows.MAC, tap.VLAN](maxClaims, maxEach),
+		tuples: newStore[flows.Tuple, flows.Frame](cmp.Or(max, DefaultMaxSightings), maxEach),
+		macs:   newStore[flows.MAC, flows.Tags](maxClaims, maxEach),
 	}
 }
 
 // Add remembers a packet.
 func (s *Sightings) Add(t tap.Sighting) {
-	s.tuples.add(t.Tuple, t.Port, header{t.SrcMAC, t.DstMAC, t.VLAN}, t.At)
-	s.macs.add(t.SrcMAC, t.Port, t.VLAN, t.At)
+	s.tuples.add(t.Tuple, t.Port, t.Frame, t.At)
+	s.macs.add(t.SrcMAC, t.Port, t.Tags, t.At)
 }
 
 // Seen returns how packets of a tuple entered during the last minute, in the
 // order of ports and MACs.
 func (s *Sightings) Seen(tuple flows.Tuple, now flows.Instant) []Observation {
-	var buffer [8]found[header]
+	var buffer [8]found[flows.Frame]
 	items := s.tuples.lookup(buffer[:0], tuple, now.Add(-sightingAge))
 	seen := make([]Observation, 0, len(items))
 	for _, i := range items {
-		seen = append(seen, Observation{i.port, i.value.src, i.value.dst, i.value.vlan, i.last})
+		seen = append(seen, Observation{i.port, i.value, i.last})
 	}
 	slices.SortFunc(seen, func(a, b Observation) int {
 		return cmp.Or(cmp.Compare(a.Port, b.Port), slices.Compare(a.SrcMAC[:], b.SrcMAC[:]),
-			slices.Compare(a.DstMAC[:], b.DstMAC[:]), cmp.Compare(a.VLAN, b.VLAN))
+			slices.Compare(a.DstMAC[:], b.DstMAC[:]), compareTags(a.Tags, b.Tags))
 	})
 	return seen
 }
 
+func compareTags(a, b flows.Tags) int {
+	return slices.CompareFunc(a[:], b[:], func(a, b flows.Tag) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID))
+	})
+}
+
 // claims calls yield for each port that sent from mac during the last minutes.
-func (s *Sightings) claims(mac flows.MAC, now flows.Instant, yield func(flows.PortID, tap.VLAN)) {
-	var buffer [8]found[tap.VLAN]
+func (s *Sightings) claims(mac flows.MAC, now flows.Instant, yield func(flows.PortID, flows.Tags)) {
+	var buffer [8]found[flows.Tags]
 	for _, c := range s.macs.lookup(buffer[:0], mac, now.Add(-claimAge)) {
 		yield(c.port, c.value)
 	}

@@ -40,8 +40,9 @@ func (s Selection) Has(name string) bool {
 	})
 }
 
+// tunnelTypes are those of tunnels that no rule enters or leaves.
 var tunnelTypes = []string{
-	"bareudp", "erspan", "geneve", "gre", "gtpu", "ip6erspan", "ip6gre", "lisp", "srv6", "stt", "vxlan",
+	"bareudp", "erspan", "gre", "gtpu", "ip6erspan", "ip6gre", "lisp", "srv6", "stt",
 }
 
 // Usable returns why packets may not be taken past OVS at p, "" if they may. It
@@ -54,11 +55,11 @@ func Usable(p Port, selected Selection) flows.Reason {
 		return flows.UnsupportedPatch
 	case slices.Contains(tunnelTypes, p.Type):
 		return flows.UnsupportedTunnel
-	case p.Type != "" && p.Type != "system":
+	case p.Type != "" && p.Type != "system" && !p.IsTunnel():
 		return flows.UnsupportedPortType
 	case p.Datapath != "" && p.Datapath != "system":
 		return flows.UnsupportedDatapath
-	case p.Bond:
+	case p.Bond != "" && p.BondMode != "active-backup": // the others move connections without a word
 		return flows.UnsupportedBond
 	case p.Optout:
 		return flows.PortOff

@@ -8,9 +8,9 @@ import (
 
 // Validation asks whether a path that Resolve gave is still what OVS does.
 type Validation struct {
-	Tuple  flows.Tuple // of the original direction
+	Tuples [2]flows.Tuple // by Dir, as packets come in
 	Paths  flows.Paths
-	States []flows.ZoneState // of all entries with the tuple
+	States []flows.ZoneState // as in Request
 }
 
 // Validate confirms a path, without any packet. An error is a *Refusal that says why
@@ -19,7 +19,7 @@ func (r *Resolver) Validate(ctx context.Context, v Validation, now flows.Instant
 	var p pair
 	ports := r.ports.Load()
 	for dir, path := range v.Paths {
-		s, refusal := r.standing(ports, path)
+		s, refusal := r.standing(ports, path, v.Tuples[dir])
 		if refusal != nil {
 			return Answer{}, refusal
 		}
@@ -29,25 +29,35 @@ func (r *Resolver) Validate(ctx context.Context, v Validation, now flows.Instant
 	if anyWire(r.cfg.Wires, a, b) && !onWires(r.cfg.Wires, a, b) {
 		return Answer{}, refuse(flows.PathChanged, "%s and %s are not the ends of one wire", a.Name, b.Name)
 	}
-	req := Request{Key: flows.EntryKey{Tuple: v.Tuple}, Reply: v.Tuple.Reverse(), States: v.States}
 	for dir := range p.sides {
 		s := &p.sides[dir]
-		if err := r.askSide(ctx, s, flows.Dir(dir), req, now); err != nil {
+		if err := r.askSide(ctx, s, flows.Dir(dir), v.States, now); err != nil {
 			return Answer{}, err
 		}
 		if s.refusal != nil {
 			return Answer{}, s.refusal
 		}
-		if other := p.sides[flows.Dir(dir).Opposite()].port; s.goes.Out != other.ID {
-			return Answer{}, refuse(flows.PathChanged, "OVS sends what enters %s to %s now, no longer to %s",
-				s, ports.name(s.goes.Out), other.Name)
+		if refusal := changed(ports, s, v.Paths[dir]); refusal != nil {
+			return Answer{}, refusal
 		}
 	}
 	return answer(p), nil
 }
 
+// changed refuses a path if OVS does something else with its packets now.
+func changed(ports *Ports, s *side, was flows.Path) *Refusal {
+	is := s.path()
+	switch {
+	case is.Out != was.Out:
+		return refuse(flows.PathChanged, "OVS sends what enters %s to %s now, no longer to %s", s, ports.name(is.Out), ports.name(was.Out))
+	case is.Change != was.Change:
+		return refuse(flows.PathChanged, "OVS changes what enters %s in another way now: %v, no longer %v", s, is.Change.Value(), was.Change.Value())
+	}
+	return misfit(s.port, s.Frame, ports.byID[is.Out], is.Leaves())
+}
+
 // standing returns the side of a path whose port can still be used for it.
-func (r *Resolver) standing(ports *Ports, path flows.Path) (side, *Refusal) {
+func (r *Resolver) standing(ports *Ports, path flows.Path, tuple flows.Tuple) (side, *Refusal) {
 	port := ports.byID[path.In]
 	if port == nil {
 		return side{}, refuse(flows.PortGone, "port id %d", path.In)
@@ -55,8 +65,8 @@ func (r *Resolver) standing(ports *Ports, path flows.Path) (side, *Refusal) {
 	if reason := Usable(*port, r.cfg.Selected); reason != "" {
 		return side{}, refuse(reason, "port %s", port.Name)
 	}
-	o := Observation{Port: path.In, SrcMAC: path.SrcMAC, DstMAC: path.DstMAC}
-	believed, why := believe(ports, r.cfg.Wires, []Observation{o})
+	o := Observation{Port: path.In, Frame: path.Frame}
+	believed, why := believe(ports, r.cfg.Wires, tuple, []Observation{o})
 	if len(believed) == 0 {
 		return side{}, refuse(flows.PathChanged, "%s%s", port.Name, why)
 	}

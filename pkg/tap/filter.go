@@ -31,8 +31,8 @@ func Filter(sample uint32) ([]bpf.RawInstruction, error) {
 	a.add(bpf.LoadExtension{Num: bpf.ExtType})
 	a.jump(bpf.JumpEqual, packetOutgoing, drop, "")
 	a.add(bpf.LoadAbsolute{Off: 12, Size: 2})
-	a.jump(bpf.JumpEqual, etherVLAN, "tagged", "")
-	a.jump(bpf.JumpEqual, etherQinQ, "tagged", "untagged")
+	a.jump(bpf.JumpEqual, uint32(flows.TagCustomer), "tagged", "")
+	a.jump(bpf.JumpEqual, uint32(flows.TagProvider), "tagged", "untagged")
 	for _, layout := range []struct {
 		name string
 		ip   uint32 // offset of the IP header

@@ -35,7 +35,7 @@ func tuple(t testing.TB, s string) flows.Tuple {
 func (f frame) build() []byte {
 	b := append(macB[:len(macB):len(macB)], macA[:]...)
 	for _, tci := range f.tags {
-		b = binary.BigEndian.AppendUint16(b, etherVLAN)
+		b = binary.BigEndian.AppendUint16(b, flows.TagCustomer)
 		b = binary.BigEndian.AppendUint16(b, tci)
 	}
 	if f.tuple.IsIPv6() {

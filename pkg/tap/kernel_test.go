@@ -137,10 +137,10 @@ func TestTapSees(t *testing.T) {
 	w.send(last)
 	for _, f := range wanted {
 		got := next(t, seen)
-		want := Sighting{Port: 7, Ifindex: w.port, SrcMAC: macA, DstMAC: macB,
+		want := Sighting{Port: 7, Ifindex: w.port, Frame: flows.Frame{SrcMAC: macA, DstMAC: macB},
 			Tuple: f.tuple, TCPFlags: f.tcpFlags, At: 42}
-		if len(f.tags) > 0 {
-			want.VLAN = TagOf(f.tags[0])
+		for i, tci := range f.tags {
+			want.Tags[i] = customer(tci & 0xfff)
 		}
 		if got != want {
 			t.Errorf("\n got %+v\nwant %+v", got, want)

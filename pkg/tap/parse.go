@@ -13,8 +13,6 @@ const (
 
 	etherIPv4 = 0x0800
 	etherIPv6 = 0x86dd
-	etherVLAN = 0x8100 // 802.1Q
-	etherQinQ = 0x88a8 // 802.1ad
 
 	ipv4MinLen   = 20
 	ipv4Fragment = 0x3fff // more-fragments flag and offset
@@ -35,29 +33,23 @@ const (
 )
 
 // Parse reads an Ethernet frame, or as much of its beginning as was captured.
-// tag is the VLAN tag that the kernel took out of the frame, if it did; one more
-// tag in the frame itself is understood, of which the outer one is reported. The
+// tag is the outer VLAN tag, which the kernel took out of the frame, if there was one; one
+// more tag in the frame itself is understood. The
 // second result is false for everything that is not a whole IPv4 or IPv6 packet
 // whose addresses, ports and TCP flags are within the frame: other protocols,
 // fragments, more tags, more extension headers. Port, Ifindex and At are left
 // for the caller. Parse keeps no reference to frame and allocates nothing.
-func Parse(frame []byte, tag VLAN) (Sighting, bool) {
+func Parse(frame []byte, tag flows.Tag) (Sighting, bool) {
 	if len(frame) < etherLen {
 		return Sighting{}, false
 	}
-	s := Sighting{
-		DstMAC: flows.MAC(frame[0:6]),
-		SrcMAC: flows.MAC(frame[6:12]),
-		VLAN:   tag,
-	}
+	s := Sighting{Frame: flows.Frame{DstMAC: flows.MAC(frame[0:6]), SrcMAC: flows.MAC(frame[6:12]), Tags: flows.Tags{tag}}}
 	ethertype, packet := binary.BigEndian.Uint16(frame[12:]), frame[etherLen:]
-	if ethertype == etherVLAN || ethertype == etherQinQ {
+	if ethertype == flows.TagCustomer || ethertype == flows.TagProvider {
 		if len(packet) < vlanLen {
 			return Sighting{}, false
 		}
-		if !tag.Tagged() {
-			s.VLAN = TagOf(binary.BigEndian.Uint16(packet))
-		}
+		s.Tags[s.Tags.Len()] = tagOf(ethertype, binary.BigEndian.Uint16(packet))
 		ethertype, packet = binary.BigEndian.Uint16(packet[2:]), packet[vlanLen:]
 	}
 	ok := false

@@ -16,12 +16,16 @@ const (
 	esp6 = "esp,fd00::1,fd00::2"
 )
 
+func customer(id uint16) flows.Tag { return flows.Tag{Type: flows.TagCustomer, ID: id} }
+
+var provider = flows.Tag{Type: flows.TagProvider, ID: 7}
+
 func TestParse(t *testing.T) {
 	tests := []struct {
 		name  string
 		frame frame
-		tag   VLAN
-		vlan  VLAN
+		tag   flows.Tag
+		tags  flows.Tags
 		want  bool
 	}{
 		{name: "tcp", frame: frame{tuple: tuple(t, tcp4), tcpFlags: SYN}, want: true},
@@ -38,10 +42,10 @@ func TestParse(t *testing.T) {
 		{name: "first fragment", frame: frame{tuple: tuple(t, tcp4), fragment: 0x2000}},
 		{name: "last fragment", frame: frame{tuple: tuple(t, tcp4), fragment: 0x00b9}},
 		{name: "do not fragment", frame: frame{tuple: tuple(t, tcp4), fragment: 0x4000}, want: true},
-		{name: "tag in the frame", frame: frame{tuple: tuple(t, tcp4), tags: []uint16{0xe00a}}, vlan: TagOf(10), want: true},
-		{name: "priority tag", frame: frame{tuple: tuple(t, tcp4), tags: []uint16{0}}, vlan: vlanPresent, want: true},
-		{name: "tag taken out", frame: frame{tuple: tuple(t, tcp4)}, tag: TagOf(7), vlan: TagOf(7), want: true},
-		{name: "two tags", frame: frame{tuple: tuple(t, tcp6), tags: []uint16{10}}, tag: TagOf(7), vlan: TagOf(7), want: true},
+		{name: "tag in the frame", frame: frame{tuple: tuple(t, tcp4), tags: []uint16{0xe00a}}, tags: flows.Tags{customer(10)}, want: true},
+		{name: "priority tag", frame: frame{tuple: tuple(t, tcp4), tags: []uint16{0}}, tags: flows.Tags{customer(0)}, want: true},
+		{name: "tag taken out", frame: frame{tuple: tuple(t, tcp4)}, tag: provider, tags: flows.Tags{provider}, want: true},
+		{name: "two tags", frame: frame{tuple: tuple(t, tcp6), tags: []uint16{10}}, tag: provider, tags: flows.Tags{provider, customer(10)}, want: true},
 		{name: "two tags in the frame", frame: frame{tuple: tuple(t, tcp4), tags: []uint16{10, 11}}},
 	}
 	for _, test := range tests {
@@ -49,10 +53,10 @@ func TestParse(t *testing.T) {
 			got, ok := Parse(test.frame.build(), test.tag)
 			var want Sighting
 			if test.want {
-				want = Sighting{SrcMAC: macA, DstMAC: macB, VLAN: test.vlan,
+				want = Sighting{Frame: flows.Frame{SrcMAC: macA, DstMAC: macB, Tags: test.tags},
 					Tuple: test.frame.tuple, TCPFlags: test.frame.tcpFlags}
 			}
-			if diff := cmp.Diff(want, got, cmpopts.EquateComparable(flows.Tuple{})); ok != test.want || diff != "" {
+			if diff := cmp.Diff(want, got, cmpopts.EquateComparable(flows.Tuple{}, flows.Frame{})); ok != test.want || diff != "" {
 				t.Errorf("Parse = %t, difference (-want +got):\n%s", ok, diff)
 			}
 		})
@@ -68,7 +72,7 @@ func TestParseTruncated(t *testing.T) {
 		whole := f.build()
 		needed := len(whole) - 20 + tcpFlagsAt + 1
 		for n := range len(whole) + 1 {
-			if _, ok := Parse(whole[:n:n], 0); ok != (n >= needed) {
+			if _, ok := Parse(whole[:n:n], flows.Tag{}); ok != (n >= needed) {
 				t.Errorf("%s: %d of %d bytes: %t, %d are needed", f.tuple, n, len(whole), ok, needed)
 			}
 		}
@@ -84,7 +88,7 @@ func TestParseMalformed(t *testing.T) {
 	} {
 		b := frame{tuple: tuple(t, tcp4)}.build()
 		spoil(b[etherLen:])
-		if _, ok := Parse(b, 0); ok {
+		if _, ok := Parse(b, flows.Tag{}); ok {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -92,10 +96,10 @@ func TestParseMalformed(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(frame{tuple: tuple(f, tcp4), options: 4, tags: []uint16{5}}.build(), uint16(0))
-	f.Add(frame{tuple: tuple(f, tcp6), ext: []byte{0, 43, 60}}.build(), uint16(vlanPresent))
+	f.Add(frame{tuple: tuple(f, tcp6), ext: []byte{0, 43, 60}}.build(), uint16(0x1000))
 	f.Add(frame{tuple: tuple(f, esp6)}.build(), uint16(9))
 	f.Fuzz(func(t *testing.T, b []byte, tag uint16) {
-		s, ok := Parse(b, VLAN(tag))
+		s, ok := Parse(b, tagOf(flows.TagProvider, tag))
 		if !ok {
 			if s != (Sighting{}) {
 				t.Fatalf("refused, yet %+v", s)
@@ -120,7 +124,7 @@ func BenchmarkParse(b *testing.B) {
 			bytes := f.build()
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, ok := Parse(bytes, 0); !ok {
+				if _, ok := Parse(bytes, flows.Tag{}); !ok {
 					b.Fatal("refused")
 				}
 			}

@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/flowshunt/flowshunt/flows"
 )
 
 // batchLen is how many packets one system call reads.
@@ -156,14 +158,17 @@ func (b *batch) receive(fd uintptr) (int, error) {
 }
 
 // frame returns the i-th packet and the tag that was taken out of it.
-func (b *batch) frame(i int) ([]byte, VLAN) {
+func (b *batch) frame(i int) ([]byte, flows.Tag) {
 	length := min(int(b.headers[i].length), SnapLen)
 	c := &b.control[i]
-	var tag VLAN
+	var tag flows.Tag
 	if int(b.headers[i].msghdr.Controllen) >= unix.CmsgLen(int(unsafe.Sizeof(c.aux))) &&
 		c.header.Level == unix.SOL_PACKET && c.header.Type == unix.PACKET_AUXDATA &&
 		c.aux.Status&unix.TP_STATUS_VLAN_VALID != 0 {
-		tag = TagOf(c.aux.Vlan_tci)
+		tag = tagOf(flows.TagCustomer, c.aux.Vlan_tci)
+		if c.aux.Status&unix.TP_STATUS_VLAN_TPID_VALID != 0 {
+			tag.Type = c.aux.Vlan_tpid
+		}
 	}
 	return b.frames[i][:length], tag
 }

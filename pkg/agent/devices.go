@@ -1,0 +1,100 @@
+package agent
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/ovsdb"
+	"github.com/flowshunt/flowshunt/pkg/link"
+	"github.com/flowshunt/flowshunt/pkg/path"
+)
+
+// tunnelDevice marks the row ids of tunnels' devices, which no row of the database has.
+const tunnelDevice flows.PortID = 1 << 31
+
+// devices returns the ports of the database, with one in place of all tunnels that share
+// a device: packets come in there from each of them.
+func devices(s *ovsdb.Snapshot, links map[int32]link.State) []ovsdb.Port {
+	var list []ovsdb.Port
+	shared := make(map[int32]int) // place in list by ifindex
+	for _, p := range s.Ports {
+		if (p.Type != "vxlan" && p.Type != "geneve") || p.DatapathType != "system" || links[p.Ifindex].Name == "" {
+			list = append(list, p)
+			continue
+		}
+		i, known := shared[p.Ifindex]
+		if !known {
+			shared[p.Ifindex] = len(list)
+			p.ID, p.Name, p.PortName = tunnelDevice|flows.PortID(p.Ifindex), links[p.Ifindex].Name, links[p.Ifindex].Name
+			list = append(list, p)
+			continue
+		}
+		list[i] = merged(list[i], p)
+	}
+	return list
+}
+
+// merged returns what is true of a device when it is true of one of its tunnels.
+func merged(all, p ovsdb.Port) ovsdb.Port {
+	all.Wish = max(all.Wish, p.Wish)
+	all.QoS = cmp.Or(all.QoS, p.QoS)
+	if p.Policing.Active() {
+		all.Policing = p.Policing
+	}
+	if p.Mirror.Watched() {
+		all.Mirror = p.Mirror
+	}
+	if p.Bridge != all.Bridge {
+		all.Error = "its tunnels are of several bridges"
+	}
+	if !slices.Contains(strings.Split(all.Tunnel.Egress, ","), p.Tunnel.Egress) {
+		all.Tunnel.Egress += "," + p.Tunnel.Egress
+	}
+	return all
+}
+
+// underlays returns the devices by which packets of a tunnel's device leave the host; an
+// index of 0 is one that is not known.
+func underlays(p *ovsdb.Port, links map[int32]link.State) (list []int32) {
+	for name := range strings.SplitSeq(p.Tunnel.Egress, ",") {
+		var index int32
+		for i, l := range links {
+			if name != "" && l.Name == name {
+				index = i
+			}
+		}
+		list = append(list, index)
+	}
+	return list
+}
+
+// mtuOf returns how long packets can be at a port; 0: that is not known.
+func mtuOf(p *ovsdb.Port, port *path.Port, links map[int32]link.State) int {
+	if !port.IsTunnel() {
+		return links[p.Ifindex].MTU
+	}
+	smallest := 0
+	for i, index := range underlays(p, links) {
+		if mtu := links[index].MTU; i == 0 || mtu < smallest {
+			smallest = mtu
+		}
+	}
+	return smallest
+}
+
+// membersOf returns the devices at which packets come in that enter at a port: itself, or
+// where it is a bond of the kernel the devices that make it up, because tc sees them there.
+func membersOf(index int32, links map[int32]link.State) (members []int32) {
+	if links[index].Kind != "bond" {
+		return []int32{index}
+	}
+	for _, i := range slices.Sorted(maps.Keys(links)) {
+		if links[i].Master == index {
+			members = append(members, i)
+		}
+	}
+	return members
+}

@@ -1,0 +1,38 @@
+package path
+
+import "github.com/flowshunt/flowshunt/flows"
+
+// What a tunnel adds to an IP packet: an Ethernet header, that of VXLAN or Geneve (RFC 7348,
+// section 5, and RFC 8926, section 3.1: 8 bytes each), UDP, IP, and the tags within.
+const (
+	ethernetLen = 14
+	tagLen      = 4
+	overlayLen  = 8
+	udpLen      = 8
+	ipv4Len     = 20
+	ipv6Len     = 40
+)
+
+// largest returns how long an IP packet can be at a port; 0: that is not known.
+func largest(p *Port, f flows.Frame) int {
+	if f.Tunnel.IsZero() || p.MTU == 0 {
+		return p.MTU
+	}
+	tunnel := f.Tunnel.Value()
+	outer := ipv4Len
+	if tunnel.Dst.Is6() {
+		outer = ipv6Len
+	}
+	return p.MTU - outer - udpLen - overlayLen - len(tunnel.Options) - ethernetLen - f.Tags.Len()*tagLen
+}
+
+// misfit refuses a path on which a packet may come in that is too long to go out. A
+// rule cannot look at the length, and what it sends is dropped without the word to the
+// sender that the slow path may have for him.
+func misfit(in *Port, f flows.Frame, out *Port, leaves flows.Frame) *Refusal {
+	came, goes := largest(in, f), largest(out, leaves)
+	if came <= goes && came > 0 {
+		return nil
+	}
+	return refuse(flows.UnsupportedMTU, "packets of %d bytes may enter %s, and %d may leave by %s", came, in.Name, goes, out.Name)
+}
