@@ -47,10 +47,21 @@ func (p *ports) hardwareOf(reps *representor.Set, row *ovsdb.Port, port *path.Po
 			h.eswitch = ""
 		}
 	}
-	if only := reps.Eswitches(); port.IsTunnel() && h.eswitch == "" && len(only) == 1 && p.cfg.Hardware != flower.SkipHW {
-		h.eswitch = only[0]
+	if port.IsTunnel() && h.eswitch == "" && p.cfg.Hardware != flower.SkipHW {
+		h.eswitch = onlyEswitch(reps)
 	}
 	return h
+}
+
+// onlyEswitch returns the one eswitch of the host, empty where there are more or none.
+func onlyEswitch(reps *representor.Set) (only flows.EswitchID) {
+	for _, r := range reps.All() {
+		if only != "" && r.Eswitch != only {
+			return ""
+		}
+		only = r.Eswitch
+	}
+	return only
 }
 
 // show tells an operator.

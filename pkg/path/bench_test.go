@@ -49,7 +49,7 @@ func BenchmarkSighted(b *testing.B) {
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
-				s := tap.Sighting{Port: 1, Tuple: numbered(i % 50_000), SrcMAC: macA, DstMAC: macB, At: now}
+				s := tap.Sighting{Port: 1, Tuple: numbered(i % 50_000), Frame: between(macA, macB), At: now}
 				if name == "new" {
 					s.Tuple = numbered(i + 1<<20)
 				}

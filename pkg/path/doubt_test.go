@@ -59,7 +59,7 @@ func newPlainJudge(s *plainSwitch) (*Judge, Question) {
 	j := NewJudge(JudgeConfig{Datapath: s, Tracer: s})
 	p1 := Port{ID: 11, Name: "p1", Bridge: "br0", Ofport: 1}
 	j.SetPorts(NewPorts([]Port{p1, {ID: 12, Name: "p2", Bridge: "br0", Ofport: 2}, {ID: 13, Name: "p3", Bridge: "br0", Ofport: 3}}))
-	return j, Question{In: &p1, SrcMAC: macA, DstMAC: macB}
+	return j, Question{In: &p1, Frame: between(macA, macB)}
 }
 
 func (s *plainSwitch) goes(t *testing.T, j *Judge, q Question, at flows.Instant, want flows.PortID) {

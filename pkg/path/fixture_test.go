@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -31,6 +32,17 @@ func mustTuple(t testing.TB, s string) flows.Tuple {
 	return tuple
 }
 
+func between(src, dst flows.MAC) flows.Frame { return flows.Frame{SrcMAC: src, DstMAC: dst} }
+
+// standing returns the states of a connection that zones do not translate. It is that of a
+// packet with the tuple, in either direction.
+func standing(tuple flows.Tuple, zones ...flows.Zone) (states []flows.ZoneState) {
+	for _, zone := range zones {
+		states = append(states, flows.ZoneState{Zone: zone, Tuple: tuple, Reply: tuple.Reverse()})
+	}
+	return states
+}
+
 // lab is a resolver with four usable ports 1 to 4 (p1 to p4) on br0, in front of a
 // switch that forwards by a table of MACs that tests write, and tracks in zone 5.
 type lab struct {
@@ -40,7 +52,9 @@ type lab struct {
 	stations map[stationKey]flows.PortID
 	zones    map[flows.PortID][]flows.Zone // of what enters at a port; missing: 5
 	refuses  map[flows.PortID]flows.Reason // whatever enters at a port
-	away     error                         // the switch does not answer
+	changes  map[flows.PortID]func(*Forwarding)
+	tunnels  []flows.Tunnel
+	away     error // the switch does not answer
 	orig     flows.Tuple
 	answered []flows.Tuple // calls of Found
 	want     *flows.Paths  // of a test
@@ -55,8 +69,10 @@ func (l *lab) Forward(_ context.Context, q Question, _ flows.Instant) (Forwardin
 	if reason := l.refuses[q.In.ID]; reason != "" {
 		return Forwarding{}, refuse(reason, "what enters %s", q.In.Name)
 	}
+	goes := Forwarding{Leaves: q.Frame, Tuple: q.Tuple}
 	if l.wire && q.In.ID >= 8 {
-		return Forwarding{Out: 17 - q.In.ID, Zones: []flows.Zone{5}}, nil
+		goes.Out, goes.Stands = 17-q.In.ID, l.stands(q, 5)
+		return goes, nil
 	}
 	out, ok := l.stations[stationKey{q.In.Bridge, q.In.Tag, q.DstMAC}]
 	switch {
@@ -69,13 +85,34 @@ func (l *lab) Forward(_ context.Context, q Question, _ flows.Instant) (Forwardin
 	if !told {
 		zones = []flows.Zone{5}
 	}
-	return Forwarding{Out: out, Zones: zones, Plain: true}, nil
+	goes.Out, goes.Stands, goes.Plain = out, l.stands(q, zones...), true
+	if change := l.changes[q.In.ID]; change != nil {
+		change(&goes)
+	}
+	return goes, nil
+}
+
+// Tunnels implements Forwarder.
+func (l *lab) Tunnels(context.Context, Question, flows.Instant) ([]flows.Tunnel, error) {
+	return l.tunnels, l.away
+}
+
+// stands returns where a connection without translation stands in zones.
+func (l *lab) stands(q Question, zones ...flows.Zone) (stands []flows.Stand) {
+	orig := q.Tuple
+	if q.Dir == flows.Reply {
+		orig = orig.Reverse()
+	}
+	for _, zone := range zones {
+		stands = append(stands, flows.Stand{Zone: zone, Tuple: orig, Reply: orig.Reverse()})
+	}
+	return stands
 }
 
 func newLab(t testing.TB) *lab {
 	t.Helper()
 	l := &lab{t: t, ports: make(map[flows.PortID]Port), stations: make(map[stationKey]flows.PortID),
-		zones: make(map[flows.PortID][]flows.Zone), refuses: make(map[flows.PortID]flows.Reason),
+		zones: make(map[flows.PortID][]flows.Zone), refuses: make(map[flows.PortID]flows.Reason), changes: make(map[flows.PortID]func(*Forwarding)),
 		orig: mustTuple(t, "tcp,10.0.0.1:40000,10.0.0.2:5201")}
 	selected, err := ParseSelection("p*")
 	if err != nil {
@@ -93,7 +130,7 @@ func newLab(t testing.TB) *lab {
 func (l *lab) port(id flows.PortID, change func(*Port)) {
 	p, ok := l.ports[id]
 	if !ok {
-		p = Port{ID: id, Name: fmt.Sprintf("p%d", id), Bridge: "br0", Ofport: uint32(id), Ifindex: int32(id) + 100, Up: true}
+		p = Port{ID: id, Name: fmt.Sprintf("p%d", id), Bridge: "br0", Ofport: uint32(id), Ifindex: int32(id) + 100, Up: true, MTU: 1500}
 	}
 	change(&p)
 	l.ports[id] = p
@@ -111,11 +148,13 @@ func (l *lab) at(id flows.PortID, mac flows.MAC) {
 }
 
 func (l *lab) packet(id flows.PortID, tuple flows.Tuple, src, dst flows.MAC) {
-	l.tagged(id, tuple, src, dst, 0)
+	l.tagged(id, tuple, src, dst)
 }
 
-func (l *lab) tagged(id flows.PortID, tuple flows.Tuple, src, dst flows.MAC, vlan tap.VLAN) {
-	l.r.Sighted(tap.Sighting{Port: id, Tuple: tuple, SrcMAC: src, DstMAC: dst, VLAN: vlan, At: now})
+func (l *lab) tagged(id flows.PortID, tuple flows.Tuple, src, dst flows.MAC, tags ...flows.Tag) {
+	frame := flows.Frame{SrcMAC: src, DstMAC: dst}
+	copy(frame.Tags[:], tags)
+	l.r.Sighted(tap.Sighting{Port: id, Tuple: tuple, Frame: frame, At: now})
 }
 
 // honest makes a at port 1 and b at port 2 talk, with the switch knowing both.
@@ -144,9 +183,17 @@ func (l *lab) wantPath(zone flows.Zone, want flows.Paths, zones ...flows.Zone) {
 	if len(zones) == 0 {
 		zones = []flows.Zone{5}
 	}
-	if err != nil || got.Paths != want || fmt.Sprint(got.Zones) != fmt.Sprint(zones) {
+	if err != nil || got.Paths != want || fmt.Sprint(zonesOf(got.Stands)) != fmt.Sprint(zones) {
 		l.t.Errorf("got %+v, %v\nwant %+v in zones %v", got, err, want, zones)
 	}
+}
+
+func zonesOf(stands []flows.Stand) (zones []flows.Zone) {
+	for _, s := range stands {
+		zones = append(zones, s.Zone)
+	}
+	slices.Sort(zones)
+	return zones
 }
 
 func (l *lab) wantReason(zone flows.Zone, want flows.Reason) {

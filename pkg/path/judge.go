@@ -81,7 +81,7 @@ func (j *Judge) Forward(ctx context.Context, q Question, now flows.Instant) (For
 	if out == nil {
 		return Forwarding{}, refuse(flows.PathUnknown, "OVS sends what enters %s to port %d of its datapath, which is none of the database's", q.In.Name, path.Out)
 	}
-	return Forwarding{Out: out.ID, Leaves: path.Leaves, Hops: path.Hops, Tuple: path.Tuple, Stands: path.Stands, Plain: plain}, nil
+	return Forwarding{Out: out.ID, Leaves: path.Leaves, Hops: path.Hops, Tuple: path.Tuple, Stands: standsOf(q.States, path.States), Plain: plain}, nil
 }
 
 // Tunnels implements Forwarder. The flows of the datapath tell, as long as packets come.
@@ -110,7 +110,7 @@ func (j *Judge) contradicted(ctx context.Context, q Question, number uint32, pat
 		return nil
 	case err != nil:
 		return refusalOf(err)
-	case !actual.Same(&path):
+	case !actual.Equal(path):
 		return refuse(flows.PathUnknown, "OVS says that what enters %s goes by %v, the flows of its datapath send it by %v",
 			q.In.Name, path, actual)
 	}
@@ -136,5 +136,16 @@ func packetOf(q Question, in uint32) megaflow.Packet {
 }
 
 func connectionOf(q Question) megaflow.Connection {
-	return megaflow.Connection{Tuple: q.Tuple, States: q.States}
+	c := megaflow.Connection{Tuple: q.Tuple, States: q.States}
+	if mtu := largest(q.In, q.Frame); mtu > 0 {
+		c.MaxFrame = mtu + ethernetLen
+	}
+	return c
+}
+
+func standsOf(states []flows.ZoneState, indexes []int) (stands []flows.Stand) {
+	for _, i := range indexes {
+		stands = append(stands, states[i].Stand())
+	}
+	return stands
 }

@@ -67,7 +67,7 @@ func TestJudge(t *testing.T) {
 	tuple := mustTuple(t, "tcp,10.0.0.1:1,10.0.0.2:2")
 	for _, test := range tests {
 		ports := NewPorts([]Port{{ID: 1, Name: "p1", Bridge: "br0", Ofport: 1}, {ID: 2, Name: "p2", Bridge: "br0", Ofport: 2}})
-		q := Question{In: ports.byID[1], SrcMAC: macA, DstMAC: macB, Tuple: tuple, States: []flows.ZoneState{{Zone: 5}}}
+		q := Question{In: ports.byID[1], Frame: between(macA, macB), Tuple: tuple, States: standing(tuple, 5)}
 		for _, changed := range []bool{false, true} {
 			j := NewJudge(JudgeConfig{Datapath: &test.word, Tracer: &test.word})
 			j.SetPorts(ports)
@@ -77,7 +77,7 @@ func TestJudge(t *testing.T) {
 				want = test.changed
 			}
 			got, err := j.Forward(t.Context(), q, now)
-			if reasonOf(err) != want || test.err != nil && !errors.Is(err, test.err) || err != nil && want == "" && test.err == nil || err == nil && (got.Out != 2 || !got.Plain || len(got.Zones) != 1) {
+			if reasonOf(err) != want || test.err != nil && !errors.Is(err, test.err) || err != nil && want == "" && test.err == nil || err == nil && (got.Out != 2 || !got.Plain || len(got.Stands) != 1) {
 				t.Errorf("%s (just changed: %t): %+v, %v, want %q", test.name, changed, got, err, want)
 			}
 		}
@@ -92,9 +92,10 @@ func TestJudgeTriesMarks(t *testing.T) {
 	j := NewJudge(JudgeConfig{Datapath: w, Tracer: w})
 	ports := NewPorts([]Port{{ID: 1, Name: "p1"}, {ID: 2, Name: "p2"}})
 	j.SetPorts(ports)
-	q := Question{In: ports.byID[1], SrcMAC: macA, DstMAC: macB, Tuple: mustTuple(t, "tcp,10.0.0.1:1,10.0.0.2:2")}
+	q := Question{In: ports.byID[1], Frame: between(macA, macB), Tuple: mustTuple(t, "tcp,10.0.0.1:1,10.0.0.2:2")}
 	for mark, want := range map[uint32]flows.Reason{0x107: "", 8: flows.PathUnknown} {
-		q.States = []flows.ZoneState{{Zone: 6}, {Zone: 5, Mark: mark}}
+		q.States = standing(q.Tuple, 6, 5)
+		q.States[1].Mark = mark
 		if got, err := j.Forward(t.Context(), q, now); reasonOf(err) != want {
 			t.Errorf("mark %#x: %+v, %v, want %q", mark, got, err, want)
 		}

@@ -234,7 +234,7 @@ func realOVS(t *testing.T, tag uint16) {
 	b.talk(t, a)
 
 	tuple := flows.Tuple{Src: a.addr.Addr(), Dst: b.addr.Addr(), SrcPort: a.addr.Port(), DstPort: b.addr.Port(), Proto: flows.UDP}
-	states := []flows.ZoneState{{Zone: 5}}
+	states := standing(tuple, 5)
 	req := Request{Key: flows.EntryKey{Zone: 5, Tuple: tuple}, Reply: tuple.Reverse(), States: states}
 	if got, err := r.Resolve(t.Context(), req, clock()); reasonOf(err) != flows.PathUnknown {
 		t.Fatalf("before a packet was seen: %+v, %v", got, err)
@@ -256,7 +256,7 @@ func realOVS(t *testing.T, tag uint16) {
 		}
 	}
 	answer, err := r.Resolve(t.Context(), req, clock())
-	if err != nil || answer.Paths != paths(1, 2, a.mac, b.mac) || !slices.Equal(answer.Zones, []flows.Zone{5}) || !answer.Plain {
+	if err != nil || answer.Paths != paths(1, 2, a.mac, b.mac) || !slices.Equal(zonesOf(answer.Stands), []flows.Zone{5}) || !answer.Plain {
 		t.Fatalf("%+v, %v", answer, err)
 	}
 	if sample(clock().Add(wantedAge)) != 0 {
@@ -265,7 +265,7 @@ func realOVS(t *testing.T, tag uint16) {
 	validate := func(what string, want flows.Reason) {
 		t.Helper()
 		judge.Doubt(clock())
-		got, err := r.Validate(t.Context(), Validation{Tuple: tuple, Paths: answer.Paths, States: states}, clock())
+		got, err := r.Validate(t.Context(), Validation{Tuples: answer.Tuples, Paths: answer.Paths, States: states}, clock())
 		if reasonOf(err) != want || err == nil && got.Paths != answer.Paths || err != nil && want == "" {
 			t.Errorf("%s: %+v, %v, want %q", what, got, err, want)
 		}
@@ -303,7 +303,7 @@ func TestTracesAreShared(t *testing.T) {
 		for i := range 100 {
 			p := ports.byID[1]
 			tuple := flows.Tuple{Src: a.addr.Addr(), Dst: b.addr.Addr(), SrcPort: uint16(1000 + i), DstPort: 80, Proto: flows.TCP}
-			got, err := judge.Forward(t.Context(), Question{In: p, SrcMAC: a.mac, DstMAC: b.mac, Tuple: tuple, States: []flows.ZoneState{{Zone: 5}}}, now)
+			got, err := judge.Forward(t.Context(), Question{In: p, Frame: between(a.mac, b.mac), Tuple: tuple, States: standing(tuple, 5)}, now)
 			if err != nil || got.Out != 2 {
 				t.Fatalf("%+v, %v", got, err)
 			}
@@ -321,11 +321,12 @@ func TestTracesAreShared(t *testing.T) {
 	n.ovs.Flows("br0", append(tracked(5), "priority=30,tcp,tp_src=1007,actions=drop")...)
 	judge.Doubt(now)
 	tuple := flows.Tuple{Src: a.addr.Addr(), Dst: b.addr.Addr(), SrcPort: 1000, DstPort: 80, Proto: flows.TCP}
-	q := Question{In: ports.byID[1], SrcMAC: a.mac, DstMAC: b.mac, Tuple: tuple, States: []flows.ZoneState{{Zone: 5}}}
+	q := Question{In: ports.byID[1], Frame: between(a.mac, b.mac), Tuple: tuple, States: standing(tuple, 5)}
 	if _, err := judge.Forward(t.Context(), q, now); err != nil {
 		t.Error(err)
 	}
 	q.Tuple.SrcPort = 1007
+	q.States = standing(q.Tuple, 5)
 	if got, err := judge.Forward(t.Context(), q, now); reasonOf(err) != flows.PathDropped {
 		t.Errorf("one that is dropped: %+v, %v", got, err)
 	}

@@ -28,8 +28,16 @@ func largest(p *Port, f flows.Frame) int {
 
 // misfit refuses a path on which a packet may come in that is too long to go out. A
 // rule cannot look at the length, and what it sends is dropped without the word to the
-// sender that the slow path may have for him.
+// sender that the slow path may have for him (skb_tunnel_check_pmtu in
+// net/ipv4/ip_tunnel_core.c). The kernel's flowtable decides so for each packet, by the MTU
+// of the route (nf_flow_exceeds_mtu in net/netfilter/nf_flow_table_ip.c); here the MTUs of
+// the two ports must show that no packet can be too long. What comes out of a tunnel was
+// sent by a port that was held against its own underlay, on its own host; what is too long
+// for the port here, OVS drops as silently (ovs_vport_send in net/openvswitch/vport.c).
 func misfit(in *Port, f flows.Frame, out *Port, leaves flows.Frame) *Refusal {
+	if in.IsTunnel() {
+		return nil
+	}
 	came, goes := largest(in, f), largest(out, leaves)
 	if came <= goes && came > 0 {
 		return nil

@@ -149,18 +149,6 @@ var refusals = []struct {
 		l.packet(2, l.orig.Reverse(), macB, macY)
 		l.packet(3, l.orig.Reverse(), macY, macA)
 	}, flows.PathAmbiguous},
-	{"tagged packets", func(l *lab) {
-		l.at(1, macA)
-		l.at(2, macB)
-		l.tagged(1, l.orig, macA, macB, tap.TagOf(10))
-		l.packet(2, l.orig.Reverse(), macB, macA)
-	}, flows.UnsupportedVLAN},
-	{"priority-tagged packets", func(l *lab) {
-		l.at(1, macA)
-		l.at(2, macB)
-		l.packet(1, l.orig, macA, macB)
-		l.tagged(2, l.orig.Reverse(), macB, macA, tap.TagOf(0))
-	}, flows.UnsupportedVLAN},
 	{"internal port", func(l *lab) { l.honest(); l.port(2, func(p *Port) { p.Type = "internal" }) }, flows.UnsupportedInternal},
 	{"towards an internal port, not tapped", func(l *lab) {
 		l.port(3, func(p *Port) { p.Type = "internal" })
@@ -168,7 +156,7 @@ var refusals = []struct {
 		l.packet(1, l.orig, macA, macB)
 	}, flows.UnsupportedInternal},
 	{"from a tunnel, not tapped", func(l *lab) {
-		l.port(3, func(p *Port) { p.Type = "vxlan" })
+		l.port(3, func(p *Port) { p.Type = "gre" })
 		l.at(3, macA)
 		l.packet(2, l.orig.Reverse(), macB, macA)
 	}, flows.UnsupportedTunnel},
@@ -243,8 +231,8 @@ func TestRefusedRequests(t *testing.T) {
 	l.honest()
 	nat := l.request(5)
 	nat.Reply.DstPort++
-	if _, err := l.r.Resolve(t.Context(), nat, now); reasonOf(err) != flows.UnsupportedNAT {
-		t.Errorf("NAT: %v", err)
+	if _, err := l.r.Resolve(t.Context(), nat, now); reasonOf(err) != flows.ZoneUnknown {
+		t.Errorf("translated, and OVS knows nothing of it: %v", err)
 	}
 	if _, err := l.r.Resolve(t.Context(), Request{}, now); reasonOf(err) != flows.Invalid {
 		t.Errorf("no tuple: %v", err)

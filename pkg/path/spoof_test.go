@@ -59,7 +59,7 @@ func TestSpoofing(t *testing.T) {
 			l.packet(3, other(l), macA, macB)
 		}, flows.PathAmbiguous, ""},
 		{"tagged with the MAC of a", func(l *lab) {
-			l.tagged(3, l.orig, macA, macB, tap.TagOf(0))
+			l.tagged(3, l.orig, macA, macB, flows.Tag{Type: flows.TagCustomer})
 		}, flows.PathAmbiguous, ""},
 		{"two ports that answer each other", func(l *lab) {
 			l.at(3, macX)
@@ -111,7 +111,7 @@ func TestSpoofingAlone(t *testing.T) {
 		l.at(3, macA)
 		l.at(2, macB)
 		l.r.Sighted(tap.Sighting{Port: 1, Tuple: mustTuple(t, "udp,10.0.0.1:1,10.0.0.9:9"),
-			SrcMAC: macA, DstMAC: macZ, At: now.Add(-claimAge / 2)})
+			Frame: between(macA, macZ), At: now.Add(-claimAge / 2)})
 		l.packet(3, l.orig, macA, macB)
 		l.packet(2, l.orig.Reverse(), macB, macA)
 		l.wantReason(5, flows.PathAmbiguous)

@@ -36,7 +36,7 @@ func TestValidate(t *testing.T) {
 		}
 		l.r.seen = NewSightings(0) // it needs no packets
 		test.change(l)
-		got, err := l.r.Validate(t.Context(), Validation{Tuple: l.orig, Paths: answer.Paths}, now)
+		got, err := l.r.Validate(t.Context(), Validation{Tuples: answer.Tuples, Paths: answer.Paths}, now)
 		if reasonOf(err) != test.want || test.err != nil && !errors.Is(err, test.err) || err == nil && got.Paths != answer.Paths {
 			t.Errorf("%s: %+v, %v, want %q", test.name, got, err, test.want)
 		}
@@ -51,15 +51,15 @@ func TestValidateTellsZones(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.zones[1] = []flows.Zone{8, 5}
-	got, err := l.r.Validate(t.Context(), Validation{Tuple: l.orig, Paths: answer.Paths}, now)
-	if err != nil || len(got.Zones) != 2 || got.Zones[1] != 8 || !got.Plain {
+	got, err := l.r.Validate(t.Context(), Validation{Tuples: answer.Tuples, Paths: answer.Paths}, now)
+	if err != nil || !slices.Equal(zonesOf(got.Stands), []flows.Zone{5, 8}) || !got.Plain {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
 func TestValidateWire(t *testing.T) {
 	l := newWireLab(t)
-	v := Validation{Tuple: l.orig, Paths: paths(8, 9, macA, macB)}
+	v := Validation{Tuples: [2]flows.Tuple{l.orig, l.orig.Reverse()}, Paths: paths(8, 9, macA, macB)}
 	if _, err := l.r.Validate(t.Context(), v, now); err != nil {
 		t.Error(err)
 	}

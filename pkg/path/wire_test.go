@@ -54,11 +54,14 @@ func TestWireBetweenRouters(t *testing.T) {
 }
 
 func TestWireRefusals(t *testing.T) {
-	t.Run("tagged", func(t *testing.T) {
+	t.Run("tagged packets pass", func(t *testing.T) {
 		l := newWireLab(t)
-		l.tagged(8, l.orig, macA, macB, tap.TagOf(7))
-		l.packet(9, l.orig.Reverse(), macB, macA)
-		l.wantReason(5, flows.UnsupportedVLAN)
+		tag := flows.Tag{Type: flows.TagCustomer, ID: 7}
+		l.tagged(8, l.orig, macA, macB, tag)
+		l.tagged(9, l.orig.Reverse(), macB, macA, tag)
+		want := paths(8, 9, macA, macB)
+		want[0].Tags[0], want[1].Tags[0] = tag, tag
+		l.wantPath(5, want)
 	})
 	t.Run("both directions at one end", func(t *testing.T) {
 		l := newWireLab(t)
