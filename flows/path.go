@@ -1,5 +1,7 @@
 package flows
 
+import "fmt"
+
 // Path says where established packets of one direction come in and go out, how they
 // look when they come in, and what is changed on the way.
 type Path struct {
@@ -56,4 +58,20 @@ func (p Paths) IsPlain() bool {
 		}
 	}
 	return true
+}
+
+// String says how packets leave: "02:00:00:00:00:03>02:00:00:00:00:04, ttl -1, as
+// tcp,203.0.113.9:6000,10.0.0.2:5201"; empty for no change.
+func (c Change) String() string {
+	if c == (Change{}) {
+		return ""
+	}
+	s := c.Frame.String()
+	if c.Hops > 0 {
+		s += fmt.Sprintf(", ttl -%d", c.Hops)
+	}
+	if c.Tuple != (Tuple{}) {
+		s += ", as " + c.Tuple.String()
+	}
+	return s
 }

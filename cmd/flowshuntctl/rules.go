@@ -7,6 +7,7 @@ import (
 	"net"
 
 	"github.com/flowshunt/flowshunt/cmd/flowshuntctl/internal/cli"
+	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
 )
@@ -65,8 +66,16 @@ func describe(f eswitch.Found) cli.Found {
 		Session: f.Session, Generation: uint32(f.Generation),
 		Ifindex: f.Ref.Link, Port: deviceName(f.Ref.Link), Handle: f.Ref.Handle, Dir: f.Ref.Dir(),
 		Preference: f.Preference, Packets: f.Count.Packets, Bytes: f.Count.Bytes, InHW: f.InHW,
-		Rule: fmt.Sprintf("%s %s>%s redirect to %s", r.Tuple, r.SrcMAC, r.DstMAC, deviceName(r.Out)),
+		Rule: ruleText(r),
 	}
+}
+
+func ruleText(r flows.Rule) string {
+	s := fmt.Sprintf("%s %s", r.Tuple, r.Frame)
+	if !r.Change.IsZero() {
+		s += fmt.Sprintf(" change to %s", r.Change.Value())
+	}
+	return s + " redirect to " + deviceName(r.Out)
 }
 
 func deviceName(ifindex int32) string {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,7 +92,7 @@ func (b *backend) entry(ctx context.Context, x *engine.Explanation, asked flows.
 	if x.Known {
 		e.State = stateOf(&x.View)
 	}
-	paths := x.View.Paths
+	paths, original := x.View.Paths, cmp.Or(x.View.Tuples[flows.Orig], x.Entry.Key.Tuple)
 	for _, c := range x.Checks {
 		if p := paths[flows.Orig]; c.Name == engine.PathCheck && p.In != 0 {
 			c.Detail = b.between(p)
@@ -99,14 +100,14 @@ func (b *backend) entry(ctx context.Context, x *engine.Explanation, asked flows.
 		e.Checks = append(e.Checks, checkOf(c))
 	}
 	if x.View.Session == 0 {
-		var c control.Check
-		c, paths = b.pathCheck(ctx, &x.Entry)
+		c, answer := b.pathCheck(ctx, &x.Entry)
 		e.Checks = append(e.Checks, c)
+		paths, original = answer.Paths, cmp.Or(answer.Tuples[flows.Orig], original)
 	}
 	if in := x.View.In; paths == (flows.Paths{}) { // OVS drops what is denied, so nothing tells a path
 		paths = flows.Paths{{In: in[0], Out: in[1]}, {In: in[1], Out: in[0]}}
 	}
-	e.Checks = append(e.Checks, b.groupChecks(ctx, x.View.Session, paths, x.Entry.Key.Tuple)...)
+	e.Checks = append(e.Checks, b.groupChecks(ctx, x.View.Session, paths, original)...)
 	return e
 }
 
@@ -129,19 +130,21 @@ func (b *backend) groupChecks(ctx context.Context, id flows.SessionID, paths flo
 }
 
 // pathCheck tells the path that a connection without a session would have.
-func (b *backend) pathCheck(ctx context.Context, rec *flows.Entry) (control.Check, flows.Paths) {
+func (b *backend) pathCheck(ctx context.Context, rec *flows.Entry) (control.Check, path.Answer) {
 	c := control.Check{Name: "path known", Result: control.ResultOK}
-	states := []flows.ZoneState{{Zone: rec.Key.Zone, Mark: rec.Mark, Labels: rec.Labels}}
+	own := flows.ZoneState{Zone: rec.Key.Zone, Tuple: rec.Key.Tuple, Reply: rec.Reply, Mark: rec.Mark, Labels: rec.Labels}
+	states := []flows.ZoneState{own}
 	err := b.loop.ask(ctx, func(e *engine.Engine) {
-		for _, s := range e.States(rec.Key.Tuple) {
-			if s.Zone != rec.Key.Zone {
+		known, _ := e.States(rec.Key.Tuple)
+		for _, s := range known {
+			if s.Stand() != own.Stand() {
 				states = append(states, s)
 			}
 		}
 	})
 	if err != nil {
 		c.Result, c.Detail = control.ResultUnknown, err.Error()
-		return c, flows.Paths{}
+		return c, path.Answer{}
 	}
 	answer, err := b.paths.Resolve(ctx, path.Request{Key: rec.Key, Reply: rec.Reply, States: states}, b.loop.clock.now())
 	var refusal *path.Refusal
@@ -154,11 +157,18 @@ func (b *backend) pathCheck(ctx context.Context, rec *flows.Entry) (control.Chec
 		c.Result, c.Detail = control.ResultUnknown, err.Error()
 	}
 	b.taps.want()
-	return c, answer.Paths
+	return c, answer
 }
 
 func (b *backend) between(p flows.Path) string {
-	return fmt.Sprintf("%s (%s) to %s (%s)", b.ports.name(p.In), p.SrcMAC, b.ports.name(p.Out), p.DstMAC)
+	if p.Change.IsZero() && p.Tags.Len() == 0 {
+		return fmt.Sprintf("%s (%s) to %s (%s)", b.ports.name(p.In), p.SrcMAC, b.ports.name(p.Out), p.DstMAC)
+	}
+	s := fmt.Sprintf("%s (%s) to %s", b.ports.name(p.In), p.Frame, b.ports.name(p.Out))
+	if !p.Change.IsZero() {
+		s += fmt.Sprintf(" (%s)", p.Change.Value())
+	}
+	return s
 }
 
 func checkOf(c engine.Check) control.Check {
