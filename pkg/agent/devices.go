@@ -9,7 +9,6 @@ import (
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/ovsdb"
 	"github.com/flowshunt/flowshunt/pkg/link"
-	"github.com/flowshunt/flowshunt/pkg/path"
 )
 
 // tunnelDevice marks the row ids of tunnels' devices, which no row of the database has.
@@ -71,18 +70,13 @@ func underlays(p *ovsdb.Port, links map[int32]link.State) (list []int32) {
 	return list
 }
 
-// mtuOf returns how long packets can be at a port; 0: that is not known.
-func mtuOf(p *ovsdb.Port, port *path.Port, links map[int32]link.State) int {
-	if !port.IsTunnel() {
-		return links[p.Ifindex].MTU
+// mtuOf returns how long packets can be at a port. The devices of tunnels claim a length
+// that no underlay has.
+func mtuOf(typ string, dev link.State) int {
+	if typ == "vxlan" || typ == "geneve" {
+		return 0
 	}
-	smallest := 0
-	for i, index := range underlays(p, links) {
-		if mtu := links[index].MTU; i == 0 || mtu < smallest {
-			smallest = mtu
-		}
-	}
-	return smallest
+	return dev.MTU
 }
 
 // membersOf returns the devices at which packets come in that enter at a port: itself, or

@@ -29,7 +29,7 @@ type identity struct {
 func placeOf(p path.Port) path.Port {
 	p.ID, p.Name = 0, ""
 	if p.IsTunnel() {
-		p.MTU, p.Ofport = 0, 0 // of whatever tunnels there are now
+		p.Ofport = 0 // of whatever tunnels there are now
 	}
 	p.Up, p.Optout, p.QoS, p.Mirrored, p.NotInHW = false, false, false, false, false
 	return p

@@ -197,7 +197,7 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 		row := &rows[i]
 		dev := links[row.Ifindex]
 		port := portOf(row, dev.Up())
-		port.MTU = mtuOf(row, &port, links)
+		port.MTU = mtuOf(row.Type, dev)
 		if dev.Name != port.Name {
 			port.Ifindex = 0 // the database is behind: the index is of another device by now, or of none
 		}

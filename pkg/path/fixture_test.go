@@ -54,6 +54,7 @@ type lab struct {
 	refuses  map[flows.PortID]flows.Reason // whatever enters at a port
 	changes  map[flows.PortID]func(*Forwarding)
 	tunnels  []flows.Tunnel
+	underlay int // MTU
 	away     error // the switch does not answer
 	orig     flows.Tuple
 	answered []flows.Tuple // calls of Found
@@ -69,7 +70,7 @@ func (l *lab) Forward(_ context.Context, q Question, _ flows.Instant) (Forwardin
 	if reason := l.refuses[q.In.ID]; reason != "" {
 		return Forwarding{}, refuse(reason, "what enters %s", q.In.Name)
 	}
-	goes := Forwarding{Leaves: q.Frame, Tuple: q.Tuple}
+	goes := Forwarding{Leaves: q.Frame, Tuple: q.Tuple, Underlay: l.underlay}
 	if l.wire && q.In.ID >= 8 {
 		goes.Out, goes.Stands = 17-q.In.ID, l.stands(q, 5)
 		return goes, nil
@@ -111,7 +112,7 @@ func (l *lab) stands(q Question, zones ...flows.Zone) (stands []flows.Stand) {
 
 func newLab(t testing.TB) *lab {
 	t.Helper()
-	l := &lab{t: t, ports: make(map[flows.PortID]Port), stations: make(map[stationKey]flows.PortID),
+	l := &lab{t: t, underlay: 1500, ports: make(map[flows.PortID]Port), stations: make(map[stationKey]flows.PortID),
 		zones: make(map[flows.PortID][]flows.Zone), refuses: make(map[flows.PortID]flows.Reason), changes: make(map[flows.PortID]func(*Forwarding)),
 		orig: mustTuple(t, "tcp,10.0.0.1:40000,10.0.0.2:5201")}
 	selected, err := ParseSelection("p*")

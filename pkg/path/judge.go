@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/megaflow"
 	"github.com/flowshunt/flowshunt/pkg/ofproto"
+	"github.com/flowshunt/flowshunt/pkg/underlay"
 )
 
 // settled is how long after a doubt the datapath's flows may still be old: OVS
@@ -17,10 +19,16 @@ import (
 // that takes time.
 const settled = 2 * time.Second
 
-// JudgeConfig is whom a Judge asks. Both are required.
+// JudgeConfig is whom a Judge asks.
 type JudgeConfig struct {
 	Datapath Datapath
 	Tracer   Tracer
+	Underlay Underlay // nil: nothing that leaves in a tunnel has a path
+}
+
+// Underlay says how the host sends to an address; *underlay.Table does.
+type Underlay interface {
+	To(netip.Addr) (underlay.Route, error)
 }
 
 // Judge says what OVS does with packets. OVS is asked to trace such a packet, and what
@@ -32,6 +40,7 @@ type Judge struct {
 	numbers   numbers
 	megaflows megaflows
 	chains    chains
+	underlay  Underlay
 	ports     atomic.Pointer[Ports]
 	doubted   atomic.Int64 // flows.Instant of the last doubt
 }
@@ -42,6 +51,7 @@ func NewJudge(cfg JudgeConfig) *Judge {
 		numbers:   numbers{datapath: cfg.Datapath},
 		megaflows: megaflows{datapath: cfg.Datapath},
 		chains:    chains{tracer: cfg.Tracer, known: make(map[chainKey][]chain)},
+		underlay:  cfg.Underlay,
 	}
 	j.ports.Store(NewPorts(nil))
 	return j
@@ -81,7 +91,31 @@ func (j *Judge) Forward(ctx context.Context, q Question, now flows.Instant) (For
 	if out == nil {
 		return Forwarding{}, refuse(flows.PathUnknown, "OVS sends what enters %s to port %d of its datapath, which is none of the database's", q.In.Name, path.Out)
 	}
-	return Forwarding{Out: out.ID, Leaves: path.Leaves, Hops: path.Hops, Tuple: path.Tuple, Stands: standsOf(q.States, path.States), Plain: plain}, nil
+	goes := Forwarding{Out: out.ID, Leaves: path.Leaves, Hops: path.Hops, Tuple: path.Tuple, Stands: standsOf(q.States, path.States), Plain: plain}
+	return goes, j.wrap(&goes, out)
+}
+
+// wrap completes the outer header of what leaves in a tunnel: OVS leaves the source to the
+// kernel's routing, unless options:local_ip says it, and a rule must know it.
+func (j *Judge) wrap(goes *Forwarding, out *Port) error {
+	switch {
+	case goes.Leaves.Tunnel.IsZero() != !out.IsTunnel():
+		return refuse(flows.UnsupportedTunnel, "OVS sends packets to %s with the tunnel %v", out.Name, goes.Leaves.Tunnel.Value())
+	case goes.Leaves.Tunnel.IsZero():
+		return nil
+	case j.underlay == nil:
+		return refuse(flows.UnsupportedTunnel, "by %s", out.Name)
+	}
+	tunnel := goes.Leaves.Tunnel.Value()
+	route, err := j.underlay.To(tunnel.Dst)
+	if err != nil {
+		return refuse(flows.UnsupportedTunnel, "by %s: %v", out.Name, err)
+	}
+	if !tunnel.Src.IsValid() {
+		tunnel.Src = route.Source
+	}
+	goes.Leaves.Tunnel, goes.Underlay = flows.RefTo(tunnel), route.MTU
+	return nil
 }
 
 // Tunnels implements Forwarder. The flows of the datapath tell, as long as packets come.
@@ -137,8 +171,8 @@ func packetOf(q Question, in uint32) megaflow.Packet {
 
 func connectionOf(q Question) megaflow.Connection {
 	c := megaflow.Connection{Tuple: q.Tuple, States: q.States}
-	if mtu := largest(q.In, q.Frame); mtu > 0 {
-		c.MaxFrame = mtu + ethernetLen
+	if q.In.MTU > 0 {
+		c.MaxFrame = q.In.MTU + ethernetLen
 	}
 	return c
 }

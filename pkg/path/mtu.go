@@ -13,17 +13,17 @@ const (
 	ipv6Len     = 40
 )
 
-// largest returns how long an IP packet can be at a port; 0: that is not known.
-func largest(p *Port, f flows.Frame) int {
-	if f.Tunnel.IsZero() || p.MTU == 0 {
-		return p.MTU
+// longest returns how long an IP packet can be that goes out; 0: that is not known.
+func (f *Forwarding) longest(out *Port) int {
+	if f.Leaves.Tunnel.IsZero() || f.Underlay == 0 {
+		return out.MTU
 	}
-	tunnel := f.Tunnel.Value()
+	tunnel := f.Leaves.Tunnel.Value()
 	outer := ipv4Len
 	if tunnel.Dst.Is6() {
 		outer = ipv6Len
 	}
-	return p.MTU - outer - udpLen - overlayLen - len(tunnel.Options) - ethernetLen - f.Tags.Len()*tagLen
+	return f.Underlay - outer - udpLen - overlayLen - len(tunnel.Options) - ethernetLen - f.Leaves.Tags.Len()*tagLen
 }
 
 // misfit refuses a path on which a packet may come in that is too long to go out. A
@@ -34,11 +34,11 @@ func largest(p *Port, f flows.Frame) int {
 // the two ports must show that no packet can be too long. What comes out of a tunnel was
 // sent by a port that was held against its own underlay, on its own host; what is too long
 // for the port here, OVS drops as silently (ovs_vport_send in net/openvswitch/vport.c).
-func misfit(in *Port, f flows.Frame, out *Port, leaves flows.Frame) *Refusal {
+func misfit(in, out *Port, f *Forwarding) *Refusal {
 	if in.IsTunnel() {
 		return nil
 	}
-	came, goes := largest(in, f), largest(out, leaves)
+	came, goes := in.MTU, f.longest(out)
 	if came <= goes && came > 0 {
 		return nil
 	}

@@ -24,7 +24,7 @@ type Port struct {
 
 	Bond     string // the OVS port that it is one of several interfaces of; empty: none
 	BondMode string // of that
-	MTU      int    // of its device, or of the underlay's where it is a tunnel's device; 0: not known
+	MTU      int    // of its device; 0: not known, or that of a tunnel, which says nothing
 	Up       bool   // administratively up and with carrier
 	Optout   bool   // external_ids:flowshunt=off
 	QoS      bool   // policing or QoS

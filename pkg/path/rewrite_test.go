@@ -172,9 +172,9 @@ func TestMTU(t *testing.T) {
 	} {
 		l := newLab(t)
 		test.setup(l)
-		for i, mtu := range test.mtu {
-			l.port(flows.PortID(i+1), func(p *Port) { p.MTU = mtu })
-		}
+		l.port(1, func(p *Port) { p.MTU = test.mtu[0] })
+		l.port(2, func(p *Port) { p.MTU = test.mtu[1] })
+		l.underlay = test.mtu[1]
 		if got, err := l.resolve(5); reasonOf(err) != test.want {
 			t.Errorf("%s: %+v, %v, want %q", test.name, got, err, test.want)
 		}

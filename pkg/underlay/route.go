@@ -1,0 +1,60 @@
+package underlay
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+)
+
+// Route is how packets to one address leave.
+type Route struct {
+	Source netip.Addr // that the kernel gives them
+	MTU    int        // bytes from the IP header on; 0: not known
+}
+
+// ErrNoRoute means that the host cannot send to an address.
+var ErrNoRoute = errors.New("no route")
+
+// Table asks the kernel for routes. Its methods may be called concurrently.
+type Table struct{ handle *netlink.Handle }
+
+// Open returns the table of the calling thread's network namespace.
+func Open() (*Table, error) {
+	handle, err := netlink.NewHandle()
+	if err != nil {
+		return nil, fmt.Errorf("open rtnetlink: %w", err)
+	}
+	return &Table{handle}, nil
+}
+
+// Close releases the socket.
+func (t *Table) Close() { t.handle.Close() }
+
+// To returns the route to an address. It fails with ErrNoRoute where there is none. Rules
+// of policy routing that look at more than the destination are not seen, as a tunnel's
+// device asks by it alone too unless its packets are marked.
+func (t *Table) To(dst netip.Addr) (Route, error) {
+	routes, err := t.handle.RouteGet(dst.AsSlice())
+	if err != nil {
+		return Route{}, fmt.Errorf("%w to %s: %w", ErrNoRoute, dst, err)
+	}
+	if len(routes) == 0 {
+		return Route{}, fmt.Errorf("%w to %s", ErrNoRoute, dst)
+	}
+	r := &routes[0]
+	src, ok := netip.AddrFromSlice(r.Src)
+	if !ok {
+		return Route{}, fmt.Errorf("%w to %s: the kernel names no source address", ErrNoRoute, dst)
+	}
+	mtu := r.MTU
+	if mtu == 0 {
+		link, err := t.handle.LinkByIndex(r.LinkIndex)
+		if err != nil {
+			return Route{}, fmt.Errorf("%w to %s: %w", ErrNoRoute, dst, err)
+		}
+		mtu = link.Attrs().MTU
+	}
+	return Route{src.Unmap(), mtu}, nil
+}
