@@ -82,9 +82,7 @@ func foundSessions(adopted []eswitch.Adopted, t *portTable) []engine.FoundSessio
 	for _, a := range adopted {
 		f := engine.FoundSession{ID: a.ID, Count: a.Count, InHW: a.InHW}
 		for _, r := range a.Rules {
-			if r.Dir == flows.Orig {
-				f.Tuple = r.Tuple
-			}
+			f.Tuples[r.Dir] = r.Tuple
 			f.Paths[r.Dir] = flows.Path{In: byLink[r.In], Out: byLink[r.Out], Frame: flows.Frame{SrcMAC: r.SrcMAC, DstMAC: r.DstMAC}}
 		}
 		found = append(found, f)

@@ -38,17 +38,28 @@ func (r *resolver) run(ctx context.Context) error {
 
 func (r *resolver) resolve(ctx context.Context, e engine.Resolve) engine.PathResolved {
 	ev := engine.PathResolved{Session: e.Session, Op: e.Op}
-	// The engine resolves no connection with NAT, so the reply is known.
-	req := path.Request{Key: e.Entry, Reply: e.Entry.Tuple.Reverse(), States: e.States}
+	req := path.Request{Key: e.Entry, Reply: e.Reply, States: e.States}
 	answer, err := r.paths.Resolve(ctx, req, r.loop.clock.now())
 	refusal, refused := errors.AsType[*path.Refusal](err)
 	switch {
 	case err == nil:
-		ev.Paths, ev.Zones, ev.Plain = answer.Paths, answer.Zones, answer.Plain
+		ev.Paths, ev.Plain = answer.Paths, answer.Plain
+		ev.Tuples = [2]flows.Tuple{e.Entry.Tuple, e.Entry.Tuple.Reverse()}
+		ev.Stands = standsIn(answer.Zones, e.Entry.Tuple)
 	case refused:
 		ev.Reason, ev.Detail = refusal.Reason, refusal.Detail
 	default:
 		ev.Reason, ev.Detail = flows.PathUnknown, err.Error()
 	}
 	return ev
+}
+
+// standsIn returns the entries that a connection must have in some zones where nothing
+// translates it.
+func standsIn(zones []flows.Zone, tuple flows.Tuple) []flows.Stand {
+	list := make([]flows.Stand, len(zones))
+	for i, zone := range zones {
+		list[i] = flows.Stand{Zone: zone, Tuple: tuple, Reply: tuple.Reverse()}
+	}
+	return list
 }

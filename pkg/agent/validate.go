@@ -68,7 +68,7 @@ func (v *validator) validate(ctx context.Context, p pendingValidation) (engine.V
 	err := errNotAsked
 	for ; time.Since(p.since) <= p.Within; pause(ctx, askAgain) {
 		var answer path.Answer
-		answer, err = v.paths.Validate(ctx, path.Validation{Tuple: p.Tuple, Paths: p.Paths, States: p.States}, v.loop.clock.now())
+		answer, err = v.paths.Validate(ctx, path.Validation{Tuple: p.Tuples[flows.Orig], Paths: p.Paths, States: p.States}, v.loop.clock.now())
 		if ctx.Err() != nil {
 			return ev, false
 		}
@@ -76,7 +76,7 @@ func (v *validator) validate(ctx context.Context, p pendingValidation) (engine.V
 		switch {
 		case err == nil:
 			v.health.ok()
-			ev.Zones, ev.Plain = answer.Zones, answer.Plain
+			ev.Stands, ev.Plain = standsIn(answer.Zones, p.Tuples[flows.Orig]), answer.Plain
 			return ev, true
 		case refused:
 			v.health.ok()

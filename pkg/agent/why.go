@@ -131,10 +131,11 @@ func (b *backend) groupChecks(ctx context.Context, id flows.SessionID, paths flo
 // pathCheck tells the path that a connection without a session would have.
 func (b *backend) pathCheck(ctx context.Context, rec *flows.Entry) (control.Check, flows.Paths) {
 	c := control.Check{Name: "path known", Result: control.ResultOK}
-	states := []flows.ZoneState{{Zone: rec.Key.Zone, Mark: rec.Mark, Labels: rec.Labels}}
+	states := []flows.ZoneState{{Zone: rec.Key.Zone, Mark: rec.Mark, Labels: rec.Labels, Tuple: rec.Key.Tuple, Reply: rec.Reply}}
 	err := b.loop.ask(ctx, func(e *engine.Engine) {
-		for _, s := range e.States(rec.Key.Tuple) {
-			if s.Zone != rec.Key.Zone {
+		others, _ := e.States(rec.Key.Tuple)
+		for _, s := range others {
+			if s.Stand() != states[0].Stand() {
 				states = append(states, s)
 			}
 		}
