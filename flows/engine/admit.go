@@ -20,6 +20,9 @@ func (g *Engine) admit() {
 			g.putOff(e, c)
 			continue
 		}
+		if g.standsBack(e) {
+			continue
+		}
 		if !g.inserts.take(1) {
 			return
 		}
@@ -39,6 +42,20 @@ func (g *Engine) next(may func(home) bool) (best *queue) {
 		}
 	}
 	return best
+}
+
+// standsBack lets an entry wait for its next turn while the path of another one is being
+// found that may be of the same connection: then its session takes this one, too.
+func (g *Engine) standsBack(e *entry) bool {
+	k := g.entries.kin(e.key.Tuple)
+	for other := range k.each {
+		if other.session != nil && other.session.state == Resolving {
+			g.unqueue(e)
+			g.setReason(e, flows.RateLimited, "the path of "+other.key.Tuple.String()+" "+inZone(other.key.Zone)+" is found first")
+			return true
+		}
+	}
+	return false
 }
 
 // begin makes a session and asks for its path. What is claimed is not begun: it is wanted
@@ -62,12 +79,20 @@ func (g *Engine) begin(e *entry, expected home) {
 func (g *Engine) resolve(s *session) {
 	g.enter(s, Resolving)
 	s.changes = g.changes
-	g.emit(Resolve{Session: s.id, Op: s.op, Entry: s.primary().key, States: g.States(s.tuple)})
+	e := s.primary()
+	states, ok := g.States(s.tuple)
+	if !ok {
+		g.giveUp(s, flows.ZoneUnknown, tooManyKin)
+		return
+	}
+	g.emit(Resolve{Session: s.id, Op: s.op, Entry: e.key, Reply: e.reply(), States: states})
 }
 
 // enter moves a session to a state whose effect gets a new Op.
 func (g *Engine) enter(s *session, state State) {
 	s.book(s.stageOf(state))
+	g.states[s.state]--
+	g.states[state]++
 	s.state, s.since = state, g.now
 	s.op++
 }

@@ -34,15 +34,15 @@ func (g *Engine) adopt(f *FoundSession) {
 		return
 	}
 	s := &session{
-		id: f.ID, tuple: f.Tuple, reason: flows.Elephant, claims: true, nominal: true,
+		id: f.ID, tuple: f.Tuples[flows.Orig], paths: f.Paths, reason: flows.Elephant, claims: true, nominal: true,
 		inHW: f.InHW, hw: f.Count, hwBytes: f.Count[flows.Orig].Bytes + f.Count[flows.Reply].Bytes,
 		hwSampled: g.now, hitAt: [2]flows.Instant{g.now, g.now},
 	}
-	s.entries = []*entry{{key: flows.EntryKey{Tuple: f.Tuple}, session: s, verdict: flows.Offload, reason: s.reason}}
+	s.entries = []*entry{{key: flows.EntryKey{Tuple: s.tuple}, session: s, verdict: flows.Offload, reason: s.reason}}
 	reason := g.whyNotAdopt(f)
 	g.nextID = max(g.nextID, f.ID+1)
 	g.keep(s)
-	g.claims[s.tuple] = append(g.claims[s.tuple], s)
+	g.claim(s)
 	g.enter(s, Adopting)
 	g.bind(s, f.Paths)
 	s.eswitch = s.home[flows.Orig].id
@@ -67,7 +67,9 @@ func (g *Engine) whyNotAdopt(f *FoundSession) flows.Reason {
 		return flows.TableFull
 	case g.cfg.RequireHW && !f.InHW:
 		return flows.NotInHW
-	case slices.ContainsFunc(g.claims[f.Tuple], func(s *session) bool { return samePorts(s.paths, f.Paths) }):
+	case !fit(f.Tuples, f.Paths):
+		return flows.PathChanged
+	case slices.ContainsFunc(g.claims[f.Tuples[flows.Orig]], func(s *session) bool { return samePorts(s.paths, f.Paths) }):
 		return flows.PathAmbiguous
 	}
 	if reason := g.refusedPort(f.Paths); reason != "" {
@@ -76,7 +78,7 @@ func (g *Engine) whyNotAdopt(f *FoundSession) flows.Reason {
 	if g.cfg.RequireHW && g.spans(f.Paths) != "" {
 		return flows.UnsupportedEswitch
 	}
-	_, reason := g.candidate(f.Tuple, nil)
+	_, reason := g.candidate(f.Tuples[flows.Orig], nil)
 	return reason
 }
 
@@ -89,12 +91,13 @@ func samePorts(a, b flows.Paths) bool {
 	return true
 }
 
-// candidate returns an entry with exactly this tuple, in one of the zones if there are
-// some, that may be of a session; or why there is none.
-func (g *Engine) candidate(tuple flows.Tuple, zones []flows.Zone) (*entry, flows.Reason) {
+// candidate returns an entry with exactly this tuple, one of those that are named if some
+// are, that may be of a session; or why there is none.
+func (g *Engine) candidate(tuple flows.Tuple, stands []flows.Stand) (*entry, flows.Reason) {
 	why := flows.Gone
 	for e := g.entries.group(tuple); e != nil; e = e.next {
-		if e.key.Tuple != tuple || len(zones) > 0 && !slices.Contains(zones, e.key.Zone) {
+		named := func(at flows.Stand) bool { return e.stands(&at) }
+		if e.key.Tuple != tuple || len(stands) > 0 && !slices.ContainsFunc(stands, named) {
 			continue
 		}
 		refused := g.refused(e)
@@ -121,17 +124,17 @@ func (g *Engine) refused(e *entry) flows.Reason {
 	return ""
 }
 
-// takeEntries gives an adopted session the entries in the zones that its path goes
-// through, or says why that cannot be.
-func (g *Engine) takeEntries(s *session, zones []flows.Zone) (flows.Reason, string) {
-	e, reason := g.candidate(s.tuple, zones)
+// takeEntries gives an adopted session the entries by which its path leads, or says why
+// that cannot be.
+func (g *Engine) takeEntries(s *session, stands []flows.Stand) (flows.Reason, string) {
+	e, reason := g.candidate(s.tuple, stands)
 	if e == nil {
 		return reason, ""
 	}
 	g.unqueue(e)
 	e.session = s
 	s.entries, s.nominal = []*entry{e}, false
-	return g.join(s, zones)
+	return g.join(s, s.tuples(), stands)
 }
 
 // adopted goes on as after an installation.

@@ -22,11 +22,20 @@ func restarted(enforce bool, entries ...flows.Entry) (*Engine, flows.Instant) {
 }
 
 func found(id flows.SessionID, a, b flows.PortID) FoundSession {
+	t := established(0, 0).Key.Tuple
 	return FoundSession{
-		ID: id, Tuple: established(0, 0).Key.Tuple, InHW: true,
+		ID: id, Tuples: [2]flows.Tuple{t, t.Reverse()}, InHW: true,
 		Paths: flows.Paths{{In: a, Out: b}, {In: b, Out: a}},
 		Count: [2]flows.Counters{{Packets: 100, Bytes: 1e9}, {Packets: 50, Bytes: 5e8}},
 	}
+}
+
+// standsIn returns where that connection stands in some zones.
+func standsIn(zones ...flows.Zone) (list []flows.Stand) {
+	for _, zone := range zones {
+		list = append(list, plainAt(zone, established(0, 0).Key.Tuple))
+	}
+	return list
 }
 
 func inZoneOf(id uint32, zone flows.Zone) flows.Entry {
@@ -50,7 +59,7 @@ func TestAdoption(t *testing.T) {
 		if len(v.States) != 3 {
 			t.Errorf("states %+v", v.States)
 		}
-		events = append(events, Validated{Session: v.Session, Op: v.Op, Zones: zones, Plain: true})
+		events = append(events, Validated{Session: v.Session, Op: v.Op, Stands: standsIn(zones...), Plain: true})
 	}
 	effects = g.Step(now, events)
 	for _, e := range effects {

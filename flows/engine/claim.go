@@ -6,14 +6,52 @@ import (
 	"github.com/flowshunt/flowshunt/flows"
 )
 
-// claimed reports whether an entry may belong to rules of an earlier agent that are
-// not attributed yet, or not gone yet.
-func (g *Engine) claimed(e *entry) bool { return len(g.claims[e.key.Tuple]) > 0 }
+// claim keeps the entries that may belong to rules of an earlier agent from others, until
+// they are attributed. Such entries are found by how packets come in and go out, also
+// while those in between are not known.
+func (g *Engine) claim(s *session) {
+	for _, t := range s.claimed() {
+		g.claims[t] = append(g.claims[t], s)
+	}
+}
+
+// claimed returns the tuples of the original direction by which entries are claimed.
+func (s *session) claimed() []flows.Tuple {
+	tuples := s.tuples()
+	list := []flows.Tuple{tuples[flows.Orig], tuples[flows.Reply].Reverse()}
+	return slices.Compact(list)
+}
+
+// claimants returns the sessions that claim an entry: because it may belong to rules of
+// an earlier agent that are not attributed yet, or not gone yet.
+func (g *Engine) claimants(e *entry) (list []*session) {
+	if len(g.claims) == 0 {
+		return nil
+	}
+	k := g.entries.kin(e.key.Tuple)
+	for other, turned := range k.each {
+		if turned {
+			continue
+		}
+		for _, t := range [...]flows.Tuple{other.key.Tuple, other.leaves()} {
+			for _, s := range g.claims[t] {
+				if !slices.Contains(list, s) {
+					list = append(list, s)
+				}
+			}
+		}
+	}
+	return list
+}
+
+func (g *Engine) claimed(e *entry) bool { return len(g.claimants(e)) > 0 }
 
 // sessionOf returns the session of an entry, or one that claims it, or nil.
 func (g *Engine) sessionOf(e *entry) *session {
-	if e.session == nil && g.claimed(e) {
-		return g.claims[e.key.Tuple][0]
+	if e.session == nil {
+		if list := g.claimants(e); len(list) > 0 {
+			return list[0]
+		}
 	}
 	return e.session
 }
@@ -24,21 +62,21 @@ func (g *Engine) keysOf(s *session) []flows.EntryKey {
 		return s.keys()
 	}
 	var keys []flows.EntryKey
-	for e := g.entries.group(s.tuple); e != nil; e = e.next {
-		if e.key.Tuple == s.tuple && e.session == nil && !e.closed && !e.denied {
+	for _, e := range g.entries.along(s.tuple) {
+		if e.session == nil && !e.closed && !e.denied {
 			keys = append(keys, e.key)
 		}
 	}
 	return keys
 }
 
-// claimChanged ends adoptions for which no entry is left.
-func (g *Engine) claimChanged(tuple flows.Tuple) {
-	for _, s := range g.claims[tuple] {
+// claimsChanged ends adoptions for which no entry is left.
+func (g *Engine) claimsChanged(claimants []*session) {
+	for _, s := range claimants {
 		if s.state != Adopting {
 			continue
 		}
-		if _, why := g.candidate(tuple, nil); why != "" {
+		if _, why := g.candidate(s.tuple, nil); why != "" {
 			g.remove(s, why)
 		}
 	}
@@ -50,15 +88,17 @@ func (g *Engine) unclaim(s *session) {
 		return
 	}
 	s.claims = false
-	left := slices.DeleteFunc(g.claims[s.tuple], func(other *session) bool { return other == s })
-	if len(left) > 0 {
-		g.claims[s.tuple] = left
-		return
+	for _, t := range s.claimed() {
+		left := slices.DeleteFunc(g.claims[t], func(other *session) bool { return other == s })
+		if g.claims[t] = left; len(left) == 0 {
+			delete(g.claims, t)
+		}
 	}
-	delete(g.claims, s.tuple)
-	for e := g.entries.group(s.tuple); e != nil; e = e.next {
-		if e.key.Tuple == s.tuple && e.session == nil && e.verdict == flows.Offload {
-			g.want(e, e.asked)
+	for _, t := range s.claimed() {
+		for _, e := range g.entries.along(t) {
+			if e.session == nil && e.verdict == flows.Offload {
+				g.want(e, e.asked)
+			}
 		}
 	}
 }

@@ -91,5 +91,5 @@ func (g *Engine) settled(d *deny) bool {
 		return true
 	}
 	src := &g.policies[d.source]
-	return src.policy != nil && src.policy.Judge(d.end.port, d.end.direction, e.key.Tuple).Reason == ""
+	return src.policy != nil && src.policy.Judge(d.end.port, d.end.direction, d.end.tuple).Reason == ""
 }

@@ -82,7 +82,7 @@ func (g *Engine) contest(may func(home) bool, of func(*session) bool, n, provide
 // scout has the path of an entry resolved without room for it: nothing shall leave for a
 // connection that cannot come. If it can, it waits again, and is known to.
 func (g *Engine) scout(e *entry) {
-	if g.inserts.take(1) {
+	if !g.standsBack(e) && g.inserts.take(1) {
 		g.begin(e, home{})
 	}
 }

@@ -21,7 +21,7 @@ func drive(g *Engine, now flows.Instant, effects []Effect, entry func(flows.Entr
 		for _, e := range effects {
 			switch e := e.(type) {
 			case Resolve:
-				events = append(events, PathResolved{Session: e.Session, Op: e.Op, Paths: paths, Plain: true})
+				events = append(events, PathResolved{Session: e.Session, Op: e.Op, Paths: paths, Tuples: untranslated(e), Plain: true})
 			case Relax:
 				events = append(events, Relaxed{Session: e.Session, Op: e.Op})
 			case Install:
@@ -134,7 +134,7 @@ func TestDoubtWhileResolving(t *testing.T) {
 	now := flows.Instant(time.Second)
 	r := g.Step(now, []Event{EntriesRead{At: now, Entries: e}})[0].(Resolve)
 	g.Step(now, []Event{PathsDoubted{Ports: []flows.PortID{99}, Matches: []flows.PacketMatch{{In: 99}}}})
-	effects := g.Step(now, []Event{PathResolved{Session: r.Session, Op: r.Op, Paths: benchPaths, Plain: true}})
+	effects := g.Step(now, []Event{PathResolved{Session: r.Session, Op: r.Op, Paths: benchPaths, Tuples: untranslated(r), Plain: true}})
 	if len(effects) != 1 {
 		t.Fatalf("effects %+v, want a Validate alone", effects)
 	}

@@ -32,7 +32,7 @@ var checks = []check{
 	{"not in the kernel's flowtable", flows.KernelOffload, isKernelOffloaded, statusDetail},
 	{"counters", flows.NoCounters, hasNoCounters, nil},
 	{"handshake seen", flows.Midstream, isMidstream, tcpDetail},
-	{"no NAT", flows.UnsupportedNAT, hasNAT, replyDetail},
+	{"translation", flows.Invalid, isTranslatedOddly, replyDetail},
 	{"mark permits", flows.MarkNever, isMarkedNever, markDetail},
 }
 
@@ -49,7 +49,7 @@ func (c *Config) Eligible(e *flows.Entry) flows.Reason {
 
 func isInvalid(_ *Config, e *flows.Entry) bool {
 	return !e.Key.Tuple.IsValid() || !e.Status.Has(flows.StatusConfirmed) ||
-		e.Status&(flows.StatusDying|flows.StatusTemplate) != 0
+		e.Status&(flows.StatusDying|flows.StatusTemplate|flows.StatusNATClash) != 0
 }
 
 // SCTP is left out as the kernel leaves it out: its shutdown is in chunks that no
@@ -131,13 +131,25 @@ func isMidstream(_ *Config, e *flows.Entry) bool {
 	return true
 }
 
-func hasNAT(_ *Config, e *flows.Entry) bool { return e.HasNAT() }
+// isTranslatedOddly reports whether the two tuples of an entry cannot be of one
+// connection, or are not what its status says of them: nf_nat_setup_info in
+// net/netfilter/nf_nat_core.c sets a bit exactly where it changes an end.
+func isTranslatedOddly(_ *Config, e *flows.Entry) bool {
+	t, plain := e.Key.Tuple, e.Reply.Reverse()
+	src := t.Src != plain.Src || t.SrcPort != plain.SrcPort
+	dst := t.Dst != plain.Dst || t.DstPort != plain.DstPort
+	return !plain.IsValid() || plain.Proto != t.Proto || plain.IsIPv6() != t.IsIPv6() ||
+		src != e.Status.Has(flows.StatusSrcNAT) || dst != e.Status.Has(flows.StatusDstNAT) ||
+		(src || dst) && orientationless(plain) == orientationless(t)
+}
 
 func isMarkedNever(c *Config, e *flows.Entry) bool { return c.Mark.Never.Matches(e.Mark) }
 
 func protoDetail(e *flows.Entry) string  { return e.Key.Tuple.Proto.String() }
 func statusDetail(e *flows.Entry) string { return fmt.Sprintf("status %#x", uint32(e.Status)) }
-func replyDetail(e *flows.Entry) string  { return "reply " + e.Reply.String() }
+func replyDetail(e *flows.Entry) string {
+	return fmt.Sprintf("reply %s status %#x", e.Reply, uint32(e.Status))
+}
 func markDetail(e *flows.Entry) string {
 	return fmt.Sprintf("mark %#x labels %x", e.Mark, e.Labels)
 }

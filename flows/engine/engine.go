@@ -17,6 +17,7 @@ type Engine struct {
 	labels     map[*entry][16]byte // of the few that have some
 	sessions   map[flows.SessionID]*session
 	list       []*session                 // the same, in no order
+	states     [len(stateNames)]int       // how many there are, by state
 	claims     map[flows.Tuple][]*session // that an earlier agent left, until their entries are known
 	nextID     flows.SessionID
 	tombstones tombstones
@@ -59,7 +60,7 @@ func New(cfg Config) *Engine {
 		now:        1, // 0 stands for "never"
 		labels:     make(map[*entry][16]byte),
 		claims:     make(map[flows.Tuple][]*session),
-		entries:    table{heads: make(map[flows.Tuple]*entry)},
+		entries:    newTable(),
 		sessions:   make(map[flows.SessionID]*session),
 		nextID:     max(cfg.FirstSession, 1),
 		tombstones: tombstones{expires: make(map[flows.Tuple]flows.Instant)},
@@ -123,13 +124,13 @@ func (g *Engine) handle(ev Event) {
 	case Sighted:
 		g.sighted(ev.Tuple)
 	case PathResolved:
-		g.pathResolved(ev)
+		g.pathResolved(&ev)
 	case Pause:
 		g.cfg.AwaitRules = true
 	case PathsDoubted:
 		g.pathsDoubted(ev)
 	case Validated:
-		g.validated(ev)
+		g.validated(&ev)
 	case RulesFound:
 		g.rulesFound(ev.Sessions)
 	case MACAgeing:

@@ -9,8 +9,9 @@ import (
 // entry is one followed conntrack entry.
 type entry struct {
 	key     flows.EntryKey
-	next    *entry   // the next entry with the same addresses and ports
-	session *session // the session it belongs to, or nil
+	next    *entry       // the next entry with the same addresses and ports
+	nat     *translation // nil: its zone translates nothing
+	session *session     // the session it belongs to, or nil
 
 	start       uint64        // when the kernel made it, as flows.Entry.Start
 	first, seen flows.Instant // when it was first, and last, read
@@ -20,35 +21,58 @@ type entry struct {
 	sampleBytes uint64
 	packets     [2]uint64
 	rate        float64 // bytes per second; negative until two samples exist
-	mark        uint32
 
-	verdict flows.Verdict
-	reason  flows.Reason
-	detail  string
-	since   flows.Instant // of reason
+	reason flows.Reason
+	detail string
+	since  flows.Instant // of reason
 
 	queue   *queue          // where it waits to be offloaded, or nil
-	place   int             // there
 	in      [2]flows.PortID // by Dir, where it came in when its path was last known
 	inUntil flows.Instant   // until when that is taken to be so
 
 	notBefore   flows.Instant // no new attempt until then
-	fails       uint8         // attempts in a row that failed
-	asked       bool          // wanted because of its mark, not its size
-	established bool          // its handshake was seen: not picked up in mid-stream
-	closed      bool          // FIN or RST was seen; final
-	denied      bool          // was revoked; final for this entry
-	labelled    bool          // Engine.labels has its labels
+	mark        uint32
+	place       int32 // in queue
+	verdict     flows.Verdict
+	fails       uint8 // attempts in a row that failed
+	asked       bool  // wanted because of its mark, not its size
+	established bool  // its handshake was seen: not picked up in mid-stream
+	closed      bool  // FIN or RST was seen; final
+	denied      bool  // was revoked; final for this entry
+	labelled    bool  // Engine.labels has its labels
+}
+
+// translation is the other name of an entry whose zone translates.
+type translation struct {
+	reply flows.Tuple
+	next  *entry // the next one with the same addresses and ports there
+}
+
+// reply returns the tuple of the reply direction, as its packets come to the zone.
+func (e *entry) reply() flows.Tuple {
+	if e.nat != nil {
+		return e.nat.reply
+	}
+	return e.key.Tuple.Reverse()
+}
+
+// leaves returns the tuple by which packets of the original direction leave the zone.
+func (e *entry) leaves() flows.Tuple {
+	if e.nat != nil {
+		return e.nat.reply.Reverse()
+	}
+	return e.key.Tuple
 }
 
 // replacedBy reports whether rec, which has the same key, is of a later connection.
 // The kernel's id is a hash over the entry's address and tuple, so that a connection
 // which takes the place of one with the same tuple at once can have the same; what
-// tells them apart is the time of creation, where nf_conntrack_timestamp is on, and
+// tells them apart is how replies are addressed, which never changes, the time of
+// creation, where nf_conntrack_timestamp is on, and
 // counters, which never fall: by less than half only where two reads crossed each
 // other on the way here.
 func (e *entry) replacedBy(rec *flows.Entry) bool {
-	if e.start != 0 && rec.Start != 0 && e.start != rec.Start {
+	if e.reply() != rec.Reply || e.start != 0 && rec.Start != 0 && e.start != rec.Start {
 		return true
 	}
 	return rec.HasCount && rec.Packets() < (e.packets[flows.Orig]+e.packets[flows.Reply])/2

@@ -30,7 +30,7 @@ func (g *Engine) entryRead(at flows.Instant, rec *flows.Entry) {
 		return
 	}
 	g.judge(e, why)
-	g.claimChanged(e.key.Tuple)
+	g.claimsChanged(g.claimants(e))
 }
 
 // eligible adds to Config.Eligible what only the history of an entry tells.
@@ -66,9 +66,13 @@ func (g *Engine) follow(at flows.Instant, rec *flows.Entry) *entry {
 		sampled: at, bytes: rec.Bytes(), sampleBytes: rec.Bytes(), rate: -1,
 		reason: flows.Mouse, start: rec.Start,
 	}
+	if rec.HasNAT() {
+		e.nat = &translation{reply: rec.Reply}
+	}
 	g.setMarks(e, rec)
 	g.entries.add(e)
-	for other := g.entries.group(rec.Key.Tuple); other != nil; other = other.next {
+	k := g.entries.kin(rec.Key.Tuple)
+	for other := range k.each {
 		g.appearedBeside(other)
 	}
 	g.counts.Followed[e.reason]++
@@ -76,7 +80,7 @@ func (g *Engine) follow(at flows.Instant, rec *flows.Entry) *entry {
 }
 
 // appearedBeside ends a session whose zones were assumed to be all when another
-// entry with its tuple shows up: they may be one connection or two tenants'.
+// entry with a tuple of it shows up: they may be one connection or two tenants'.
 func (g *Engine) appearedBeside(e *entry) {
 	switch s := e.session; {
 	case s == nil:
@@ -157,11 +161,10 @@ func (g *Engine) entryGone(key flows.EntryKey) {
 	if e.session != nil {
 		g.remove(e.session, flows.Gone)
 	}
-	if e.denied {
-		g.tombstones.bury(e.key.Tuple, g.now)
-	}
+	g.bury(e)
+	claimants := g.claimants(e)
 	g.forget(e)
-	g.claimChanged(key.Tuple)
+	g.claimsChanged(claimants)
 }
 
 // forget stops following e. Its session, if it still has one, keeps the key until
@@ -195,7 +198,8 @@ func (g *Engine) dumpDone(ev DumpDone) {
 
 // hint reads the sessions of a tuple at once: a FIN or RST may have passed.
 func (g *Engine) hint(tuple flows.Tuple) {
-	for e := g.entries.group(tuple); e != nil; e = e.next {
+	k := g.entries.kin(tuple)
+	for e := range k.each {
 		if e.session != nil && e.session.state.hasRules() {
 			g.counts.Hints++
 			g.readNow(e.session)
@@ -205,7 +209,8 @@ func (g *Engine) hint(tuple flows.Tuple) {
 
 // sighted lets connections that waited for evidence try again.
 func (g *Engine) sighted(tuple flows.Tuple) {
-	for e := g.entries.group(tuple); e != nil; e = e.next {
+	k := g.entries.kin(tuple)
+	for e := range k.each {
 		if e.session == nil && e.verdict == flows.Offload && e.reason == flows.PathUnknown {
 			e.notBefore, e.fails = 0, 0
 			g.want(e, e.asked)

@@ -18,6 +18,11 @@ func established(id uint32, packets uint64) flows.Entry {
 	}
 }
 
+// untranslated returns how packets come in at both ports if nothing translates them.
+func untranslated(r Resolve) [2]flows.Tuple {
+	return [2]flows.Tuple{r.Entry.Tuple, r.Entry.Tuple.Reverse()}
+}
+
 // newEngineWithPorts returns an engine that knows two usable ports.
 func newEngineWithPorts(cfg Config) *Engine {
 	g := New(cfg)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -11,15 +12,19 @@ type end struct {
 	id        flows.PortID
 	port      flows.LogicalPort
 	direction flows.Direction
+	tuple     flows.Tuple // of the original direction, as it is there
 }
 
 // ends returns them: where packets of the original direction leave an instance, and where
 // they reach one. Replies need no permission of their own.
-func (g *Engine) ends(paths flows.Paths) (list []end) {
-	p := paths[flows.Orig]
-	for d, id := range [...]flows.PortID{flows.Egress: p.In, flows.Ingress: p.Out} {
-		if port := g.ports[id].Logical; port != "" {
-			list = append(list, end{id, port, flows.Direction(d)})
+func (g *Engine) ends(s *session) (list []end) {
+	p := s.paths[flows.Orig]
+	for _, e := range [...]end{
+		{id: p.In, direction: flows.Egress, tuple: s.tuple},
+		{id: p.Out, direction: flows.Ingress, tuple: p.Addressed(s.tuple)},
+	} {
+		if e.port = g.ports[e.id].Logical; e.port != "" {
+			list = append(list, e)
 		}
 	}
 	return list
@@ -39,12 +44,12 @@ type refusal struct {
 // it, or what speaks against that: first what denies it.
 func (g *Engine) askGroups(s *session) (rules []ruleKey, against []refusal) {
 	var unsure []refusal
-	for _, e := range g.ends(s.paths) {
+	for _, e := range g.ends(s) {
 		if len(g.policies) == 0 {
 			return nil, []refusal{{e, flows.Permission{Reason: flows.SGUnknown}, nobody}}
 		}
 		for i := range g.policies {
-			p := g.policies[i].permission(s, e.port, e.direction)
+			p := g.policies[i].permission(s, &e)
 			switch {
 			case p.Reason == "":
 				rules = append(rules, ruleKey{i, p.Rule})
@@ -101,7 +106,7 @@ func (g *Engine) rejudge(list []*session, why news) {
 
 // revoke takes a permission back.
 func (g *Engine) revoke(s *session, against []refusal, why news) {
-	s.primary().detail = g.refusalDetail(against[0]) + g.usedToPermit(s, against[0], why)
+	s.primary().detail = g.refusalDetail(against[0]) + g.usedToPermit(against[0], why)
 	g.denyAt(s, against)
 	g.remove(s, against[0].Reason)
 }
@@ -118,9 +123,23 @@ func (g *Engine) standOn(s *session, rules []ruleKey) {
 	for _, key := range rules {
 		st.rules = append(st.rules, g.byRule.add(key, s))
 	}
-	for i, addr := range [...]netip.Addr{s.tuple.Src, s.tuple.Dst} {
+	addrs := s.addrs()
+	st.addrs = make([]*member[netip.Addr], len(addrs))
+	for i, addr := range addrs {
 		st.addrs[i] = g.byAddr.add(addr, s)
 	}
+}
+
+// addrs returns the addresses that it has at either end.
+func (s *session) addrs() []netip.Addr {
+	list := []netip.Addr{s.tuple.Src, s.tuple.Dst}
+	far := s.paths[flows.Orig].Addressed(s.tuple)
+	for _, addr := range [...]netip.Addr{far.Src, far.Dst} {
+		if !slices.Contains(list, addr) {
+			list = append(list, addr)
+		}
+	}
+	return list
 }
 
 // restsOn reports whether the rules are those that a session is filed under already.
@@ -143,9 +162,7 @@ func (g *Engine) standOff(s *session) {
 		g.byRule.remove(m)
 	}
 	for _, m := range st.addrs {
-		if m != nil {
-			g.byAddr.remove(m)
-		}
+		g.byAddr.remove(m)
 	}
 	*st = standing{judged: st.judged}
 }

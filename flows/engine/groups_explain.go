@@ -34,7 +34,7 @@ func (src *policySource) detail(port flows.LogicalPort, p flows.Permission) stri
 
 // usedToPermit names the rules that permitted a session until now at the same end, by the word
 // of each source: one of them may call it by a name that tells more.
-func (g *Engine) usedToPermit(s *session, r refusal, why news) string {
+func (g *Engine) usedToPermit(r refusal, why news) string {
 	var by []string
 	for i := range g.policies {
 		policy := g.policies[i].policy
@@ -44,7 +44,7 @@ func (g *Engine) usedToPermit(s *session, r refusal, why news) string {
 		if policy == nil {
 			continue
 		}
-		if p := policy.Judge(r.port, r.direction, s.tuple); p.Reason == "" && p.Rule != 0 {
+		if p := policy.Judge(r.port, r.direction, r.tuple); p.Reason == "" && p.Rule != 0 {
 			by = append(by, policy.Describe(p.Rule))
 		}
 	}
@@ -58,19 +58,20 @@ func (g *Engine) usedToPermit(s *session, r refusal, why news) string {
 const EndCheck = "security groups"
 
 // ExplainGroups says what the security groups of both ends of a path decide about a
-// connection, source by source; id is that of its session, or 0.
+// connection, source by source; id is that of its session, or 0, and original how packets
+// of the original direction come in.
 func (g *Engine) ExplainGroups(id flows.SessionID, paths flows.Paths, original flows.Tuple) (list []Check) {
 	s := g.sessions[id]
 	if s == nil {
 		s = &session{tuple: original, paths: paths}
 	}
-	for _, e := range g.ends(paths) {
+	for _, e := range g.ends(s) {
 		name := fmt.Sprintf("%s: %s", EndCheck, e.direction)
 		if len(g.policies) == 0 {
 			list = append(list, Check{Name: name, Outcome: Failed, Reason: flows.SGUnknown, Detail: g.refusalDetail(refusal{end: e, source: nobody})})
 		}
 		for i := range g.policies {
-			p := g.policies[i].permission(s, e.port, e.direction)
+			p := g.policies[i].permission(s, &e)
 			c := Check{Name: name, Reason: p.Reason, Detail: g.refusalDetail(refusal{e, p, i})}
 			if p.Reason != "" {
 				c.Outcome = Failed

@@ -23,7 +23,7 @@ func adoptedOnTrust(t *testing.T) (*Engine, flows.Instant) {
 	var events []Event
 	for _, x := range g.Step(now, []Event{RulesFound{[]FoundSession{found(7, 1, 2)}}}) {
 		if v, ok := x.(Validate); ok {
-			events = append(events, Validated{Session: v.Session, Op: v.Op, Zones: []flows.Zone{10}, Plain: true})
+			events = append(events, Validated{Session: v.Session, Op: v.Op, Stands: standsIn(10), Plain: true})
 		}
 	}
 	drive(g, now, g.Step(now, events), func(flows.EntryKey) flows.Entry { return e }, benchPaths)

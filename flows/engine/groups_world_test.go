@@ -136,14 +136,15 @@ func (w *world) changeGroups(c *conn) {
 	}
 	d := flows.Direction(w.rng.IntN(2))
 	port := logicalOf(c.ports[d])
-	key := groupKey{port, d, c.tuple.SrcPort % shares}
+	t := c.at(int(d))
+	key := groupKey{port, d, t.SrcPort % shares}
 	s.now = s.now.clone()
 	s.revision++
 	switch w.rng.IntN(12) {
 	case 0, 1, 2, 6:
 		delete(s.now.rules, key)
 	case 3:
-		s.now.outside[c.tuple.Src] = true
+		s.now.outside[t.Src] = true
 	case 4:
 		s.now.unknown[port] = true
 	case 5:
@@ -179,7 +180,7 @@ func (w *world) denyMeanwhile(c *conn) {
 	d := flows.Direction(w.rng.IntN(2))
 	s.now = s.now.clone()
 	s.revision++
-	delete(s.now.rules, groupKey{logicalOf(c.ports[d]), d, c.tuple.SrcPort % shares})
+	delete(s.now.rules, groupKey{logicalOf(c.ports[d]), d, c.at(int(d)).SrcPort % shares})
 }
 
 // enforceGroups lets the slow path follow what was told, later.
@@ -242,7 +243,8 @@ func (l *ledger) against(paths flows.Paths, t flows.Tuple) (why flows.Reason) {
 			if port == "" || l.groups[i].policy == nil {
 				continue
 			}
-			if p := l.groups[i].policy.Judge(port, flows.Direction(d), t); why != flows.SGDenied && p.Reason != "" {
+			at := [...]flows.Tuple{t, paths[0].Addressed(t)}[d]
+			if p := l.groups[i].policy.Judge(port, flows.Direction(d), at); why != flows.SGDenied && p.Reason != "" {
 				why = p.Reason
 			}
 		}

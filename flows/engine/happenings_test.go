@@ -10,7 +10,12 @@ import (
 // happen makes something of what can happen happen.
 func (w *world) happen() {
 	if len(w.conns) < 60 && w.chance(0.2) {
-		w.connect(w.newTuple())
+		t := w.newTuple()
+		if w.chance(0.5) {
+			w.connect(t, t)
+		} else {
+			w.connect(t, w.translation(t))
+		}
 	}
 	if len(w.conns) == 0 {
 		return
@@ -42,13 +47,13 @@ func (w *world) happen() {
 	case 8:
 		w.resurrect(c)
 	case 9:
-		w.connect(c.tuple) // another tenant, or the port used again
+		w.resemble(c)
 	case 10:
 		c.pps, c.paceAt = [2]int{w.rng.IntN(400), w.rng.IntN(400)}, w.now
 	case 11:
-		w.events = append(w.events, Hint{c.tuple.Reverse()}) // perhaps forged
+		w.events = append(w.events, Hint{w.anyTuple(c)}) // perhaps forged
 	case 12:
-		w.events = append(w.events, Sighted{c.tuple})
+		w.events = append(w.events, Sighted{w.anyTuple(c)})
 	case 13:
 		if w.chance(0.2) {
 			w.breakPort()
@@ -80,7 +85,22 @@ func (w *world) happen() {
 	}
 }
 
-func (w *world) connect(tuple flows.Tuple) {
+// resemble begins a connection with a tuple of another one: of another tenant, on either
+// side of a router, or where the port is used again.
+func (w *world) resemble(c *conn) {
+	switch t := w.newTuple(); {
+	case w.chance(0.3) && t.Proto == c.tuple.Proto:
+		w.connect(t, c.far)
+	case w.chance(0.3):
+		w.connect(c.far, c.far)
+	case w.chance(0.3):
+		w.connect(c.tuple, w.translation(c.tuple))
+	default:
+		w.connect(c.tuple, c.tuple)
+	}
+}
+
+func (w *world) connect(tuple, far flows.Tuple) {
 	// Half of the ports tell their zones, as with OVN; the others share a few.
 	const half = portsNum / 2
 	side := half * w.rng.IntN(2)
@@ -88,20 +108,25 @@ func (w *world) connect(tuple flows.Tuple) {
 	b := side + (a+1+w.rng.IntN(half-1))%half
 	a += side
 	c := &conn{
-		tuple: tuple, ports: [2]flows.PortID{flows.PortID(a + 1), flows.PortID(b + 1)},
+		tuple: tuple, far: far, ports: [2]flows.PortID{flows.PortID(a + 1), flows.PortID(b + 1)},
 		pps: [2]int{w.rng.IntN(400), w.rng.IntN(400)}, wrongPath: w.chance(0.15), plain: w.chance(0.7),
 	}
-	c.zones, c.zoned = []flows.Zone{flows.Zone(100 + a), flows.Zone(100 + b)}, true
-	if side == 0 {
-		c.zones, c.zoned = []flows.Zone{flows.Zone(10 + w.rng.IntN(2))}, false
+	zones := []flows.Zone{flows.Zone(100 + a), flows.Zone(100 + b)}
+	if c.zoned = side > 0; !c.zoned {
+		zones = []flows.Zone{flows.Zone(10 + w.rng.IntN(2))}
 	}
-	for _, other := range w.conns {
-		if orientationless(other.tuple) == orientationless(tuple) && (sharesZone(other, c) || sharesPort(other, c)) {
-			return // the kernel, or the port, would take it for the same connection
-		}
+	w.lead(c, zones)
+	w.begin(c, 0x23)
+}
+
+// begin makes the entries of a connection, if the kernel and the ports do not take it for
+// another one.
+func (w *world) begin(c *conn, flags uint8) {
+	if slices.ContainsFunc(w.conns, func(other *conn) bool { return !other.gone(w) && c.conflicts(other) }) {
+		return
 	}
-	for _, zone := range c.zones {
-		w.addEntry(c, zone, tuple, [2]uint8{0x23, 0x23})
+	for _, at := range c.stands {
+		w.addEntry(c, at, [2]uint8{flags, flags})
 	}
 	w.conns = append(w.conns, c)
 }
@@ -116,38 +141,18 @@ func (c *conn) gone(w *world) bool {
 	return true
 }
 
-func sharesZone(a, b *conn) bool {
-	for _, x := range a.zones {
-		for _, y := range b.zones {
-			if x == y {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func sharesPort(a, b *conn) bool {
-	for _, p := range a.ports {
-		if p == b.ports[0] || p == b.ports[1] {
-			return true
-		}
-	}
-	return false
-}
-
-func (w *world) addEntry(c *conn, zone flows.Zone, tuple flows.Tuple, flags [2]uint8) {
+func (w *world) addEntry(c *conn, at flows.Stand, flags [2]uint8) {
 	w.nextCT++
 	k := &kernelEntry{conn: c, expires: w.now.Add(w.timeout(c))}
-	k.Key = flows.EntryKey{ID: w.nextCT, Zone: zone, Tuple: tuple}
-	k.Reply = tuple.Reverse()
-	k.Status = flows.StatusConfirmed | flows.StatusSeenReply | flows.StatusAssured
+	k.Key = flows.EntryKey{ID: w.nextCT, Zone: at.Zone, Tuple: at.Tuple}
+	k.Reply = at.Reply
+	k.Status = statusOf(at) | flows.StatusConfirmed | flows.StatusSeenReply | flows.StatusAssured
 	k.HasCount = true
-	if tuple.Proto == flows.TCP {
+	if at.Tuple.Proto == flows.TCP {
 		k.TCP = flows.TCPInfo{State: flows.TCPEstablished, Flags: flags}
 		k.maxAck = w.now
 	}
-	w.entries[k.Key] = k
+	w.entries[k.Key], w.connOf[k.Key] = k, c
 	c.keys = append(c.keys, k.Key)
 	w.events = append(w.events, EntriesAppeared{At: w.now, Entries: []flows.Entry{k.report(w.now)}})
 }
@@ -176,7 +181,7 @@ func (w *world) finish(c *conn, state flows.TCPState) {
 		}
 	}
 	if w.chance(0.5) {
-		w.events = append(w.events, Hint{c.tuple})
+		w.events = append(w.events, Hint{w.anyTuple(c)})
 	}
 }
 
@@ -224,17 +229,11 @@ func (w *world) kill(key flows.EntryKey) {
 // resurrect is what deleting a denied entry leads to: the receiver's next packet
 // makes a new one, picked up in mid-stream, with the orientation turned.
 func (w *world) resurrect(c *conn) {
-	if len(c.keys) != 1 || w.entries[c.keys[0]] == nil {
+	if c.gone(w) {
 		return
 	}
-	w.kill(c.keys[0])
-	turned := &conn{
-		tuple: c.tuple.Reverse(), ports: [2]flows.PortID{c.ports[1], c.ports[0]},
-		zones: c.zones, zoned: c.zoned, pps: c.pps,
-	}
-	c.ended = true
-	w.addEntry(turned, c.zones[0], turned.tuple, [2]uint8{0x2a, 0x2a})
-	w.conns = append(w.conns, turned)
+	w.destroy(c)
+	w.begin(w.turn(c), 0x2a)
 }
 
 func (w *world) breakPort() {

@@ -2,18 +2,19 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
 
-func (g *Engine) pathResolved(ev PathResolved) {
+func (g *Engine) pathResolved(ev *PathResolved) {
 	s := g.awaited(ev.Session, ev.Op, Resolving)
 	if s == nil {
 		return
 	}
 	reason, detail := ev.Reason, ev.Detail
 	if reason == "" {
-		reason, detail = g.usePath(s, ev.Paths, ev.Zones)
+		reason, detail = g.usePath(s, ev)
 	}
 	switch {
 	case reason != "":
@@ -34,16 +35,20 @@ func (g *Engine) pathResolved(ev PathResolved) {
 	}
 }
 
-// usePath binds a session to its ports and zones, or says why that cannot be.
-func (g *Engine) usePath(s *session, paths flows.Paths, zones []flows.Zone) (flows.Reason, string) {
-	if reason := g.refusedPort(paths); reason != "" {
+// usePath binds a session to its ports and entries, or says why that cannot be.
+func (g *Engine) usePath(s *session, ev *PathResolved) (flows.Reason, string) {
+	if reason := g.refusedPort(ev.Paths); reason != "" {
 		return reason, ""
 	}
-	if reason, detail := g.join(s, zones); reason != "" {
+	if !fit(ev.Tuples, ev.Paths) {
+		return flows.PathUnknown, fmt.Sprintf("packets do not leave as %s and %s come in", ev.Tuples[flows.Reply], ev.Tuples[flows.Orig])
+	}
+	if reason, detail := g.join(s, ev.Tuples, ev.Stands); reason != "" {
 		return reason, detail
 	}
 	expected := s.home
-	g.bind(s, paths)
+	s.tuple = ev.Tuples[flows.Orig]
+	g.bind(s, ev.Paths)
 	if c := s.home.shutFor(s.primary(), g.now); c != nil && g.cfg.Enforce && s.home != expected {
 		return flows.Refused, c.detail // else it is the one attempt
 	}
@@ -51,61 +56,6 @@ func (g *Engine) usePath(s *session, paths flows.Paths, zones []flows.Zone) (flo
 		return reason, detail
 	}
 	return g.refusedHome(s)
-}
-
-// join adds to a session the entries that the same connection has in the other
-// zones of its ports. Each must be there and eligible; and where no port tells its
-// zone, there must be no entry in another zone at all.
-func (g *Engine) join(s *session, zones []flows.Zone) (flows.Reason, string) {
-	e := s.primary()
-	if len(zones) == 0 {
-		for other := g.entries.group(e.key.Tuple); other != nil; other = other.next {
-			if other != e && !other.closed {
-				return flows.ZoneUnknown, fmt.Sprintf("also in zone %d, and no port tells whose that is", other.key.Zone)
-			}
-		}
-		return "", ""
-	}
-	s.zoned = true
-	found := false
-	for i, zone := range zones {
-		if zone == e.key.Zone {
-			found = true
-			continue
-		}
-		if i > 0 && zones[i-1] == zone {
-			continue
-		}
-		reason, detail := g.joinZone(s, zone)
-		if reason != "" {
-			return reason, detail
-		}
-	}
-	if !found {
-		return flows.ZoneUnknown, fmt.Sprintf("zone %d belongs to neither port", e.key.Zone)
-	}
-	return "", ""
-}
-
-func (g *Engine) joinZone(s *session, zone flows.Zone) (flows.Reason, string) {
-	for other := g.entries.group(s.tuple); other != nil; other = other.next {
-		if other.key.Zone != zone || other.closed {
-			continue
-		}
-		switch {
-		case other.key.Tuple != s.tuple:
-			return flows.ZoneUnknown, fmt.Sprintf("opposite orientation in zone %d", zone)
-		case other.session != nil:
-			return flows.ZoneUnknown, fmt.Sprintf("another session uses zone %d", zone)
-		case !other.established || other.denied || !permits(other.reason):
-			return other.reason, inZone(zone)
-		}
-		g.unqueue(other)
-		other.session = s
-		s.entries = append(s.entries, other)
-		return "", ""
-	}
-	return flows.ZoneUnknown, fmt.Sprintf("no entry in zone %d", zone)
 }
 
 func inZone(zone flows.Zone) string { return fmt.Sprintf("in zone %d", zone) }
@@ -168,7 +118,7 @@ func (g *Engine) installInto(r *room) {
 	for i, s := range r.ready {
 		switch {
 		case s.dead:
-		case g.tombstoned(s.primary()):
+		case slices.ContainsFunc(s.entries, g.tombstoned):
 			g.remove(s, flows.Tombstone)
 		case s.home.packed():
 			g.giveUp(s, flows.TableFull, "")

@@ -152,7 +152,7 @@ func (l *lab) settle() {
 func (l *lab) take(e Effect) {
 	switch e := e.(type) {
 	case Resolve:
-		ev := PathResolved{Session: e.Session, Op: e.Op, Plain: true}
+		ev := PathResolved{Session: e.Session, Op: e.Op, Tuples: untranslated(e), Plain: true}
 		if _, ev.Paths = l.nicOf(l.of[e.Entry.Tuple]); l.of[e.Entry.Tuple].lost {
 			ev.Reason = flows.PathUnknown
 		}

@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/flowshunt/flowshunt/flows"
+import (
+	"fmt"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
 
 // setMarks takes over what a pipeline can see of an entry.
 func (g *Engine) setMarks(e *entry, rec *flows.Entry) {
@@ -34,7 +38,8 @@ func (g *Engine) readMarks(e *entry, rec *flows.Entry) {
 		return
 	}
 	g.setMarks(e, rec)
-	for other := g.entries.group(e.key.Tuple); other != nil; other = other.next {
+	k := g.entries.kin(e.key.Tuple)
+	for other := range k.each {
 		switch s := other.session; {
 		case s == nil:
 		case s.state == Resolving:
@@ -43,21 +48,25 @@ func (g *Engine) readMarks(e *entry, rec *flows.Entry) {
 			g.doubtPath(s)
 		}
 	}
-	for _, s := range g.claims[e.key.Tuple] {
+	for _, s := range g.claimants(e) {
 		g.doubtPath(s)
 	}
 }
 
-// States returns what a pipeline can see of all connections with a tuple. One that
-// is closing is left out, since another may stand in its zone already.
-func (g *Engine) States(tuple flows.Tuple) []flows.ZoneState {
-	var list []flows.ZoneState
-	for e := g.entries.group(tuple); e != nil; e = e.next {
+// tooManyKin is why a connection is refused of which States cannot tell everything.
+var tooManyKin = fmt.Sprintf("more than %d entries may belong to it", maxKin)
+
+// States returns what a pipeline can see of all connections that a packet of a tuple may be
+// of; see Resolve. One that is closing is left out, since another may stand in its zone
+// already. It is false if there are too many.
+func (g *Engine) States(tuple flows.Tuple) (list []flows.ZoneState, ok bool) {
+	k := g.entries.kin(tuple)
+	for e := range k.each {
 		if !e.closed {
 			list = append(list, flows.ZoneState{
-				Zone: e.key.Zone, Mark: e.mark, Labels: g.labelsOf(e), Tuple: e.key.Tuple, Reply: e.key.Tuple.Reverse(),
+				Zone: e.key.Zone, Mark: e.mark, Labels: g.labelsOf(e), Tuple: e.key.Tuple, Reply: e.reply(),
 			})
 		}
 	}
-	return list
+	return list, !k.over
 }

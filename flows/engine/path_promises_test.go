@@ -33,7 +33,7 @@ func (l *ledger) checkOnce(w *world) {
 	of := make(map[*conn]flows.SessionID)
 	for id, h := range w.rules {
 		if other := of[h.conn]; h.conn != nil && other != 0 {
-			l.fail(5, "%v has the rules of two sessions, %v and %v", h.tuple, id, other)
+			l.fail(5, "%v has the rules of two sessions, %v and %v", h.tuples[0], id, other)
 		}
 		of[h.conn] = id
 	}

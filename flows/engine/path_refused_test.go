@@ -19,7 +19,7 @@ func offload(t *testing.T) (*Engine, flows.SessionID) {
 	step := func(at time.Duration, ev Event) []Effect { return g.Step(flows.Instant(at), []Event{ev}) }
 	resolve := step(1*time.Second, EntriesRead{At: flows.Instant(time.Second), Entries: []flows.Entry{rec}})[0].(Resolve)
 	paths := flows.Paths{{In: 1, Out: 2}, {In: 2, Out: 1}}
-	install := step(2*time.Second, PathResolved{Session: resolve.Session, Op: resolve.Op, Paths: paths})[0].(Install)
+	install := step(2*time.Second, PathResolved{Session: resolve.Session, Op: resolve.Op, Paths: paths, Tuples: untranslated(resolve)})[0].(Install)
 	read := step(3*time.Second, Installed{Session: install.Session, Op: install.Op})[0].(Read)
 	step(4*time.Second, SessionRead{Session: read.Session, Op: read.Op, At: flows.Instant(4 * time.Second), Found: []flows.Entry{rec}})
 	if views := g.Sessions(); len(views) != 1 || views[0].State != Offloaded {

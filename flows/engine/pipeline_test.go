@@ -19,7 +19,7 @@ type flowRule struct {
 // route is what OVS does with established packets of a connection.
 type route struct {
 	paths  flows.Paths
-	zones  []flows.Zone
+	stands []flows.Stand
 	reason flows.Reason
 }
 
@@ -39,34 +39,34 @@ func (w *world) route(c *conn, states []flows.ZoneState) route {
 	base := c.paths()
 	r := route{paths: base}
 	if c.zoned {
-		r.zones = c.zones
+		r.stands = c.stands
 	}
-	for d, t := range [2]flows.Tuple{c.tuple, c.tuple.Reverse()} {
+	for d, t := range c.tuples() {
 		if !c.plain {
 			t.SrcPort ^= 0x8000
 			t.DstPort ^= 0x8000
 		}
 		for _, f := range w.pipeline {
 			if f.match.Has(base[d], t) {
-				f.apply(&r, d)
+				f.apply(&r, d, c)
 				break
 			}
 		}
 	}
 	for _, s := range states {
-		if slices.Contains(c.zones, s.Zone) && (s.Mark|uint32(s.Labels[1]))&dropBit != 0 {
+		if slices.Contains(c.stands, s.Stand()) && (s.Mark|uint32(s.Labels[1]))&dropBit != 0 {
 			r.reason = flows.PathDropped
 		}
 	}
 	return r
 }
 
-func (f *flowRule) apply(r *route, d int) {
+func (f *flowRule) apply(r *route, d int, c *conn) {
 	switch {
 	case f.out != 0:
 		r.paths[d].Out = f.out
-	case f.zone != 0 && r.zones != nil:
-		r.zones = []flows.Zone{f.zone}
+	case f.zone != 0 && r.stands != nil:
+		r.stands = []flows.Stand{{Zone: f.zone, Tuple: c.tuple, Reply: c.far.Reverse()}}
 	default:
 		r.reason = flows.PathDropped
 	}
@@ -76,12 +76,15 @@ func (c *conn) paths() (p flows.Paths) {
 	for d := range p {
 		in, out := c.ports[d], c.ports[1-d]
 		p[d] = flows.Path{In: in, Out: out, Frame: flows.Frame{SrcMAC: macOf(in), DstMAC: macOf(out)}}
+		if c.translated() {
+			p[d].Change = flows.ChangeTo(p[d].Frame, p[d].Frame, 0, c.tuples()[1-d].Reverse())
+		}
 	}
 	return p
 }
 
 func (r route) equal(other route) bool {
-	return r.paths == other.paths && r.reason == other.reason && slices.Equal(r.zones, other.zones)
+	return r.paths == other.paths && r.reason == other.reason && slices.Equal(r.stands, other.stands)
 }
 
 // noteRoutes remembers how the connections are routed, by all that the engine was told.
@@ -103,7 +106,7 @@ func (w *world) noteRoutes() {
 func (h *hardware) wrongSince() (since flows.Instant) {
 	want := route{paths: h.paths}
 	if h.conn.zoned {
-		want.zones = h.conn.zones
+		want.stands = h.conn.stands
 	}
 	for _, r := range slices.Backward(h.conn.routes) {
 		if r.equal(want) {
@@ -118,11 +121,11 @@ func (h *hardware) wrongSince() (since flows.Instant) {
 func (w *world) validate(e Validate, fails bool) Validated {
 	ev := Validated{Session: e.Session, Op: e.Op}
 	for _, c := range w.conns {
-		if c.tuple != e.Tuple || c.ports[0] != e.Paths[0].In || c.gone(w) {
+		if c.tuples() != e.Tuples || c.ports[0] != e.Paths[0].In || c.gone(w) {
 			continue
 		}
 		r := w.route(c, e.States)
-		ev.Zones, ev.Plain, ev.Reason = r.zones, c.plain, r.reason
+		ev.Stands, ev.Plain, ev.Reason = r.stands, c.plain, r.reason
 		if r.reason == "" && r.paths != e.Paths {
 			ev.Reason = flows.PathChanged
 		}
@@ -214,7 +217,7 @@ func (w *world) changeFlows(c *conn) {
 
 func (w *world) randomMatch(c *conn) flows.PacketMatch {
 	d := w.rng.IntN(2)
-	p, t := c.paths()[d], [2]flows.Tuple{c.tuple, c.tuple.Reverse()}[d]
+	p, t := c.paths()[d], c.tuples()[d]
 	if !c.plain {
 		t.SrcPort ^= 0x8000
 		t.DstPort ^= 0x8000

@@ -92,7 +92,7 @@ func (g *Engine) checkGrace() {
 }
 
 // permission is what one source says about one end of a session.
-func (src *policySource) permission(s *session, port flows.LogicalPort, d flows.Direction) flows.Permission {
+func (src *policySource) permission(s *session, at *end) flows.Permission {
 	hold := src.stale == 0 || !src.lapsed && s.state.hasRules()
 	switch {
 	case !hold:
@@ -100,7 +100,7 @@ func (src *policySource) permission(s *session, port flows.LogicalPort, d flows.
 	case src.policy == nil:
 		return flows.Permission{}
 	}
-	return src.policy.Judge(port, d, s.tuple)
+	return src.policy.Judge(at.port, at.direction, at.tuple)
 }
 
 // ruleKey names a rule of a source.
@@ -113,5 +113,5 @@ type ruleKey struct {
 type standing struct {
 	judged uint64 // Engine.revision when that was found out
 	rules  []*member[ruleKey]
-	addrs  [2]*member[netip.Addr]
+	addrs  []*member[netip.Addr]
 }

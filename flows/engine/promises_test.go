@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -14,6 +15,7 @@ type ledger struct {
 	denied    map[flows.EntryKey]bool // ... that it is denied
 	picked    map[flows.EntryKey]bool // ... that it was picked up in mid-stream
 	buried    map[flows.Tuple]bool
+	present   map[flows.EntryKey]flows.Stand
 	liberal   map[flows.SessionID]bool
 	marks     map[flows.EntryKey]flows.ZoneState // as last told
 	ageing    int                                // stations that OVS was about to forget
@@ -30,7 +32,7 @@ func newLedger() *ledger {
 	return &ledger{
 		closed: make(map[flows.EntryKey]bool), denied: make(map[flows.EntryKey]bool),
 		picked: make(map[flows.EntryKey]bool),
-		buried: make(map[flows.Tuple]bool), liberal: make(map[flows.SessionID]bool),
+		buried: make(map[flows.Tuple]bool), present: make(map[flows.EntryKey]flows.Stand), liberal: make(map[flows.SessionID]bool),
 		marks:  make(map[flows.EntryKey]flows.ZoneState),
 		sentTo: make(map[flows.EswitchID]bool), reset: make(map[flows.EswitchID]bool),
 	}
@@ -60,9 +62,9 @@ func (l *ledger) deliver(w *world, events []Event) {
 			l.told(ev.Entries)
 		case SessionRead:
 			l.told(ev.Found)
-			l.toldGone(ev.Missing)
+			l.toldGone(w, ev.Missing)
 		case EntriesGone:
-			l.toldGone(ev.Keys)
+			l.toldGone(w, ev.Keys)
 		}
 	}
 }
@@ -70,18 +72,18 @@ func (l *ledger) deliver(w *world, events []Event) {
 func (l *ledger) told(entries []flows.Entry) {
 	for i := range entries {
 		e := &entries[i]
-		l.marks[e.Key] = flows.ZoneState{Zone: e.Key.Zone, Mark: e.Mark, Labels: e.Labels}
+		at := flows.ZoneState{Zone: e.Key.Zone, Tuple: e.Key.Tuple, Reply: e.Reply, Mark: e.Mark, Labels: e.Labels}
+		l.marks[e.Key], l.present[e.Key] = at, at.Stand()
 		l.closed[e.Key] = l.closed[e.Key] || e.TCP.State.Closing()
 		l.denied[e.Key] = l.denied[e.Key] || e.Mark&1 != 0
 		l.picked[e.Key] = l.picked[e.Key] || e.TCP.Flags[0] == 0x2a && e.TCP.Flags[1] == 0x2a
 	}
 }
 
-func (l *ledger) toldGone(keys []flows.EntryKey) {
+func (l *ledger) toldGone(w *world, keys []flows.EntryKey) {
 	for _, key := range keys {
-		if l.denied[key] {
-			l.buried[key.Tuple] = true
-		}
+		l.bury(w, key)
+		delete(l.present, key)
 	}
 }
 
@@ -123,9 +125,13 @@ func (l *ledger) ordered(w *world, e Install) {
 			l.fail(3, "%v is installed after it was denied", entry.key)
 		}
 	}
-	turned := l.buried[s.tuple.Reverse()]
-	if l.picked[s.primary().key] && (turned || l.buried[s.tuple]) || turned && !s.isTCP() {
-		l.fail(3, "%v comes back after it was denied, without a handshake", s.tuple)
+	for _, entry := range s.entries {
+		for _, t := range [...]flows.Tuple{entry.key.Tuple, w.entryReply(entry.key).Reverse()} {
+			turned := l.buried[t.Reverse()]
+			if l.picked[entry.key] && (turned || l.buried[t]) || turned && !s.isTCP() {
+				l.fail(3, "%v comes back after it was denied, without a handshake", t)
+			}
+		}
 	}
 	if s.isTCP() && !l.liberal[e.Session] {
 		l.fail(6, "%v is installed before its window checks were relaxed", s.tuple)
@@ -228,7 +234,7 @@ func (l *ledger) checkAllowed(w *world) {
 				l.fail(1, "session %v: %v must not be offloaded since %v", id, key, w.now.Sub(since))
 			}
 		}
-		if len(h.conn.zones) == 1 && !h.conn.zoned {
+		if !h.conn.zoned {
 			l.checkAlone(w, id, h)
 		}
 	}
@@ -248,7 +254,7 @@ func (h *hardware) stillBad(w *world) bool {
 // checkAlone is the part of promise 1 about tenants with the same addresses.
 func (l *ledger) checkAlone(w *world, id flows.SessionID, h *hardware) {
 	for _, c := range w.conns {
-		if c == h.conn || orientationless(c.tuple) != orientationless(h.conn.tuple) || w.now.Sub(w.since(h, h.since)) < 2*time.Second {
+		if c == h.conn || !c.mayBe(h.conn) || w.now.Sub(w.since(h, h.since)) < 2*time.Second {
 			continue
 		}
 		for _, key := range c.keys {
@@ -305,6 +311,13 @@ func (l *ledger) checkOwned(w *world) {
 func (l *ledger) checkBudgets(w *world) {
 	if n := len(w.engine.sessions); n > w.cfg.Capacity {
 		l.fail(7, "%d sessions, capacity %d", n, w.cfg.Capacity)
+	}
+	used := make(map[State]int)
+	for _, s := range w.engine.sessions {
+		used[s.state]++
+	}
+	if counted := w.engine.Used(); !maps.Equal(counted, used) {
+		l.fail(7, "sessions by state: %v, counted %v", used, counted)
 	}
 	for len(l.installs) > 0 && w.now.Sub(l.installs[0]) > time.Second {
 		l.installs = l.installs[1:]

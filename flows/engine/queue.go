@@ -38,13 +38,13 @@ func (q *queue) Less(i, j int) bool { return q.list[i].before(q.list[j]) }
 // Swap implements heap.Interface.
 func (q *queue) Swap(i, j int) {
 	q.list[i], q.list[j] = q.list[j], q.list[i]
-	q.list[i].entry.place, q.list[j].entry.place = i, j
+	q.list[i].entry.place, q.list[j].entry.place = int32(i), int32(j)
 }
 
 // Push implements heap.Interface.
 func (q *queue) Push(x any) {
 	w := x.(waiter)
-	w.entry.queue, w.entry.place = q, len(q.list)
+	w.entry.queue, w.entry.place = q, int32(len(q.list)) // bounded by Config.MaxFollow
 	q.list = append(q.list, w)
 }
 
@@ -89,7 +89,7 @@ func (g *Engine) enqueue(e *entry) {
 	if q := e.queue; q != nil && q.home == home {
 		if v := e.value(); v != q.list[e.place].value {
 			q.list[e.place].value = v
-			heap.Fix(q, e.place)
+			heap.Fix(q, int(e.place))
 		}
 		return
 	}
@@ -111,7 +111,7 @@ func (g *Engine) queueOf(h home) *queue {
 // unqueue takes an entry that no longer waits off its queue.
 func (g *Engine) unqueue(e *entry) {
 	if e.queue != nil {
-		heap.Remove(e.queue, e.place)
+		heap.Remove(e.queue, int(e.place))
 	}
 }
 

@@ -47,15 +47,15 @@ func (g *Engine) denyAll(s *session) {
 	if !s.nominal {
 		return
 	}
-	for e := g.entries.group(s.tuple); e != nil; e = e.next {
-		e.denied = e.denied || e.key.Tuple == s.tuple && e.session == nil
+	for _, e := range g.entries.along(s.tuple) {
+		e.denied = e.denied || e.session == nil
 	}
 }
 
 // sayDenied gives the entries that a session stood for, and that are nobody's now, the reason
 // and what led to it.
 func (g *Engine) sayDenied(s *session, detail string) {
-	for e := g.entries.group(s.tuple); e != nil; e = e.next {
+	for _, e := range g.entries.along(s.tuple) {
 		if e.denied && e.session == nil {
 			g.unqueue(e)
 			e.verdict = flows.Inspect
@@ -204,7 +204,7 @@ func cooldown(cause flows.Reason, fails uint8) time.Duration {
 	case flows.UnsupportedOutputs, flows.PathDropped, flows.SGDenied, flows.SGUnknown, flows.PortUnbound, flows.PortMigrating:
 		// OVS learns a station, or its flows come back after a restart, in a moment.
 		return backoff(time.Second, fails, 10*time.Second)
-	case flows.UnsupportedVLAN, flows.UnsupportedRouted, flows.UnsupportedInternal, flows.UnsupportedPatch,
+	case flows.UnsupportedNAT, flows.UnsupportedVLAN, flows.UnsupportedRouted, flows.UnsupportedInternal, flows.UnsupportedPatch,
 		flows.UnsupportedTunnel, flows.UnsupportedPortType, flows.UnsupportedDatapath, flows.UnsupportedBond,
 		flows.UnsupportedHairpin, flows.UnsupportedGroup, flows.UnsupportedUpcall, flows.UnsupportedEswitch, flows.UnsupportedAction:
 		return backoff(5*time.Second, fails, time.Minute)

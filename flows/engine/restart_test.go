@@ -39,11 +39,7 @@ func (w *world) crash() {
 // replace is a connection that ends and is followed at once by one with the same tuple.
 func (w *world) replace(c *conn) {
 	w.destroy(c)
-	next := &conn{tuple: c.tuple, ports: c.ports, zones: c.zones, zoned: c.zoned, pps: c.pps, plain: c.plain}
-	for _, zone := range c.zones {
-		w.addEntry(next, zone, c.tuple, [2]uint8{0x23, 0x23})
-	}
-	w.conns = append(w.conns, next)
+	w.begin(&conn{tuple: c.tuple, far: c.far, ports: c.ports, stands: c.stands, zoned: c.zoned, pps: c.pps, plain: c.plain}, 0x23)
 }
 
 // twins reports whether a connection with rules has the tuple of another one.
@@ -58,7 +54,7 @@ func (w *world) twins() bool {
 
 func (w *world) hasTwin(h *hardware) bool {
 	for _, c := range w.conns {
-		if c != h.conn && c.tuple == h.tuple && c.ports[0] != h.paths[0].In && !c.gone(w) {
+		if c != h.conn && c.tuple == h.tuples[0] && c.ports[0] != h.paths[0].In && !c.gone(w) {
 			return true
 		}
 	}
@@ -96,7 +92,7 @@ func (w *world) find() {
 	var ev RulesFound
 	for id, h := range w.rules {
 		w.attribute(h)
-		ev.Sessions = append(ev.Sessions, FoundSession{ID: id, Tuple: h.tuple, Paths: h.paths, Count: h.told, InHW: h.swSince == 0})
+		ev.Sessions = append(ev.Sessions, FoundSession{ID: id, Tuples: h.tuples, Paths: h.paths, Count: h.told, InHW: h.swSince == 0})
 	}
 	slices.SortFunc(ev.Sessions, func(a, b FoundSession) int { return int(a.ID) - int(b.ID) })
 	w.events = append(w.events, ev)

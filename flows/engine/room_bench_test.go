@@ -51,7 +51,7 @@ func answerAll(g *Engine, now flows.Instant, entries []flows.Entry, effects []Ef
 		for _, e := range effects {
 			switch e := e.(type) {
 			case Resolve:
-				events = append(events, PathResolved{Session: e.Session, Op: e.Op, Paths: paths})
+				events = append(events, PathResolved{Session: e.Session, Op: e.Op, Paths: paths, Tuples: untranslated(e)})
 			case Relax:
 				events = append(events, Relaxed{Session: e.Session, Op: e.Op})
 			case Install:

@@ -34,7 +34,7 @@ type session struct {
 	op       uint64 // of the effect that is awaited; results with another are stale
 	state    State
 	since    flows.Instant // of state
-	tuple    flows.Tuple   // of the original direction
+	tuple    flows.Tuple   // of the original direction: as the entry has it, then as packets come in
 	entries  []*entry      // one for each zone; the first is the one that was judged
 	zoned    bool          // zones were told by ports, not assumed
 	claims   bool          // made by an earlier agent: nobody else may have entries with its tuple
@@ -112,9 +112,9 @@ func (s *session) readSince(at flows.Instant) bool {
 // lastHit returns when a packet of either direction was last seen in the eswitch.
 func (s *session) lastHit() flows.Instant { return max(s.hitAt[0], s.hitAt[1]) }
 
-// tuples returns how packets are addressed, by Dir.
+// tuples returns how packets are addressed when they come in at the ports, by Dir.
 func (s *session) tuples() [2]flows.Tuple {
-	return [2]flows.Tuple{flows.Orig: s.tuple, flows.Reply: s.tuple.Reverse()}
+	return [2]flows.Tuple{flows.Orig: s.tuple, flows.Reply: s.paths[flows.Orig].Addressed(s.tuple).Reverse()}
 }
 
 // keep adds a session to those that there are.
@@ -122,6 +122,7 @@ func (g *Engine) keep(s *session) {
 	s.index = len(g.list)
 	g.list = append(g.list, s)
 	g.sessions[s.id] = s
+	g.states[s.state]++
 }
 
 // drop takes it away.
@@ -132,4 +133,5 @@ func (g *Engine) drop(s *session) {
 	g.list[last] = nil
 	g.list = g.list[:last]
 	delete(g.sessions, s.id)
+	g.states[s.state]--
 }

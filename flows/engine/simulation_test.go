@@ -65,13 +65,13 @@ func simulate(t *testing.T, w *world, steps int) {
 	w.total.add(w.engine.Counts())
 	t.Logf("%+v, %d agents; at the end %v, removals %v", w.total, w.agents, w.engine.Counts().Followed, w.engine.Counts().Removals)
 	n := uint64(steps)
-	if c := w.total; c.installs < n/300 || c.validated < n/150 || !w.restless && c.keepAlives == 0 || w.restless && c.refuted+c.adopted < n/300 {
+	if c := w.total; c.installs < n/300 || c.translated < c.installs/10 || c.validated < n/150 || !w.restless && c.keepAlives == 0 || w.restless && c.refuted+c.adopted < n/300 {
 		t.Fatalf("the world was too quiet to show anything: %+v", c)
 	}
 }
 
 // totals are sums over the agents of a world.
-type totals struct{ installs, keepAlives, adopted, doubts, validated, refuted uint64 }
+type totals struct{ installs, translated, keepAlives, adopted, doubts, validated, refuted uint64 }
 
 func (t *totals) add(c Counts) {
 	t.installs += c.Installs

@@ -1,17 +1,18 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
 
-// tombstones remember tuples whose entry was denied and is gone. Whatever traffic
-// is left of such a connection can make a new entry in the other orientation, which
-// other permissions may cover; it must not be offloaded again before a fresh
+// tombstones remember tuples of connections that were denied and are gone. Whatever
+// traffic is left of such a connection can make a new entry in the other orientation,
+// which other permissions may cover; it must not be offloaded again before a fresh
 // handshake was seen.
 type tombstones struct {
-	expires map[flows.Tuple]flows.Instant // by the tuple that was denied
+	expires map[flows.Tuple]flows.Instant // by the tuple that was denied, in the original direction
 	order   []grave                       // oldest first, for the bound
 }
 
@@ -28,7 +29,14 @@ const (
 	maxTombstones = 1 << 16
 )
 
+// burySeldom is for how long a grave is not renewed: the entries of one connection go at
+// about the same time.
+const burySeldom = time.Minute
+
 func (t *tombstones) bury(denied flows.Tuple, now flows.Instant) {
+	if t.expires[denied].Sub(now) > tombstoneLife-burySeldom {
+		return
+	}
 	g := grave{denied, now.Add(tombstoneLife)}
 	t.expires[denied] = g.expires
 	t.order = append(t.order, g)
@@ -43,32 +51,58 @@ func (t *tombstones) bury(denied flows.Tuple, now flows.Instant) {
 
 // covers reports whether an entry must not be offloaded because of a tombstone.
 func (t *tombstones) covers(e *entry, now flows.Instant) bool {
-	for _, denied := range [...]flows.Tuple{e.key.Tuple, e.key.Tuple.Reverse()} {
-		if now < t.expires[denied] && !e.freshAfter(denied) {
+	if len(t.expires) == 0 {
+		return false
+	}
+	for _, tuple := range e.tuples() {
+		if now < t.expires[tuple] && !e.freshAfter(false) || now < t.expires[tuple.Reverse()] && !e.freshAfter(true) {
 			return true
 		}
 	}
 	return false
 }
 
-// freshAfter reports whether e was made by more than what is left of the
-// connection that had the tuple denied: for TCP by a handshake. Other protocols have
-// none; there, an entry in the orientation that was denied has passed the slow
-// path's judgement anew.
-func (e *entry) freshAfter(denied flows.Tuple) bool {
+// tuples returns by which packets of the original direction come to the zone and leave
+// it, where that is not the same.
+func (e *entry) tuples() []flows.Tuple {
+	if e.nat == nil {
+		return []flows.Tuple{e.key.Tuple}
+	}
+	return []flows.Tuple{e.key.Tuple, e.leaves()}
+}
+
+// freshAfter reports whether e was made by more than what is left of a connection that
+// was denied: for TCP by a handshake. Other protocols have none; there, an entry whose
+// original direction was not turned has passed the slow path's judgement anew.
+func (e *entry) freshAfter(turned bool) bool {
 	if e.key.Tuple.Proto == flows.TCP {
 		return e.established
 	}
-	return e.key.Tuple == denied
+	return !turned
 }
 
 // tombstoned reports whether an entry must stay in the slow path because of
-// another one with its tuple that was denied, whether that is gone or not.
+// another one with a tuple of it that was denied, whether that is gone or not.
 func (g *Engine) tombstoned(e *entry) bool {
-	for other := g.entries.group(e.key.Tuple); other != nil; other = other.next {
-		if other != e && other.denied && !e.freshAfter(other.key.Tuple) {
+	k := g.entries.kin(e.key.Tuple)
+	for other, turned := range k.each {
+		if other != e && other.denied && !e.freshAfter(turned) {
 			return true
 		}
 	}
 	return g.tombstones.covers(e, g.now)
+}
+
+// bury makes tombstones of what goes: of all tuples of a connection as soon as its first
+// entry goes, since the others go in any order.
+func (g *Engine) bury(gone *entry) {
+	k := g.entries.kin(gone.key.Tuple)
+	if !slices.ContainsFunc(k.list[:k.n], func(e *entry) bool { return e.denied }) {
+		return
+	}
+	for e := range k.each {
+		for _, tuple := range e.tuples() {
+			g.tombstones.bury(tuple, g.now)
+		}
+	}
 }

@@ -45,19 +45,27 @@ func (g *Engine) validateOrEnd(s *session) {
 	case !s.doubt.asked && g.validating < maxValidating:
 		g.orderValidate(s)
 	}
+	if s.doubt.first.since == 0 {
+		return // it was given up
+	}
 	g.validateAt = min(g.validateAt, s.doubt.deadline())
 }
 
 func (g *Engine) orderValidate(s *session) {
+	states, ok := g.States(s.tuple)
+	if !ok {
+		g.giveUp(s, flows.ZoneUnknown, tooManyKin)
+		return
+	}
 	s.doubt.asked = true
 	s.doubt.op++
 	g.validating++
-	g.emit(Validate{Session: s.id, Op: s.doubt.op, Tuple: s.tuple, Paths: s.paths, States: g.States(s.tuple),
+	g.emit(Validate{Session: s.id, Op: s.doubt.op, Tuples: s.tuples(), Paths: s.paths, States: states,
 		Within: s.doubt.first.due.Sub(g.now)})
 }
 
 // validated takes the answer to Validate.
-func (g *Engine) validated(ev Validated) {
+func (g *Engine) validated(ev *Validated) {
 	s := g.sessions[ev.Session]
 	if s == nil || !s.doubt.asked || s.doubt.op != ev.Op {
 		return
@@ -66,8 +74,8 @@ func (g *Engine) validated(ev Validated) {
 	switch {
 	case reason != "":
 	case s.state == Adopting:
-		reason, detail = g.takeEntries(s, ev.Zones)
-	case s.zoned && len(ev.Zones) > 0 && !s.standsIn(ev.Zones):
+		reason, detail = g.takeEntries(s, ev.Stands)
+	case len(ev.Stands) > 0 && !s.standsAt(ev.Stands):
 		reason, detail = flows.PathChanged, "tracked in other zones now"
 	}
 	if reason != "" {
@@ -92,21 +100,6 @@ func (g *Engine) confirm(s *session, plain bool) {
 	if d.first.since != 0 {
 		g.validateAt = min(g.validateAt, d.first.due)
 	}
-}
-
-// standsIn reports whether the zones of the session's entries are the given ones.
-func (s *session) standsIn(zones []flows.Zone) bool {
-	for _, e := range s.entries {
-		if !slices.Contains(zones, e.key.Zone) {
-			return false
-		}
-	}
-	for _, zone := range zones {
-		if !slices.ContainsFunc(s.entries, func(e *entry) bool { return e.key.Zone == zone }) {
-			return false
-		}
-	}
-	return true
 }
 
 // moreUrgent orders sessions in doubt: those that must be confirmed in the usual time

@@ -14,6 +14,7 @@ type View struct {
 	State   State           // of the session
 	Key     flows.EntryKey
 	Zones   []flows.Zone
+	Tuples  [2]flows.Tuple // by Dir, as packets come in at the ports; zero until resolved
 	Verdict flows.Verdict
 	Reason  flows.Reason
 	Detail  string
@@ -67,8 +68,10 @@ func (g *Engine) Followed() []View {
 // Used returns how many sessions there are, by state.
 func (g *Engine) Used() map[State]int {
 	used := make(map[State]int)
-	for _, s := range g.sessions {
-		used[s.state]++
+	for state, n := range g.states {
+		if n > 0 {
+			used[State(state)] = n
+		}
 	}
 	return used
 }
@@ -121,6 +124,9 @@ func (g *Engine) view(e *entry) View {
 	v.Doubted = s.doubt.first.since
 	v.Session, v.State, v.Since = s.id, s.state, s.since
 	v.Reason, v.Rate, v.Hardware, v.InHW, v.Paths = s.reason, s.rate, s.hw, s.inHW, s.paths
+	if s.state != Resolving {
+		v.Tuples = s.tuples()
+	}
 	if s.state == Removing {
 		v.Reason = s.cause
 	}

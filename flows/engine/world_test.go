@@ -20,6 +20,7 @@ type world struct {
 
 	conns   []*conn
 	entries map[flows.EntryKey]*kernelEntry
+	connOf  map[flows.EntryKey]*conn // also of those that are gone
 	rules   map[flows.SessionID]*hardware
 	ports   map[flows.PortID]flows.Reason
 	nextCT  uint32
@@ -49,11 +50,12 @@ type world struct {
 	sources   []*groupSource
 }
 
-// conn is a connection between two ports, in one zone or two.
+// conn is a connection between two ports, in one zone or several.
 type conn struct {
-	tuple     flows.Tuple
+	tuple     flows.Tuple     // of the original direction, as it leaves the sender
+	far       flows.Tuple     // ... and reaches the receiver
 	ports     [2]flows.PortID // sender, receiver of the original direction
-	zones     []flows.Zone
+	stands    []flows.Stand
 	zoned     bool // the ports tell their zones
 	pps       [2]int
 	paceAt    flows.Instant // when pps was last changed
@@ -76,14 +78,14 @@ type kernelEntry struct {
 }
 
 type hardware struct {
-	id    flows.SessionID
-	conn  *conn
-	tuple flows.Tuple
-	paths flows.Paths
-	keys  []flows.EntryKey
-	count [2]flows.Counters
-	told  [2]flows.Counters // of count
-	since flows.Instant
+	id     flows.SessionID
+	conn   *conn
+	tuples [2]flows.Tuple
+	paths  flows.Paths
+	keys   []flows.EntryKey
+	count  [2]flows.Counters
+	told   [2]flows.Counters // of count
+	since  flows.Instant
 
 	lostSince flows.Instant // since when they see nothing; 0: they do
 	swSince   flows.Instant // since when hardware does not have them; 0: it does
@@ -106,7 +108,7 @@ const (
 func newWorld(seed uint64, cfg Config, faults, restless bool) *world {
 	w := &world{
 		rng: rand.New(rand.NewPCG(seed, 1)), cfg: cfg, engine: New(cfg), faults: faults,
-		entries: make(map[flows.EntryKey]*kernelEntry), rules: make(map[flows.SessionID]*hardware),
+		entries: make(map[flows.EntryKey]*kernelEntry), connOf: make(map[flows.EntryKey]*conn), rules: make(map[flows.SessionID]*hardware),
 		ports: make(map[flows.PortID]flows.Reason), seen: newLedger(), now: 1, up: true, restless: restless,
 	}
 	for i := range portsNum {
@@ -242,7 +244,7 @@ func (w *world) resolve(e Resolve, fails bool) PathResolved {
 		return ev
 	}
 	r := w.route(k.conn, e.States)
-	ev.Paths, ev.Zones, ev.Reason, ev.Plain = r.paths, r.zones, r.reason, k.conn.plain
+	ev.Paths, ev.Tuples, ev.Stands, ev.Reason, ev.Plain = r.paths, k.conn.tuples(), r.stands, r.reason, k.conn.plain
 	return ev
 }
 
@@ -261,15 +263,18 @@ func (w *world) relax(e Relax, fails bool) error {
 }
 
 func (w *world) install(e Install) {
-	h := &hardware{id: e.Session, since: w.now, tuple: e.Tuples[flows.Orig], paths: e.Paths}
+	h := &hardware{id: e.Session, since: w.now, tuples: e.Tuples, paths: e.Paths}
 	w.attribute(h)
+	if e.Tuples[0] != e.Tuples[1].Reverse() {
+		w.total.translated++
+	}
 	w.rules[e.Session] = h
 }
 
 // attribute finds the connection whose packets rules match.
 func (w *world) attribute(h *hardware) {
 	for _, c := range w.conns {
-		if c.tuple == h.tuple && c.ports[0] == h.paths[0].In && !c.gone(w) {
+		if c.tuples() == h.tuples && c.ports[0] == h.paths[0].In && !c.gone(w) {
 			h.conn, h.keys = c, c.keys
 		}
 	}

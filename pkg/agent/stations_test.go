@@ -145,7 +145,7 @@ func observing(t *testing.T) (*loop, flows.SessionID) {
 	l.post(engine.PortsChanged{Ports: []engine.PortState{{ID: 1}, {ID: 2}}}, engine.EntriesRead{At: 1, Entries: []flows.Entry{e}})
 	l.step()
 	a, b := flows.MAC{2, 0, 0, 0, 0, 1}, flows.MAC{2, 0, 0, 0, 0, 2}
-	l.post(engine.PathResolved{Session: session.Session, Op: session.Op, Zones: []flows.Zone{10},
+	l.post(engine.PathResolved{Session: session.Session, Op: session.Op, Tuples: [2]flows.Tuple{e.Key.Tuple, e.Reply}, Stands: []flows.Stand{{Zone: 10, Tuple: e.Key.Tuple, Reply: e.Reply}},
 		Paths: flows.Paths{{In: 1, Out: 2, Frame: flows.Frame{SrcMAC: a, DstMAC: b}}, {In: 2, Out: 1, Frame: flows.Frame{SrcMAC: b, DstMAC: a}}}})
 	l.step()
 	return l, session.Session

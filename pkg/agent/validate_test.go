@@ -49,13 +49,13 @@ func TestValidator(t *testing.T) {
 		}
 		ask := func() {
 			for i := range 20 {
-				v.put(engine.Validate{Session: flows.SessionID(i + 1), Op: 3, Within: time.Second, Tuple: flows.Tuple{SrcPort: uint16(i)}})
+				v.put(engine.Validate{Session: flows.SessionID(i + 1), Op: 3, Within: time.Second, Tuples: [2]flows.Tuple{{SrcPort: uint16(i)}}})
 			}
 		}
 		ask()
 		got := answers()
 		if len(got) != 20 || got[1].Reason != flows.PathDropped || got[1].Detail != "dropped" || got[2].Reason != "" ||
-			!got[2].Plain || len(got[2].Zones) != 1 || got[2].Op != 3 {
+			!got[2].Plain || len(got[2].Stands) != 1 || got[2].Op != 3 {
 			t.Errorf("answers: %+v", got)
 		}
 		away.Store(true)
