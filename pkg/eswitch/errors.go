@@ -23,6 +23,7 @@ var (
 
 	ErrInvalid   = errors.New("the session cannot be turned into rules")
 	ErrOvertaken = errors.New("the session was removed while it was being installed")
+	ErrUnguarded = errors.New("the guard for packets with few hops left was removed meanwhile")
 	ErrBusy      = errors.New("the session is being installed or removed")
 	ErrConflict  = errors.New("the session is installed with other rules: remove it first")
 )

@@ -99,10 +99,10 @@ func (d *Driver) decode(f *tc.Filter, detail bool, found *eswitch.Found) bool {
 func ruleOf(f *tc.Filter, ref eswitch.Ref) flows.Rule {
 	m := &f.Match
 	return flows.Rule{
-		Dir:    ref.Dir(),
-		In:     f.Link,
-		Out:    f.Actions[0].Link,
-		Frame:  flows.Frame{SrcMAC: m.SrcMAC.Value, DstMAC: m.DstMAC.Value},
+		Dir:   ref.Dir(),
+		In:    f.Link,
+		Out:   f.Actions[0].Link,
+		Frame: flows.Frame{SrcMAC: m.SrcMAC.Value, DstMAC: m.DstMAC.Value},
 		Tuple: flows.Tuple{
 			Src: m.Src.Value, Dst: m.Dst.Value,
 			SrcPort: m.SrcPort.Value, DstPort: m.DstPort.Value,

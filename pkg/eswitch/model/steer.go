@@ -54,7 +54,20 @@ func (m *Model) Vanish(id flows.SessionID, dir flows.Dir) bool {
 	return gone
 }
 
-// Len returns the number of rules.
+// VanishGuards removes the guards of a port behind the back of whoever installed them,
+// and returns how many there were.
+func (m *Model) VanishGuards(link int32) (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for ref, e := range m.rules {
+		if e.session == 0 && ref.Link == link && m.delete(ref) {
+			n++
+		}
+	}
+	return n
+}
+
+// Len returns the number of rules, guards among them.
 func (m *Model) Len() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
