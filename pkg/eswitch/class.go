@@ -112,8 +112,8 @@ func ClassOf(r flows.Rule) (Class, bool) {
 	return c, r.Tuple.IsValid()
 }
 
-// classOfGuard returns the class of what GuardOf returned.
-func classOfGuard(r flows.Rule) Class {
+// ClassOfGuard returns the class of what GuardOf returned.
+func ClassOfGuard(r flows.Rule) Class {
 	switch {
 	case r.Tags[0].Type == flows.TagCustomer:
 		return GuardCustomer

@@ -12,6 +12,7 @@ import (
 var (
 	ErrFull         = errors.New("the eswitch's table is full")
 	ErrNotOffloaded = errors.New("no hardware took the rule")
+	ErrRefused      = errors.New("the driver has no words for the rule")
 	ErrPortGone     = errors.New("the port does not exist")
 	ErrNotPrepared  = errors.New("the port was not prepared: it has no clsact qdisc")
 	ErrExists       = errors.New("a rule with the same match exists already")

@@ -57,7 +57,7 @@ func (e *Eswitch) guardsOf(rules []flows.Rule) (guards []*guard) {
 		}
 		g := e.guards[what]
 		if g == nil {
-			g = &guard{rule: what, ref: Ref{Link: r.In, Class: classOfGuard(what), Handle: e.newHandle() << 1}}
+			g = &guard{rule: what, ref: Ref{Link: r.In, Class: ClassOfGuard(what), Handle: e.newHandle() << 1}}
 			e.guards[what], e.guardAt[g.ref] = g, g
 		}
 		if !slices.Contains(guards, g) {
