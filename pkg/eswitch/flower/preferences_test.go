@@ -31,7 +31,7 @@ func ruleFilter(t *testing.T, first uint16, proto flows.Proto, v6 bool) tc.Filte
 func TestFirstPreference(t *testing.T) {
 	for _, proto := range []flows.Proto{flows.TCP, flows.UDP, flows.SCTP, flows.ESP, flows.GRE} {
 		for _, v6 := range []bool{false, true} {
-			for _, want := range []uint16{5, 100, DefaultPreference, 1<<16 - uint16(eswitch.Classes)} {
+			for _, want := range []uint16{5, 100, DefaultPreference, 1<<16 - eswitch.Classes} {
 				f := ruleFilter(t, want, proto, v6)
 				if got, ours := firstPreference(&f); !ours || got != want {
 					t.Errorf("%s, IPv6 %v at %d: found %d, %v", proto, v6, want, got, ours)

@@ -210,7 +210,7 @@ func (m *Model) Rules(ctx context.Context, scope eswitch.Scope, fn func(*eswitch
 func (m *Model) snapshot(scope eswitch.Scope) (found []eswitch.Found) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for c := eswitch.Class(1); int(c) <= eswitch.Classes; c++ {
+	for c := eswitch.Class(1); c <= eswitch.AllClasses; c++ {
 		if scope.Class != 0 && scope.Class != c {
 			continue
 		}

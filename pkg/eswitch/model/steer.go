@@ -2,6 +2,7 @@ package model
 
 import (
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/eswitch"
 )
 
 // AddLink makes a port appear.
@@ -54,17 +55,12 @@ func (m *Model) Vanish(id flows.SessionID, dir flows.Dir) bool {
 	return gone
 }
 
-// VanishGuards removes the guards of a port behind the back of whoever installed them,
-// and returns how many there were.
-func (m *Model) VanishGuards(link int32) (n int) {
+// Delete removes one rule behind the back of whoever installed it, and reports whether
+// it was there.
+func (m *Model) Delete(ref eswitch.Ref) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for ref, e := range m.rules {
-		if e.session == 0 && ref.Link == link && m.delete(ref) {
-			n++
-		}
-	}
-	return n
+	return m.delete(ref)
 }
 
 // Len returns the number of rules, guards among them.
