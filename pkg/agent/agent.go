@@ -206,7 +206,7 @@ func (a *Agent) build() {
 	}
 	vswitchd := &unixctl.Client{Rundir: a.cfg.OVSRundir, Timeout: callTime}
 	if a.judge = a.cfg.judge; a.judge == nil {
-		a.judge = path.NewJudge(path.JudgeConfig{Datapath: &a.datapath, Tracer: &ofproto.Tracer{Caller: vswitchd}})
+		a.judge = path.NewJudge(path.JudgeConfig{Datapath: &a.datapath, Tracer: &ofproto.Tracer{Caller: vswitchd}, Underlay: a.routes})
 	}
 	a.doubts = newDoubts(a.judge, l, a.cfg.OVSGrace)
 	a.doubts.log = a.log
@@ -232,6 +232,7 @@ func (a *Agent) build() {
 		a.watchers = append(a.watchers,
 			&monitors{rundir: cmp.Or(a.cfg.OVSRundir, unixctl.DefaultRundir), bridges: a.ports.bridges,
 				doubts: a.doubts, health: part("openflow"), confirm: a.cfg.ConfirmEvery, grace: a.cfg.OVSGrace},
+			&underlays{changes: a.routeChanges, ports: a.ports, doubts: a.doubts},
 			&stations{fdb: &ofproto.FDB{Caller: vswitchd}, bridges: a.ports.bridges, doubts: a.doubts, loop: l, health: part("fdb")})
 	}
 	eswitchHealth := part("eswitch")

@@ -15,7 +15,8 @@ const CookieLen = 12
 var cookieMagic = [3]byte{0xf1, 0x05, 0x47}
 
 // EncodeCookie returns what marks a rule as one of ours: the magic, a number that
-// tells the life of the process that made it, and the session, big endian.
+// tells the life of the process that made it, and the session, big endian; that of a
+// guard is 0.
 func EncodeCookie(generation uint8, id flows.SessionID) (c [CookieLen]byte) {
 	copy(c[:], cookieMagic[:])
 	c[3] = generation
@@ -23,12 +24,12 @@ func EncodeCookie(generation uint8, id flows.SessionID) (c [CookieLen]byte) {
 	return c
 }
 
-// DecodeCookie reads a cookie. Those of another length, with another magic or
-// without a session are not ours.
+// DecodeCookie reads a cookie. Those of another length or with another magic are not
+// ours; one without a session is that of a guard.
 func DecodeCookie(b []byte) (generation uint8, id flows.SessionID, ours bool) {
 	if len(b) != CookieLen || [3]byte(b) != cookieMagic {
 		return 0, 0, false
 	}
 	id = flows.SessionID(binary.BigEndian.Uint64(b[4:]))
-	return b[3], id, id != 0
+	return b[3], id, true
 }

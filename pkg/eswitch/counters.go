@@ -3,6 +3,8 @@ package eswitch
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -32,15 +34,15 @@ func (e *Eswitch) Counters(ctx context.Context) (counters []flows.SessionCounter
 	if err != nil {
 		return counters, nil, err
 	}
-	suspects := e.unseen(epoch)
+	suspects := e.suspects(epoch)
 	if len(suspects) == 0 {
 		return counters, nil, nil
 	}
 	// A dump can skip what moves while it runs: look again before saying so.
-	if err := e.readSlots(ctx, e.slotsOf(suspects)); err != nil {
+	if err := e.readSlots(ctx, suspects); err != nil {
 		return counters, nil, err
 	}
-	return e.collect(epoch, counters), e.unseen(epoch), nil
+	return e.collect(epoch, counters), e.lost(epoch), nil
 }
 
 func (e *Eswitch) beginReading() (epoch uint32, slots []slot, sessions int) {
@@ -75,6 +77,10 @@ func (e *Eswitch) collect(epoch uint32, counters []flows.SessionCounters) []flow
 	defer e.mu.Unlock()
 	for i := range e.stats {
 		st := &e.stats[i]
+		if st.session == 0 {
+			e.sawGuard(epoch, st)
+			continue
+		}
 		s := e.sessions[st.session]
 		if s == nil || s.state != installed {
 			continue
@@ -109,13 +115,25 @@ func (s *session) find(ref Ref) int {
 	return -1
 }
 
-// unseen returns sessions that were installed before the reading began, still
-// are, and were not seen in full.
-func (e *Eswitch) unseen(epoch uint32) (ids []flows.SessionID) {
+// lost returns the sessions that the reading did not see in full, and forgets the
+// guards that it did not see: they are put back before anything relies on them again.
+func (e *Eswitch) lost(epoch uint32) (ids []flows.SessionID) {
+	e.guarding.Lock()
+	defer e.guarding.Unlock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	ids = e.unseen(epoch)
+	for _, g := range e.vanished(epoch) {
+		e.forget(g)
+	}
+	return ids
+}
+
+// unseen returns sessions that were installed before the reading began, still
+// are, and were not seen in full, or without a guard that they need. e.mu is held.
+func (e *Eswitch) unseen(epoch uint32) (ids []flows.SessionID) {
 	for id, s := range e.sessions {
-		whole := s.read == epoch && s.seen == uint32(1<<len(s.rules)-1)
+		whole := s.read == epoch && s.seen == uint32(1<<len(s.rules)-1) && s.guarded(epoch)
 		if s.state == installed && s.born < epoch && !whole {
 			ids = append(ids, id)
 		}
@@ -123,20 +141,18 @@ func (e *Eswitch) unseen(epoch uint32) (ids []flows.SessionID) {
 	return ids
 }
 
-func (e *Eswitch) slotsOf(ids []flows.SessionID) []slot {
+// suspects returns where that should be which the reading did not see.
+func (e *Eswitch) suspects(epoch uint32) (slots []slot) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	set := make(map[slot]bool)
-	for _, id := range ids {
-		if s := e.sessions[id]; s != nil {
-			for _, r := range s.rules {
-				set[slot{r.ref.Link, r.ref.Class}] = true
-			}
+	for _, id := range e.unseen(epoch) {
+		for _, r := range e.sessions[id].rules {
+			set[slot{r.ref.Link, r.ref.Class}] = true
 		}
 	}
-	slots := make([]slot, 0, len(set))
-	for s := range set {
-		slots = append(slots, s)
+	for _, g := range e.vanished(epoch) {
+		set[slot{g.ref.Link, g.ref.Class}] = true
 	}
-	return slots
+	return slices.Collect(maps.Keys(set))
 }

@@ -57,8 +57,8 @@ const (
 type Change struct {
 	Op      Op
 	Ref     Ref
-	Session flows.SessionID
-	Rule    flows.Rule // of Delete only what errors name
+	Session flows.SessionID // 0: the rule is a guard
+	Rule    flows.Rule      // of Delete only what errors name; see GuardOf for that of a guard
 	// Hardware makes an Add fail with ErrFull where hardware has no room for it, although
 	// software could execute it.
 	Hardware bool
@@ -77,7 +77,7 @@ type Scope struct {
 // Found is a rule of ours as the eswitch has it.
 type Found struct {
 	Ref        Ref
-	Session    flows.SessionID
+	Session    flows.SessionID // 0: it is a guard
 	Generation uint8
 	Preference uint16 // where tc shows it; 0 if the driver has no such thing
 

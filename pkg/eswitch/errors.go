@@ -12,6 +12,7 @@ import (
 var (
 	ErrFull         = errors.New("the eswitch's table is full")
 	ErrNotOffloaded = errors.New("no hardware took the rule")
+	ErrRefused      = errors.New("the driver has no words for the rule")
 	ErrPortGone     = errors.New("the port does not exist")
 	ErrNotPrepared  = errors.New("the port was not prepared: it has no clsact qdisc")
 	ErrExists       = errors.New("a rule with the same match exists already")
@@ -23,6 +24,7 @@ var (
 
 	ErrInvalid   = errors.New("the session cannot be turned into rules")
 	ErrOvertaken = errors.New("the session was removed while it was being installed")
+	ErrUnguarded = errors.New("the guard for packets with few hops left was removed meanwhile")
 	ErrBusy      = errors.New("the session is being installed or removed")
 	ErrConflict  = errors.New("the session is installed with other rules: remove it first")
 )

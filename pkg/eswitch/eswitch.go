@@ -2,7 +2,6 @@ package eswitch
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -20,6 +19,9 @@ type Config struct {
 	Workers int
 	// RollbackTime bounds what is done after the caller's context ended; 0 means 10 s.
 	RollbackTime time.Duration
+	// NoGuards is for a driver that leaves packets with too few hops left to the slow
+	// path by itself.
+	NoGuards bool
 }
 
 // MaxRules is how many rules a session can have.
@@ -37,9 +39,12 @@ type Eswitch struct {
 	slots    map[slot]int   // rules of installed sessions, by place
 	read     map[int32]bool // ports at which no rule of an earlier process can be met any more
 	epoch    uint32         // number of the last reading of counters
+	guards   map[flows.Rule]*guard
+	guardAt  map[Ref]*guard
 
-	reading sync.Mutex // one reading of counters at a time; guards stats
-	stats   []stat
+	guarding sync.Mutex // one change of guards at a time; taken before mu
+	reading  sync.Mutex // one reading of counters at a time; guards stats
+	stats    []stat
 }
 
 // slot is a set of rules that one dump reports.
@@ -63,7 +68,8 @@ type session struct {
 	overtaken bool          // while installing: a Remove waits
 	done      chan struct{} // closed when installing or removing has ended
 	rules     []rule
-	hardware  bool // shall be in hardware unless that cannot do it
+	guards    []*guard // that the rules need; nil: none
+	hardware  bool     // shall be in hardware unless that cannot do it
 
 	born  uint32 // epoch when it was installed
 	read  uint32 // epoch when rules of it were last seen
@@ -94,6 +100,8 @@ func New(driver Driver, cfg Config) *Eswitch {
 		sessions: make(map[flows.SessionID]*session),
 		slots:    make(map[slot]int),
 		read:     make(map[int32]bool),
+		guards:   make(map[flows.Rule]*guard),
+		guardAt:  make(map[Ref]*guard),
 	}
 }
 
@@ -106,12 +114,17 @@ func (e *Eswitch) Len() int {
 
 // place returns where a rule shall stand.
 func (e *Eswitch) place(r flows.Rule) rule {
-	class, _ := ClassOf(r.Tuple)
+	class, _ := ClassOf(r)
+	return rule{Ref{Link: r.In, Class: class, Handle: e.newHandle()<<1 | uint32(r.Dir)}, r}
+}
+
+// newHandle returns a handle without its direction bit.
+func (e *Eswitch) newHandle() uint32 {
 	n := e.handle.Add(1)
 	if n&(1<<31-1) == 0 { // a handle of 0 means that the kernel chooses
 		n = e.handle.Add(1)
 	}
-	return rule{Ref{Link: r.In, Class: class, Handle: n<<1 | uint32(r.Dir)}, r}
+	return n
 }
 
 // reserve keeps new rules from standing where a rule of an earlier process does.
@@ -122,33 +135,6 @@ func (e *Eswitch) reserve(handle uint32) {
 			return
 		}
 	}
-}
-
-// check says why a session cannot be turned into rules.
-func check(s flows.Session) error {
-	if s.ID == 0 || len(s.Rules) == 0 || len(s.Rules) > MaxRules {
-		return fmt.Errorf("session %s with %d rules: %w", s.ID, len(s.Rules), ErrInvalid)
-	}
-	for _, r := range s.Rules {
-		if err := checkRule(r); err != nil {
-			return &RuleError{Session: s.ID, Rule: r, Op: Add, Err: fmt.Errorf("%w: %w", ErrInvalid, err)}
-		}
-	}
-	return nil
-}
-
-func checkRule(r flows.Rule) error {
-	switch _, ok := ClassOf(r.Tuple); {
-	case !ok:
-		return fmt.Errorf("tuple %s cannot be matched", r.Tuple)
-	case r.In <= 0 || r.Out <= 0 || r.In == r.Out:
-		return fmt.Errorf("ports %d and %d", r.In, r.Out)
-	case r.SrcMAC.IsZero() || r.DstMAC.IsZero():
-		return fmt.Errorf("MAC addresses %s and %s", r.SrcMAC, r.DstMAC)
-	case r.Dir > flows.Reply:
-		return fmt.Errorf("direction %d", r.Dir)
-	}
-	return nil
 }
 
 // chunks calls fn for parts of n items, several at once, and returns when all are
@@ -185,9 +171,13 @@ func (e *Eswitch) afterwards(ctx context.Context) (context.Context, context.Canc
 // occupy counts the session's rules in, or with n = -1 out. e.mu is held.
 func (e *Eswitch) occupy(s *session, n int) {
 	for _, r := range s.rules {
-		at := slot{r.ref.Link, r.ref.Class}
-		if e.slots[at] += n; e.slots[at] == 0 {
-			delete(e.slots, at)
-		}
+		e.occupyOne(r.ref, n)
+	}
+}
+
+func (e *Eswitch) occupyOne(ref Ref, n int) {
+	at := slot{ref.Link, ref.Class}
+	if e.slots[at] += n; e.slots[at] == 0 {
+		delete(e.slots, at)
 	}
 }

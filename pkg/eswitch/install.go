@@ -63,6 +63,7 @@ func (e *Eswitch) claim(sessions []flows.Session, results []Result) []pending {
 		for j, r := range s.Rules {
 			n.rules[j] = e.place(r)
 		}
+		n.guards = e.guardsOf(s.Rules)
 		e.sessions[s.ID] = n
 		todo = append(todo, pending{s.ID, n, &results[i]})
 	}
@@ -84,6 +85,7 @@ func (s *session) again(want flows.Session) error {
 // installChunk installs sessions that share one done channel.
 func (e *Eswitch) installChunk(ctx context.Context, todo []pending) {
 	defer close(todo[0].session.done)
+	e.raise(ctx, todo)
 	changes := e.additions(ctx, todo)
 	e.driver.Apply(ctx, changes)
 	undo := e.commit(todo, changes)
@@ -109,6 +111,9 @@ func (e *Eswitch) additions(ctx context.Context, todo []pending) []Change {
 		case ctx.Err() != nil:
 			p.result.Err = fmt.Errorf("session %s: %w", p.id, ctx.Err())
 		default:
+			if p.result.Err = e.unguarded(p.id, p.session, nil); p.result.Err != nil {
+				break
+			}
 			for _, r := range p.session.rules {
 				changes = append(changes, Change{Op: Add, Ref: r.ref, Session: p.id, Rule: r.rule, Hardware: p.session.hardware})
 			}
@@ -131,6 +136,9 @@ func (e *Eswitch) commit(todo []pending, changes []Change) (undo []Change) {
 		mine := changes[:len(p.session.rules)]
 		changes = changes[len(mine):]
 		p.result.take(mine)
+		if p.result.Err == nil {
+			p.result.Err = e.unguarded(p.id, p.session, mine)
+		}
 		if p.result.Err == nil && p.session.overtaken {
 			p.result.Err = fmt.Errorf("session %s: %w", p.id, ErrOvertaken)
 		}

@@ -40,12 +40,29 @@ func (e *Eswitch) ReleasePort(ctx context.Context, link int32) error {
 	delete(e.read, link)
 	e.mu.Unlock()
 	errs := e.Remove(ctx, e.using(link))
-	var left []Change
+	return errors.Join(append(errs, e.clear(ctx, link), e.driver.Release(ctx, link))...)
+}
+
+// clear removes what is left at a port. Guards go last, and stay with what cannot be
+// removed.
+func (e *Eswitch) clear(ctx context.Context, link int32) error {
+	e.guarding.Lock()
+	defer e.guarding.Unlock()
+	e.forgetAt(link)
+	var rules, guards []Found
 	err := e.driver.Rules(ctx, Scope{Link: link}, func(f *Found) {
-		left = append(left, Change{Op: Delete, Ref: f.Ref, Session: f.Session, Rule: flows.Rule{In: link}})
+		f.Rule.In = link
+		if f.Session == 0 {
+			guards = append(guards, *f)
+		} else {
+			rules = append(rules, *f)
+		}
 	})
-	_, errDelete := e.deleteAll(ctx, left)
-	return errors.Join(append(errs, err, errDelete, e.driver.Release(ctx, link))...)
+	if _, errDelete := e.deleteAll(ctx, deletions(rules)); err != nil || errDelete != nil {
+		return errors.Join(err, errDelete)
+	}
+	_, err = e.deleteAll(ctx, deletions(guards))
+	return err
 }
 
 func (e *Eswitch) using(link int32) (ids []flows.SessionID) {

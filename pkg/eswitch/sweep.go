@@ -31,7 +31,7 @@ func (e *Eswitch) Audit(ctx context.Context) ([]Found, error) {
 
 // Sweep makes the eswitch agree with what this Eswitch has installed: on every port
 // of the namespace it removes each rule of ours that belongs to no session of it, or
-// that stands twice. It returns the number of rules removed, and goes on after errors.
+// that stands twice, and each guard that no session needs. It returns the number of rules removed, and goes on after errors.
 // Sessions on their way in or out are left alone.
 func (e *Eswitch) Sweep(ctx context.Context) (removed int, err error) {
 	found, err := e.Audit(ctx)
@@ -53,6 +53,7 @@ type Adopted struct {
 func (e *Eswitch) Adopt(ctx context.Context) (adopted []Adopted, removed int, err error) {
 	found, err := e.Audit(ctx)
 	groups := bySession(found)
+	e.keepGuards(groups[0])
 	removed, errSweep := e.sweep(ctx, groups, complete)
 	for id, rules := range groups {
 		if e.owns(id) {
@@ -97,6 +98,9 @@ func (e *Eswitch) sweep(ctx context.Context, groups map[flows.SessionID][]Found,
 	var strays []Change
 	var residues []flows.SessionID
 	for id, rules := range groups {
+		if id == 0 {
+			continue // guards go last
+		}
 		drop, whole := e.judge(id, rules, adopt)
 		strays = append(strays, drop...)
 		if whole {
@@ -110,7 +114,12 @@ func (e *Eswitch) sweep(ctx context.Context, groups map[flows.SessionID][]Found,
 			removed += len(groups[id])
 		}
 	}
-	return removed, errors.Join(append(errs, errStrays)...)
+	err = errors.Join(append(errs, errStrays)...)
+	if err != nil { // what is left may need its guards
+		return removed, err
+	}
+	n, err := e.dropGuards(ctx, groups[0])
+	return removed + n, err
 }
 
 // judge says which of a session's rules must go as strays, or that the whole
@@ -124,7 +133,7 @@ func (e *Eswitch) judge(id flows.SessionID, found []Found, adopt func([]Found) b
 		return nil, false
 	case s != nil && s.state == residue:
 		return nil, true
-	case s == nil && adopt != nil && adopt(found):
+	case s == nil && adopt != nil && adopt(found) && e.covered(found):
 		e.adopt(id, found)
 		return nil, false
 	}
@@ -159,9 +168,16 @@ func complete(found []Found) bool {
 	return true
 }
 
+// opposite reports whether b is the way back of a. The MAC addresses need not be: a
+// router may be sent to at one and send from another.
 func opposite(a, b flows.Rule) bool {
 	return a.Dir != b.Dir && a.In == b.Out && a.Out == b.In &&
-		a.SrcMAC == b.DstMAC && a.DstMAC == b.SrcMAC && a.Tuple == b.Tuple.Reverse()
+		addressed(a) == b.Tuple.Reverse() && addressed(b) == a.Tuple.Reverse()
+}
+
+// addressed returns the tuple by which packets leave.
+func addressed(r flows.Rule) flows.Tuple {
+	return flows.Path{Change: r.Change}.Addressed(r.Tuple)
 }
 
 // adopt takes a session over that an earlier process installed. e.mu is held.
@@ -175,8 +191,21 @@ func (e *Eswitch) adopt(id flows.SessionID, found []Found) {
 	if s.rules[0].rule.Dir == flows.Reply && len(s.rules) == 2 {
 		s.rules[0], s.rules[1] = s.rules[1], s.rules[0]
 	}
+	rules := make([]flows.Rule, len(found))
+	for i, f := range found {
+		rules[i] = f.Rule
+	}
+	s.guards = e.guardsOf(rules)
 	e.sessions[id] = s
 	e.occupy(s, 1)
+}
+
+func deletions(found []Found) []Change {
+	changes := make([]Change, len(found))
+	for i, f := range found {
+		changes[i] = Change{Op: Delete, Ref: f.Ref, Session: f.Session, Rule: f.Rule}
+	}
+	return changes
 }
 
 // deleteAll deletes rules and returns how many it did.
@@ -200,19 +229,16 @@ func (e *Eswitch) deleteAll(ctx context.Context, changes []Change) (n int, err e
 func (e *Eswitch) Flush(ctx context.Context) (n int, err error) {
 	before, errAudit := e.Audit(ctx)
 	errs := append(e.Remove(ctx, e.all()), errAudit)
-	found, errAudit := e.Audit(ctx)
-	n = len(before) - len(found)
-	changes := make([]Change, len(found))
-	for i, f := range found {
-		changes[i] = Change{Op: Delete, Ref: f.Ref, Session: f.Session, Rule: f.Rule}
-	}
-	m, errDelete := e.deleteAll(ctx, changes)
 	links, errLinks := e.driver.Links(ctx)
-	errs = append(errs, errAudit, errDelete, errLinks)
+	errs = append(errs, errLinks)
+	for _, link := range links {
+		errs = append(errs, e.clear(ctx, link))
+	}
+	after, errAudit := e.Audit(ctx)
 	for _, link := range links {
 		errs = append(errs, e.driver.Release(ctx, link))
 	}
-	return n + m, errors.Join(errs...)
+	return len(before) - len(after), errors.Join(append(errs, errAudit)...)
 }
 
 func (e *Eswitch) all() []flows.SessionID {

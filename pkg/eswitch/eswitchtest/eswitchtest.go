@@ -73,6 +73,11 @@ func Run(t *testing.T, open func(t *testing.T) *Rig) {
 	}{
 		{"RoundTrip", roundTrip},
 		{"AllClasses", allClasses},
+		{"Shapes", shapes},
+		{"Guards", guards},
+		{"GuardVanishes", guardVanishes},
+		{"AdoptGuarded", adoptGuarded},
+		{"AdoptUnguarded", adoptUnguarded},
 		{"AllOrNone", allOrNone},
 		{"NotPrepared", notPrepared},
 		{"Duplicate", duplicate},
@@ -137,14 +142,30 @@ func wantRules(t *testing.T, e *eswitch.Eswitch, sessions ...flows.Session) {
 			want[r] = s.ID
 		}
 	}
+	guards, needs := make(map[flows.Rule]bool), make(map[flows.Rule]bool)
 	for _, f := range audit(t, e) {
+		if f.Session == 0 {
+			if guards[f.Rule] || !f.Intact || !f.Ref.Class.IsGuard() {
+				t.Errorf("unexpected guard %+v", f)
+			}
+			guards[f.Rule] = true
+			continue
+		}
 		if id, ok := want[f.Rule]; !ok || id != f.Session || !f.Intact {
-			t.Errorf("unexpected rule %+v", f)
+			t.Errorf("unexpected rule %+v, changes %+v", f, f.Rule.Change.Value())
+		}
+		if guard, needed := eswitch.GuardOf(f.Rule); needed {
+			needs[guard] = true
 		}
 		delete(want, f.Rule)
 	}
 	for r, id := range want {
-		t.Errorf("rule of session %s is missing: %+v", id, r)
+		t.Errorf("rule of session %s is missing: %+v, changes %+v", id, r, r.Change.Value())
+	}
+	for g := range needs {
+		if !guards[g] {
+			t.Errorf("guard is missing: %+v", g)
+		}
 	}
 }
 
@@ -176,7 +197,14 @@ func allClasses(t *testing.T, r *Rig) {
 	var all []flows.Session
 	classes := make(map[eswitch.Class]bool)
 	for i, proto := range []flows.Proto{flows.TCP, flows.UDP, flows.SCTP, flows.ESP, flows.AH, flows.GRE} {
-		all = append(all, r.Session(2*i+1, proto, false), r.Session(2*i+2, proto, true))
+		for j, v6 := range []bool{false, true} {
+			n := 6*i + 3*j
+			all = append(all, r.Session(n, proto, v6))
+			for k, tag := range []flows.Tag{vlan7, svlan8} {
+				tags := flows.Tags{tag}
+				all = append(all, r.Shaped(n+1+k, Shape{Proto: proto, V6: v6, A: tags, B: tags}))
+			}
+		}
 	}
 	install(t, e, all...)
 	wantRules(t, e, all...)

@@ -58,7 +58,9 @@ func (d *Driver) request(w *worker, c *eswitch.Change) error {
 		d.reference(&w.filter, c.Ref)
 		return w.batch.DeleteFilter(&w.filter)
 	}
-	d.encode(&w.filter, c)
+	if err := d.encode(&w.filter, c); err != nil {
+		return err
+	}
 	how := uint16(tc.Exclusive)
 	if d.cfg.Mode == Both { // only then success does not say where the rule is
 		how |= tc.Echo | tc.Ack
@@ -151,7 +153,9 @@ func (d *Driver) withdraw(ctx context.Context, w *worker, c *eswitch.Change) err
 // addOnly adds a rule with a flag that leaves somebody out.
 func (d *Driver) addOnly(ctx context.Context, w *worker, c *eswitch.Change, flag tc.FilterFlags) error {
 	_, err := w.do(ctx, func(b *tc.Batch) error {
-		d.encode(&w.filter, c)
+		if err := d.encode(&w.filter, c); err != nil {
+			return err
+		}
 		w.filter.Flags |= flag
 		return b.AddFilter(&w.filter, tc.Exclusive)
 	})

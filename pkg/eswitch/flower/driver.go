@@ -1,6 +1,7 @@
 // Package flower drives an eswitch, or the kernel in its place, through tc: a
-// rule is a flower filter on the ingress hook of a port's clsact, with a mirred
-// redirect that carries our cookie.
+// rule is a flower filter on the ingress hook of a port's clsact that matches all of
+// how packets come in, with actions, each with our cookie, that make them what they
+// leave as and redirect them.
 //
 // A filter is one of ours if its kind is flower, its preference is within our
 // range and all its actions have a cookie of our shape. Nothing else is ever
@@ -37,9 +38,9 @@ type Config struct {
 	Mode Mode
 	// RequireHW makes Mode Both fail with ErrNotOffloaded where no driver takes the rule.
 	RequireHW bool
-	// Preference is the first of eswitch.Classes preferences, one for each class; 0
-	// means DefaultPreference. Rules at other preferences are not recognized as ours,
-	// except by Preferences.
+	// Preference is the first of eswitch.Classes preferences, one for each class; the
+	// guards have the eswitch.GuardClasses ones before it. 0 means DefaultPreference.
+	// Rules at other preferences are not recognized as ours, except by Preferences.
 	Preference uint16
 	// Generation goes into the cookies: it tells the lives of an agent apart.
 	Generation uint8
@@ -55,6 +56,7 @@ type Driver struct {
 	flags   tc.FilterFlags
 	workers chan *worker
 	all     []*worker
+	tellsDF bool // the kernel knows of tunnel_key's no-fragment flag
 }
 
 // worker is a socket with what is reused from request to request.
@@ -71,13 +73,13 @@ func Open(cfg Config) (*Driver, error) {
 	if cfg.Preference == 0 {
 		cfg.Preference = DefaultPreference
 	}
-	if int(cfg.Preference)+eswitch.Classes > 1<<16 {
-		return nil, fmt.Errorf("preference %d: the last possible is %d", cfg.Preference, 1<<16-eswitch.Classes)
+	if !hasRoom(int(cfg.Preference)) {
+		return nil, fmt.Errorf("preference %d: possible are %d to %d", cfg.Preference, eswitch.GuardClasses+1, 1<<16-eswitch.Classes)
 	}
 	if cfg.Sockets <= 0 {
 		cfg.Sockets = 8
 	}
-	d := &Driver{cfg: cfg, workers: make(chan *worker, cfg.Sockets)}
+	d := &Driver{cfg: cfg, workers: make(chan *worker, cfg.Sockets), tellsDF: tellsDF()}
 	switch cfg.Mode {
 	case SkipHW:
 		d.flags = tc.SkipHW
@@ -98,6 +100,11 @@ func Open(cfg Config) (*Driver, error) {
 		d.workers <- w
 	}
 	return d, nil
+}
+
+// hasRoom reports whether a Config.Preference leaves room on both sides.
+func hasRoom(preference int) bool {
+	return preference > eswitch.GuardClasses && preference+eswitch.Classes <= 1<<16
 }
 
 // Close closes the sockets. Rules stay. Calls that run end first or fail.

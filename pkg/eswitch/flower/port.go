@@ -74,7 +74,7 @@ func noClsact(err error) error {
 
 func (d *Driver) checkForeign(ctx context.Context, w *worker, link int32) error {
 	var found eswitch.Found
-	for c := eswitch.Class(1); int(c) <= eswitch.Classes; c++ {
+	for c := eswitch.Class(1); c <= eswitch.AllClasses; c++ {
 		s := tc.Scope{Link: link, Parent: tc.Ingress, Pref: d.preference(c), OnChain: true}
 		err := w.conn.Filters(ctx, s, func(f *tc.Filter) error {
 			empty := f.Handle == 0 && f.Kind == tc.KindFlower && f.Protocol == protocol(c) // what a preference itself is reported as

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/tc"
 )
@@ -45,9 +46,12 @@ func firstPreference(f *tc.Filter) (first uint16, ours bool) {
 	if f.Kind != tc.KindFlower || f.Handle == 0 || len(f.Actions) == 0 {
 		return 0, false
 	}
-	class, ok := eswitch.ClassOf(ruleOf(f, eswitch.Ref{Handle: f.Handle}).Tuple)
-	n := int(f.Pref) - int(class) + 1
-	if !ok || n < 1 || n+eswitch.Classes > 1<<16 {
+	class := eswitch.ClassOfGuard(guardOf(f))
+	if _, id, _ := eswitch.DecodeCookie(f.Actions[0].Cookie.Bytes()); id != 0 {
+		class, _ = eswitch.ClassOf(ruleOf(f, flows.Orig, false))
+	}
+	n := int(f.Pref) - offset(class)
+	if class == 0 || !hasRoom(n) {
 		return 0, false
 	}
 	d := Driver{cfg: Config{Preference: uint16(n)}}

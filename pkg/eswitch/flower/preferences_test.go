@@ -15,21 +15,23 @@ func ruleFilter(t *testing.T, first uint16, proto flows.Proto, v6 bool) tc.Filte
 	if v6 {
 		tuple.Src, tuple.Dst = netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
 	}
-	class, ok := eswitch.ClassOf(tuple)
+	rule := flows.Rule{In: 3, Out: 4, Frame: flows.Frame{SrcMAC: flows.MAC{2}, DstMAC: flows.MAC{4}}, Tuple: tuple}
+	class, ok := eswitch.ClassOf(rule)
 	if !ok {
 		t.Fatalf("%s has no class", tuple)
 	}
 	f := tc.Filter{Actions: make([]tc.Action, 1)}
 	d := Driver{cfg: Config{Preference: first}}
-	d.encode(&f, &eswitch.Change{Session: 5, Ref: eswitch.Ref{Link: 3, Class: class, Handle: 2},
-		Rule: flows.Rule{In: 3, Out: 4, Frame: flows.Frame{SrcMAC: flows.MAC{2}, DstMAC: flows.MAC{4}}, Tuple: tuple}})
+	if err := d.encode(&f, &eswitch.Change{Session: 5, Ref: eswitch.Ref{Link: 3, Class: class, Handle: 2}, Rule: rule}); err != nil {
+		t.Fatal(err)
+	}
 	return f
 }
 
 func TestFirstPreference(t *testing.T) {
 	for _, proto := range []flows.Proto{flows.TCP, flows.UDP, flows.SCTP, flows.ESP, flows.GRE} {
 		for _, v6 := range []bool{false, true} {
-			for _, want := range []uint16{1, 100, DefaultPreference, 1<<16 - 1 - uint16(eswitch.Classes)} {
+			for _, want := range []uint16{5, 100, DefaultPreference, 1<<16 - eswitch.Classes} {
 				f := ruleFilter(t, want, proto, v6)
 				if got, ours := firstPreference(&f); !ours || got != want {
 					t.Errorf("%s, IPv6 %v at %d: found %d, %v", proto, v6, want, got, ours)

@@ -1,26 +1,47 @@
 package flower
 
 import (
+	"slices"
+
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/tc"
 )
 
-// noControl matches TCP packets without FIN, SYN and RST: these must stay in
-// sight of the slow path.
-var noControl = tc.Match16{Value: 0, Mask: 0x07}
-
 // preference returns where the rules of a class stand.
-func (d *Driver) preference(c eswitch.Class) uint16 { return d.cfg.Preference + uint16(c) - 1 }
+func (d *Driver) preference(c eswitch.Class) uint16 { return uint16(int(d.cfg.Preference) + offset(c)) }
+
+// offset counts from the first preference of rules; guards stand right before that.
+func offset(c eswitch.Class) int {
+	if c.IsGuard() {
+		return int(c-eswitch.GuardIPv4) - eswitch.GuardClasses
+	}
+	return int(c) - 1
+}
 
 // classAt is the opposite of preference.
 func (d *Driver) classAt(pref uint16) (eswitch.Class, bool) {
-	n := int(pref) - int(d.cfg.Preference)
-	return eswitch.Class(n + 1), n >= 0 && n < eswitch.Classes
+	switch n := int(pref) - int(d.cfg.Preference); {
+	case n >= eswitch.Classes || n < -eswitch.GuardClasses:
+		return 0, false
+	case n < 0:
+		return eswitch.GuardIPv4 + eswitch.Class(n+eswitch.GuardClasses), true
+	default:
+		return eswitch.Class(n + 1), true
+	}
 }
 
+// protocol returns that of the filters of a class. Of tagged packets it is the type of
+// the outermost tag.
 func protocol(c eswitch.Class) uint16 {
-	if c.IsIPv6() {
+	if tag := c.TagType(); tag != 0 {
+		return tag
+	}
+	return network(c.IsIPv6())
+}
+
+func network(v6 bool) uint16 {
+	if v6 {
 		return tc.ProtocolIPv6
 	}
 	return tc.ProtocolIPv4
@@ -33,41 +54,22 @@ func (d *Driver) reference(f *tc.Filter, ref eswitch.Ref) {
 	f.Flags = d.flags
 }
 
-// encode writes the whole filter into f, which must have room for one action.
-func (d *Driver) encode(f *tc.Filter, c *eswitch.Change) {
+// encode writes the whole filter into f. It fails where tc has no words for the rule.
+func (d *Driver) encode(f *tc.Filter, c *eswitch.Change) (err error) {
 	d.reference(f, c.Ref)
-	f.Match = matchOf(c.Rule)
 	cookie := eswitch.EncodeCookie(d.cfg.Generation, c.Session)
-	f.Actions = append(f.Actions[:0], redirect(c.Rule, tc.NewCookie(cookie[:])))
-}
-
-func matchOf(r flows.Rule) tc.Match {
-	m := tc.Match{
-		SrcMAC:  tc.ExactMAC(r.SrcMAC),
-		DstMAC:  tc.ExactMAC(r.DstMAC),
-		IPProto: uint8(r.Tuple.Proto),
-		Src:     tc.ExactAddr(r.Tuple.Src),
-		Dst:     tc.ExactAddr(r.Tuple.Dst),
-		Frag:    tc.NoFragments,
+	if c.Session == 0 {
+		f.Match, f.Actions = guardMatch(&c.Rule), append(f.Actions[:0], pass)
+	} else {
+		f.Match = matchOf(&c.Rule)
+		if f.Actions, err = appendActions(f.Actions[:0], &c.Rule); err != nil {
+			return err
+		}
 	}
-	if r.Tuple.Proto.HasPorts() {
-		m.SrcPort, m.DstPort = tc.ExactPort(r.Tuple.SrcPort), tc.ExactPort(r.Tuple.DstPort)
+	for i := range f.Actions {
+		f.Actions[i].Cookie, f.Actions[i].Flags = tc.NewCookie(cookie[:]), tc.NoPercpuStats
 	}
-	if r.Tuple.Proto == flows.TCP {
-		m.TCPFlags = noControl
-	}
-	return m
-}
-
-func redirect(r flows.Rule, cookie tc.Cookie) tc.Action {
-	return tc.Action{
-		Kind:    tc.KindMirred,
-		Verdict: tc.Stolen,
-		Op:      tc.EgressRedirect,
-		Link:    r.Out,
-		Cookie:  cookie,
-		Flags:   tc.NoPercpuStats,
-	}
+	return nil
 }
 
 // decode reads a filter into found and reports whether it is one of ours.
@@ -79,44 +81,48 @@ func (d *Driver) decode(f *tc.Filter, detail bool, found *eswitch.Found) bool {
 	*found = eswitch.Found{Ref: eswitch.Ref{Link: f.Link, Class: class, Handle: f.Handle}, Preference: f.Pref}
 	for i := range f.Actions {
 		generation, id, ours := eswitch.DecodeCookie(f.Actions[i].Cookie.Bytes())
-		if !ours || i > 0 && id != found.Session {
+		if !ours || (id == 0) != class.IsGuard() || i > 0 && id != found.Session {
 			return false
 		}
 		found.Generation, found.Session = generation, id
 	}
-	stats := &f.Actions[0].Stats
+	stats := &f.Actions[len(f.Actions)-1].Stats // of what was redirected
 	found.Count = flows.Counters(stats.Total)
 	found.Hardware = flows.Counters(stats.Hardware)
 	found.InHW = f.Flags&tc.InHW != 0
 	if detail {
-		found.Rule = ruleOf(f, found.Ref)
-		found.Intact = d.intact(f, found.Rule)
+		d.decodeRule(f, found)
 	}
 	return true
 }
 
-// ruleOf reads back what the rule was made from, as far as the filter tells.
-func ruleOf(f *tc.Filter, ref eswitch.Ref) flows.Rule {
-	m := &f.Match
-	return flows.Rule{
-		Dir:   ref.Dir(),
-		In:    f.Link,
-		Out:   f.Actions[0].Link,
-		Frame: flows.Frame{SrcMAC: m.SrcMAC.Value, DstMAC: m.DstMAC.Value},
-		Tuple: flows.Tuple{
-			Src: m.Src.Value, Dst: m.Dst.Value,
-			SrcPort: m.SrcPort.Value, DstPort: m.DstPort.Value,
-			Proto: flows.Proto(m.IPProto),
-		},
+// decodeRule reads back what the filter was made from, as far as it tells, and makes
+// the filter once more to compare.
+func (d *Driver) decodeRule(f *tc.Filter, found *eswitch.Found) {
+	if found.Session == 0 {
+		found.Rule = guardOf(f)
+	} else {
+		found.Rule = ruleOf(f, found.Ref.Dir(), d.tellsDF)
 	}
+	want := tc.Filter{Actions: make([]tc.Action, 0, 8)}
+	c := eswitch.Change{Ref: found.Ref, Session: found.Session, Rule: found.Rule}
+	found.Intact = !f.Partial && f.Chain == 0 && d.classFits(c) && d.encode(&want, &c) == nil &&
+		f.Protocol == want.Protocol && f.Match == want.Match && slices.EqualFunc(f.Actions, want.Actions, d.same)
 }
 
-// intact reports whether the filter is what this version makes of the rule.
-func (d *Driver) intact(f *tc.Filter, r flows.Rule) bool {
-	class, ok := eswitch.ClassOf(r.Tuple)
-	at, _ := d.classAt(f.Pref)
-	a := &f.Actions[0]
-	return ok && class == at && f.Protocol == protocol(class) && f.Chain == 0 && !f.Partial &&
-		f.Match == matchOf(r) && len(f.Actions) == 1 &&
-		a.Kind == tc.KindMirred && a.Op == tc.EgressRedirect && a.Verdict == tc.Stolen && !a.Partial
+// classFits reports whether a rule stands where this version puts it.
+func (d *Driver) classFits(c eswitch.Change) bool {
+	if c.Session == 0 {
+		return eswitch.ClassOfGuard(c.Rule) == c.Ref.Class
+	}
+	class, ok := eswitch.ClassOf(c.Rule)
+	return ok && class == c.Ref.Class
+}
+
+// same reports whether a filter of the kernel's has the action that was asked for.
+func (d *Driver) same(have, want tc.Action) bool {
+	if !d.tellsDF {
+		want.Tunnel.NoFragment = have.Tunnel.NoFragment
+	}
+	return have.Same(&want)
 }

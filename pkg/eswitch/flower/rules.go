@@ -35,7 +35,7 @@ func (d *Driver) read(ctx context.Context, w *worker, scope eswitch.Scope, fn fu
 	if scope.Class != 0 {
 		return d.readClass(ctx, w, scope, fn)
 	}
-	for c := 1; c <= eswitch.Classes; c++ {
+	for c := 1; c <= eswitch.AllClasses; c++ {
 		scope.Class = eswitch.Class(c)
 		if err := d.readClass(ctx, w, scope, fn); err != nil {
 			return err

@@ -5,6 +5,7 @@ package model
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -31,20 +32,13 @@ type Model struct {
 	mu      sync.Mutex
 	links   map[int32]bool // whether prepared
 	rules   map[eswitch.Ref]*entry
-	byMatch map[match]eswitch.Ref
+	byMatch map[flows.Rule]eswitch.Ref // by what matchOf leaves of the rule
 	bySlot  map[slot]map[eswitch.Ref]*entry
 }
 
 type slot struct {
 	link  int32
 	class eswitch.Class
-}
-
-// match is what two rules of one place cannot have in common.
-type match struct {
-	in             int32
-	srcMAC, dstMAC flows.MAC
-	tuple          flows.Tuple
 }
 
 type entry struct {
@@ -61,7 +55,7 @@ func New(cfg Config, links ...int32) *Model {
 		cfg:     cfg,
 		links:   make(map[int32]bool),
 		rules:   make(map[eswitch.Ref]*entry),
-		byMatch: make(map[match]eswitch.Ref),
+		byMatch: make(map[flows.Rule]eswitch.Ref),
 		bySlot:  make(map[slot]map[eswitch.Ref]*entry),
 	}
 	for _, link := range links {
@@ -159,7 +153,7 @@ func (m *Model) apply(c *eswitch.Change) {
 // refusal says why a rule cannot be added. m.mu is held.
 func (m *Model) refusal(c *eswitch.Change) error {
 	prepared, ok := m.links[c.Ref.Link]
-	if _, out := m.links[c.Rule.Out]; !ok || !out {
+	if _, out := m.links[c.Rule.Out]; !ok || !out && c.Session != 0 {
 		return eswitch.ErrPortGone
 	}
 	if !prepared {
@@ -167,6 +161,9 @@ func (m *Model) refusal(c *eswitch.Change) error {
 	}
 	if m.cfg.Capacity > 0 && len(m.rules) >= m.cfg.Capacity {
 		return eswitch.ErrFull
+	}
+	if guard, needed := eswitch.GuardOf(c.Rule); needed && !m.has(guard) {
+		return errUnguarded
 	}
 	_, sameRef := m.rules[c.Ref]
 	_, sameMatch := m.byMatch[matchOf(c.Rule)]
@@ -176,7 +173,19 @@ func (m *Model) refusal(c *eswitch.Change) error {
 	return nil
 }
 
-func matchOf(r flows.Rule) match { return match{r.In, r.SrcMAC, r.DstMAC, r.Tuple} }
+// errUnguarded is the answer to who adds a rule before the guard that it needs.
+var errUnguarded = errors.New("a rule that takes hops off, without its guard")
+
+// matchOf is what two rules of one place cannot have in common.
+func matchOf(r flows.Rule) flows.Rule {
+	return flows.Rule{In: r.In, Frame: r.Frame, Tuple: r.Tuple}
+}
+
+// has reports whether a rule is there. m.mu is held.
+func (m *Model) has(r flows.Rule) bool {
+	_, ok := m.byMatch[matchOf(r)]
+	return ok
+}
 
 // delete forgets a rule. m.mu is held.
 func (m *Model) delete(ref eswitch.Ref) bool {
@@ -201,7 +210,7 @@ func (m *Model) Rules(ctx context.Context, scope eswitch.Scope, fn func(*eswitch
 func (m *Model) snapshot(scope eswitch.Scope) (found []eswitch.Found) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for c := eswitch.Class(1); int(c) <= eswitch.Classes; c++ {
+	for c := eswitch.Class(1); c <= eswitch.AllClasses; c++ {
 		if scope.Class != 0 && scope.Class != c {
 			continue
 		}

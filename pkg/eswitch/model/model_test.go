@@ -17,7 +17,7 @@ func rig(m *model.Model) *eswitchtest.Rig {
 	return &eswitchtest.Rig{
 		Driver: m, A: 1, B: 2,
 		Gone:   func() { m.RemoveLink(2) },
-		Vanish: func(f eswitch.Found) { m.Vanish(f.Session, f.Rule.Dir) },
+		Vanish: func(f eswitch.Found) { m.Delete(f.Ref) },
 	}
 }
 

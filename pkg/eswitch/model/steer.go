@@ -2,6 +2,7 @@ package model
 
 import (
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/eswitch"
 )
 
 // AddLink makes a port appear.
@@ -54,7 +55,15 @@ func (m *Model) Vanish(id flows.SessionID, dir flows.Dir) bool {
 	return gone
 }
 
-// Len returns the number of rules.
+// Delete removes one rule behind the back of whoever installed it, and reports whether
+// it was there.
+func (m *Model) Delete(ref eswitch.Ref) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.delete(ref)
+}
+
+// Len returns the number of rules, guards among them.
 func (m *Model) Len() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
