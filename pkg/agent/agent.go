@@ -26,6 +26,7 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/ofproto"
 	"github.com/flowshunt/flowshunt/pkg/path"
 	"github.com/flowshunt/flowshunt/pkg/tc"
+	"github.com/flowshunt/flowshunt/pkg/underlay"
 	"github.com/flowshunt/flowshunt/pkg/unixctl"
 )
 
@@ -41,16 +42,19 @@ type Agent struct {
 	loop      *loop
 	inventory *ovsdb.Inventory
 	links     *link.Watcher
-	devices   *devlink.Watcher
-	datapath  kernelDatapath
-	judge     judge
-	paths     *path.Resolver
-	driver    *flower.Driver
-	deletions *tc.Watcher
-	eswitch   *eswitch.Eswitch
-	found     []eswitch.Adopted // of an earlier agent, until the engine has them
-	conns     connections
-	control   net.Listener
+	routes    *underlay.Table
+	// routeChanges tells when they may be others.
+	routeChanges *underlay.Watcher
+	devices      *devlink.Watcher
+	datapath     kernelDatapath
+	judge        judge
+	paths        *path.Resolver
+	driver       *flower.Driver
+	deletions    *tc.Watcher
+	eswitch      *eswitch.Eswitch
+	found        []eswitch.Adopted // of an earlier agent, until the engine has them
+	conns        connections
+	control      net.Listener
 
 	ports     *ports
 	resets    *resets
@@ -145,7 +149,11 @@ func (a *Agent) acquire(ctx context.Context) error {
 	}
 	linkHealth.ok()
 	a.openDevices()
-	return nil
+	if a.routes, err = underlay.Open(); err != nil {
+		return err
+	}
+	a.routeChanges, err = underlay.Watch()
+	return err
 }
 
 // openDevices looks for what is below the network devices. A kernel without devlink has
@@ -232,7 +240,7 @@ func (a *Agent) build() {
 		a.watchers = append(a.watchers,
 			&monitors{rundir: cmp.Or(a.cfg.OVSRundir, unixctl.DefaultRundir), bridges: a.ports.bridges,
 				doubts: a.doubts, health: part("openflow"), confirm: a.cfg.ConfirmEvery, grace: a.cfg.OVSGrace},
-			&underlays{changes: a.routeChanges, ports: a.ports, doubts: a.doubts},
+			&underlays{changes: a.routeChanges, ports: a.ports, links: a.links, doubts: a.doubts},
 			&stations{fdb: &ofproto.FDB{Caller: vswitchd}, bridges: a.ports.bridges, doubts: a.doubts, loop: l, health: part("fdb")})
 	}
 	eswitchHealth := part("eswitch")
@@ -361,6 +369,12 @@ func (a *Agent) close() {
 	}
 	if a.resets != nil {
 		a.resets.close()
+	}
+	if a.routes != nil {
+		a.routes.Close()
+	}
+	if a.routeChanges != nil {
+		_ = a.routeChanges.Close()
 	}
 	a.datapath.close()
 }
