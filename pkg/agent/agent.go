@@ -240,7 +240,7 @@ func (a *Agent) build() {
 		a.watchers = append(a.watchers,
 			&monitors{rundir: cmp.Or(a.cfg.OVSRundir, unixctl.DefaultRundir), bridges: a.ports.bridges,
 				doubts: a.doubts, health: part("openflow"), confirm: a.cfg.ConfirmEvery, grace: a.cfg.OVSGrace},
-			&underlays{changes: a.routeChanges, ports: a.ports, links: a.links, doubts: a.doubts},
+			&underlayDoubts{changes: a.routeChanges, ports: a.ports, links: a.links, doubts: a.doubts},
 			&stations{fdb: &ofproto.FDB{Caller: vswitchd}, bridges: a.ports.bridges, doubts: a.doubts, loop: l, health: part("fdb")})
 	}
 	eswitchHealth := part("eswitch")

@@ -21,9 +21,9 @@ const (
 	maxPerKey = 64
 )
 
-// Tracer asks OVS what it would do with a packet; *ofproto.Tracer is one.
+// Tracer asks OVS what it would do with a packet of a connection; *ofproto.Tracer is one.
 type Tracer interface {
-	Trace(ctx context.Context, q ofproto.Query) (*ofproto.Trace, error)
+	Follow(ctx context.Context, q ofproto.Query, conn megaflow.Connection) (*ofproto.Trace, error)
 }
 
 // chains composes paths from traces. OVS says with each which packets it holds for,
@@ -92,57 +92,25 @@ func (c *chains) compose(ctx context.Context, q Question, number uint32) (path m
 			return path, ch.trace.Plain, err
 		}
 	}
-	for _, state := range variants(q.States) {
-		var ch chain
-		if ch, err = c.trace(ctx, q, number, state); err != nil {
-			return path, false, err
-		}
-		c.keep(key, generation, ch)
-		if path, err = ch.compose(q, number); !errors.Is(err, megaflow.ErrUnknown) {
-			return path, ch.trace.Plain, err
-		}
+	ch, err := c.trace(ctx, q, number)
+	if err != nil {
+		return path, false, err
 	}
-	return path, false, err
+	c.keep(key, generation, ch)
+	path, err = ch.compose(q, number)
+	return path, ch.trace.Plain, err
 }
 
-// trace asks OVS about a connection with the mark and labels of a state: a trace can
-// be given one of each only, whichever zones the packet comes through. That they are
-// those of the zone is seen when the chain is composed.
-func (c *chains) trace(ctx context.Context, q Question, number uint32, state flows.ZoneState) (chain, error) {
-	trace, err := c.tracer.Trace(ctx, ofproto.Query{
-		Bridge: q.In.Bridge, InPort: q.In.Ofport, SrcMAC: q.SrcMAC, DstMAC: q.DstMAC,
+// trace asks OVS.
+func (c *chains) trace(ctx context.Context, q Question, number uint32) (chain, error) {
+	trace, err := c.tracer.Follow(ctx, ofproto.Query{
+		Bridge: q.In.Bridge, InPort: q.In.Ofport, Frame: q.Frame, Tuple: q.Tuple,
 		Datapath: &ofproto.Datapath{Type: cmp.Or(q.In.Datapath, "system"), Port: number},
-		Tuple:    q.Tuple, Reply: q.Dir == flows.Reply, Mark: state.Mark, Labels: megaflow.Labels(state.Labels),
-	})
+	}, connectionOf(q))
 	if err != nil {
 		return chain{}, err
 	}
-	// OVS tells the OpenFlow port where packets come in, which is the one that was
-	// asked about, and the datapath's where they go out.
-	if len(trace.Stages) > 0 {
-		trace.Stages[0].Match.SetUint(megaflow.InPort, uint64(number), 1<<32-1)
-	}
 	return chain{megaflow.NewTable(trace.Stages), trace}, nil
-}
-
-// maxVariants bounds the traces for one question.
-const maxVariants = 4
-
-// variants returns states with different marks or labels.
-func variants(states []flows.ZoneState) []flows.ZoneState {
-	var list []flows.ZoneState
-	seen := make(map[flows.ZoneState]bool)
-	for _, s := range states {
-		s.Zone, s.Tuple, s.Reply = 0, flows.Tuple{}, flows.Tuple{}
-		if !seen[s] && len(list) < maxVariants {
-			seen[s] = true
-			list = append(list, s)
-		}
-	}
-	if len(list) == 0 {
-		list = append(list, flows.ZoneState{})
-	}
-	return list
 }
 
 func (ch chain) compose(q Question, number uint32) (megaflow.Path, error) {

@@ -39,7 +39,7 @@ func (s *plainSwitch) Flows(context.Context) ([]megaflow.Flow, error) {
 	return []megaflow.Flow{flowTo(s.flows)}, nil
 }
 
-func (s *plainSwitch) Trace(_ context.Context, q ofproto.Query) (*ofproto.Trace, error) {
+func (s *plainSwitch) Follow(_ context.Context, q ofproto.Query, _ megaflow.Connection) (*ofproto.Trace, error) {
 	s.asked++
 	f := flowTo(s.traces)
 	if s.perPort {

@@ -54,7 +54,7 @@ type lab struct {
 	refuses  map[flows.PortID]flows.Reason // whatever enters at a port
 	changes  map[flows.PortID]func(*Forwarding)
 	tunnels  []flows.Tunnel
-	underlay int // MTU
+	underlay int   // MTU
 	away     error // the switch does not answer
 	orig     flows.Tuple
 	answered []flows.Tuple // calls of Found

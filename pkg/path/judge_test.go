@@ -36,7 +36,7 @@ func (w *word) Ports(context.Context) ([]datapath.Port, error) {
 
 func (w *word) Flows(context.Context) ([]megaflow.Flow, error) { return w.flows, w.flowsErr }
 
-func (w *word) Trace(context.Context, ofproto.Query) (*ofproto.Trace, error) {
+func (w *word) Follow(context.Context, ofproto.Query, megaflow.Connection) (*ofproto.Trace, error) {
 	return &ofproto.Trace{Stages: w.trace, Plain: true, Groups: w.groups}, w.traceErr
 }
 

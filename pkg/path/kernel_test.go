@@ -78,7 +78,7 @@ func (n *node) attach(i int, tag uint16) *station {
 	ofport, err := strconv.ParseUint(n.ovs.Vsctl("get", "Interface", name, "ofport"), 10, 32)
 	must(n.t, err)
 	n.ports = append(n.ports, Port{ID: flows.PortID(i), Name: name, Bridge: "br0", Ofport: uint32(ofport),
-		Ifindex: int32(port.Attrs().Index), Tag: tag, Up: true})
+		Ifindex: int32(port.Attrs().Index), Tag: tag, Up: true, MTU: 1500})
 	return s
 }
 
@@ -339,9 +339,9 @@ type tracer struct {
 	n int
 }
 
-// Trace implements Tracer.
-func (c *tracer) Trace(ctx context.Context, q ofproto.Query) (*ofproto.Trace, error) {
+// Follow implements Tracer.
+func (c *tracer) Follow(ctx context.Context, q ofproto.Query, conn megaflow.Connection) (*ofproto.Trace, error) {
 	c.n++
 	q.Datapath.Type = "netdev"
-	return c.Tracer.Trace(ctx, q)
+	return c.Tracer.Follow(ctx, q, conn)
 }

@@ -39,7 +39,10 @@ func misfit(in, out *Port, f *Forwarding) *Refusal {
 		return nil
 	}
 	came, goes := in.MTU, f.longest(out)
-	if came <= goes && came > 0 {
+	switch {
+	case came == 0:
+		return refuse(flows.UnsupportedMTU, "how long packets may be that enter %s is not known", in.Name)
+	case came <= goes:
 		return nil
 	}
 	return refuse(flows.UnsupportedMTU, "packets of %d bytes may enter %s, and %d may leave by %s", came, in.Name, goes, out.Name)

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/flowshunt/flowshunt/flows"
-	"github.com/flowshunt/flowshunt/pkg/tap"
 )
 
 func attach(mac flows.MAC) func(*Port) { return func(p *Port) { p.AttachedMAC = mac } }

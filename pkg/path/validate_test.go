@@ -2,6 +2,7 @@ package path
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/flowshunt/flowshunt/flows"

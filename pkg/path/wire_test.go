@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/flowshunt/flowshunt/flows"
-	"github.com/flowshunt/flowshunt/pkg/tap"
 )
 
 func newWireLab(t *testing.T) *lab {

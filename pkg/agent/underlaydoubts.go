@@ -14,16 +14,16 @@ import (
 // underlaysEvery is how often the length that devices carry is looked at.
 const underlaysEvery = 250 * time.Millisecond
 
-// underlays doubts what goes through tunnels when the host may send it another way, or
+// underlayDoubts doubts what goes through tunnels when the host may send it another way, or
 // cannot send packets as long as before.
-type underlays struct {
+type underlayDoubts struct {
 	changes *underlay.Watcher
 	ports   *ports
 	links   *link.Watcher
 	doubts  *doubts
 }
 
-func (u *underlays) run(ctx context.Context) error {
+func (u *underlayDoubts) run(ctx context.Context) error {
 	ended := make(chan error, 1)
 	go func() { ended <- u.changes.Run(ctx, func() { u.raise("routes") }) }()
 	ticker := time.NewTicker(underlaysEvery)
@@ -44,7 +44,7 @@ func (u *underlays) run(ctx context.Context) error {
 
 // lengths returns the MTU of each device by which a tunnel can leave the host: of those
 // that are no port of a switch.
-func (u *underlays) lengths() map[int32]int {
+func (u *underlayDoubts) lengths() map[int32]int {
 	mtu := make(map[int32]int)
 	for index, l := range u.links.Snapshot() {
 		if l.Master == 0 {
@@ -54,7 +54,7 @@ func (u *underlays) lengths() map[int32]int {
 	return mtu
 }
 
-func (u *underlays) raise(source string) {
+func (u *underlayDoubts) raise(source string) {
 	if tunnels := u.ports.tunnels(); len(tunnels) > 0 {
 		u.doubts.raise(source, engine.PathsDoubted{Ports: tunnels})
 	}
