@@ -135,10 +135,7 @@ func (in *interpreter) ct(a CT, k *Key) {
 		if a.NATRange || a.Helper != "" || a.Commit && s.Mark&^a.MarkMask|a.Mark&a.MarkMask != s.Mark {
 			in.strange("%+v", a)
 		}
-		original := in.conn.Dir == flows.Orig
-		if s.Reversed {
-			original = !original
-		}
+		original := s.Tuple == in.conn.Tuple
 		if a.Force && !original {
 			in.strange("force")
 		}

@@ -33,11 +33,10 @@ type scene struct {
 }
 
 func newScene(rnd *rand.Rand) *scene {
-	s := &scene{conn: Connection{Dir: flows.Dir(rnd.IntN(2)), States: []flows.ZoneState{
-		{Zone: 1, Mark: rnd.Uint32N(2)}, {Zone: 2, Mark: rnd.Uint32N(4), Reversed: rnd.IntN(2) == 0},
-	}}}
-	s.packet = NewPacket(1, flows.Frame{SrcMAC: flows.MAC{2, 5: 1}, DstMAC: flows.MAC{2, 5: 2}},
-		flows.Tuple{Src: addr(rnd), Dst: addr(rnd), SrcPort: uint16(rnd.IntN(2)), DstPort: uint16(rnd.IntN(2)), Proto: flows.TCP})
+	t := flows.Tuple{Src: addr(rnd), Dst: addr(rnd), SrcPort: uint16(rnd.IntN(2)), DstPort: uint16(rnd.IntN(2)), Proto: flows.TCP}
+	s := &scene{conn: Connection{t, []flows.ZoneState{zone(1, t, flows.Dir(rnd.IntN(2))), zone(2, t, flows.Dir(rnd.IntN(2)))}}}
+	s.conn.States[0].Mark, s.conn.States[1].Mark = rnd.Uint32N(2), rnd.Uint32N(4)
+	s.packet = NewPacket(1, flows.Frame{SrcMAC: flows.MAC{2, 5: 1}, DstMAC: flows.MAC{2, 5: 2}}, t)
 	wild := rnd.IntN(2) == 0
 	var p pipeline
 	for id := range p {
@@ -306,16 +305,14 @@ func TestExecutionSeesMistakes(t *testing.T) {
 			}
 			return NewTable(less)
 		}, same},
-		"direction": {honest, func(c Connection) Connection { return Connection{c.Dir.Opposite(), c.States} }},
+		"direction": {honest, func(c Connection) Connection { return turned(c, 0, 1) }},
 		"reversed entry": {honest, func(c Connection) Connection {
-			states := append([]flows.ZoneState(nil), c.States...)
-			states[1].Reversed = false
-			return Connection{c.Dir, states}
+			return turned(c, 1)
 		}},
 		"mark": {honest, func(c Connection) Connection {
-			states := append([]flows.ZoneState(nil), c.States...)
+			states := slices.Clone(c.States)
 			states[0].Mark = 0
-			return Connection{c.Dir, states}
+			return Connection{c.Tuple, states}
 		}},
 		"too cautious": {func(all []Flow) Source {
 			t := NewTable(all)
@@ -333,6 +330,15 @@ func TestExecutionSeesMistakes(t *testing.T) {
 			t.Logf("%s: %s", name, c.wrong)
 		}
 	}
+}
+
+// turned has the states of some zones the other way round.
+func turned(c Connection, which ...int) Connection {
+	states := slices.Clone(c.States)
+	for _, i := range which {
+		states[i].Tuple, states[i].Reply = states[i].Reply, states[i].Tuple
+	}
+	return Connection{c.Tuple, states}
 }
 
 // firstOf is a Source that takes the first flow of which nothing known says no.
