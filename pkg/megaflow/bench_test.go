@@ -29,8 +29,8 @@ func newNode(n int) *node {
 		macs := flows.Frame{SrcMAC: flows.MAC{2, 1, 4: byte(i >> 8), 5: byte(i)}, DstMAC: flows.MAC{2, 2, 4: byte(i >> 8), 5: byte(i)}}
 		from, to := uint32(2*i+1), uint32(2*i+2)
 		states := []flows.ZoneState{zone(1, tuple, flows.Orig), zone(2, tuple, flows.Orig)}
-		d.add(i, NewPacket(from, macs, tuple), Connection{tuple, states}, to)
-		d.add(i, NewPacket(to, flows.Frame{SrcMAC: macs.DstMAC, DstMAC: macs.SrcMAC}, tuple.Reverse()), Connection{tuple.Reverse(), states}, from)
+		d.add(i, NewPacket(from, macs, tuple), Connection{Tuple: tuple, States: states}, to)
+		d.add(i, NewPacket(to, flows.Frame{SrcMAC: macs.DstMAC, DstMAC: macs.SrcMAC}, tuple.Reverse()), Connection{Tuple: tuple.Reverse(), States: states}, from)
 	}
 	return d
 }
@@ -39,7 +39,7 @@ func newNode(n int) *node {
 func (d *node) add(i int, p Packet, conn Connection, out uint32) {
 	d.packets = append(d.packets, p)
 	d.conns = append(d.conns, conn)
-	w := walk{conn: conn, packet: p}
+	w := walk{conn: conn, packet: p, tuple: conn.Tuple}
 	variant := i % 16 // of the mask
 	d.flow(&w, []Field{InPort, EthSrc, EthDst}, variant, CT{Zone: 1}, Recirc{1})
 	d.flow(&w, []Field{InPort, CTState, CTZone, EthSrc, TPDst}, variant, CT{Zone: 2}, Recirc{2})

@@ -45,7 +45,7 @@ func zone(number flows.Zone, t flows.Tuple, dir flows.Dir) flows.ZoneState {
 func as(dir flows.Dir) Connection {
 	one, two := zone(1, ours, dir), zone(2, ours, dir.Opposite())
 	one.Mark, one.Labels = 0x12, Labels([16]byte{15: 0x81})
-	return Connection{ours, []flows.ZoneState{one, two}}
+	return Connection{Tuple: ours, States: []flows.ZoneState{one, two}}
 }
 
 var conn = as(flows.Orig)
@@ -92,7 +92,7 @@ func TestTracked(t *testing.T) {
 		{flows.Orig, 1, 0x22, false}, {flows.Reply, 1, 0x2a, true},
 		{flows.Orig, 2, 0x2a, true}, {flows.Reply, 2, 0x22, false},
 	} {
-		w := walk{conn: as(test.dir), packet: tcpPacket()}
+		w := walk{conn: as(test.dir), packet: tcpPacket(), tuple: ours}
 		if _, err := w.run([]Action{CT{Zone: test.zone}}); err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +136,6 @@ func TestRefusals(t *testing.T) {
 		{"back", []Action{Output{7}}, flows.Orig, Refusal{flows.UnsupportedHairpin, "port 7"}},
 		{"other zone", []Action{CT{Zone: 3}, Output{3}}, flows.Orig, Refusal{flows.ZoneUnknown, "not established in zone 3"}},
 		{"helper", []Action{CT{Zone: 1, Helper: "ftp"}, Output{3}}, flows.Orig, Refusal{flows.UnsupportedAction, "helper=ftp"}},
-		{"nat range", []Action{CT{Zone: 1, NAT: true, NATRange: true}, Output{3}}, flows.Orig, Refusal{flows.UnsupportedNAT, "nat"}},
 		{"force, reply", []Action{CT{Zone: 1, Commit: true, Force: true}, Output{3}}, flows.Reply, Refusal{flows.UnsupportedAction, "force_commit"}},
 		{"force, reversed", []Action{CT{Zone: 2, Commit: true, Force: true}, Output{3}}, flows.Orig, Refusal{flows.UnsupportedAction, "force_commit"}},
 		{"other mark", []Action{CT{Zone: 1, Commit: true, Mark: 0x1, MarkMask: 0x1}, Output{3}}, flows.Orig, Refusal{flows.UnsupportedAction, "changes mark"}},
@@ -182,7 +181,7 @@ func TestUnknown(t *testing.T) {
 		}
 	}
 	// whatever its TTL, the next packet meets an action that no rule has, or no flow
-	ttl.Actions = []Action{Unsupported{flows.UnsupportedRouted, "set(ipv4(ttl=63))"}, Output{3}}
+	ttl.Actions = []Action{SetUint(IPTTL, 63, 255), Output{3}}
 	var r *Refusal
 	if _, err := Compose(NewTable([]Flow{ttl}), tcpPacket(), conn); !errors.As(err, &r) || r.Reason != flows.UnsupportedRouted {
 		t.Errorf("dec_ttl: %v", err)

@@ -132,7 +132,7 @@ func (in *interpreter) ct(a CT, k *Key) {
 		if s.Zone != a.Zone {
 			continue
 		}
-		if a.NATRange || a.Helper != "" || a.Commit && s.Mark&^a.MarkMask|a.Mark&a.MarkMask != s.Mark {
+		if a.Helper != "" || a.Commit && s.Mark&^a.MarkMask|a.Mark&a.MarkMask != s.Mark {
 			in.strange("%+v", a)
 		}
 		original := s.Tuple == in.conn.Tuple

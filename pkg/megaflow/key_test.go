@@ -26,7 +26,7 @@ func TestPlaces(t *testing.T) {
 			t.Errorf("%s: first says %s", f, got)
 		}
 	}
-	if numFields.String() != "field28" {
+	if numFields.String() != "field35" {
 		t.Error(numFields.String())
 	}
 }

@@ -110,7 +110,7 @@ func (c *chains) compose(ctx context.Context, q Question, number uint32) (path m
 // those of the zone is seen when the chain is composed.
 func (c *chains) trace(ctx context.Context, q Question, number uint32, state flows.ZoneState) (chain, error) {
 	trace, err := c.tracer.Trace(ctx, ofproto.Query{
-		Bridge: q.In.Bridge, InPort: q.In.Ofport, SrcMAC: q.SrcMAC, DstMAC: q.DstMAC,
+		Bridge: q.In.Bridge, InPort: q.In.Ofport, Frame: flows.Frame{SrcMAC: q.SrcMAC, DstMAC: q.DstMAC},
 		Datapath: &ofproto.Datapath{Type: cmp.Or(q.In.Datapath, "system"), Port: number},
 		Tuple:    q.Tuple, Reply: q.Dir == flows.Reply, Mark: state.Mark, Labels: megaflow.Labels(state.Labels),
 	})
