@@ -7,14 +7,28 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/megaflow"
 )
 
-// decodeActions reads a list of actions. Those that a rule cannot repeat are named
-// as ovs-dpctl(8) does, without all their parameters.
+// decodeActions reads a list of actions. Those that a rule cannot repeat, whatever the
+// path is, are named as ovs-dpctl(8) does, without all their parameters.
 func decodeActions(b []byte) (all []megaflow.Action, err error) {
 	a := attrs{b: b, err: &err}
+	return a.actions(0), err
+}
+
+// maxDepth bounds how deep lists of actions are in each other; the kernel takes 16 levels
+// (OVS_COPY_ACTIONS_MAX_DEPTH, net/openvswitch/flow_netlink.c).
+const maxDepth = 16
+
+func (a *attrs) actions(depth int) (all []megaflow.Action) {
+	a.depth = depth
 	for a.next() {
-		all = append(all, a.action())
+		switch a.typ {
+		case actSet, actSetMasked:
+			all = append(all, a.set(a.typ == actSetMasked)...)
+		default:
+			all = append(all, a.action())
+		}
 	}
-	return all, err
+	return all
 }
 
 func (a *attrs) action() megaflow.Action {
@@ -27,11 +41,16 @@ func (a *attrs) action() megaflow.Action {
 		return a.ct()
 	case actCTClear:
 		return megaflow.CTClear{}
-	case actSet, actSetMasked:
-		return a.set(a.typ == actSetMasked)
 	case actPushVLAN:
-		tci := big.Uint16(a.bytes(4)[2:])
-		return unsupported(flows.UnsupportedVLAN, "push_vlan(vid=%d,pcp=%d)", tci&0xfff, tci>>13)
+		b := a.bytes(4)
+		tci := big.Uint16(b[2:])
+		return megaflow.PushVLAN{Tag: flows.Tag{Type: big.Uint16(b), ID: tci & 0xfff, Priority: uint8(tci >> 13)}}
+	case actPopVLAN:
+		return megaflow.PopVLAN{}
+	case actCheckPktLen:
+		return a.checkLength()
+	case actDecTTL: // what it does when the TTL is used up is no matter: a rule leaves that alone
+		return megaflow.DecTTL{N: 1}
 	case actTrunc:
 		return unsupported(flows.UnsupportedAction, "trunc(%d)", a.u32())
 	case actMeter:
@@ -49,54 +68,38 @@ func unsupported(reason flows.Reason, format string, args ...any) megaflow.Actio
 
 // refused are the actions that are named without their parameters.
 var refused = map[uint16]megaflow.Unsupported{
-	actUserspace:   {Reason: flows.UnsupportedUpcall, Name: "userspace(...)"},
-	actPopVLAN:     {Reason: flows.UnsupportedVLAN, Name: "pop_vlan"},
-	actSample:      {Reason: flows.UnsupportedAction, Name: "sample(...)"},
-	actHash:        {Reason: flows.UnsupportedAction, Name: "hash(...)"},
-	actPushMPLS:    {Reason: flows.UnsupportedAction, Name: "push_mpls(...)"},
-	actPopMPLS:     {Reason: flows.UnsupportedAction, Name: "pop_mpls(...)"},
-	actPushEth:     {Reason: flows.UnsupportedAction, Name: "push_eth(...)"},
-	actPopEth:      {Reason: flows.UnsupportedAction, Name: "pop_eth"},
-	actPushNSH:     {Reason: flows.UnsupportedAction, Name: "push_nsh(...)"},
-	actPopNSH:      {Reason: flows.UnsupportedAction, Name: "pop_nsh()"},
-	actClone:       {Reason: flows.UnsupportedAction, Name: "clone(...)"},
-	actCheckPktLen: {Reason: flows.UnsupportedAction, Name: "check_pkt_len(...)"},
-	actAddMPLS:     {Reason: flows.UnsupportedAction, Name: "add_mpls(...)"},
-	actDecTTL:      {Reason: flows.UnsupportedAction, Name: "dec_ttl(...)"},
-	actDrop:        {Reason: flows.PathDropped, Name: "drop"},
-	actPsample:     {Reason: flows.UnsupportedAction, Name: "psample(...)"},
+	actUserspace: {Reason: flows.UnsupportedUpcall, Name: "userspace(...)"},
+	actSample:    {Reason: flows.UnsupportedAction, Name: "sample(...)"},
+	actHash:      {Reason: flows.UnsupportedBond, Name: "hash(...)"}, // also of groups that select by hash
+	actPushMPLS:  {Reason: flows.UnsupportedAction, Name: "push_mpls(...)"},
+	actPopMPLS:   {Reason: flows.UnsupportedAction, Name: "pop_mpls(...)"},
+	actPushEth:   {Reason: flows.UnsupportedAction, Name: "push_eth(...)"},
+	actPopEth:    {Reason: flows.UnsupportedAction, Name: "pop_eth"},
+	actPushNSH:   {Reason: flows.UnsupportedAction, Name: "push_nsh(...)"},
+	actPopNSH:    {Reason: flows.UnsupportedAction, Name: "pop_nsh()"},
+	actClone:     {Reason: flows.UnsupportedAction, Name: "clone(...)"},
+	actAddMPLS:   {Reason: flows.UnsupportedAction, Name: "add_mpls(...)"},
+	actDrop:      {Reason: flows.PathDropped, Name: "drop"},
+	actPsample:   {Reason: flows.UnsupportedAction, Name: "psample(...)"},
 }
 
-// set reads what is set. The attribute holds one of a key; with a mask, that has
-// the value's length again.
-func (a *attrs) set(masked bool) megaflow.Action {
-	inner := a.nest()
-	if !inner.next() {
-		return unsupported(flows.UnsupportedAction, "set()")
+// checkLength reads the two lists of check_pkt_len.
+func (a *attrs) checkLength() megaflow.Action {
+	c := megaflow.CheckLength{Branches: &megaflow.Branches{}}
+	if a.depth == maxDepth {
+		return unsupported(flows.UnsupportedAction, "check_pkt_len(...)")
 	}
-	mask := inner.val
-	if masked {
-		mask = mask[len(mask)/2:]
-	}
-	reason := flows.UnsupportedAction
-	switch inner.typ {
-	case keyTunnel:
-		reason = flows.UnsupportedTunnel
-	case keyEthernet:
-		reason = flows.UnsupportedRouted
-	case keyIPv4:
-		if !masked || touches(mask, 0, 9) || touches(mask, 10, 11) {
-			reason = flows.UnsupportedRouted
-		}
-	case keyIPv6:
-		if !masked || touches(mask, 0, 32) || touches(mask, 38, 39) {
-			reason = flows.UnsupportedRouted
+	in := a.nest()
+	for in.next() {
+		list := in.nest()
+		switch in.typ {
+		case checkLength:
+			c.Size = in.u16()
+		case checkLonger:
+			c.Longer = list.actions(a.depth + 1)
+		case checkFits:
+			c.Fits = list.actions(a.depth + 1)
 		}
 	}
-	return unsupported(reason, "set(%s(...))", keyName(int(inner.typ)))
-}
-
-// touches reports whether a mask has a bit in the bytes [from,to).
-func touches(mask []byte, from, to int) bool {
-	return !zero(mask[min(from, len(mask)):min(to, len(mask))])
+	return c
 }

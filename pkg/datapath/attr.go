@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 )
@@ -36,8 +37,9 @@ type attrs struct {
 	b   []byte
 	err *error
 
-	typ uint16
-	val []byte
+	typ   uint16
+	val   []byte
+	depth int // of a list of actions in others
 }
 
 func (a *attrs) next() bool {
@@ -70,7 +72,10 @@ func (a *attrs) bytes(n int) []byte {
 	return zeros[:n]
 }
 
-var zeros [64]byte
+var (
+	zeros [64]byte
+	full  = bytes.Repeat([]byte{255}, 64)
+)
 
 func (a *attrs) u16() uint16 { return native.Uint16(a.bytes(2)) }
 func (a *attrs) u32() uint32 { return native.Uint32(a.bytes(4)) }

@@ -30,7 +30,8 @@ func (a *attrs) ct() megaflow.Action {
 			ct.NAT = true
 			nat := in.nest()
 			for nat.next() {
-				ct.NATRange = ct.NATRange || nat.typ == natSrc || nat.typ == natDst
+				ct.NATSrc = ct.NATSrc || nat.typ == natSrc
+				ct.NATDst = ct.NATDst || nat.typ == natDst
 			}
 		case ctEventmask, ctTimeout:
 		default:

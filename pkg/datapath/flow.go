@@ -3,6 +3,7 @@ package datapath
 import (
 	"context"
 
+	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/megaflow"
 )
 
@@ -10,9 +11,10 @@ import (
 // default, ovs-vswitchd.conf.db(5)).
 const maxFlows = 200_000
 
-// Flows lists the flows of the datapath, with port numbers of the datapath. It
-// leaves out those that no IP packet over Ethernet can match which comes without a
-// tunnel and is not ICMP.
+// Flows lists the flows of the datapath, with port numbers of the datapath, and relaxed
+// (see megaflow.Flow.Relax). It leaves out those that no IP packet over Ethernet can match
+// that is not ICMP, those of packets that met congestion in a tunnel, and those of packets
+// that come in with a TTL that no rule takes.
 //
 // The walk is not a snapshot: while the kernel resizes its table a flow may be
 // missing or occur twice. Flows that OVS has put into tc are not in it.
@@ -75,5 +77,13 @@ func decodeFlow(attributes []byte) (f megaflow.Flow, ours bool, err error) {
 		return f, true, nil
 	}
 	f.Actions, err = decodeActions(actions)
-	return f, err == nil, err
+	f.Relax()
+	return f, err == nil && !isGuarded(&f.Match), err
+}
+
+// isGuarded reports whether a flow is for packets that come in with a TTL that rules
+// leave to the slow path.
+func isGuarded(m *megaflow.Match) bool {
+	return m.Mask.Uint(megaflow.RecircID) == 1<<32-1 && m.Key.Uint(megaflow.RecircID) == 0 &&
+		m.Mask.Uint(megaflow.IPTTL) == 255 && m.Key.Uint(megaflow.IPTTL) <= flows.MaxHops
 }

@@ -193,7 +193,10 @@ func TestKernelAgrees(t *testing.T) {
 	})
 	tuple := flows.Tuple{Src: from.Addr(), Dst: to.Addr(), SrcPort: from.Port(), DstPort: to.Port(), Proto: flows.TCP}
 	macs := [2]flows.MAC{{2, 5: 1}, {2, 5: 2}}
-	states := []flows.ZoneState{{Zone: 7, Mark: 5, Labels: megaflow.Labels([16]byte{14: 0x12})}, {Zone: 8}}
+	states := []flows.ZoneState{
+		{Zone: 7, Tuple: tuple, Reply: tuple.Reverse(), Mark: 5, Labels: megaflow.Labels([16]byte{14: 0x12})},
+		{Zone: 8, Tuple: tuple, Reply: tuple.Reverse()},
+	}
 	compose := func(dir flows.Dir) (megaflow.Path, error) {
 		all, err := n.conn.Flows(t.Context())
 		if err != nil {
@@ -204,7 +207,7 @@ func TestKernelAgrees(t *testing.T) {
 			way = tuple.Reverse()
 		}
 		p := megaflow.NewPacket(port[dir], flows.Frame{SrcMAC: macs[dir], DstMAC: macs[dir.Opposite()]}, way)
-		return megaflow.Compose(megaflow.NewTable(all), p, megaflow.Connection{Dir: dir, States: states})
+		return megaflow.Compose(megaflow.NewTable(all), p, megaflow.Connection{Tuple: way, States: states})
 	}
 	wait(t, "a path in both directions", func() error {
 		err := ping()

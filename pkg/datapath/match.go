@@ -18,7 +18,6 @@ var layout = [keyMax + 1][]part{
 	keyPriority:  {{megaflow.SkbPriority, 0, 4, true}},
 	keyInPort:    {{megaflow.InPort, 0, 4, true}},
 	keyEthernet:  {{megaflow.EthSrc, 0, 6, false}, {megaflow.EthDst, 6, 6, false}},
-	keyVLAN:      {{megaflow.VLANTCI, 0, 2, false}},
 	keyEthertype: {{megaflow.EthType, 0, 2, false}},
 	keyIPv4: {
 		{megaflow.IPSrc, 0, 4, false}, {megaflow.IPDst, 4, 4, false}, {megaflow.IPProto, 8, 1, false},
@@ -69,39 +68,79 @@ func decodeMatch(key, mask []byte, masked bool) (m megaflow.Match, unknown strin
 	if !masked {
 		v = k.exact()
 	}
-	if k[keyTunnel] != nil || k[keyEthernet] == nil {
-		return m, "", false, nil // from a tunnel, or without a header of Ethernet
+	if k[keyEthernet] == nil {
+		return m, "", false, nil // without a header of Ethernet
 	}
-	v[keyTunnel] = nil // to be none, as our packets have it
+	if unknown, ours, err = tunnelOf(&m, &k, &v, masked); err != nil || !ours {
+		return m, unknown, false, err
+	}
 	if k[keyInPort] == nil {
 		k[keyInPort] = noPort // what OVS sends out itself
 	}
-	if k[keyVLAN] == nil && k[keyEncap] == nil {
-		// a flow has a tag or none: nobody can wildcard that (ovs_nla_get_match)
-		m.SetUint(megaflow.VLANTCI, 0, 0xffff)
-	} else if unknown, ours, err = pop(&m, &k, &v, masked); err != nil || !ours {
-		return m, unknown, false, err
+	for _, tag := range tags {
+		if k[keyVLAN] == nil && k[keyEncap] == nil {
+			// a flow has a tag or none: nobody can wildcard that (ovs_nla_get_match)
+			m.SetUint(tag.tci, 0, 0xffff)
+			break
+		}
+		if unknown, ours, err = tag.pop(&m, &k, &v, masked, unknown); err != nil || !ours {
+			return m, unknown, false, err
+		}
 	}
-	if k[keyEthertype] == nil && !zero(v[keyEthertype]) {
+	switch {
+	case k[keyVLAN] != nil || k[keyEncap] != nil:
+		return m, "", false, nil // the kernel reads no third one
+	case k[keyEthertype] == nil && !zero(v[keyEthertype]):
 		return m, "", false, nil // no Ethernet II, which is told so
 	}
 	unknown, err = apply(&m, &k, &v, unknown)
 	return m, unknown, err == nil && possible(&m), err
 }
 
-// pop adds the conditions outside of the VLAN tag and leaves those inside in k and v.
-// The type of the tag, 802.1Q or 802.1ad, is no condition that a Match holds.
-func pop(m *megaflow.Match, k, v *keys, masked bool) (unknown string, ours bool, err error) {
+// tunnelOf adds the conditions on the outer header, and takes it from k and v.
+func tunnelOf(m *megaflow.Match, k, v *keys, masked bool) (unknown string, ours bool, err error) {
+	key, mask := k[keyTunnel], v[keyTunnel]
+	k[keyTunnel], v[keyTunnel] = nil, nil
+	switch {
+	case !masked && key != nil:
+		return keyName(keyTunnel), true, nil // OVS gives every flow a mask
+	case mask != nil: // without a key: to be in no tunnel
+		return matchTunnel(m, key, mask)
+	}
+	return "", true, nil
+}
+
+// vlan are the fields of one tag.
+type vlan struct{ tci, typ megaflow.Field }
+
+// tags are those that a packet can have, the outermost first.
+var tags = [...]vlan{{megaflow.VLANTCI, megaflow.VLANType}, {megaflow.InnerTCI, megaflow.InnerType}}
+
+// pop adds the conditions outside of a VLAN tag and leaves those inside in k and v.
+func (t vlan) pop(m *megaflow.Match, k, v *keys, masked bool, before string) (unknown string, ours bool, err error) {
 	inner, innerMask := k[keyEncap], v[keyEncap]
 	if k[keyVLAN] == nil || inner == nil {
 		return "", false, nil // a tag cut short
 	}
+	for _, p := range [...]struct {
+		field megaflow.Field
+		typ   int
+	}{{t.tci, keyVLAN}, {t.typ, keyEthertype}} {
+		key, mask := k[p.typ], v[p.typ]
+		k[p.typ], v[p.typ] = nil, nil
+		switch {
+		case mask == nil || zero(mask):
+		case len(key) < 2 || len(mask) < 2:
+			return "", false, &DecodeError{"a VLAN tag cut short"}
+		default:
+			m.SetUint(p.field, uint64(big.Uint16(key)), uint64(big.Uint16(mask)))
+		}
+	}
 	k[keyEncap], v[keyEncap] = nil, nil
-	k[keyEthertype], v[keyEthertype] = nil, nil
-	if unknown, err = apply(m, k, v, ""); err != nil {
+	if unknown, err = apply(m, k, v, before); err != nil {
 		return "", false, err
 	}
-	if m.Mask.Uint(megaflow.VLANTCI)&tagPresent == 0 {
+	if m.Mask.Uint(t.tci)&tagPresent == 0 {
 		unknown = keyName(keyVLAN)
 	}
 	*k, *v = keys{}, keys{}
@@ -114,7 +153,7 @@ func pop(m *megaflow.Match, k, v *keys, masked bool) (unknown string, ours bool,
 	if !masked {
 		*v = k.exact()
 	}
-	return unknown, k[keyVLAN] == nil && k[keyEncap] == nil, nil
+	return unknown, true, nil
 }
 
 // tagPresent is the bit of a TCI that OVS sets where there is a tag.
@@ -158,10 +197,7 @@ func apply(m *megaflow.Match, k, v *keys, unknown string) (string, error) {
 		if zero(mask) {
 			continue // wildcarded
 		}
-		size := 0
-		for _, p := range layout[typ] {
-			size = max(size, p.at+p.bytes)
-		}
+		size := size(layout[typ])
 		switch {
 		case size == 0 && implied(typ, m):
 			continue
@@ -176,6 +212,14 @@ func apply(m *megaflow.Match, k, v *keys, unknown string) (string, error) {
 		}
 	}
 	return unknown, nil
+}
+
+// size returns how many bytes an attribute has at least.
+func size(layout []part) (n int) {
+	for _, p := range layout {
+		n = max(n, p.at+p.bytes)
+	}
+	return n
 }
 
 // implied reports whether only packets have the attribute that m excludes: it
@@ -195,7 +239,7 @@ func (p part) apply(m *megaflow.Match, key, mask []byte) {
 	switch {
 	case p.host && p.bytes == 16:
 		m.SetWide(p.field, megaflow.Labels([16]byte(key)), megaflow.Labels([16]byte(mask)))
-	case p.field == megaflow.IPSrc || p.field == megaflow.IPDst || p.field == megaflow.CTIPSrc || p.field == megaflow.CTIPDst:
+	case p.field.IsWide():
 		m.SetWide(p.field, wide(key), wide(mask))
 	default:
 		m.SetUint(p.field, p.uint(key), p.uint(mask))

@@ -94,6 +94,33 @@ const (
 	actPsample     = 25 // since Linux 6.11
 )
 
+// OVS_CHECK_PKT_LEN_ATTR_*
+const (
+	checkLength = 1
+	checkLonger = 2
+	checkFits   = 3
+)
+
+// OVS_TUNNEL_KEY_ATTR_*
+const (
+	tunID      = 0
+	tunSrc4    = 1
+	tunDst4    = 2
+	tunTOS     = 3
+	tunTTL     = 4
+	tunNoBreak = 5 // OVS_TUNNEL_KEY_ATTR_DONT_FRAGMENT
+	tunCsum    = 6
+	tunOAM     = 7
+	tunGeneve  = 8
+	tunTPSrc   = 9
+	tunTPDst   = 10
+	tunVXLAN   = 11
+	tunSrc6    = 12
+	tunDst6    = 13
+	tunPad     = 14
+	tunMax     = 31
+)
+
 // OVS_CT_ATTR_* and OVS_NAT_ATTR_*
 const (
 	ctCommit      = 1

@@ -24,17 +24,17 @@ func render(all []megaflow.Flow) (lines []string) {
 // renderMatch names each field that is not wildcarded.
 func renderMatch(m *megaflow.Match) string {
 	var parts []string
-	for f := megaflow.RecircID; f <= megaflow.CTIPDst; f++ {
-		switch f {
-		case megaflow.IPSrc, megaflow.IPDst, megaflow.CTLabel, megaflow.CTIPSrc, megaflow.CTIPDst:
+	for _, f := range megaflow.Fields() {
+		if f.IsWide() {
 			if mask := m.Mask.Wide(f); mask != [16]byte{} {
 				parts = append(parts, fmt.Sprintf("%s=%x/%x", f, m.Key.Wide(f), mask))
 			}
-		default:
-			if mask := m.Mask.Uint(f); mask != 0 {
-				parts = append(parts, fmt.Sprintf("%s=%#x/%#x", f, m.Key.Uint(f), mask))
-			}
+		} else if mask := m.Mask.Uint(f); mask != 0 {
+			parts = append(parts, fmt.Sprintf("%s=%#x/%#x", f, m.Key.Uint(f), mask))
 		}
+	}
+	if o := m.Options.Value(); o != (megaflow.Options{}) {
+		return fmt.Sprintf("%s options %x/%x", strings.Join(parts, ","), o.Value, o.Mask)
 	}
 	return strings.Join(parts, ",")
 }
@@ -51,6 +51,18 @@ func renderActions(all []megaflow.Action) string {
 			parts = append(parts, renderCT(&a))
 		case megaflow.CTClear:
 			parts = append(parts, "ct_clear")
+		case megaflow.PushVLAN:
+			parts = append(parts, fmt.Sprintf("push_vlan(vid=%d,pcp=%d)", a.Tag.ID, a.Tag.Priority))
+		case megaflow.PopVLAN:
+			parts = append(parts, "pop_vlan")
+		case megaflow.Set:
+			parts = append(parts, fmt.Sprintf("set(%s)", a.Field))
+		case megaflow.DecTTL:
+			parts = append(parts, fmt.Sprintf("dec_ttl(%d)", a.N))
+		case megaflow.Encap:
+			parts = append(parts, fmt.Sprintf("set(tunnel(%s))", a.Tunnel.Value()))
+		case megaflow.CheckLength:
+			parts = append(parts, fmt.Sprintf("check_pkt_len(size=%d,gt(%s),le(%s))", a.Size, renderActions(a.Longer), renderActions(a.Fits)))
 		case megaflow.Unsupported:
 			parts = append(parts, a.Name)
 		}

@@ -16,9 +16,8 @@ import (
 type node struct {
 	flows   []Flow
 	packets []Packet // of Orig and Reply by turns
+	conns   []Connection
 }
-
-var bothZones = []flows.ZoneState{{Zone: 1}, {Zone: 2}}
 
 func newNode(n int) *node {
 	d := &node{}
@@ -29,16 +28,18 @@ func newNode(n int) *node {
 		}
 		macs := flows.Frame{SrcMAC: flows.MAC{2, 1, 4: byte(i >> 8), 5: byte(i)}, DstMAC: flows.MAC{2, 2, 4: byte(i >> 8), 5: byte(i)}}
 		from, to := uint32(2*i+1), uint32(2*i+2)
-		d.add(i, NewPacket(from, macs, tuple), flows.Orig, to)
-		d.add(i, NewPacket(to, flows.Frame{SrcMAC: macs.DstMAC, DstMAC: macs.SrcMAC}, tuple.Reverse()), flows.Reply, from)
+		states := []flows.ZoneState{zone(1, tuple, flows.Orig), zone(2, tuple, flows.Orig)}
+		d.add(i, NewPacket(from, macs, tuple), Connection{Tuple: tuple, States: states}, to)
+		d.add(i, NewPacket(to, flows.Frame{SrcMAC: macs.DstMAC, DstMAC: macs.SrcMAC}, tuple.Reverse()), Connection{Tuple: tuple.Reverse(), States: states}, from)
 	}
 	return d
 }
 
 // add makes the three flows of one direction.
-func (d *node) add(i int, p Packet, dir flows.Dir, out uint32) {
+func (d *node) add(i int, p Packet, conn Connection, out uint32) {
 	d.packets = append(d.packets, p)
-	w := walk{conn: Connection{dir, bothZones}, packet: p}
+	d.conns = append(d.conns, conn)
+	w := walk{conn: conn, packet: p, tuple: conn.Tuple}
 	variant := i % 16 // of the mask
 	d.flow(&w, []Field{InPort, EthSrc, EthDst}, variant, CT{Zone: 1}, Recirc{1})
 	d.flow(&w, []Field{InPort, CTState, CTZone, EthSrc, TPDst}, variant, CT{Zone: 2}, Recirc{2})
@@ -55,11 +56,6 @@ func (d *node) flow(w *walk, fields []Field, variant int, actions ...Action) {
 	if _, err := w.run(actions); err != nil {
 		panic(err)
 	}
-}
-
-func bigTable(n int) (*Table, []Packet) {
-	d := newNode(n)
-	return NewTable(d.flows), d.packets
 }
 
 // scan is the peer: what looking through a list of flows amounts to.
@@ -81,12 +77,12 @@ next:
 
 // resolve composes both directions of n connections, and returns how many
 // connections a second that makes.
-func resolve(t testing.TB, src Source, packets []Packet, n int) float64 {
+func resolve(t testing.TB, src Source, d *node, n int) float64 {
 	began := time.Now()
 	for i := range n {
-		at := i * 2 * 7919 % len(packets) &^ 1
-		for dir := range flows.Reply + 1 {
-			if _, err := Compose(src, packets[at+int(dir)], Connection{dir, bothZones}); err != nil {
+		at := i * 2 * 7919 % len(d.packets) &^ 1
+		for dir := range 2 {
+			if _, err := Compose(src, d.packets[at+dir], d.conns[at+dir]); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -105,8 +101,8 @@ func TestBenchResolve(t *testing.T) {
 		began := time.Now()
 		table = NewTable(d.flows)
 		build = append(build, time.Since(began).Seconds())
-		ours = append(ours, resolve(t, table, d.packets, 20_000))
-		peer = append(peer, resolve(t, scan(d.flows), d.packets, 500))
+		ours = append(ours, resolve(t, table, d, 20_000))
+		peer = append(peer, resolve(t, scan(d.flows), d, 500))
 	}
 	t.Logf("%d flows, %d masks, built in %.1f ms", len(d.flows), masks(d.flows), 1000*benchtest.Median(build))
 	benchtest.Report(t, benchtest.Rate("megaflow-resolve", "connections/s", benchtest.Median(ours), benchtest.Median(peer), "linear scan"))
@@ -121,10 +117,11 @@ func masks(all []Flow) int {
 }
 
 func BenchmarkCompose(b *testing.B) {
-	table, packets := bigTable(10_000)
+	d := newNode(10_000)
+	table := NewTable(d.flows)
 	for i := 0; b.Loop(); i++ {
-		dir := flows.Dir(i & 1)
-		if _, err := Compose(table, packets[i%len(packets)], Connection{dir, bothZones}); err != nil {
+		at := i % len(d.packets)
+		if _, err := Compose(table, d.packets[at], d.conns[at]); err != nil {
 			b.Fatal(err)
 		}
 	}

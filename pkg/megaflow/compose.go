@@ -3,6 +3,7 @@ package megaflow
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -13,18 +14,31 @@ type Source interface {
 	Lookup(p *Packet) (*Flow, error)
 }
 
-// Path is where established packets of one direction go.
+// Path is where established packets of one direction go, and how they look then.
 type Path struct {
-	Out   uint32       // port number of the datapath
-	Zones []flows.Zone // in which they are tracked, in the order of the way; may repeat
+	Out    uint32       // port number of the datapath
+	Zones  []flows.Zone // in which they are tracked, in the order of the way; may repeat
+	States []int        // of which entries those are: indexes of Connection.States
+	Leaves flows.Frame  // as they go out; a tunnel only if the way says so, whatever Out is
+	Hops   uint8        // by which the TTL is less
+	Tuple  flows.Tuple  // by which they are addressed then
+}
+
+// Equal reports whether two paths are the same in all that a rule does.
+func (p Path) Equal(q Path) bool {
+	return p.Out == q.Out && p.Leaves == q.Leaves && p.Hops == q.Hops && p.Tuple == q.Tuple && slices.Equal(p.States, q.States)
 }
 
 // Connection is a connection that is established in zones: a reply was seen in each,
-// and none of its entries is the child of another, translates, or has a helper.
-// Whoever judges entries has seen to that.
+// and none of its entries is the child of another, or has a helper. Whoever judges
+// entries has seen to that. Where entries translate, it has a tuple in one zone that it
+// does not have in another.
 type Connection struct {
 	Tuple  flows.Tuple // by which the packet is addressed when it comes in
 	States []flows.ZoneState
+	// MaxFrame is the length of the longest frame that can come in, with its Ethernet
+	// header and without tags; 0: not known.
+	MaxFrame int
 }
 
 // ErrUnknown means that the flows do not tell where a packet goes.
@@ -51,8 +65,11 @@ const maxFlows = 64
 // Compose follows a packet of a connection from flow to flow. It fails with a
 // *Refusal where the packets go a way that a rule cannot carry, and with an error
 // that wraps ErrUnknown where the flows do not tell.
+//
+// What it says holds for packets with a TTL above flows.MaxHops, which are all that a
+// rule carries, and for frames of at most conn.MaxFrame bytes.
 func Compose(src Source, p Packet, conn Connection) (Path, error) {
-	w := walk{conn: conn, packet: p}
+	w := walk{conn: conn, packet: p, tuple: conn.Tuple}
 	seen := p // looked back upon after 1, 2, 4, ... flows: a circle meets it
 	for n := 1; n <= maxFlows; n++ {
 		flow, err := src.Lookup(&w.packet)
@@ -74,68 +91,4 @@ func Compose(src Source, p Packet, conn Connection) (Path, error) {
 		}
 	}
 	return Path{}, fmt.Errorf("%w: no end after %d flows", ErrUnknown, maxFlows)
-}
-
-// walk is a packet on its way.
-type walk struct {
-	conn   Connection
-	packet Packet
-	path   Path
-	sent   bool // path.Out is set
-}
-
-// run carries out the actions of one flow. again says that the packet is to be
-// matched anew.
-func (w *walk) run(actions []Action) (again bool, err error) {
-	for _, a := range actions {
-		if w.sent || again {
-			return false, behind(a)
-		}
-		switch a := a.(type) {
-		case Output:
-			w.path.Out, w.sent = a.Port, true
-		case Recirc:
-			w.packet.SetUint(RecircID, uint64(a.ID))
-			again = true
-		case CT:
-			err = w.track(&a)
-		case CTClear:
-			w.packet.untracked()
-		case Unsupported:
-			err = &Refusal{a.Reason, a.Name}
-		default:
-			err = refuse(flows.UnsupportedAction, "%T", a)
-		}
-		if err != nil {
-			return false, err
-		}
-	}
-	return again, nil
-}
-
-// behind refuses what comes after an output or a recirculation: the packet, or a
-// copy of it, goes more ways than one.
-func behind(a Action) error {
-	switch a := a.(type) {
-	case Output, Recirc:
-		return refuse(flows.UnsupportedOutputs, "packets go more than one way")
-	case CT:
-		return refuse(flows.UnsupportedAction, "ct(zone=%d) behind an output", a.Zone)
-	case CTClear:
-		return refuse(flows.UnsupportedAction, "ct_clear behind an output")
-	case Unsupported:
-		return &Refusal{a.Reason, a.Name}
-	default:
-		return refuse(flows.UnsupportedAction, "%T behind an output", a)
-	}
-}
-
-func (w *walk) end() (Path, error) {
-	switch in := uint32(w.packet.Key.Uint(InPort)); {
-	case !w.sent:
-		return Path{}, refuse(flows.PathDropped, "no output")
-	case w.path.Out == in:
-		return Path{}, refuse(flows.UnsupportedHairpin, "back to port %d", in)
-	}
-	return w.path, nil
 }

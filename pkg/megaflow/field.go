@@ -5,9 +5,9 @@ import "strconv"
 // Field is a part of a flow key, named as ovs-fields(7) does.
 type Field uint8
 
-// The fields that an IP packet without a tunnel can have. In a Key each has its own
-// bits; IPSrc, IPDst, CTLabel, CTIPSrc and CTIPDst have 128, IPv4 addresses being in
-// the last 32 of them.
+// The fields that an IP packet can have. In a Key each has its own bits; addresses and
+// CTLabel have 128, IPv4 addresses being in the last 32 of them. Geneve's options are
+// beside the Key.
 const (
 	RecircID Field = iota
 	InPort         // of the datapath, or of a bridge: whoever makes Flows and Packets agrees
@@ -16,8 +16,11 @@ const (
 	DPHash
 	EthSrc
 	EthDst
-	EthType // of what is behind a VLAN tag
-	VLANTCI // 0: no tag; else with the CFI bit, as OVS has it
+	EthType   // of what is behind the VLAN tags
+	VLANTCI   // of the outermost tag, with the CFI bit, as OVS has it; 0: no tag
+	VLANType  // of the outermost tag: flows.TagCustomer or flows.TagProvider; 0: no tag
+	InnerTCI  // of the tag behind it
+	InnerType // of the tag behind it
 	IPProto
 	IPTOS
 	IPTTL
@@ -37,17 +40,23 @@ const (
 	CTLabel
 	CTIPSrc
 	CTIPDst
+	TunID
+	TunOAM // 1: a packet of Geneve's own; nobody offloads those
+	TunSrc // of the underlay, as IPSrc
+	TunDst // 0: in no tunnel
 	numFields
 )
 
 var fieldNames = [numFields]string{
 	RecircID: "recirc_id", InPort: "in_port", SkbPriority: "skb_priority", SkbMark: "pkt_mark", DPHash: "dp_hash",
 	EthSrc: "eth_src", EthDst: "eth_dst", EthType: "eth_type", VLANTCI: "vlan_tci",
+	VLANType: "vlan_type", InnerTCI: "vlan_tci1", InnerType: "vlan_type1",
 	IPProto: "nw_proto", IPTOS: "nw_tos", IPTTL: "nw_ttl", IPFrag: "ip_frag", IPv6Label: "ipv6_label",
 	TPSrc: "tp_src", TPDst: "tp_dst", TCPFlags: "tcp_flags",
 	CTState: "ct_state", CTZone: "ct_zone", CTMark: "ct_mark",
 	CTIPProto: "ct_nw_proto", CTTPSrc: "ct_tp_src", CTTPDst: "ct_tp_dst",
 	IPSrc: "ip_src", IPDst: "ip_dst", CTLabel: "ct_label", CTIPSrc: "ct_nw_src", CTIPDst: "ct_nw_dst",
+	TunID: "tun_id", TunOAM: "tun_flags", TunSrc: "tun_src", TunDst: "tun_dst",
 }
 
 // String returns the name. IPSrc and its like have the name of the IPv4 field for
@@ -57,6 +66,18 @@ func (f Field) String() string {
 		return fieldNames[f]
 	}
 	return "field" + strconv.Itoa(int(f))
+}
+
+// IsWide reports whether the field has 128 bits.
+func (f Field) IsWide() bool { return f < numFields && places[f].bits > 64 }
+
+// Fields returns all of them.
+func Fields() []Field {
+	all := make([]Field, numFields)
+	for f := range all {
+		all[f] = Field(f)
+	}
+	return all
 }
 
 // place says where a Key has a field.
@@ -75,6 +96,8 @@ var places = [numFields]place{
 	CTIPProto: {7, 0, 8}, CTTPSrc: {7, 8, 16}, CTTPDst: {7, 24, 16}, IPv6Label: {7, 40, 20},
 	IPSrc: {8, 0, 128}, IPDst: {10, 0, 128},
 	CTLabel: {12, 0, 128}, CTIPSrc: {14, 0, 128}, CTIPDst: {16, 0, 128},
+	VLANType: {18, 0, 16}, InnerTCI: {18, 16, 16}, InnerType: {18, 32, 16}, TunOAM: {18, 48, 8},
+	TunID: {19, 0, 64}, TunSrc: {20, 0, 128}, TunDst: {22, 0, 128},
 }
 
-const keyWords = 18
+const keyWords = 24

@@ -132,13 +132,10 @@ func (in *interpreter) ct(a CT, k *Key) {
 		if s.Zone != a.Zone {
 			continue
 		}
-		if a.NATRange || a.Helper != "" || a.Commit && s.Mark&^a.MarkMask|a.Mark&a.MarkMask != s.Mark {
+		if a.Helper != "" || a.Commit && s.Mark&^a.MarkMask|a.Mark&a.MarkMask != s.Mark {
 			in.strange("%+v", a)
 		}
-		original := in.conn.Dir == flows.Orig
-		if s.Reversed {
-			original = !original
-		}
+		original := s.Tuple == in.conn.Tuple
 		if a.Force && !original {
 			in.strange("force")
 		}

@@ -1,6 +1,10 @@
 package megaflow
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
 
 // Key has a value, or a mask, for every Field. It is comparable.
 type Key [keyWords]uint64
@@ -33,9 +37,37 @@ func (k *Key) SetWide(f Field, v [16]byte) {
 	k[p.word+1] = binary.BigEndian.Uint64(v[8:])
 }
 
-// Match is a set of packets: those whose key agrees with Key under Mask. Bits of Key
-// outside Mask are 0.
-type Match struct{ Key, Mask Key }
+// Match is a set of packets: those whose key agrees with Key under Mask, and whose
+// Geneve options do with Options. Bits of Key outside Mask are 0.
+type Match struct {
+	Key, Mask Key
+	Options   flows.Ref[Options] // zero: any
+}
+
+// Options is a condition on Geneve's options: as long as these, and equal under the mask.
+type Options struct{ Value, Mask string }
+
+// has reports whether options meet the condition.
+func (o Options) has(options string) bool {
+	if len(options) != len(o.Mask) {
+		return false
+	}
+	for i := range len(options) {
+		if (options[i]^o.Value[i])&o.Mask[i] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// SetOptions adds a condition on Geneve's options; the two are equally long.
+func (m *Match) SetOptions(value, mask string) {
+	masked := []byte(value)
+	for i := range masked {
+		masked[i] &= mask[i]
+	}
+	m.Options = flows.RefTo(Options{string(masked), mask})
+}
 
 // SetUint adds a condition on a field of at most 64 bits.
 func (m *Match) SetUint(f Field, value, mask uint64) {

@@ -26,7 +26,7 @@ func TestPlaces(t *testing.T) {
 			t.Errorf("%s: first says %s", f, got)
 		}
 	}
-	if numFields.String() != "field28" {
+	if numFields.String() != "field35" {
 		t.Error(numFields.String())
 	}
 }
@@ -81,7 +81,7 @@ func TestNewPacket(t *testing.T) {
 			}
 		}
 	}
-	p := NewPacket(7, flows.Path{}, tuple(t, "tcp,10.0.0.1:1,10.0.0.2:2"))
+	p := NewPacket(7, flows.Frame{}, tuple(t, "tcp,10.0.0.1:1,10.0.0.2:2"))
 	if p.Known.Uint(TCPFlags) != 7 || p.Key.Uint(TCPFlags) != 0 {
 		t.Errorf("tcp_flags %#x/%#x", p.Key.Uint(TCPFlags), p.Known.Uint(TCPFlags))
 	}

@@ -8,7 +8,11 @@ import (
 
 // Packet is what is known of a packet. Bits of Key outside Known are 0: the DSCP and
 // the TTL of the next packet of a connection, say, are not known.
-type Packet struct{ Key, Known Key }
+type Packet struct {
+	Key, Known Key
+	Options    string // Geneve's, of the tunnel that it came in
+	Hops       uint8  // by which its TTL is less than when it came in
+}
 
 // SetUint makes a field of at most 64 bits known.
 func (p *Packet) SetUint(f Field, v uint64) { p.SetBits(f, v, ^uint64(0)) }
@@ -36,9 +40,13 @@ const (
 )
 
 // NewPacket returns what is known of a packet of an established connection that
-// comes in at a port of the datapath, with the addresses of p and t: not a
-// fragment, without a VLAN tag or a tunnel, not yet tracked, and with neither SYN,
-// FIN nor RST, since a rule leaves those to the slow path.
+// comes in at a port of the datapath as f and t say: not a fragment, not yet tracked,
+// and with neither SYN, FIN nor RST, since a rule leaves those to the slow path.
+//
+// Of the outer header nothing else is there to be known: OVS looks at its TOS, and at
+// the flags that the checksum is there and that it may not be fragmented, but only
+// what CE means for the inner TOS depends on them (tnl_wc_init and tnl_process_ecn in
+// ofproto/tunnel.c); OpenFlow has no field for any of them.
 //
 // Not known are TOS, TTL, flow label and the other TCP flags, which differ from
 // packet to packet, and what comes with the packet's buffer: ovs_flow_key_extract
@@ -46,30 +54,21 @@ const (
 // packets that a port receives, but which tc, nftables or a sender in the same
 // network namespace can set. Neither is the hash, which is 0 until it is computed
 // and then anything.
-func NewPacket(inPort uint32, p flows.Frame, t flows.Tuple) Packet {
+func NewPacket(inPort uint32, f flows.Frame, t flows.Tuple) Packet {
 	var k Packet
 	k.SetUint(RecircID, 0)
 	k.SetUint(InPort, uint64(inPort))
-	k.SetUint(EthSrc, mac(p.SrcMAC))
-	k.SetUint(EthDst, mac(p.DstMAC))
-	k.SetUint(VLANTCI, 0)
+	k.SetUint(EthSrc, mac(f.SrcMAC))
+	k.SetUint(EthDst, mac(f.DstMAC))
+	k.setTags(f.Tags)
+	k.setTunnel(f.Tunnel.Value())
 	k.SetUint(IPFrag, 0)
 	k.SetUint(EthType, etherIPv4)
 	if t.IsIPv6() {
 		k.SetUint(EthType, etherIPv6)
 	}
 	k.SetUint(IPProto, uint64(t.Proto))
-	k.SetWide(IPSrc, wide(t.Src))
-	k.SetWide(IPDst, wide(t.Dst))
-	switch t.Proto {
-	case flows.ICMP, flows.ICMPv6: // type and code: the next packet can have others
-	case flows.TCP, flows.UDP, flows.SCTP:
-		k.SetUint(TPSrc, uint64(t.SrcPort))
-		k.SetUint(TPDst, uint64(t.DstPort))
-	default: // OVS reads no ports of other protocols
-		k.SetUint(TPSrc, 0)
-		k.SetUint(TPDst, 0)
-	}
+	k.setTuple(t)
 	if t.Proto == flows.TCP {
 		k.SetBits(TCPFlags, 0, finSynRst)
 	}
@@ -77,16 +76,37 @@ func NewPacket(inPort uint32, p flows.Frame, t flows.Tuple) Packet {
 	return k
 }
 
-func mac(m flows.MAC) (v uint64) {
-	for _, b := range m {
-		v = v<<8 | uint64(b)
+// setTuple makes addresses and ports known.
+func (p *Packet) setTuple(t flows.Tuple) {
+	p.SetWide(IPSrc, wide(t.Src))
+	p.SetWide(IPDst, wide(t.Dst))
+	switch {
+	case hasPorts(t.Proto):
+		p.SetUint(TPSrc, uint64(t.SrcPort))
+		p.SetUint(TPDst, uint64(t.DstPort))
+	case t.Proto == flows.ICMP || t.Proto == flows.ICMPv6: // type and code: the next packet can have others
+	default: // OVS reads no ports of other protocols
+		p.SetUint(TPSrc, 0)
+		p.SetUint(TPDst, 0)
 	}
-	return v
 }
 
-// wide returns an address in the last bytes of 16.
-func wide(a netip.Addr) (v [16]byte) {
-	b := a.AsSlice()
-	copy(v[16-len(b):], b)
-	return v
+// hasPorts reports whether OVS reads ports of a protocol.
+func hasPorts(p flows.Proto) bool { return p == flows.TCP || p == flows.UDP || p == flows.SCTP }
+
+// Addressed returns t with the addresses and ports that the packet has now.
+func (p *Packet) Addressed(t flows.Tuple) flows.Tuple {
+	t.Src, t.Dst = p.addr(IPSrc, t.IsIPv6()), p.addr(IPDst, t.IsIPv6())
+	if hasPorts(t.Proto) {
+		t.SrcPort, t.DstPort = uint16(p.Key.Uint(TPSrc)), uint16(p.Key.Uint(TPDst))
+	}
+	return t
+}
+
+func (p *Packet) addr(f Field, v6 bool) netip.Addr {
+	b := p.Key.Wide(f)
+	if v6 {
+		return netip.AddrFrom16(b)
+	}
+	return netip.AddrFrom4([4]byte(b[12:]))
 }

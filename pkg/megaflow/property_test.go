@@ -33,11 +33,10 @@ type scene struct {
 }
 
 func newScene(rnd *rand.Rand) *scene {
-	s := &scene{conn: Connection{Dir: flows.Dir(rnd.IntN(2)), States: []flows.ZoneState{
-		{Zone: 1, Mark: rnd.Uint32N(2)}, {Zone: 2, Mark: rnd.Uint32N(4), Reversed: rnd.IntN(2) == 0},
-	}}}
-	s.packet = NewPacket(1, flows.Frame{SrcMAC: flows.MAC{2, 5: 1}, DstMAC: flows.MAC{2, 5: 2}},
-		flows.Tuple{Src: addr(rnd), Dst: addr(rnd), SrcPort: uint16(rnd.IntN(2)), DstPort: uint16(rnd.IntN(2)), Proto: flows.TCP})
+	t := flows.Tuple{Src: addr(rnd), Dst: addr(rnd), SrcPort: uint16(rnd.IntN(2)), DstPort: uint16(rnd.IntN(2)), Proto: flows.TCP}
+	s := &scene{conn: Connection{Tuple: t, States: []flows.ZoneState{zone(1, t, flows.Dir(rnd.IntN(2))), zone(2, t, flows.Dir(rnd.IntN(2)))}}}
+	s.conn.States[0].Mark, s.conn.States[1].Mark = rnd.Uint32N(2), rnd.Uint32N(4)
+	s.packet = NewPacket(1, flows.Frame{SrcMAC: flows.MAC{2, 5: 1}, DstMAC: flows.MAC{2, 5: 2}}, t)
 	wild := rnd.IntN(2) == 0
 	var p pipeline
 	for id := range p {
@@ -181,7 +180,7 @@ func randomActions(rnd *rand.Rand) (all []Action) {
 		case 2:
 			all = append(all, CT{Zone: 2, Commit: true, Force: true})
 		case 3:
-			all = append(all, CT{Zone: flows.Zone(1 + rnd.IntN(3)), NAT: true, NATRange: rnd.IntN(3) == 0})
+			all = append(all, CT{Zone: flows.Zone(1 + rnd.IntN(3)), NAT: true, NATSrc: rnd.IntN(3) == 0})
 		default:
 			all = append(all, CT{Zone: flows.Zone(1 + rnd.IntN(2))})
 		}
@@ -242,7 +241,7 @@ func run(seed uint64, n int, build func([]Flow) Source, conn func(Connection) Co
 	return c
 }
 
-func same(c Connection) Connection { return c }
+func unchanged(c Connection) Connection { return c }
 
 func honest(all []Flow) Source { return NewTable(all) }
 
@@ -259,7 +258,7 @@ func TestExecution(t *testing.T) {
 	}
 	t.Logf("FLOWSHUNT_SEED=%d", seed)
 	n := 10_000
-	c := run(seed, n, honest, same)
+	c := run(seed, n, honest, unchanged)
 	if c.wrong != "" {
 		t.Fatal(c.wrong)
 	}
@@ -287,8 +286,8 @@ func TestExecutionSeesMistakes(t *testing.T) {
 	}{
 		"unknown bits taken for 0": {func(all []Flow) Source {
 			t := NewTable(all)
-			return lookup(func(p *Packet) (*Flow, error) { return t.Lookup(&Packet{p.Key, everything}) })
-		}, same},
+			return lookup(func(p *Packet) (*Flow, error) { return t.Lookup(&Packet{Key: p.Key, Known: everything}) })
+		}, unchanged},
 		"a condition that is unknown ignored": {func(all []Flow) Source {
 			var less []Flow
 			for _, f := range all {
@@ -297,7 +296,7 @@ func TestExecutionSeesMistakes(t *testing.T) {
 				less = append(less, f)
 			}
 			return firstOf(less)
-		}, same},
+		}, unchanged},
 		"what is not understood ignored": {func(all []Flow) Source {
 			var less []Flow
 			for _, f := range all {
@@ -305,17 +304,16 @@ func TestExecutionSeesMistakes(t *testing.T) {
 				less = append(less, f)
 			}
 			return NewTable(less)
-		}, same},
-		"direction": {honest, func(c Connection) Connection { return Connection{c.Dir.Opposite(), c.States} }},
+		}, unchanged},
+		"direction": {honest, func(c Connection) Connection { return turned(c, 0, 1) }},
 		"reversed entry": {honest, func(c Connection) Connection {
-			states := append([]flows.ZoneState(nil), c.States...)
-			states[1].Reversed = false
-			return Connection{c.Dir, states}
+			return turned(c, 1)
 		}},
 		"mark": {honest, func(c Connection) Connection {
-			states := append([]flows.ZoneState(nil), c.States...)
+			states := slices.Clone(c.States)
 			states[0].Mark = 0
-			return Connection{c.Dir, states}
+			c.States = states
+			return c
 		}},
 		"too cautious": {func(all []Flow) Source {
 			t := NewTable(all)
@@ -325,7 +323,7 @@ func TestExecutionSeesMistakes(t *testing.T) {
 				q.Key.SetUint(TPDst, 0)
 				return t.Lookup(&q)
 			})
-		}, same},
+		}, unchanged},
 	} {
 		if c := run(1, 20_000, m.build, m.conn); c.wrong == "" {
 			t.Errorf("%s: not noticed", name)
@@ -333,6 +331,16 @@ func TestExecutionSeesMistakes(t *testing.T) {
 			t.Logf("%s: %s", name, c.wrong)
 		}
 	}
+}
+
+// turned has the states of some zones the other way round.
+func turned(c Connection, which ...int) Connection {
+	states := slices.Clone(c.States)
+	for _, i := range which {
+		states[i].Tuple, states[i].Reply = states[i].Reply, states[i].Tuple
+	}
+	c.States = states
+	return c
 }
 
 // firstOf is a Source that takes the first flow of which nothing known says no.

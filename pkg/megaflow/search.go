@@ -2,7 +2,8 @@ package megaflow
 
 import (
 	"fmt"
-	"slices"
+
+	"github.com/flowshunt/flowshunt/flows"
 )
 
 // search is one lookup in a Table.
@@ -20,27 +21,30 @@ func (s *search) groups(all []*group) {
 	for _, g := range all {
 		if s.complete {
 			for _, f := range g.flows[g.hash(&s.p.Key)] {
-				s.try(f)
+				s.try(g, f)
 			}
 			continue
 		}
 		for _, same := range g.flows {
 			for _, f := range same {
-				s.try(f)
+				s.try(g, f)
 			}
 		}
 	}
 }
 
 // try takes a flow into account.
-func (s *search) try(f *Flow) {
+func (s *search) try(g *group, f *Flow) {
 	sure := f.Unknown == ""
-	for i, mask := range f.Match.Mask {
-		known := s.p.Known[i]
+	for _, i := range g.mask {
+		mask, known := f.Match.Mask[i], s.p.Known[i]
 		if (f.Match.Key[i]^s.p.Key[i])&mask&known != 0 {
 			return
 		}
 		sure = sure && mask&^known == 0
+	}
+	if !f.Match.Options.IsZero() && !f.Match.Options.Value().has(s.p.Options) {
+		return
 	}
 	switch {
 	case sure && s.sure == nil:
@@ -51,7 +55,7 @@ func (s *search) try(f *Flow) {
 	if s.first == nil {
 		s.first = f
 	}
-	s.split = s.split || !slices.Equal(s.first.Actions, f.Actions)
+	s.split = s.split || s.first != f && !equal(s.first.Actions, f.Actions)
 }
 
 func (s *search) answer() (*Flow, error) {
@@ -70,15 +74,25 @@ func (s *search) answer() (*Flow, error) {
 	}
 }
 
-// refusal names what stands in the way of a rule in all that can match, as dec_ttl
-// does where OVS looked at the TTL for its sake; nil: nothing.
+// refusal names what stands in the way of a rule in all that can match.
 func (s *search) refusal() error {
 	for _, a := range s.first.Actions {
 		if u, ok := a.(Unsupported); ok {
 			return &Refusal{u.Reason, u.Name}
 		}
+		if set, ok := a.(Set); ok && set.Field == IPTTL {
+			return &Refusal{flows.UnsupportedRouted, "set(" + set.Field.String() + ")"}
+		}
+		if wraps(a) && s.open(s.doubt, IPTOS) {
+			return &Refusal{flows.UnsupportedTunnel, "the tunnel has the TOS of what is in it"}
+		}
 	}
 	return nil
+}
+
+// open reports whether the match of a flow depends on a field that is not known.
+func (s *search) open(f *Flow, field Field) bool {
+	return f.Match.Mask.Uint(field)&^s.p.Known.Uint(field) != 0
 }
 
 // why says what the match of a flow depends on.

@@ -22,6 +22,7 @@ type tier struct{ recirc, port uint32 }
 type group struct {
 	index Key     // the part of the mask by which flows are found
 	words []uint8 // of index that are not 0
+	mask  []uint8 // the words of the mask that are not 0
 	flows map[uint64][]*Flow
 }
 
@@ -83,6 +84,9 @@ func newGroup(mask *Key) *group {
 	for i := range mask {
 		if g.index[i] = mask[i] & indexed[i]; g.index[i] != 0 {
 			g.words = append(g.words, uint8(i))
+		}
+		if mask[i] != 0 {
+			g.mask = append(g.mask, uint8(i))
 		}
 	}
 	return g

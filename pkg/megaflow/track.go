@@ -12,28 +12,97 @@ const (
 	csEstablished = 0x02
 	csReply       = 0x08
 	csTracked     = 0x20
+	csSrcNAT      = 0x40
+	csDstNAT      = 0x80
+	csNAT         = csSrcNAT | csDstNAT
 )
+
+// entry is what the packet's buffer has of conntrack: it stays until the packet is sent
+// to another zone, or conntrack is cleared.
+type entry struct {
+	state *flows.ZoneState // nil: nothing
+	index int              // of Connection.States
+	dir   flows.Dir
+}
 
 // track sends the packet through conntrack, as ovs_ct_execute does
 // (net/openvswitch/conntrack.c). The key has the new fields at once; nothing looks
 // at them before the packet is matched anew.
 func (w *walk) track(a *CT) error {
-	i := slices.IndexFunc(w.conn.States, func(s flows.ZoneState) bool {
-		_, _, ok := s.Translate(w.conn.Tuple)
-		return ok && s.Zone == a.Zone
-	})
-	if i < 0 {
-		return refuse(flows.ZoneUnknown, "not established in zone %d", a.Zone)
+	nat, known := uint64(0), uint64(csNAT)
+	if e := w.entry.state; e == nil || e.Zone != a.Zone {
+		if err := w.find(a.Zone); err != nil {
+			return err
+		}
+	} else { // skb_nfct_cached: by whatever tuple it is addressed now
+		nat, known = w.packet.Key.Uint(CTState)&csNAT, w.packet.Known.Uint(CTState)&csNAT
 	}
-	state := &w.conn.States[i]
-	dir, _, _ := state.Translate(w.conn.Tuple)
-	reply := dir == flows.Reply
+	state, reply := w.entry.state, w.entry.dir == flows.Reply
 	if err := harmless(a, state, reply); err != nil {
 		return err
 	}
 	w.path.Zones = append(w.path.Zones, a.Zone)
-	w.packet.tracked(state, reply)
+	w.path.States = append(w.path.States, w.entry.index)
+	if a.NAT && nat == 0 && known == csNAT { // once in each zone
+		var err error
+		if nat, known, err = w.translate(a); err != nil {
+			return err
+		}
+	}
+	w.packet.tracked(state, reply, nat, known)
 	return nil
+}
+
+// find looks the packet up in a zone.
+func (w *walk) find(zone flows.Zone) error {
+	for i := range w.conn.States {
+		s := &w.conn.States[i]
+		if s.Zone != zone {
+			continue
+		}
+		if dir, _, ok := s.Translate(w.tuple); ok {
+			w.entry = entry{s, i, dir}
+			return nil
+		}
+	}
+	return refuse(flows.ZoneUnknown, "not established in zone %d as %s", zone, w.tuple)
+}
+
+// translate does what the entry says, also where the action has a range, which is for
+// new connections. It returns the bits of ct_state that the packet gets, which say what
+// was tried rather than what was changed (nf_ct_nat, net/netfilter/nf_nat_ovs.c; before
+// Linux 6.2 ovs_ct_nat): a connection whose destination is translated has +snat as well
+// on its way there. The userspace datapath gives it +dnat alone, so that bit is taken
+// for unknown.
+func (w *walk) translate(a *CT) (nat, known uint64, err error) {
+	s, reply := w.entry.state, w.entry.dir == flows.Reply
+	to := s.Reply.Reverse()
+	src := s.Tuple.Src != to.Src || s.Tuple.SrcPort != to.SrcPort
+	dst := s.Tuple.Dst != to.Dst || s.Tuple.DstPort != to.DstPort
+	if !src && !dst {
+		if a.NATSrc {
+			nat |= csSrcNAT
+		}
+		if a.NATDst {
+			nat |= csDstNAT
+		}
+		return nat, csNAT, nil
+	}
+	_, leaves, ok := s.Translate(w.tuple)
+	if !ok {
+		return 0, 0, refuse(flows.UnsupportedNAT, "ct(zone=%d,nat) behind another change of the addresses", a.Zone)
+	}
+	w.tuple = leaves
+	w.packet.setTuple(leaves)
+	switch {
+	case src && dst:
+		return csNAT, csNAT, nil
+	case src && reply:
+		return csDstNAT, csNAT, nil
+	case src, reply:
+		return csSrcNAT, csNAT, nil
+	}
+	return csDstNAT, csDstNAT, nil
 }
 
 // harmless refuses what changes more than the packet's own fields.
@@ -41,11 +110,6 @@ func harmless(a *CT, s *flows.ZoneState, reply bool) error {
 	switch labels := Labels(s.Labels); {
 	case a.Helper != "":
 		return refuse(flows.UnsupportedAction, "ct(zone=%d,helper=%s)", a.Zone, a.Helper)
-	case a.NATRange:
-		// Nothing is translated where the entry is not, but nf_ct_nat_execute
-		// (net/netfilter/nf_nat_ovs.c) reports that the range was applied, and the packet
-		// has +snat or +dnat from there on. A bare nat() returns before that.
-		return refuse(flows.UnsupportedNAT, "ct(zone=%d,nat(...))", a.Zone)
 	case a.Force && reply:
 		// skb_nfct_cached deletes an entry that stands the other way round.
 		return refuse(flows.UnsupportedAction, "ct(zone=%d,force_commit) in the reply direction", a.Zone)
@@ -81,28 +145,28 @@ func Labels(kernel [16]byte) [16]byte {
 	return kernel
 }
 
-// tracked gives the packet the fields of its entry, as ovs_ct_update_key does.
-func (p *Packet) tracked(s *flows.ZoneState, reply bool) {
-	state := uint64(csTracked | csEstablished)
-	from, to, fromPort, toPort := IPSrc, IPDst, TPSrc, TPDst
+// tracked gives the packet the fields of its entry, as ovs_ct_update_key does. nat are
+// the bits of ct_state for what was translated, of which some may not be known.
+func (p *Packet) tracked(s *flows.ZoneState, reply bool, nat, known uint64) {
+	state := csTracked | csEstablished | nat
 	if reply {
 		state |= csReply
-		from, to, fromPort, toPort = to, from, toPort, fromPort
 	}
-	p.SetUint(CTState, state)
+	p.SetBits(CTState, state, ^uint64(csNAT)|known)
 	p.SetUint(CTZone, uint64(s.Zone))
 	p.SetUint(CTMark, uint64(s.Mark))
 	p.SetWide(CTLabel, Labels(s.Labels))
 	p.SetUint(CTIPProto, p.Key.Uint(IPProto))
-	p.SetWide(CTIPSrc, p.Key.Wide(from))
-	p.SetWide(CTIPDst, p.Key.Wide(to))
-	fromKnown, toKnown := p.Known.Uint(fromPort), p.Known.Uint(toPort)
-	switch flows.Proto(p.Key.Uint(IPProto)) {
-	case flows.GRE, flows.DCCP: // conntrack reads there what OVS does not
-		fromKnown, toKnown = 0, 0
+	p.SetWide(CTIPSrc, wide(s.Tuple.Src))
+	p.SetWide(CTIPDst, wide(s.Tuple.Dst))
+	switch s.Tuple.Proto {
+	case flows.GRE, flows.DCCP, flows.ICMP, flows.ICMPv6: // conntrack reads there what OVS does not
+		p.SetBits(CTTPSrc, 0, 0)
+		p.SetBits(CTTPDst, 0, 0)
+	default:
+		p.SetUint(CTTPSrc, uint64(s.Tuple.SrcPort))
+		p.SetUint(CTTPDst, uint64(s.Tuple.DstPort))
 	}
-	p.SetBits(CTTPSrc, p.Key.Uint(fromPort), fromKnown)
-	p.SetBits(CTTPDst, p.Key.Uint(toPort), toKnown)
 }
 
 // untracked takes the fields of conntrack away (ovs_ct_clear). The kernel leaves the

@@ -74,6 +74,6 @@ func setNAT(ct *megaflow.CT, word string) error {
 	if kind != "src" && kind != "dst" || rest != "" && rest[0] != '=' && rest[0] != ',' {
 		return fmt.Errorf("%w: %q", ErrFormat, clip(word))
 	}
-	ct.NAT, ct.NATRange = true, true
+	ct.NAT, ct.NATSrc, ct.NATDst = true, kind == "src", kind == "dst"
 	return nil
 }

@@ -2,7 +2,6 @@ package ofproto
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -28,7 +27,7 @@ var numbers = map[string]struct {
 	"recirc_id": {megaflow.RecircID, 32}, "pkt_mark": {megaflow.SkbMark, 32}, "skb_priority": {megaflow.SkbPriority, 32},
 	"dp_hash": {megaflow.DPHash, 32}, "ct_zone": {megaflow.CTZone, 16}, "ct_mark": {megaflow.CTMark, 32},
 	"ct_nw_proto": {megaflow.CTIPProto, 8}, "ct_tp_src": {megaflow.CTTPSrc, 16}, "ct_tp_dst": {megaflow.CTTPDst, 16},
-	"dl_type": {megaflow.EthType, 16}, "vlan_tci": {megaflow.VLANTCI, 16},
+	"dl_type": {megaflow.EthType, 16}, "vlan_tci": {megaflow.VLANTCI, 16}, "vlan_tci1": {megaflow.InnerTCI, 16},
 	"nw_proto": {megaflow.IPProto, 8}, "nw_ttl": {megaflow.IPTTL, 8},
 	"ipv6_label": {megaflow.IPv6Label, 20}, "tp_src": {megaflow.TPSrc, 16}, "tp_dst": {megaflow.TPDst, 16},
 }
@@ -101,6 +100,10 @@ func setSpecial(m *megaflow.Match, name, value string) error {
 		return setPart(m, megaflow.VLANTCI, value, 12, 0, vlanPresent)
 	case "dl_vlan_pcp":
 		return setPart(m, megaflow.VLANTCI, value, 3, 13, vlanPresent)
+	case "dl_vlan1":
+		return setPart(m, megaflow.InnerTCI, value, 12, 0, vlanPresent)
+	case "dl_vlan_pcp1":
+		return setPart(m, megaflow.InnerTCI, value, 3, 13, vlanPresent)
 	case "nw_tos":
 		v, err := number(value, 8)
 		if err == nil && v&3 != 0 {
@@ -121,23 +124,17 @@ func setSpecial(m *megaflow.Match, name, value string) error {
 		m.SetWide(megaflow.CTLabel, v, mask)
 		return err
 	}
-	if strings.HasPrefix(name, "tun_") || strings.HasPrefix(name, "gtpu_") {
-		return setTunnel(name, value)
+	if outerHeader(name) && value != "" {
+		return nil
 	}
 	return fmt.Errorf("%w: unknown field", ErrFormat)
 }
 
-// setTunnel accepts that a packet is in no tunnel, as all are that this package asks
-// about.
-func setTunnel(name, value string) error {
-	value, _, _ = strings.Cut(value, "/")
-	switch {
-	case slices.Contains([]string{"0", "0x0", "0.0.0.0", "::", "NP"}, value):
-		return nil
-	case strings.HasPrefix(value, "-") && !strings.Contains(value, "+"): // flags, all of them clear
-		return nil
-	}
-	return &megaflow.Refusal{Reason: flows.UnsupportedTunnel, Detail: "OVS looks at " + clip(name)}
+// outerHeader reports whether a field is about the tunnel that a packet came in. All of
+// the tunnel is as it was asked about, in every stage, and what OVS would do with another
+// is not told by this answer.
+func outerHeader(name string) bool {
+	return strings.HasPrefix(name, "tun_") || strings.HasPrefix(name, "gtpu_")
 }
 
 // addUint adds a condition on some bits of a field to what there is.

@@ -25,26 +25,56 @@ var rule = strings.Repeat("=", 79)
 type parser struct {
 	query *Query
 	rest  string
-	more  bool // rest is not used up; "" may be one more, empty, line
-	trace Trace
+	more  bool            // rest is not used up; "" may be one more, empty, line
+	last  stage           // that is being read
+	done  []stage         // before it
 	open  map[uint32]bool // recirculation ids by whether their stage is still to come
 	err   error
 }
 
+// stage is one flow, and what of a Trace is true of it.
+type stage struct {
+	flow          megaflow.Flow
+	plain, groups bool
+	relaxed       bool // see megaflow.Flow.Relax
+}
+
+// parse reads all stages of an answer.
 func parse(q *Query, text string) (*Trace, error) {
+	stages, err := parseStages(q, text, true)
+	if err != nil {
+		return nil, err
+	}
+	return traceOf(stages), nil
+}
+
+func traceOf(stages []stage) *Trace {
+	trace := &Trace{Plain: true}
+	for _, s := range stages {
+		trace.Stages = append(trace.Stages, s.flow)
+		trace.Plain = trace.Plain && s.plain
+		trace.Groups = trace.Groups || s.groups
+	}
+	return trace
+}
+
+// parseStages reads the stages of an answer: all of them, or those up to the first one
+// with which something is wrong that is not the first.
+func parseStages(q *Query, text string, all bool) ([]stage, error) {
 	if len(text) > maxAnswer {
 		return nil, fmt.Errorf("%w: %d bytes long", ErrFormat, len(text))
 	}
 	p := &parser{query: q, rest: strings.TrimSuffix(text, "\n"), more: true, open: map[uint32]bool{}}
-	p.trace.Plain = true
-	for p.stage(0); p.more && p.err == nil; {
+	for p.stage(q.recircID()); p.more && p.err == nil; {
 		p.stage(p.heading())
 	}
-	p.followed()
-	if p.err != nil {
-		return nil, p.err
+	if p.err != nil && !all && len(p.done) > 0 {
+		return p.done, nil
 	}
-	return &p.trace, nil
+	if all {
+		p.followed()
+	}
+	return p.done, p.err
 }
 
 func (p *parser) fail(err error) {
@@ -96,7 +126,7 @@ func (p *parser) followed() {
 	for _, id := range slices.Sorted(maps.Keys(p.open)) {
 		switch {
 		case !p.open[id]:
-		case p.trace.Groups:
+		case slices.ContainsFunc(p.done, func(s stage) bool { return s.groups }):
 			p.refuse(flows.UnsupportedGroup, fmt.Sprintf("the trace ends at recirc(%#x)", id))
 		default:
 			p.refuse(flows.UnsupportedAction, fmt.Sprintf("the trace ends at recirc(%#x)", id))
@@ -107,6 +137,7 @@ func (p *parser) followed() {
 // heading reads what is between two stages and returns the recirculation id of the
 // second one.
 func (p *parser) heading() uint32 {
+	p.last.plain = true
 	p.exactly("")
 	p.exactly(rule)
 	text, how, _ := strings.Cut(p.after("recirc("), ")")
@@ -123,9 +154,7 @@ func (p *parser) heading() uint32 {
 	}
 	if strings.HasPrefix(p.rest, "Replacing ") {
 		p.exactly("Replacing src/dst IP/ports to simulate NAT:")
-		if before := p.after(" Initial flow: "); p.after(" Modified flow: ") != before {
-			p.trace.Plain = false
-		}
+		p.last.plain = p.after(" Initial flow: ") == p.after(" Modified flow: ")
 	}
 	p.exactly(rule)
 	p.exactly("")
@@ -134,6 +163,9 @@ func (p *parser) heading() uint32 {
 
 // stage reads one flow, that of a recirculation id.
 func (p *parser) stage(id uint32) {
+	if len(p.done) == 0 {
+		p.last.plain = true
+	}
 	p.after("Flow: ")
 	p.steps()
 	match, err := parseMatch(p.after("Megaflow: "))
@@ -157,14 +189,18 @@ func (p *parser) stage(id uint32) {
 			p.open[next] = true
 		}
 	}
-	p.trace.Stages = append(p.trace.Stages, megaflow.Flow{Match: match, Actions: actions})
-	if len(p.trace.Stages) > maxStages {
+	if p.last.flow = (megaflow.Flow{Match: match, Actions: actions}); len(p.done) == maxStages {
 		p.fail(ErrStages)
 	}
+	if p.err == nil {
+		p.done = append(p.done, p.last)
+	}
+	p.last = stage{}
 }
 
-// tie checks that a flow is the one of its stage and takes the port out of those
-// that come after the first.
+// tie checks that a flow is the one of its stage. The first one holds for the port, the
+// tags and the tunnel that were asked about; those behind a recirculation for whatever
+// comes there.
 func (p *parser) tie(m *megaflow.Match, id uint32) {
 	if uint32(m.Key.Uint(megaflow.RecircID)) != id || m.Mask.Uint(megaflow.RecircID) != 1<<32-1 {
 		p.failf("the megaflow is not that of recirc(%#x)", id)
@@ -172,8 +208,14 @@ func (p *parser) tie(m *megaflow.Match, id uint32) {
 	if id == 0 && m.Mask.Uint(megaflow.InPort) != 0 && uint32(m.Key.Uint(megaflow.InPort)) != p.query.InPort {
 		p.failf("the megaflow is not that of port %d", p.query.InPort)
 	}
-	if id != 0 {
+	switch {
+	case id != 0:
 		m.SetUint(megaflow.InPort, 0, 0)
+	case p.query.Datapath != nil:
+		m.SetUint(megaflow.InPort, uint64(p.query.Datapath.Port), 1<<32-1)
+	}
+	if id == 0 {
+		m.SetOutside(p.query.Frame)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/megaflow"
 )
 
 // maxStates bounds the passes through conntrack of one packet. OVN needs two on one
@@ -12,16 +13,59 @@ import (
 const maxStates = 12
 
 // Query is a packet of an established connection that comes in at a port of a
-// bridge, untagged and in no tunnel.
+// bridge.
 type Query struct {
-	Bridge         string
-	InPort         uint32    // OpenFlow port number; 65534 is the bridge's own port
-	Datapath       *Datapath // the same port in the datapath; nil: not known
-	SrcMAC, DstMAC flows.MAC
-	Tuple          flows.Tuple // as the packet is addressed
-	Reply          bool        // it travels in the reply direction of the connection
-	Mark           uint32      // of the conntrack entry
-	Labels         [16]byte    // of the conntrack entry, most significant byte first
+	Bridge   string
+	InPort   uint32    // OpenFlow port number; 65534 is the bridge's own port
+	Datapath *Datapath // the same port in the datapath; nil: not known
+	flows.Frame
+	Tuple    flows.Tuple // as the packet is addressed
+	Reply    bool        // it travels in the reply direction of the connection
+	Original flows.Tuple // of the connection where it is tracked; zero: without translation
+	Mark     uint32      // of the conntrack entry
+	Labels   [16]byte    // of the conntrack entry, most significant byte first
+
+	other bool             // with another TTL, and another ECN
+	from  *megaflow.Packet // as it is recirculated; nil: as it comes in
+}
+
+// ttl and tos return what the packet has of what differs from packet to packet: a TTL
+// that routers take as it is, or the least that a rule does; no ECN, or some (ECT(0)).
+func (q *Query) ttl() int {
+	ttl := 64
+	if q.other {
+		ttl = flows.MaxHops + 1
+	}
+	if q.from != nil {
+		ttl -= int(q.from.Hops)
+	}
+	return ttl
+}
+
+func (q *Query) tos() int {
+	if q.other {
+		return 2
+	}
+	return 0
+}
+
+// recircID returns where the packet comes in.
+func (q *Query) recircID() uint32 {
+	if q.from == nil {
+		return 0
+	}
+	return uint32(q.from.Key.Uint(megaflow.RecircID))
+}
+
+// original returns the tuple of the original direction.
+func (q *Query) original() flows.Tuple {
+	switch {
+	case q.Original != flows.Tuple{}:
+		return q.Original
+	case q.Reply:
+		return q.Tuple.Reverse()
+	}
+	return q.Tuple
 }
 
 // Datapath is where a port is in the datapath. Only with it OVS can be told the
@@ -65,7 +109,7 @@ func (q *Query) check() error {
 	case t.Proto == flows.AH && t.IsIPv6():
 		return fmt.Errorf("%w: in IPv6, OVS looks behind AH", ErrQuery)
 	}
-	return nil
+	return q.checkOutside()
 }
 
 // state is the conntrack state of the packet, its flags parted by sep.
@@ -85,8 +129,9 @@ func (q *Query) flow() string {
 	if t.IsIPv6() {
 		address = "ipv6"
 	}
-	fmt.Fprintf(&b, "%s,in_port=%d,dl_src=%v,dl_dst=%v,%s_src=%v,%s_dst=%v,nw_ttl=64",
-		q.protocol(), q.InPort, q.SrcMAC, q.DstMAC, address, t.Src, address, t.Dst)
+	fmt.Fprintf(&b, "%s,in_port=%d,dl_src=%v,dl_dst=%v,%s_src=%v,%s_dst=%v,nw_ttl=%d,nw_ecn=%d",
+		q.protocol(), q.InPort, q.SrcMAC, q.DstMAC, address, t.Src, address, t.Dst, q.ttl(), q.tos())
+	q.flowOutside(&b)
 	if q.named() {
 		fmt.Fprintf(&b, ",%v_src=%d,%v_dst=%d", t.Proto, t.SrcPort, t.Proto, t.DstPort)
 	}

@@ -23,7 +23,7 @@ func (p *parser) steps() {
 		}
 		text := strings.TrimLeft(line, " ")
 		if name, ok := strings.CutPrefix(text, "bridge("); ok {
-			if bridges++; bridges == 1 && name != `"`+p.query.Bridge+`")` {
+			if bridges++; bridges == 1 && p.query.from == nil && name != `"`+p.query.Bridge+`")` {
 				p.failf("the port is in bridge(%s", clip(name))
 			}
 		} else {
@@ -34,7 +34,7 @@ func (p *parser) steps() {
 	case bridges == 0:
 		p.failf("no bridge")
 	case bridges > 1: // a patch port, or the way of a tunnel's packets
-		p.trace.Plain = false
+		p.last.plain = false
 	}
 }
 
@@ -49,7 +49,7 @@ func (p *parser) step(text string) {
 	case strings.HasPrefix(text, "-> Failed"):
 		p.fail(fmt.Errorf("%w: %s", ErrFailed, clip(text)))
 	case strings.HasPrefix(text, "bucket "):
-		p.trace.Groups = true
+		p.last.groups = true
 	case text == "", strings.HasPrefix(text, "-> "), isRule(text), isTable(text), isThaw(text):
 	default:
 		p.action(text)
@@ -86,8 +86,8 @@ func (p *parser) action(text string) {
 	case strings.Contains(text, "learn("):
 		p.refuse(flows.UnsupportedAction, text)
 	case strings.Contains(text, "group:"):
-		p.trace.Groups = true
+		p.last.groups = true
 	case !isPlain(text):
-		p.trace.Plain = false
+		p.last.plain = false
 	}
 }

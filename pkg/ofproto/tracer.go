@@ -20,9 +20,10 @@ type Tracer struct{ Caller Caller }
 // Trace is what OVS does with a packet.
 type Trace struct {
 	// Stages are the flows that the packet would make, the first one for the packet
-	// as it comes in, each of the others behind a Recirc of an earlier one. InPort is
-	// an OpenFlow port, and part of the first one only. They hold for packets like the
-	// one asked about; counters are 0.
+	// as it comes in, each of the others behind a Recirc of an earlier one. The first one
+	// holds for the port, which is an OpenFlow port where the datapath's was not given,
+	// for the tags and for the tunnel that were asked about. They hold for packets like
+	// the one asked about; counters are 0.
 	Stages []megaflow.Flow
 	// Plain says that no OpenFlow action on the way changed what later tables see of
 	// the port, the addresses or the protocol: a flow in any table that does not match
@@ -33,25 +34,36 @@ type Trace struct {
 	Groups bool
 }
 
-// Trace asks what OVS would do with a packet now. Where no rule could do the same
-// whatever the path is, the error is a *megaflow.Refusal.
+// Trace asks once what OVS would do with a packet now. Where no rule could do the same
+// whatever the path is, the error is a *megaflow.Refusal. Where the packet is translated
+// on its way, what comes then is about one that is not: see Follow.
 func (t *Tracer) Trace(ctx context.Context, q Query) (*Trace, error) {
 	args, err := q.args()
 	if err != nil {
 		return nil, err
 	}
-	text, err := t.Caller.Call(ctx, "ofproto/trace", args...)
+	text, err := t.call(ctx, &q, args)
 	if err != nil {
-		if isUnknown(&q, err) {
-			err = fmt.Errorf("%w: %w", ErrBridge, err)
-		}
-		return nil, fmt.Errorf("trace in %s: %w", q.Bridge, err)
+		return nil, err
 	}
 	trace, err := parse(&q, text)
 	if err != nil {
 		return nil, fmt.Errorf("trace in %s: %w", q.Bridge, err)
 	}
 	return trace, nil
+}
+
+func (t *Tracer) call(ctx context.Context, q *Query, args []string) (string, error) {
+	text, err := t.Caller.Call(ctx, "ofproto/trace", args...)
+	switch {
+	case err == nil:
+		return text, nil
+	case q.from != nil && strings.Contains(err.Error(), "no recirculation data for recirc_id"):
+		err = errForgotten
+	case isUnknown(q, err):
+		err = fmt.Errorf("%w: %w", ErrBridge, err)
+	}
+	return "", fmt.Errorf("trace in %s: %w", q.Bridge, err)
 }
 
 // isUnknown reports whether OVS refused for want of the bridge, the port or the

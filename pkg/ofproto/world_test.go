@@ -107,28 +107,58 @@ func at(show string, q Query) *Datapath {
 // render writes the actions of a trace, one line a stage; ports have their names and
 // recirculations are numbered by their order.
 func render(tr *Trace, names map[uint32]string) string {
-	order := map[uint32]int{}
+	r := renderer{names, map[uint32]int{}}
 	var lines []string
 	for _, stage := range tr.Stages {
-		var words []string
-		for _, a := range stage.Actions {
-			switch a := a.(type) {
-			case megaflow.Output:
-				words = append(words, cmp.Or(names[a.Port], "?"))
-			case megaflow.Recirc:
-				if order[a.ID] == 0 {
-					order[a.ID] = len(order) + 1
-				}
-				words = append(words, fmt.Sprintf("recirc(%d)", order[a.ID]))
-			case megaflow.CT:
-				words = append(words, renderCT(a))
-			case megaflow.Unsupported:
-				words = append(words, fmt.Sprintf("%s<%s>", a.Reason, nested.ReplaceAllString(a.Name, "$1(N)")))
-			}
-		}
-		lines = append(lines, cmp.Or(strings.Join(words, " "), "drop"))
+		lines = append(lines, r.actions(stage.Actions))
 	}
 	return strings.Join(lines, "\n")
+}
+
+type renderer struct {
+	names map[uint32]string
+	order map[uint32]int
+}
+
+func (r renderer) actions(all []megaflow.Action) string {
+	var words []string
+	for _, a := range all {
+		words = append(words, r.action(a))
+	}
+	return cmp.Or(strings.Join(words, " "), "drop")
+}
+
+func (r renderer) action(a megaflow.Action) string {
+	switch a := a.(type) {
+	case megaflow.Output:
+		return cmp.Or(r.names[a.Port], "?")
+	case megaflow.Recirc:
+		if r.order[a.ID] == 0 {
+			r.order[a.ID] = len(r.order) + 1
+		}
+		return fmt.Sprintf("recirc(%d)", r.order[a.ID])
+	case megaflow.CT:
+		return renderCT(a)
+	case megaflow.CTClear:
+		return "ct_clear"
+	case megaflow.PushVLAN:
+		return fmt.Sprintf("push(%s)", a.Tag)
+	case megaflow.PopVLAN:
+		return "pop"
+	case megaflow.Set:
+		return fmt.Sprintf("%s=%s", a.Field, strings.TrimLeft(fmt.Sprintf("%x", a.Value), "0"))
+	case megaflow.DecTTL:
+		return fmt.Sprintf("dec_ttl(%d)", a.N)
+	case megaflow.Encap:
+		return fmt.Sprintf("encap(%s)", a.Tunnel.Value())
+	case megaflow.TunnelOutput:
+		return fmt.Sprintf("%s(%s)", cmp.Or(r.names[a.Port], "?"), a.Tunnel.Value())
+	case megaflow.CheckLength:
+		return fmt.Sprintf("check(%d: %s, %s)", a.Size, r.actions(a.Longer), r.actions(a.Fits))
+	case megaflow.Unsupported:
+		return fmt.Sprintf("%s<%s>", a.Reason, nested.ReplaceAllString(a.Name, "$1(N)"))
+	}
+	return fmt.Sprintf("%T", a)
 }
 
 // outputs names the ports that a trace without recirculations puts the packet out
@@ -149,7 +179,7 @@ func renderCT(ct megaflow.CT) string {
 	for _, flag := range []struct {
 		word string
 		set  bool
-	}{{" commit", ct.Commit}, {" force", ct.Force}, {" nat", ct.NAT}, {" range", ct.NATRange}, {" helper", ct.Helper != ""}} {
+	}{{" commit", ct.Commit}, {" force", ct.Force}, {" nat", ct.NAT}, {" src", ct.NATSrc}, {" dst", ct.NATDst}, {" helper", ct.Helper != ""}} {
 		if flag.set {
 			s += flag.word
 		}
@@ -164,6 +194,9 @@ func renderCT(ct megaflow.CT) string {
 func packet(q Query) (k megaflow.Key) {
 	t := q.Tuple
 	k.SetUint(megaflow.InPort, uint64(q.InPort))
+	if q.Datapath != nil {
+		k.SetUint(megaflow.InPort, uint64(q.Datapath.Port))
+	}
 	k.SetUint(megaflow.EthSrc, binary.BigEndian.Uint64(append([]byte{0, 0}, q.SrcMAC[:]...)))
 	k.SetUint(megaflow.EthDst, binary.BigEndian.Uint64(append([]byte{0, 0}, q.DstMAC[:]...)))
 	k.SetUint(megaflow.EthType, 0x0800)

@@ -1,0 +1,84 @@
+package megaflow
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// Tunnels returns in which tunnels packets come in that are otherwise like p, as the flows
+// tell for packets as they come in: each has its identifier and its two ends in full. What
+// else a flow matches of the outer header is told too; what it does not match, OVS does not
+// look at. Each is returned once, in no order.
+func (t *Table) Tunnels(p Packet) (all []flows.Tunnel) {
+	at, exact := tierOf(&p.Key, &p.Known)
+	if !exact {
+		return nil
+	}
+	p.forgetTunnel()
+	for _, groups := range [][]*group{t.tiers[at], t.rest} {
+		for _, g := range groups {
+			for _, same := range g.flows {
+				for _, f := range same {
+					if tunnel, ok := f.tunnel(&p); ok && !slices.Contains(all, tunnel) {
+						all = append(all, tunnel)
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// tunnelBits are the bits of a key that tell of a tunnel.
+var tunnelBits = func() (k Key) {
+	for _, f := range [...]Field{TunID, TunOAM, TunSrc, TunDst} {
+		all := full(f)
+		for i := range k {
+			k[i] |= all[i]
+		}
+	}
+	return k
+}()
+
+// forgetTunnel makes it unknown in which tunnel the packet came in.
+func (p *Packet) forgetTunnel() {
+	for i, bits := range tunnelBits {
+		p.Key[i] &^= bits
+		p.Known[i] &^= bits
+	}
+}
+
+// tunnel returns the tunnel of the packets that a flow matches, if it is one alone and
+// they can be like p.
+func (f *Flow) tunnel(p *Packet) (t flows.Tunnel, ok bool) {
+	m := &f.Match
+	for i, mask := range m.Mask {
+		if (m.Key[i]^p.Key[i])&mask&p.Known[i] != 0 {
+			return t, false
+		}
+	}
+	all, addr := full(TunID), full(TunSrc)
+	dst := full(TunDst)
+	for i := range all {
+		if whole := all[i] | addr[i] | dst[i]; m.Mask[i]&whole != whole {
+			return t, false
+		}
+	}
+	src, to := m.Key.Wide(TunSrc), m.Key.Wide(TunDst)
+	if to == [16]byte{} || m.Key.Uint(TunID) > 1<<24-1 {
+		return t, false // in no tunnel, or one of another kind
+	}
+	return flows.Tunnel{
+		Src: underlayAddr(src), Dst: underlayAddr(to), ID: uint32(m.Key.Uint(TunID)), Options: m.Options.Value().Value,
+	}, true
+}
+
+// underlayAddr returns an address of the outer header; 12 zero bytes begin that of IPv4.
+func underlayAddr(b [16]byte) netip.Addr {
+	if [12]byte(b[:12]) == [12]byte{} {
+		return netip.AddrFrom4([4]byte(b[12:]))
+	}
+	return netip.AddrFrom16(b)
+}

@@ -1,0 +1,181 @@
+package megaflow
+
+import (
+	"encoding/binary"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// walk is a packet on its way.
+type walk struct {
+	conn   Connection
+	packet Packet
+	tuple  flows.Tuple // by which the packet is addressed
+	path   Path
+	sent   bool // path.Out is set
+	tunnel flows.Ref[flows.Tunnel]
+	entry  entry
+}
+
+// run carries out the actions of one flow. again says that the packet is to be
+// matched anew.
+func (w *walk) run(actions []Action) (again bool, err error) {
+	for _, a := range actions {
+		if w.sent || again {
+			return false, behind(a)
+		}
+		switch a := a.(type) {
+		case Recirc:
+			again, err = true, w.recirculate(a.ID)
+		case CheckLength:
+			again, err = w.checkLength(a)
+		default:
+			err = w.step(a)
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return again, nil
+}
+
+// step carries out an action that does not decide what comes next.
+func (w *walk) step(a Action) error {
+	switch a := a.(type) {
+	case Output:
+		w.path.Out, w.sent = a.Port, true
+	case TunnelOutput:
+		w.path.Out, w.tunnel, w.sent = a.Port, a.Tunnel, true
+	case CT:
+		return w.track(&a)
+	case CTClear:
+		w.packet.untracked()
+		w.entry = entry{}
+	case PushVLAN:
+		return w.push(a.Tag)
+	case PopVLAN:
+		t := w.packet.tags()
+		w.packet.setTags(flows.Tags{t[1]})
+	case Set:
+		return w.set(a)
+	case DecTTL:
+		if w.packet.Hops += a.N; w.packet.Hops > flows.MaxHops {
+			return refuse(flows.UnsupportedRouted, "more than %d routers", flows.MaxHops)
+		}
+	case Encap:
+		w.tunnel = a.Tunnel
+	case Unsupported:
+		return &Refusal{a.Reason, a.Name}
+	default:
+		return refuse(flows.UnsupportedAction, "%T", a)
+	}
+	return nil
+}
+
+func (w *walk) recirculate(id uint32) error {
+	if !w.tunnel.IsZero() { // the kernel then matches the outer header of before
+		return refuse(flows.UnsupportedTunnel, "recirculated in a tunnel")
+	}
+	w.packet.SetUint(RecircID, uint64(id))
+	return nil
+}
+
+func (w *walk) push(t flows.Tag) error {
+	now := w.packet.tags()
+	if !now[1].IsZero() {
+		return refuse(flows.UnsupportedVLAN, "a third tag: %s", t)
+	}
+	w.packet.setTags(flows.Tags{t, now[0]})
+	return nil
+}
+
+// settable are the fields that a rule can overwrite.
+var settable = func() (k Key) {
+	for _, f := range [...]Field{EthSrc, EthDst, IPSrc, IPDst, TPSrc, TPDst} {
+		all := full(f)
+		for i := range k {
+			k[i] |= all[i]
+		}
+	}
+	return k
+}()
+
+// set overwrites bits. What is no part of a Frame or a Tuple may be overwritten by what
+// it is known to be.
+func (w *walk) set(a Set) error {
+	if a.Field >= numFields {
+		return refuse(flows.UnsupportedAction, "set(%s)", a.Field)
+	}
+	var value, mask Key
+	if a.Field.IsWide() {
+		value.SetWide(a.Field, a.Value)
+		mask.SetWide(a.Field, a.Mask)
+	} else {
+		value.SetUint(a.Field, binary.BigEndian.Uint64(a.Value[8:]))
+		mask.SetUint(a.Field, binary.BigEndian.Uint64(a.Mask[8:]))
+	}
+	if !mask.meets(&settable) {
+		for i := range mask {
+			if mask[i]&^w.packet.Known[i] != 0 || (value[i]^w.packet.Key[i])&mask[i] != 0 {
+				return &Refusal{setReason(a.Field), "set(" + a.Field.String() + ")"}
+			}
+		}
+		return nil
+	}
+	for i := range mask {
+		w.packet.Key[i] = w.packet.Key[i]&^mask[i] | value[i]&mask[i]
+		w.packet.Known[i] |= mask[i]
+	}
+	w.tuple = w.packet.Addressed(w.tuple)
+	return nil
+}
+
+func setReason(f Field) flows.Reason {
+	if f == IPTTL {
+		return flows.UnsupportedRouted
+	}
+	return flows.UnsupportedAction
+}
+
+// checkLength takes the branch of frames that fit if all do.
+func (w *walk) checkLength(a CheckLength) (again bool, err error) {
+	switch tags := w.packet.tags(); {
+	case a.Branches == nil:
+		return false, refuse(flows.UnsupportedAction, "check_pkt_len(size=%d)", a.Size)
+	case equal(a.Longer, a.Fits):
+	case w.conn.MaxFrame == 0 || w.conn.MaxFrame+4*tags.Len() > int(a.Size):
+		return false, refuse(flows.UnsupportedAction, "check_pkt_len(size=%d), and frames may be longer", a.Size)
+	}
+	return w.run(a.Fits)
+}
+
+// behind refuses what comes after an output or a recirculation: the packet, or a
+// copy of it, goes more ways than one.
+func behind(a Action) error {
+	switch a := a.(type) {
+	case Output, TunnelOutput, Recirc, CheckLength:
+		return refuse(flows.UnsupportedOutputs, "packets go more than one way")
+	case CT:
+		return refuse(flows.UnsupportedAction, "ct(zone=%d) behind an output", a.Zone)
+	case CTClear:
+		return refuse(flows.UnsupportedAction, "ct_clear behind an output")
+	case Unsupported:
+		return &Refusal{a.Reason, a.Name}
+	default:
+		return refuse(flows.UnsupportedAction, "%T behind an output", a)
+	}
+}
+
+func (w *walk) end() (Path, error) {
+	switch in := uint32(w.packet.Key.Uint(InPort)); {
+	case !w.sent:
+		return Path{}, refuse(flows.PathDropped, "no output")
+	case w.path.Out == in:
+		return Path{}, refuse(flows.UnsupportedHairpin, "back to port %d", in)
+	}
+	w.path.Leaves = w.packet.Frame()
+	w.path.Leaves.Tunnel = w.tunnel
+	w.path.Hops = w.packet.Hops
+	w.path.Tuple = w.tuple
+	return w.path, nil
+}
