@@ -40,7 +40,7 @@ type search struct {
 	tuple         flows.Tuple
 	remote, local netip.Addr
 
-	best [2]found // the stateful and the stateless rule until now
+	best [2]verdict // the stateful and the stateless rule until now
 }
 
 const (
@@ -51,8 +51,8 @@ const (
 // atOnce is how many groups are looked at together: more would have to be allocated.
 const atOnce = 6
 
-// run returns what decides; nil: no rule matches.
-func (s *search) run(programs []*program, groups []groupNo) *verdict {
+// run returns what decides.
+func (s *search) run(programs []*program, groups []groupNo) verdict {
 	for len(groups) > atOnce {
 		s.look(programs, groups[:atOnce])
 		groups = groups[atOnce:]
@@ -161,17 +161,17 @@ func (s *search) try(b *bucket, of uint8) {
 			return
 		}
 		if (r.anyProto || r.proto == s.tuple.Proto) && r.rest.hold(s) {
-			*f = found{r.verdict, r.verdict.rank}
+			*f = r.verdict
 			return
 		}
 	}
 }
 
 // decide is where the two kinds of rules meet.
-func (s *search) decide() *verdict {
+func (s *search) decide() verdict {
 	best, bypass := s.best[stateful], s.best[stateless]
-	if bypass.verdict != nil && (best.verdict == nil || best.reason == "" || bypass.rank > best.rank) {
-		return bypass.verdict
+	if bypass.rank > 0 && (best.reason() == "" || bypass.rank > best.rank) {
+		return bypass
 	}
-	return best.verdict
+	return best
 }

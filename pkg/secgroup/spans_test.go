@@ -26,18 +26,18 @@ func TestSegments(t *testing.T) {
 			var add []span
 			for range []int{1, 2, 20}[w.IntN(3)] {
 				lo, hi := uint32(w.IntN(keys)), uint32(w.IntN(keys))
-				add = append(add, span{&verdict{ref: ref, rank: rank(1 + w.IntN(4))}, min(lo, hi), max(lo, hi)})
+				add = append(add, span{verdict{ref: ref, rank: rank(1 + w.IntN(4))}, min(lo, hi), max(lo, hi)})
 				ref++
 			}
 			b.editSpans(e, add)
 			for key := range uint32(keys + 1) {
-				var want *verdict
+				var want verdict
 				for _, s := range b.spans {
-					if s.lo <= key && key <= s.hi && (want == nil || s.over(want)) {
+					if s.lo <= key && key <= s.hi && s.over(want) {
 						want = s.verdict
 					}
 				}
-				if got := b.segs.find(key).verdict; got != want {
+				if got := b.segs.find(key); got != want {
 					t.Fatalf("key %d: got %v, want %v; spans %v", key, got, want, b.spans)
 				}
 			}

@@ -93,8 +93,8 @@ func (t *Table) Judge(port flows.LogicalPort, d flows.Direction, tuple flows.Tup
 	}
 	v := s.run(t.groups, p.groups)
 	switch {
-	case v != nil:
-		return flows.Permission{Reason: v.reason, Rule: v.ref}
+	case v.rank > 0:
+		return flows.Permission{Reason: v.reason(), Rule: v.ref}
 	case p.permissive:
 		return flows.Permission{}
 	}
