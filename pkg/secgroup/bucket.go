@@ -19,10 +19,9 @@ type entry struct {
 // bucket holds the matches of a group that have one condition on one address in common,
 // and decides among them. It is never changed.
 type bucket struct {
-	limit rank    // no match is over it
-	best  verdict // of all
-	segs  segments
-	rest  []entry // with further conditions, best first
+	best verdict // of all
+	segs segments
+	rest []entry // with further conditions, best first
 
 	all   []verdict // that match any protocol, in no order
 	spans []span    // those of one protocol, in no order
@@ -61,22 +60,27 @@ func (b *bucket) edit(e *edit) *bucket {
 	if len(n.all)+len(n.spans)+len(n.rest) == 0 {
 		return nil
 	}
-	n.limit = n.best.rank
-	for _, v := range n.segs.says {
-		n.limit = max(n.limit, v.rank)
-	}
-	if len(n.rest) > 0 {
-		n.limit = max(n.limit, n.rest[0].verdict.rank)
-	}
 	return n
 }
 
-// keys returns between which keys b can match.
-func (b *bucket) keys() (lo, hi uint32) {
-	if len(b.all)+len(b.rest) > 0 {
-		return 0, lastKey
+// limit returns the rank that no match is over.
+func (b *bucket) limit() rank {
+	limit := b.best.rank
+	for _, v := range b.segs.says {
+		limit = max(limit, v.rank)
 	}
-	return b.segs.first[0], b.segs.first[len(b.segs.first)-1] - 1 // the last is what is behind all
+	if len(b.rest) > 0 {
+		limit = max(limit, b.rest[0].rank)
+	}
+	return limit
+}
+
+// blocks returns those that b can match in.
+func (b *bucket) blocks() blocks {
+	if len(b.all)+len(b.rest) > 0 {
+		return allBlocks
+	}
+	return b.segs.blocks()
 }
 
 func (b *bucket) editAll(e *edit, add []verdict) {

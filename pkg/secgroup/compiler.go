@@ -92,12 +92,12 @@ func (c *Compiler) sinceLast(u *Update) *Update {
 // flush makes the next Table of what work has gathered.
 func (c *Compiler) flush() {
 	for g := range c.edited {
-		c.programs[g.no] = c.table.program(g.no).with(g.edits)
+		c.programs[g.no] = c.table.groups.get(g.no).with(g.edits)
 		g.edits = nil
 	}
 	c.table = &Table{
 		ports:  c.table.ports.with(c.newPorts),
-		groups: withPrograms(c.table.groups, c.programs, int(c.groupNos.last)+1),
+		groups: c.table.groups.with(c.programs),
 		rules:  c.table.rules.with(c.labels),
 		addrs:  editAddresses(c.table.addrs, c.addrs),
 		size:   Size{Ports: len(c.ports), Rules: len(c.rules), Sets: c.there, Members: c.members},

@@ -2,12 +2,12 @@ package secgroup
 
 import "math/bits"
 
-// index finds buckets by the numbers of sets of addresses. It is never changed. Nil is
-// empty.
+// index finds buckets by the numbers of sets of addresses. It is never changed. The zero
+// value is empty.
 type index struct {
-	limit rank  // of all buckets
-	shift uint8 // of a hash, to have the number of its slot
-	n     int   // buckets
+	limit rank   // of all buckets
+	n     uint32 // buckets
+	shift uint8  // of a hash, to have the number of its slot
 	// filter has a bit for each number modulo 512 that has a bucket: most that are asked for
 	// have none, and this spares to look, for 64 numbers at a time.
 	filter [8]uint64
@@ -16,12 +16,19 @@ type index struct {
 	slots []slot
 }
 
-// slot is a bucket, nil: free, and between which keys it can match at all: most need not be
-// read.
+// slot is a bucket, nil: free, and what it can match at all: most need not be read.
 type slot struct {
 	set    setNo
-	lo, hi uint32
+	limit  rank // no match of the bucket is over it
+	blocks blocks
 	*bucket
+}
+
+func newSlot(n setNo, b *bucket) slot {
+	if b == nil {
+		return slot{}
+	}
+	return slot{n, b.limit(), b.blocks(), b}
 }
 
 // maybe returns those numbers of w for which there may be buckets.
@@ -38,19 +45,16 @@ func (x *index) slot(n setNo) *slot {
 
 // get returns the bucket of one set, or nil.
 func (x *index) get(n setNo) *bucket {
-	if x == nil {
+	if x.n == 0 {
 		return nil
 	}
 	return x.slot(n).bucket
 }
 
 // with returns an index with other buckets; a nil one leaves.
-func (x *index) with(edits map[setNo]*bucket) *index {
-	if x == nil {
-		x = new(index)
-	}
-	order := bits.Len(uint(2*(x.n+len(edits)) - 1))
-	out := &index{slots: make([]slot, 1<<order), shift: uint8(32 - order)}
+func (x *index) with(edits map[setNo]*bucket) (out index) {
+	order := bits.Len(uint(2*(int(x.n)+len(edits)) - 1))
+	out = index{slots: make([]slot, 1<<order), shift: uint8(32 - order)}
 	for _, s := range x.slots {
 		if _, changed := edits[s.set]; s.bucket != nil && !changed {
 			out.add(s)
@@ -58,12 +62,11 @@ func (x *index) with(edits map[setNo]*bucket) *index {
 	}
 	for n, b := range edits {
 		if b != nil {
-			lo, hi := b.keys()
-			out.add(slot{n, lo, hi, b})
+			out.add(newSlot(n, b))
 		}
 	}
 	if out.n == 0 {
-		return nil
+		return index{}
 	}
 	return out
 }

@@ -22,14 +22,15 @@ func kindOf(d flows.Direction, ipv6 bool) kind {
 }
 
 // program is the rules of a group. Those that bypass conntrack are apart, because it takes
-// effect that one of them matches even where another rule decides. It is never changed.
-type program [kinds][2]classifier
+// effect that one of them matches even where another rule decides. Nil is none.
+type program [kinds][2]*classifier
 
 // classifier holds matches in buckets: by the remote address where they have a condition on
-// it, else by the local one. The zero value is empty.
+// it, else by the local one. All that a lookup needs to know where to look further is in one
+// piece: nothing else tells as much for one access to memory. It is never changed.
 type classifier struct {
-	any           *bucket
-	remote, local *index // nil: empty
+	any           slot
+	remote, local index
 }
 
 // search looks for what decides about one connection.
@@ -52,7 +53,7 @@ const (
 const atOnce = 6
 
 // run returns what decides.
-func (s *search) run(programs []*program, groups []groupNo) verdict {
+func (s *search) run(programs pages[program], groups []groupNo) verdict {
 	for len(groups) > atOnce {
 		s.look(programs, groups[:atOnce])
 		groups = groups[atOnce:]
@@ -64,26 +65,21 @@ func (s *search) run(programs []*program, groups []groupNo) verdict {
 // look looks at some groups: at what stands for any address first, which costs least, and
 // often decides. All of a kind comes together, so that the processor waits for the memory of
 // several at once.
-func (s *search) look(programs []*program, groups []groupNo) {
-	var list [atOnce]*[2]classifier
-	n := 0
-	for _, g := range groups {
-		if p := programs[g]; p != nil {
-			list[n] = &p[s.kind]
-			n++
-		}
-	}
+func (s *search) look(programs pages[program], groups []groupNo) {
 	var remote, local [2 * atOnce]task
 	remotes, locals := 0, 0
-	for _, c := range list[:n] {
-		for of := range c {
-			s.try(c[of].any, uint8(of))
-			if x := c[of].remote; x != nil {
-				remote[remotes] = task{x, uint8(of)}
+	for _, g := range groups {
+		for of, c := range programs.get(g)[s.kind] {
+			if c == nil {
+				continue
+			}
+			s.try(&c.any, uint8(of))
+			if c.remote.n > 0 {
+				remote[remotes] = task{&c.remote, uint8(of)}
 				remotes++
 			}
-			if x := c[of].local; x != nil {
-				local[locals] = task{x, uint8(of)}
+			if c.local.n > 0 {
+				local[locals] = task{&c.local, uint8(of)}
 				locals++
 			}
 		}
@@ -114,9 +110,9 @@ func (s *search) walk(a netip.Addr, list []task) {
 
 func (c *classifier) index(by side) *index {
 	if by == byLocal {
-		return c.local
+		return &c.local
 	}
-	return c.remote
+	return &c.remote
 }
 
 // hopeful returns those of list that may have something better.
@@ -135,18 +131,15 @@ func (s *search) hopeful(list []task) []task {
 func (s *search) tryAll(t task, sets setNos) {
 	for _, w := range sets {
 		for left := t.maybe(w); left != 0; left &= left - 1 {
-			slot := t.slot(w.first() + setNo(bits.TrailingZeros64(left)))
-			if slot.lo <= s.key && s.key <= slot.hi {
-				s.try(slot.bucket, t.of)
-			}
+			s.try(t.slot(w.first()+setNo(bits.TrailingZeros64(left))), t.of)
 		}
 	}
 }
 
-// try keeps what b says, if that is better.
-func (s *search) try(b *bucket, of uint8) {
+// try keeps what the bucket of a slot says, if that is better.
+func (s *search) try(b *slot, of uint8) {
 	f := &s.best[of]
-	if b == nil || b.limit <= f.rank {
+	if b.limit <= f.rank || !b.blocks.has(s.key) {
 		return
 	}
 	if b.best.rank > f.rank {

@@ -32,6 +32,29 @@ type segments struct {
 	says  []verdict
 }
 
+// blocks says for each 1024 ports of a protocol whether anything can match there: if not,
+// nothing need be searched. Protocols share its 64 bits.
+type blocks uint64
+
+const allBlocks = ^blocks(0)
+
+func block(n uint32) blocks { return 1 << ((n ^ n>>6) % 64) }
+
+func (b blocks) has(key uint32) bool { return b&block(key>>10) != 0 }
+
+// blocks returns those that something is said about.
+func (s *segments) blocks() (b blocks) {
+	for i, v := range s.says {
+		if v.rank == 0 {
+			continue
+		}
+		for n := s.first[i] >> 10; n <= (s.first[i+1]-1)>>10 && b != allBlocks; n++ {
+			b |= block(n)
+		}
+	}
+	return b
+}
+
 // find returns what decides about a key. It halves without a branch on what it compares,
 // which no processor could predict.
 func (s *segments) find(key uint32) verdict {

@@ -12,8 +12,8 @@ import (
 // port.
 type Table struct {
 	ports  *portMap
-	groups []*program   // by groupNo
-	rules  pages[label] // by the low bits of a RuleRef
+	groups pages[program] // by groupNo
+	rules  pages[label]   // by the low bits of a RuleRef
 	addrs  *addresses
 	size   Size
 }
