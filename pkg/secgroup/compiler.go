@@ -24,7 +24,7 @@ type Compiler struct {
 // NewCompiler returns a Compiler that knows nothing.
 func NewCompiler() *Compiler {
 	return &Compiler{
-		table:    &Table{ports: newPortMap(), addrs: new(addresses)},
+		table:    &Table{ports: newHashMap[flows.LogicalPort, port](hashPort), addrs: newAddresses()},
 		ports:    make(map[flows.LogicalPort]*Port),
 		rules:    make(map[RuleID]*rule),
 		groups:   make(map[GroupID]*group),
@@ -99,7 +99,7 @@ func (c *Compiler) flush() {
 		ports:  c.table.ports.with(c.newPorts),
 		groups: c.table.groups.with(c.programs),
 		rules:  c.table.rules.with(c.labels),
-		addrs:  editAddresses(c.table.addrs, c.addrs),
+		addrs:  c.table.addrs.with(c.addrs),
 		size:   Size{Ports: len(c.ports), Rules: len(c.rules), Sets: c.there, Members: c.members},
 	}
 	c.slots.settle()

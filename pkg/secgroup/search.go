@@ -26,8 +26,8 @@ func kindOf(d flows.Direction, ipv6 bool) kind {
 type program [kinds][2]*classifier
 
 // classifier holds matches in buckets: by the remote address where they have a condition on
-// it, else by the local one. All that a lookup needs to know where to look further is in one
-// piece: nothing else tells as much for one access to memory. It is never changed.
+// it, else by the local one. It is one piece of memory, which says whether and where to look
+// further. It is never changed.
 type classifier struct {
 	any           slot
 	remote, local index
@@ -40,6 +40,7 @@ type search struct {
 	key           uint32
 	tuple         flows.Tuple
 	remote, local netip.Addr
+	covering      covering // of the remote address
 
 	best [2]verdict // the stateful and the stateless rule until now
 }
@@ -84,8 +85,10 @@ func (s *search) look(programs pages[program], groups []groupNo) {
 			}
 		}
 	}
-	s.walk(s.remote, remote[:remotes])
-	s.walk(s.local, local[:locals])
+	s.walk(s.covering, remote[:remotes])
+	if locals > 0 {
+		s.walk(cover(s.addrs, s.local), local[:locals])
+	}
 }
 
 // task is an index that may have something better than what was found.
@@ -94,9 +97,8 @@ type task struct {
 	of uint8 // stateful or stateless
 }
 
-// walk looks into the buckets of all sets that a is in, for as long as there is hope.
-func (s *search) walk(a netip.Addr, list []task) {
-	c := cover(s.addrs, a)
+// walk looks into the buckets of all sets that an address is in, for as long as there is hope.
+func (s *search) walk(c covering, list []task) {
 	for list = s.hopeful(list); len(list) > 0; list = s.hopeful(list) {
 		sets := c.sets()
 		if sets == nil {
@@ -131,7 +133,7 @@ func (s *search) hopeful(list []task) []task {
 func (s *search) tryAll(t task, sets setNos) {
 	for _, w := range sets {
 		for left := t.maybe(w); left != 0; left &= left - 1 {
-			s.try(t.slot(w.first()+setNo(bits.TrailingZeros64(left))), t.of)
+			s.try(t.slot(w.first()+setNo(bits.TrailingZeros32(left))), t.of)
 		}
 	}
 }
