@@ -18,10 +18,25 @@ import (
 type addresses struct {
 	hosts *hashMap[netip.Addr, setNos]
 	wider *bart.Table[setNos] // all others
+	// shortest is, of IPv4 and of IPv6, how many bits a prefix in wider has had at the least:
+	// none need be looked for that is shorter.
+	shortest [2]int
 }
 
 func newAddresses() *addresses {
-	return &addresses{newHashMap[netip.Addr, setNos](hashAddr), new(bart.Table[setNos])}
+	return &addresses{
+		hosts:    newHashMap[netip.Addr, setNos](hashAddr),
+		wider:    new(bart.Table[setNos]),
+		shortest: [2]int{32, 128},
+	}
+}
+
+// family is the index of shortest.
+func family(a netip.Addr) int {
+	if a.Is4() {
+		return 0
+	}
+	return 1
 }
 
 func hashAddr(s maphash.Seed, a netip.Addr) uint64 {
@@ -40,6 +55,7 @@ func (t *addresses) with(edits map[netip.Prefix][]addressEdit) *addresses {
 	if len(edits) == 0 {
 		return t
 	}
+	shortest := t.shortest
 	hosts := make(map[netip.Addr]*setNos)
 	wider := make(map[netip.Prefix]setNos)
 	for p, list := range edits {
@@ -52,13 +68,15 @@ func (t *addresses) with(edits map[netip.Prefix][]addressEdit) *addresses {
 		case slices.Equal(sets, old):
 		case !p.IsSingleIP():
 			wider[p] = sets
+			s := &shortest[family(p.Addr())]
+			*s = min(*s, p.Bits())
 		case len(sets) == 0:
 			hosts[p.Addr()] = nil
 		default:
 			hosts[p.Addr()] = &sets
 		}
 	}
-	return &addresses{t.hosts.with(hosts), editWider(t.wider, wider)}
+	return &addresses{t.hosts.with(hosts), editWider(t.wider, wider), shortest}
 }
 
 // get returns the sets that p itself is a member of.
@@ -96,17 +114,19 @@ func editWider(t *bart.Table[setNos], edits map[netip.Prefix]setNos) *bart.Table
 
 // covering walks the prefixes that cover an address, the longest first.
 type covering struct {
-	table *addresses
-	host  setNos       // of the address itself, until they are asked for
-	first word         // of host; for nothing but to have it read
-	next  netip.Prefix // the longest that may come after host
+	table    *addresses
+	host     setNos       // of the address itself, until they are asked for
+	first    word         // of host; for nothing but to have it read
+	next     netip.Prefix // the longest that may come after host
+	shortest int          // that next can be
 }
 
 // cover begins to walk. It reads all the memory that the first step needs, so that the
 // processor fetches it while the caller does other things.
 func cover(t *addresses, a netip.Addr) covering {
 	a = a.WithZone("")
-	c := covering{table: t, host: t.ofHost(a), next: netip.PrefixFrom(a, a.BitLen()-1)}
+	c := covering{table: t, host: t.ofHost(a), next: netip.PrefixFrom(a, a.BitLen()-1),
+		shortest: t.shortest[family(a)]}
 	if len(c.host) > 0 {
 		c.first = c.host[0]
 	}
@@ -119,14 +139,14 @@ func (c *covering) sets() setNos {
 		c.host = nil
 		return sets
 	}
-	if !c.next.IsValid() {
+	if c.next.Bits() < c.shortest {
 		return nil
 	}
 	p, sets, ok := c.table.wider.LookupPrefixLPM(c.next)
 	if !ok {
 		return nil
 	}
-	c.next = netip.PrefixFrom(p.Addr(), p.Bits()-1) // not valid after the last
+	c.next = netip.PrefixFrom(p.Addr(), p.Bits()-1) // of -1 bits after the last
 	return sets
 }
 
