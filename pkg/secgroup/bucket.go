@@ -9,7 +9,7 @@ import (
 
 // entry is a match of a rule, less the conditions by which its bucket was chosen.
 type entry struct {
-	*verdict
+	verdict
 	proto    flows.Proto
 	anyProto bool
 	ports    PortRange   // of a tuple's DstPort
@@ -19,13 +19,12 @@ type entry struct {
 // bucket holds the matches of a group that have one condition on one address in common,
 // and decides among them. It is never changed.
 type bucket struct {
-	limit rank  // no match is over it
-	best  found // of all
-	segs  segments
-	rest  []entry // with further conditions, best first
+	best verdict // of all
+	segs segments
+	rest []entry // with further conditions, best first
 
-	all   []*verdict // that match any protocol, in no order
-	spans []span     // those of one protocol, in no order
+	all   []verdict // that match any protocol, in no order
+	spans []span    // those of one protocol, in no order
 }
 
 // edit is what changes in a bucket: matches of the rules gone leave, then those of add join.
@@ -34,7 +33,7 @@ type edit struct {
 	add  []entry
 }
 
-func (e *edit) drops(v *verdict) bool { return e.gone[v.ref] }
+func (e *edit) drops(v verdict) bool { return e.gone[v.ref] }
 
 // edit returns what b becomes, nil: empty. b may be nil.
 func (b *bucket) edit(e *edit) *bucket {
@@ -42,7 +41,7 @@ func (b *bucket) edit(e *edit) *bucket {
 	if b != nil {
 		*n = *b
 	}
-	var all []*verdict
+	var all []verdict
 	var spans []span
 	var rest []entry
 	for _, a := range e.add {
@@ -61,38 +60,43 @@ func (b *bucket) edit(e *edit) *bucket {
 	if len(n.all)+len(n.spans)+len(n.rest) == 0 {
 		return nil
 	}
-	n.limit = n.best.rank
-	for _, f := range n.segs.says {
-		n.limit = max(n.limit, f.rank)
-	}
-	if len(n.rest) > 0 {
-		n.limit = max(n.limit, n.rest[0].verdict.rank)
-	}
 	return n
 }
 
-// keys returns between which keys b can match.
-func (b *bucket) keys() (lo, hi uint32) {
-	if len(b.all)+len(b.rest) > 0 {
-		return 0, lastKey
+// limit returns the rank that no match is over.
+func (b *bucket) limit() rank {
+	limit := b.best.rank
+	for _, v := range b.segs.says {
+		limit = max(limit, v.rank)
 	}
-	return b.segs.first[0], b.segs.first[len(b.segs.first)-1] - 1 // the last is what is behind all
+	if len(b.rest) > 0 {
+		limit = max(limit, b.rest[0].rank)
+	}
+	return limit
 }
 
-func (b *bucket) editAll(e *edit, add []*verdict) {
+// blocks returns those that b can match in.
+func (b *bucket) blocks() blocks {
+	if len(b.all)+len(b.rest) > 0 {
+		return allBlocks
+	}
+	return b.segs.blocks()
+}
+
+func (b *bucket) editAll(e *edit, add []verdict) {
 	if len(add) == 0 && !slices.ContainsFunc(b.all, e.drops) {
 		return
 	}
-	kept := make([]*verdict, 0, len(b.all)+len(add))
+	kept := make([]verdict, 0, len(b.all)+len(add))
 	for _, v := range b.all {
 		if !e.drops(v) {
 			kept = append(kept, v)
 		}
 	}
-	b.all, b.best = append(kept, add...), found{}
+	b.all, b.best = append(kept, add...), verdict{}
 	for _, v := range b.all {
-		if b.best.verdict == nil || v.over(b.best.verdict) {
-			b.best = newFound(v)
+		if v.over(b.best) {
+			b.best = v
 		}
 	}
 }
@@ -134,8 +138,8 @@ func (b *bucket) editSpans(e *edit, add []span) {
 // decidedBy returns between which keys rules that are gone decide; none: hi is below lo.
 func (s *segments) decidedBy(e *edit) (lo, hi uint32) {
 	lo = lastKey
-	for i, f := range s.says {
-		if f.verdict != nil && e.drops(f.verdict) {
+	for i, v := range s.says {
+		if e.drops(v) {
 			lo, hi = min(lo, s.first[i]), s.first[i+1]-1 // the last decides nothing
 		}
 	}

@@ -24,7 +24,7 @@ type Compiler struct {
 // NewCompiler returns a Compiler that knows nothing.
 func NewCompiler() *Compiler {
 	return &Compiler{
-		table:    &Table{ports: newPortMap(), addrs: new(addresses)},
+		table:    &Table{ports: newHashMap[flows.LogicalPort, port](hashPort), addrs: newAddresses()},
 		ports:    make(map[flows.LogicalPort]*Port),
 		rules:    make(map[RuleID]*rule),
 		groups:   make(map[GroupID]*group),
@@ -92,14 +92,14 @@ func (c *Compiler) sinceLast(u *Update) *Update {
 // flush makes the next Table of what work has gathered.
 func (c *Compiler) flush() {
 	for g := range c.edited {
-		c.programs[g.no] = c.table.program(g.no).with(g.edits)
+		c.programs[g.no] = c.table.groups.get(g.no).with(g.edits)
 		g.edits = nil
 	}
 	c.table = &Table{
 		ports:  c.table.ports.with(c.newPorts),
-		groups: withPrograms(c.table.groups, c.programs, int(c.groupNos.last)+1),
+		groups: c.table.groups.with(c.programs),
 		rules:  c.table.rules.with(c.labels),
-		addrs:  editAddresses(c.table.addrs, c.addrs),
+		addrs:  c.table.addrs.with(c.addrs),
 		size:   Size{Ports: len(c.ports), Rules: len(c.rules), Sets: c.there, Members: c.members},
 	}
 	c.slots.settle()

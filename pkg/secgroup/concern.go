@@ -37,7 +37,7 @@ func (n *concern) restrict(g *group) { n.restricted[g] = true }
 func (n *concern) deny(r *rule, places []placed) {
 	hosts := make(map[netip.Addr]bool)
 	for _, p := range places {
-		if p.reason != "" {
+		if p.reason() != "" {
 			hosts[p.host] = true
 		}
 	}

@@ -44,56 +44,48 @@ func (c *Compiler) edit(g *group, p place) *edit {
 	return e
 }
 
-// with returns what p becomes, nil: it has no rules. p may be nil.
-func (p *program) with(edits map[place]*edit) *program {
-	var out program
-	if p != nil {
-		out = *p
-	}
-	changed := make(map[place]map[setNo]*bucket) // by place without set
+// with returns what p becomes.
+func (p program) with(edits map[place]*edit) program {
+	byClassifier := make(map[place]map[place]*edit)
 	for at, e := range edits {
-		c := &out[at.kind][at.state]
+		in := place{kind: at.kind, state: at.state}
+		if byClassifier[in] == nil {
+			byClassifier[in] = make(map[place]*edit)
+		}
+		byClassifier[in][at] = e
+	}
+	for in, edits := range byClassifier {
+		c := &p[in.kind][in.state]
+		*c = (*c).with(edits)
+	}
+	return p
+}
+
+// with returns what c becomes, nil: it is empty. c may be nil.
+func (c *classifier) with(edits map[place]*edit) *classifier {
+	var out classifier
+	if c != nil {
+		out = *c
+	}
+	var changed [sides]map[setNo]*bucket
+	for at, e := range edits {
 		if at.by == byNone {
-			c.any = c.any.edit(e)
+			out.any = newSlot(0, out.any.edit(e))
 			continue
 		}
-		in := place{kind: at.kind, state: at.state, by: at.by}
-		if changed[in] == nil {
-			changed[in] = make(map[setNo]*bucket)
+		if changed[at.by] == nil {
+			changed[at.by] = make(map[setNo]*bucket)
 		}
-		changed[in][at.set] = c.index(at.by).get(at.set).edit(e)
+		changed[at.by][at.set] = out.index(at.by).get(at.set).edit(e)
 	}
-	for at, buckets := range changed {
-		c := &out[at.kind][at.state]
-		x := &c.remote
-		if at.by == byLocal {
-			x = &c.local
+	for by, buckets := range changed {
+		if buckets != nil {
+			x := out.index(side(by))
+			*x = x.with(buckets)
 		}
-		*x = (*x).with(buckets)
 	}
-	if out == (program{}) {
+	if out.any.bucket == nil && out.remote.n+out.local.n == 0 {
 		return nil
 	}
 	return &out
-}
-
-// program returns that of a group, nil: it has no rules.
-func (t *Table) program(g groupNo) *program {
-	if int(g) < len(t.groups) {
-		return t.groups[g]
-	}
-	return nil
-}
-
-// withPrograms returns a copy of size programs, with other ones at some places.
-func withPrograms(list []*program, edits map[groupNo]*program, size int) []*program {
-	if len(edits) == 0 && len(list) == size {
-		return list
-	}
-	out := make([]*program, size)
-	copy(out, list)
-	for g, p := range edits {
-		out[g] = p
-	}
-	return out
 }

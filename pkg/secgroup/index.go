@@ -1,36 +1,43 @@
 package secgroup
 
-import "math/bits"
-
-// index finds buckets by the numbers of sets of addresses. It is never changed. Nil is
-// empty.
+// index finds buckets by the numbers of sets of addresses. It is never changed. The zero
+// value is empty.
 type index struct {
-	limit rank  // of all buckets
-	shift uint8 // of a hash, to have the number of its slot
-	n     int   // buckets
+	limit rank   // of all buckets
+	n     uint32 // buckets
 	// filter has a bit for each number modulo 512 that has a bucket: most that are asked for
-	// have none, and this spares to look, for 64 numbers at a time.
-	filter [8]uint64
-	// slots is a hash table with open addressing, a power of two in size and at most half
-	// full: a Go map costs a lookup three times as much.
+	// have none, and this spares to look, for 32 numbers at a time.
+	filter [16]uint32
+	// slots is a hash table with open addressing, at most two thirds of it full: a Go map
+	// costs a lookup three times as much.
 	slots []slot
 }
 
-// slot is a bucket, nil: free, and between which keys it can match at all: most need not be
-// read.
+// slot is a bucket, nil: free, and what it can match at all: most need not be read.
 type slot struct {
 	set    setNo
-	lo, hi uint32
+	limit  rank // no match of the bucket is over it
+	blocks blocks
 	*bucket
 }
 
+func newSlot(n setNo, b *bucket) slot {
+	if b == nil {
+		return slot{}
+	}
+	return slot{n, b.limit(), b.blocks(), b}
+}
+
 // maybe returns those numbers of w for which there may be buckets.
-func (x *index) maybe(w word) uint64 { return x.filter[w.no%8] & w.bits }
+func (x *index) maybe(w word) uint32 { return x.filter[w.no%16] & w.bits }
 
 // slot returns where the bucket of a set is, or would be.
 func (x *index) slot(n setNo) *slot {
-	for i := int(uint32(n) * 0x9e3779b1 >> x.shift); ; i++ {
-		if s := &x.slots[i&(len(x.slots)-1)]; s.bucket == nil || s.set == n {
+	for i := homeOf(uint32(n)*0x9e3779b1, len(x.slots)); ; i++ {
+		if i == len(x.slots) {
+			i = 0
+		}
+		if s := &x.slots[i]; s.bucket == nil || s.set == n {
 			return s
 		}
 	}
@@ -38,19 +45,15 @@ func (x *index) slot(n setNo) *slot {
 
 // get returns the bucket of one set, or nil.
 func (x *index) get(n setNo) *bucket {
-	if x == nil {
+	if x.n == 0 {
 		return nil
 	}
 	return x.slot(n).bucket
 }
 
 // with returns an index with other buckets; a nil one leaves.
-func (x *index) with(edits map[setNo]*bucket) *index {
-	if x == nil {
-		x = new(index)
-	}
-	order := bits.Len(uint(2*(x.n+len(edits)) - 1))
-	out := &index{slots: make([]slot, 1<<order), shift: uint8(32 - order)}
+func (x *index) with(edits map[setNo]*bucket) (out index) {
+	out = index{slots: make([]slot, slotsFor(int(x.n)+len(edits)))}
 	for _, s := range x.slots {
 		if _, changed := edits[s.set]; s.bucket != nil && !changed {
 			out.add(s)
@@ -58,12 +61,11 @@ func (x *index) with(edits map[setNo]*bucket) *index {
 	}
 	for n, b := range edits {
 		if b != nil {
-			lo, hi := b.keys()
-			out.add(slot{n, lo, hi, b})
+			out.add(newSlot(n, b))
 		}
 	}
 	if out.n == 0 {
-		return nil
+		return index{}
 	}
 	return out
 }
@@ -72,5 +74,5 @@ func (x *index) add(s slot) {
 	*x.slot(s.set) = s
 	x.n++
 	x.limit = max(x.limit, s.limit)
-	x.filter[s.set.word()%8] |= s.set.bit()
+	x.filter[s.set.word()%16] |= s.set.bit()
 }

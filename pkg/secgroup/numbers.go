@@ -7,19 +7,18 @@ import "slices"
 type setNo uint32
 
 // setNos is a set of numbers, as many words as it needs, in order: two of them are compared
-// 64 numbers at a time. It is never changed.
+// 32 numbers at a time. It is never changed.
 type setNos []word
 
-// word is some of the 64 numbers from 64*no on.
+// word is some of the 32 numbers from 32*no on: small, because most stand alone.
 type word struct {
-	no   uint32
-	bits uint64
+	no, bits uint32
 }
 
-func (w word) first() setNo { return setNo(64 * w.no) }
+func (w word) first() setNo { return setNo(32 * w.no) }
 
-func (n setNo) word() uint32 { return uint32(n) / 64 }
-func (n setNo) bit() uint64  { return 1 << (n % 64) }
+func (n setNo) word() uint32 { return uint32(n) / 32 }
+func (n setNo) bit() uint32  { return 1 << (n % 32) }
 
 // with returns s with n, or without it.
 func (s setNos) with(n setNo, in bool) setNos {

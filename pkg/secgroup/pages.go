@@ -1,12 +1,5 @@
 package secgroup
 
-import (
-	"hash/maphash"
-	"maps"
-
-	"github.com/flowshunt/flowshunt/flows"
-)
-
 const pageSize = 64
 
 // pages is an array of which a changed copy shares all pages that were not changed.
@@ -44,42 +37,4 @@ func (p pages[T]) with(edits map[uint32]T) pages[T] {
 		out[n][i%pageSize] = v
 	}
 	return out
-}
-
-// portMap is a map of which a changed copy shares all parts that were not changed.
-type portMap struct {
-	seed  maphash.Seed
-	parts [256]map[flows.LogicalPort]*port
-}
-
-func newPortMap() *portMap { return &portMap{seed: maphash.MakeSeed()} }
-
-func (m *portMap) part(name flows.LogicalPort) uint8 {
-	return uint8(maphash.String(m.seed, string(name)))
-}
-
-func (m *portMap) get(name flows.LogicalPort) *port { return m.parts[m.part(name)][name] }
-
-// with returns a copy with other ports; a nil one leaves.
-func (m *portMap) with(edits map[flows.LogicalPort]*port) *portMap {
-	if len(edits) == 0 {
-		return m
-	}
-	out := *m
-	var own [256]bool
-	for name, p := range edits {
-		n := m.part(name)
-		if !own[n] {
-			own[n] = true
-			if out.parts[n] = maps.Clone(out.parts[n]); out.parts[n] == nil {
-				out.parts[n] = make(map[flows.LogicalPort]*port)
-			}
-		}
-		if p == nil {
-			delete(out.parts[n], name)
-		} else {
-			out.parts[n][name] = p
-		}
-	}
-	return &out
 }

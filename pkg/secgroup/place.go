@@ -19,6 +19,7 @@ const (
 	byNone side = iota
 	byRemote
 	byLocal
+	sides
 )
 
 // placed is a match, and where it belongs.

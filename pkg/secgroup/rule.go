@@ -16,7 +16,7 @@ type rule struct {
 	ref      flows.RuleRef
 	groups   []*group
 	sets     map[*set]use
-	verdicts [Unknown + 1]*verdict // one that could not be resolved wholly has two
+	verdicts [Unknown + 1]verdict // one that could not be resolved wholly has two
 
 	// These are of where it stands now.
 	places   []place        // each once
@@ -31,18 +31,18 @@ const (
 	negative     // NotSets
 )
 
-func (r *rule) verdict(a Action) *verdict {
-	if r.verdicts[a] == nil {
-		r.verdicts[a] = newVerdict(r.told, r.ref, a)
-	}
+func (r *rule) verdict(a Action) verdict {
+	r.verdicts[a] = newVerdict(r.told, r.ref, a)
 	return r.verdicts[a]
 }
 
+func (r *rule) has(a Action) bool { return r.verdicts[a] != verdict{} }
+
 // allows and denies report what r does where it stands now; it may do both.
-func (r *rule) allows() bool { return r.verdicts[Allow] != nil }
+func (r *rule) allows() bool { return r.has(Allow) }
 
 func (r *rule) denies() bool {
-	return r.verdicts[AllowStateless] != nil || r.verdicts[Drop] != nil || r.verdicts[Unknown] != nil
+	return r.has(AllowStateless) || r.has(Drop) || r.has(Unknown)
 }
 
 // changeRule puts a rule, or nil, into the place of what had its id. One that is told again
@@ -193,5 +193,5 @@ func (c *Compiler) remove(r *rule) {
 			g.denying--
 		}
 	}
-	r.places, r.prefixes, r.verdicts = nil, nil, [Unknown + 1]*verdict{}
+	r.places, r.prefixes, r.verdicts = nil, nil, [Unknown + 1]verdict{}
 }

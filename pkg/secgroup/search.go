@@ -22,14 +22,15 @@ func kindOf(d flows.Direction, ipv6 bool) kind {
 }
 
 // program is the rules of a group. Those that bypass conntrack are apart, because it takes
-// effect that one of them matches even where another rule decides. It is never changed.
-type program [kinds][2]classifier
+// effect that one of them matches even where another rule decides. Nil is none.
+type program [kinds][2]*classifier
 
 // classifier holds matches in buckets: by the remote address where they have a condition on
-// it, else by the local one. The zero value is empty.
+// it, else by the local one. It is one piece of memory, which says whether and where to look
+// further. It is never changed.
 type classifier struct {
-	any           *bucket
-	remote, local *index // nil: empty
+	any           slot
+	remote, local index
 }
 
 // search looks for what decides about one connection.
@@ -39,8 +40,9 @@ type search struct {
 	key           uint32
 	tuple         flows.Tuple
 	remote, local netip.Addr
+	covering      covering // of the remote address
 
-	best [2]found // the stateful and the stateless rule until now
+	best [2]verdict // the stateful and the stateless rule until now
 }
 
 const (
@@ -51,8 +53,8 @@ const (
 // atOnce is how many groups are looked at together: more would have to be allocated.
 const atOnce = 6
 
-// run returns what decides; nil: no rule matches.
-func (s *search) run(programs []*program, groups []groupNo) *verdict {
+// run returns what decides.
+func (s *search) run(programs pages[program], groups []groupNo) verdict {
 	for len(groups) > atOnce {
 		s.look(programs, groups[:atOnce])
 		groups = groups[atOnce:]
@@ -64,32 +66,29 @@ func (s *search) run(programs []*program, groups []groupNo) *verdict {
 // look looks at some groups: at what stands for any address first, which costs least, and
 // often decides. All of a kind comes together, so that the processor waits for the memory of
 // several at once.
-func (s *search) look(programs []*program, groups []groupNo) {
-	var list [atOnce]*[2]classifier
-	n := 0
-	for _, g := range groups {
-		if p := programs[g]; p != nil {
-			list[n] = &p[s.kind]
-			n++
-		}
-	}
+func (s *search) look(programs pages[program], groups []groupNo) {
 	var remote, local [2 * atOnce]task
 	remotes, locals := 0, 0
-	for _, c := range list[:n] {
-		for of := range c {
-			s.try(c[of].any, uint8(of))
-			if x := c[of].remote; x != nil {
-				remote[remotes] = task{x, uint8(of)}
+	for _, g := range groups {
+		for of, c := range programs.get(g)[s.kind] {
+			if c == nil {
+				continue
+			}
+			s.try(&c.any, uint8(of))
+			if c.remote.n > 0 {
+				remote[remotes] = task{&c.remote, uint8(of)}
 				remotes++
 			}
-			if x := c[of].local; x != nil {
-				local[locals] = task{x, uint8(of)}
+			if c.local.n > 0 {
+				local[locals] = task{&c.local, uint8(of)}
 				locals++
 			}
 		}
 	}
-	s.walk(s.remote, remote[:remotes])
-	s.walk(s.local, local[:locals])
+	s.walk(s.covering, remote[:remotes])
+	if locals > 0 {
+		s.walk(cover(s.addrs, s.local), local[:locals])
+	}
 }
 
 // task is an index that may have something better than what was found.
@@ -98,9 +97,8 @@ type task struct {
 	of uint8 // stateful or stateless
 }
 
-// walk looks into the buckets of all sets that a is in, for as long as there is hope.
-func (s *search) walk(a netip.Addr, list []task) {
-	c := cover(s.addrs, a)
+// walk looks into the buckets of all sets that an address is in, for as long as there is hope.
+func (s *search) walk(c covering, list []task) {
 	for list = s.hopeful(list); len(list) > 0; list = s.hopeful(list) {
 		sets := c.sets()
 		if sets == nil {
@@ -114,9 +112,9 @@ func (s *search) walk(a netip.Addr, list []task) {
 
 func (c *classifier) index(by side) *index {
 	if by == byLocal {
-		return c.local
+		return &c.local
 	}
-	return c.remote
+	return &c.remote
 }
 
 // hopeful returns those of list that may have something better.
@@ -135,18 +133,15 @@ func (s *search) hopeful(list []task) []task {
 func (s *search) tryAll(t task, sets setNos) {
 	for _, w := range sets {
 		for left := t.maybe(w); left != 0; left &= left - 1 {
-			slot := t.slot(w.first() + setNo(bits.TrailingZeros64(left)))
-			if slot.lo <= s.key && s.key <= slot.hi {
-				s.try(slot.bucket, t.of)
-			}
+			s.try(t.slot(w.first()+setNo(bits.TrailingZeros32(left))), t.of)
 		}
 	}
 }
 
-// try keeps what b says, if that is better.
-func (s *search) try(b *bucket, of uint8) {
+// try keeps what the bucket of a slot says, if that is better.
+func (s *search) try(b *slot, of uint8) {
 	f := &s.best[of]
-	if b == nil || b.limit <= f.rank {
+	if b.limit <= f.rank || !b.blocks.has(s.key) {
 		return
 	}
 	if b.best.rank > f.rank {
@@ -161,17 +156,17 @@ func (s *search) try(b *bucket, of uint8) {
 			return
 		}
 		if (r.anyProto || r.proto == s.tuple.Proto) && r.rest.hold(s) {
-			*f = found{r.verdict, r.verdict.rank}
+			*f = r.verdict
 			return
 		}
 	}
 }
 
 // decide is where the two kinds of rules meet.
-func (s *search) decide() *verdict {
+func (s *search) decide() verdict {
 	best, bypass := s.best[stateful], s.best[stateless]
-	if bypass.verdict != nil && (best.verdict == nil || best.reason == "" || bypass.rank > best.rank) {
-		return bypass.verdict
+	if bypass.rank > 0 && (best.reason() == "" || bypass.rank > best.rank) {
+		return bypass
 	}
-	return best.verdict
+	return best
 }

@@ -10,7 +10,7 @@ import (
 // span is the keys from lo to hi, both included, and what a rule says of them. A key is a
 // protocol and a port of it, as key makes it.
 type span struct {
-	*verdict
+	verdict
 	lo, hi uint32
 }
 
@@ -18,7 +18,7 @@ func key(p flows.Proto, port uint16) uint32 { return uint32(p)<<16 | uint32(port
 
 const lastKey = 255<<16 | 65535
 
-func newSpan(v *verdict, p flows.Proto, r PortRange) span {
+func newSpan(v verdict, p flows.Proto, r PortRange) span {
 	if !r.Some {
 		r = PortRange{Last: 65535}
 	}
@@ -29,28 +29,37 @@ func newSpan(v *verdict, p flows.Proto, r PortRange) span {
 // each. What is searched stands close together.
 type segments struct {
 	first []uint32 // key; each part ends before the next one's
-	says  []found
+	says  []verdict
 }
 
-// found is what decides, with its rank, so that most verdicts need not be read. A nil one
-// has rank 0: nothing decides.
-type found struct {
-	*verdict
-	rank rank
-}
+// blocks says for each 1024 ports of a protocol whether anything can match there: if not,
+// nothing need be searched. Protocols share its 64 bits.
+type blocks uint64
 
-func newFound(v *verdict) found {
-	if v == nil {
-		return found{}
+const allBlocks = ^blocks(0)
+
+func block(n uint32) blocks { return 1 << ((n ^ n>>6) % 64) }
+
+func (b blocks) has(key uint32) bool { return b&block(key>>10) != 0 }
+
+// blocks returns those that something is said about.
+func (s *segments) blocks() (b blocks) {
+	for i, v := range s.says {
+		if v.rank == 0 {
+			continue
+		}
+		for n := s.first[i] >> 10; n <= (s.first[i+1]-1)>>10 && b != allBlocks; n++ {
+			b |= block(n)
+		}
 	}
-	return found{v, v.rank}
+	return b
 }
 
 // find returns what decides about a key. It halves without a branch on what it compares,
 // which no processor could predict.
-func (s *segments) find(key uint32) found {
+func (s *segments) find(key uint32) verdict {
 	if len(s.first) == 0 || key < s.first[0] {
-		return found{}
+		return verdict{}
 	}
 	at := 0
 	for n := len(s.first); n > 1; {
@@ -63,12 +72,12 @@ func (s *segments) find(key uint32) found {
 }
 
 // add appends what v says from first on.
-func (s *segments) add(v *verdict, first uint32) {
+func (s *segments) add(v verdict, first uint32) {
 	n := len(s.says)
-	if n == 0 && v == nil || n > 0 && s.says[n-1].verdict == v {
+	if n == 0 && v == (verdict{}) || n > 0 && s.says[n-1] == v {
 		return
 	}
-	s.first, s.says = append(s.first, first), append(s.says, newFound(v))
+	s.first, s.says = append(s.first, first), append(s.says, v)
 }
 
 // patch returns what s becomes where part adds what is said of the keys from lo to hi, and
@@ -76,11 +85,11 @@ func (s *segments) add(v *verdict, first uint32) {
 func (s *segments) patch(lo, hi uint32, part func(out *segments)) (out segments) {
 	before, _ := slices.BinarySearch(s.first, lo)
 	out.first = append(make([]uint32, 0, len(s.first)+4), s.first[:before]...)
-	out.says = append(make([]found, 0, len(s.first)+4), s.says[:before]...)
+	out.says = append(make([]verdict, 0, len(s.first)+4), s.says[:before]...)
 	part(&out)
-	out.add(s.find(hi+1).verdict, hi+1)
+	out.add(s.find(hi+1), hi+1)
 	for i := s.after(hi + 1); i < len(s.first); i++ {
-		out.add(s.says[i].verdict, s.first[i])
+		out.add(s.says[i], s.first[i])
 	}
 	return out
 }
@@ -93,9 +102,9 @@ func (s *segments) after(key uint32) int {
 
 // over adds what s says of the keys of p, or p where that is over it.
 func (s *segments) over(out *segments, p span) {
-	best := func(f found) *verdict {
-		if f.verdict != nil && f.over(p.verdict) {
-			return f.verdict
+	best := func(v verdict) verdict {
+		if v.over(p.verdict) {
+			return v
 		}
 		return p.verdict
 	}
@@ -130,7 +139,7 @@ func (s *segments) sweep(spans []span, lo, hi uint32) {
 			next = todo[0].lo
 		}
 		if len(active) == 0 {
-			s.add(nil, at)
+			s.add(verdict{}, at)
 			continue
 		}
 		s.add(active[0].verdict, at)

@@ -2,6 +2,7 @@ package secgroup
 
 import (
 	"fmt"
+	"hash/maphash"
 	"net/netip"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -11,9 +12,9 @@ import (
 // any number of goroutines may ask it while the next one is made. The zero value knows no
 // port.
 type Table struct {
-	ports  *portMap
-	groups []*program   // by groupNo
-	rules  pages[label] // by the low bits of a RuleRef
+	ports  *hashMap[flows.LogicalPort, port]
+	groups pages[program] // by groupNo
+	rules  pages[label]   // by the low bits of a RuleRef
 	addrs  *addresses
 	size   Size
 }
@@ -70,13 +71,7 @@ func slotOf(r flows.RuleRef) uint32 { return uint32(r & (1<<slotBits - 1)) }
 //
 // Of rules with the same tier, priority and action, any may be named.
 func (t *Table) Judge(port flows.LogicalPort, d flows.Direction, tuple flows.Tuple) flows.Permission {
-	p := t.port(port)
-	switch {
-	case p == nil || d > flows.Ingress:
-		return flows.Permission{Reason: flows.SGUnknown}
-	case p.reason != "":
-		return flows.Permission{Reason: p.reason}
-	case !tuple.IsValid():
+	if t.ports == nil {
 		return flows.Permission{Reason: flows.SGUnknown}
 	}
 	s := search{addrs: t.addrs, tuple: tuple, kind: kindOf(d, tuple.IsIPv6()),
@@ -84,6 +79,16 @@ func (t *Table) Judge(port flows.LogicalPort, d flows.Direction, tuple flows.Tup
 	s.remote, s.local = tuple.Dst, tuple.Src
 	if d == flows.Ingress {
 		s.remote, s.local = tuple.Src, tuple.Dst
+	}
+	s.covering = cover(t.addrs, s.remote) // before the port, which is found while memory answers
+	p := t.ports.get(port)
+	switch {
+	case p == nil || d > flows.Ingress:
+		return flows.Permission{Reason: flows.SGUnknown}
+	case p.reason != "":
+		return flows.Permission{Reason: p.reason}
+	case !tuple.IsValid():
+		return flows.Permission{Reason: flows.SGUnknown}
 	}
 	switch {
 	case !p.uses(s.local):
@@ -93,13 +98,15 @@ func (t *Table) Judge(port flows.LogicalPort, d flows.Direction, tuple flows.Tup
 	}
 	v := s.run(t.groups, p.groups)
 	switch {
-	case v != nil:
-		return flows.Permission{Reason: v.reason, Rule: v.ref}
+	case v.rank > 0:
+		return flows.Permission{Reason: v.reason(), Rule: v.ref}
 	case p.permissive:
 		return flows.Permission{}
 	}
 	return flows.Permission{Reason: flows.SGDenied}
 }
+
+func hashPort(s maphash.Seed, p flows.LogicalPort) uint64 { return maphash.String(s, string(p)) }
 
 func (t *Table) port(name flows.LogicalPort) *port {
 	if t.ports == nil {

@@ -2,28 +2,26 @@ package secgroup
 
 import "github.com/flowshunt/flowshunt/flows"
 
-// verdict is what a rule says of what it matches. There is one for each rule and action,
-// and whoever points to it shares it.
+// verdict is which rule decides, and all that must be known of it to compare it with others
+// and to act on it: it is kept by value, so that nobody waits for a rule's memory. The zero
+// value is that nothing decides; everything is over it.
 type verdict struct {
-	ref    flows.RuleRef
-	rank   rank
-	reason flows.Reason
+	ref  flows.RuleRef
+	rank rank
 }
 
-// rank is the order of rules: a higher one goes before others. No rule has 0.
+// rank is the order of rules: a higher one goes before others. The lowest byte is the
+// action, so that no rule has 0.
 type rank uint32
 
-func newVerdict(r *Rule, ref flows.RuleRef, a Action) *verdict {
-	return &verdict{
-		ref:    ref,
-		rank:   rank(255-r.Tier)<<24 | rank(r.Priority)<<8 | rank(a),
-		reason: reasons[a],
-	}
+func newVerdict(r *Rule, ref flows.RuleRef, a Action) verdict {
+	return verdict{ref, rank(255-r.Tier)<<24 | rank(r.Priority)<<8 | rank(a)}
 }
 
-// reasons are what the actions make of a connection.
-var reasons = [...]flows.Reason{
-	Allow:          "",
+// reason is what the rule's action makes of a connection.
+func (v verdict) reason() flows.Reason { return reasons[v.rank&255] }
+
+var reasons = [256]flows.Reason{
 	AllowStateless: flows.SGStateless,
 	Drop:           flows.SGDenied,
 	Unknown:        flows.SGUnknown,
@@ -31,7 +29,7 @@ var reasons = [...]flows.Reason{
 
 // over reports whether v decides where both match. Where nothing else tells them apart, the
 // older one does, so that a new rule changes little of what is compiled.
-func (v *verdict) over(w *verdict) bool {
+func (v verdict) over(w verdict) bool {
 	if v.rank != w.rank {
 		return v.rank > w.rank
 	}

@@ -11,7 +11,7 @@ import (
 type work struct {
 	newPorts map[flows.LogicalPort]*port // nil: gone
 	labels   map[uint32]label
-	programs map[groupNo]*program
+	programs map[groupNo]program
 	addrs    map[netip.Prefix][]addressEdit
 	edited   map[*group]bool
 	stale    map[*rule]bool // name a set that has appeared, or (true) vanished
@@ -23,7 +23,7 @@ func newWork() *work {
 	return &work{
 		newPorts: make(map[flows.LogicalPort]*port),
 		labels:   make(map[uint32]label),
-		programs: make(map[groupNo]*program),
+		programs: make(map[groupNo]program),
 		addrs:    make(map[netip.Prefix][]addressEdit),
 		edited:   make(map[*group]bool),
 		stale:    make(map[*rule]bool),
