@@ -48,10 +48,10 @@ func (g *Engine) next(may func(home) bool) (best *queue) {
 // found that may be of the same connection: then its session takes this one, too.
 func (g *Engine) standsBack(e *entry) bool {
 	k := g.entries.kin(e.key.Tuple)
-	for other := range k.each {
-		if other.session != nil && other.session.state == Resolving {
+	for s := range k.sessions {
+		if s.state == Resolving {
 			g.unqueue(e)
-			g.setReason(e, flows.RateLimited, "the path of "+other.key.Tuple.String()+" "+inZone(other.key.Zone)+" is found first")
+			g.setReason(e, flows.RateLimited, "the path of "+s.tuple.String()+" is found first")
 			return true
 		}
 	}

@@ -72,8 +72,8 @@ func (g *Engine) follow(at flows.Instant, rec *flows.Entry) *entry {
 	g.setMarks(e, rec)
 	g.entries.add(e)
 	k := g.entries.kin(rec.Key.Tuple)
-	for other := range k.each {
-		g.appearedBeside(other)
+	for s := range k.sessions {
+		g.appearedBeside(s)
 	}
 	g.counts.Followed[e.reason]++
 	return e
@@ -81,9 +81,8 @@ func (g *Engine) follow(at flows.Instant, rec *flows.Entry) *entry {
 
 // appearedBeside ends a session whose zones were assumed to be all when another
 // entry with a tuple of it shows up: they may be one connection or two tenants'.
-func (g *Engine) appearedBeside(e *entry) {
-	switch s := e.session; {
-	case s == nil:
+func (g *Engine) appearedBeside(s *session) {
+	switch {
 	case s.state == Resolving:
 		g.resolve(s)
 	case !s.zoned:
@@ -199,10 +198,10 @@ func (g *Engine) dumpDone(ev DumpDone) {
 // hint reads the sessions of a tuple at once: a FIN or RST may have passed.
 func (g *Engine) hint(tuple flows.Tuple) {
 	k := g.entries.kin(tuple)
-	for e := range k.each {
-		if e.session != nil && e.session.state.hasRules() {
+	for s := range k.sessions {
+		if s.state.hasRules() {
 			g.counts.Hints++
-			g.readNow(e.session)
+			g.readNow(s)
 		}
 	}
 }

@@ -89,7 +89,7 @@ func (w *world) happen() {
 // side of a router, or where the port is used again.
 func (w *world) resemble(c *conn) {
 	switch t := w.newTuple(); {
-	case w.chance(0.3) && t.Proto == c.tuple.Proto:
+	case w.chance(0.3) && t.Proto == c.tuple.Proto && t.IsIPv6() == c.tuple.IsIPv6():
 		w.connect(t, c.far)
 	case w.chance(0.3):
 		w.connect(c.far, c.far)

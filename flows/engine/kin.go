@@ -67,6 +67,16 @@ func (k *kin) each(yield func(e *entry, turned bool) bool) {
 	}
 }
 
+// sessions yields the sessions that they have, each once.
+func (k *kin) sessions(yield func(*session) bool) {
+	for i, e := range k.list[:k.n] {
+		before := slices.ContainsFunc(k.list[:i], func(b *entry) bool { return b.session == e.session })
+		if e.session != nil && !before && !yield(e.session) {
+			return
+		}
+	}
+}
+
 // along returns the entries that packets of the original direction may meet from where
 // they are addressed by a tuple.
 func (t *table) along(tuple flows.Tuple) (list []*entry) {

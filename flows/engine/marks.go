@@ -39,14 +39,12 @@ func (g *Engine) readMarks(e *entry, rec *flows.Entry) {
 	}
 	g.setMarks(e, rec)
 	k := g.entries.kin(e.key.Tuple)
-	for other := range k.each {
-		switch s := other.session; {
-		case s == nil:
-		case s.state == Resolving:
+	for s := range k.sessions {
+		if s.state == Resolving {
 			g.resolve(s)
-		default:
-			g.doubtPath(s)
+			continue
 		}
+		g.doubtPath(s)
 	}
 	for _, s := range g.claimants(e) {
 		g.doubtPath(s)

@@ -30,12 +30,20 @@ func (w *world) translation(t flows.Tuple) flows.Tuple {
 	how := w.rng.IntN(3)
 	w.nextTuple++
 	if how != 1 {
-		t.Src, t.SrcPort = netip.AddrFrom4([4]byte{10, 9, 0, byte(w.rng.IntN(3))}), 0x4000|w.nextTuple
+		t.Src, t.SrcPort = address(t.IsIPv6(), 9, w.rng.IntN(3)), 0x4000|w.nextTuple
 	}
 	if how != 0 {
-		t.Dst, t.DstPort = netip.AddrFrom4([4]byte{10, 8, 0, byte(w.rng.IntN(3))}), 0x2000|w.nextTuple
+		t.Dst, t.DstPort = address(t.IsIPv6(), 8, w.rng.IntN(3)), 0x2000|w.nextTuple
 	}
 	return t
+}
+
+// address returns a host of a network.
+func address(v6 bool, network byte, host int) netip.Addr {
+	if v6 {
+		return netip.AddrFrom16([16]byte{0: 0x20, 1: 1, 2: 0xd, 3: 0xb8, 7: network, 15: byte(host)})
+	}
+	return netip.AddrFrom4([4]byte{10, 0, network, byte(host)})
 }
 
 // The zones of the routers that some connections pass.

@@ -88,8 +88,7 @@ func (e *entry) stands(at *flows.Stand) bool {
 }
 
 // lead reports whether packets of the original direction that are addressed by one tuple
-// meet all of the entries on their way, and are addressed by the other in the end. Where
-// two of them would translate the same packet, which of them does is not known.
+// meet all of the entries on their way, and are addressed by the other in the end.
 func lead(list []*entry, from, to flows.Tuple) bool {
 	met := make([]bool, len(list))
 	for at, next := from, 0; next >= 0; {
@@ -99,8 +98,6 @@ func lead(list []*entry, from, to flows.Tuple) bool {
 			case e.key.Tuple != at || met[i]:
 			case e.nat == nil:
 				met[i] = true
-			case next >= 0:
-				return false
 			default:
 				next = i
 			}

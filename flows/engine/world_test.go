@@ -3,7 +3,6 @@ package engine
 import (
 	"errors"
 	"math/rand/v2"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -361,8 +360,9 @@ func (w *world) newTuple() flows.Tuple {
 	if w.chance(0.3) {
 		proto = flows.UDP
 	}
+	v6 := w.chance(0.3)
 	return flows.Tuple{
-		Src: netip.AddrFrom4([4]byte{10, 0, 1, byte(w.nextTuple % 7)}), Dst: netip.AddrFrom4([4]byte{10, 0, 0, 2}),
+		Src: address(v6, 1, int(w.nextTuple%7)), Dst: address(v6, 0, 2),
 		SrcPort: w.nextTuple, DstPort: 5201, Proto: proto,
 	}
 }
