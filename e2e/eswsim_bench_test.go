@@ -74,6 +74,9 @@ func (b *bench) namespace(name string) string {
 func (b *bench) rep(i int) string { return fmt.Sprint(b.nic, "r", i) }
 func (b *bench) vf(i int) string  { return fmt.Sprint(b.nic, "v", i) }
 
+func (b *bench) uplink(i int) string { return fmt.Sprint(b.nic, "p", i) }
+func (b *bench) wire(i int) string   { return fmt.Sprint(b.nic, "w", i) }
+
 func (b *bench) mac(i int) string { return b.macs[b.rep(i)] }
 
 type devlinkPort struct {
@@ -135,20 +138,46 @@ func (b *bench) set(file string, value any) {
 	b.order(filepath.Join(b.nic, file), fmt.Sprint(value))
 }
 
-// tc adds a filter to a representor, or says why not. The words $r0, $r1, ... are
-// representors, $m0, $m1, ... addresses of VFs.
+// tc adds a filter to a representor, or says why not.
 func (b *bench) tc(rep int, filter string) error {
 	b.Helper()
-	filter = regexp.MustCompile(`\$[rm]\d`).ReplaceAllStringFunc(filter, func(word string) string {
+	return b.tcAt(b.rep(rep), filter)
+}
+
+// tcAt adds a filter to the ingress of a device of the host, or says why not. The words
+// $r0, $r1, ... are representors, $p0, ... uplinks, $m0, ... addresses of VFs.
+func (b *bench) tcAt(dev, filter string) error {
+	b.Helper()
+	filter = regexp.MustCompile(`\$[rpm]\d`).ReplaceAllStringFunc(filter, func(word string) string {
 		i := int(word[2] - '0')
-		if word[1] == 'm' {
+		switch word[1] {
+		case 'm':
 			return b.mac(i)
+		case 'p':
+			return b.uplink(i)
 		}
 		return b.rep(i)
 	})
-	args := append([]string{"tc", "filter", "add", "dev", b.rep(rep), "ingress"}, strings.Fields(filter)...)
-	_, err := b.try(b.host, "", args...)
+	args := append([]string{"tc", "filter", "add", "dev", dev, "ingress"}, strings.Fields(filter)...)
+	out, err := b.try(b.host, "", args...)
+	if err == nil && strings.Contains(out, "Warning: ") { // what "verbose" says of hardware
+		err = fmt.Errorf("%s: %s", filter, out)
+	}
 	return err
+}
+
+// addAt adds a filter that must be in hardware: on devices that have no driver of
+// their own, tunnels and bonds, the kernel knows no skip_sw.
+func (b *bench) addAt(dev, filter string) {
+	b.Helper()
+	if err := b.tcAt(dev, filter); err != nil {
+		b.Fatal(err)
+	}
+	pref := strings.Fields(filter)[1]
+	out := b.in(b.host, "tc", "filter", "show", "dev", dev, "ingress", "pref", pref)
+	if !strings.Contains(filter, "skip_hw") && !strings.Contains(out, "  in_hw ") {
+		b.Fatalf("%s at %s is not in hardware: %s", filter, dev, out)
+	}
 }
 
 func (b *bench) add(rep int, filter string) {

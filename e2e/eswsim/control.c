@@ -110,7 +110,7 @@ static int esw_order_reset(char *text, void *context)
 		return -EINVAL;
 	mutex_lock(&esw->cmd_lock);
 	mutex_lock(&esw->table_lock);
-	esw_table_forget(esw);
+	esw_table_forget(esw, NULL);
 	mutex_unlock(&esw->table_lock);
 	mutex_unlock(&esw->cmd_lock);
 	if (report)

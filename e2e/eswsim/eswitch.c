@@ -53,6 +53,8 @@ static struct eswitch *esw_alloc(struct net *net, const struct esw_shape *shape)
 	mutex_init(&esw->cmd_lock);
 	mutex_init(&esw->table_lock);
 	INIT_LIST_HEAD(&esw->rules);
+	INIT_LIST_HEAD(&esw->uppers);
+	INIT_LIST_HEAD(&esw->upper_cbs);
 	device_initialize(&esw->dev);
 	esw->dev.bus = &esw_bus;
 	esw->dev.release = esw_release;
@@ -91,12 +93,17 @@ static int esw_build(struct eswitch *esw)
 	err = esw_ports_up(esw);
 	if (err)
 		goto err_devlink;
-	err = esw_devlink_publish(esw);
+	err = esw_uppers_register(esw);
 	if (err)
 		goto err_ports;
+	err = esw_devlink_publish(esw);
+	if (err)
+		goto err_uppers;
 	esw_control_add(esw);
 	return 0;
 
+err_uppers:
+	esw_uppers_unregister(esw);
 err_ports:
 	esw_ports_down(esw);
 err_devlink:
@@ -131,13 +138,14 @@ out:
 }
 
 /* The order matters: first nobody can give orders any more, then nobody sees
- * devlink's half, then the net devices go, and their filters and packets with
- * them; then nothing points to the rest.
+ * devlink's half, then others' net devices are let go of, then its own go, and
+ * their filters and packets with them; then nothing points to the rest.
  */
 static void esw_destroy(struct eswitch *esw)
 {
 	esw_control_remove(esw);
 	esw_devlink_hide(esw);
+	esw_uppers_unregister(esw);
 	esw_ports_down(esw);
 	esw_devlink_destroy(esw);
 	esw_table_destroy(esw);

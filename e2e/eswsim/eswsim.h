@@ -20,6 +20,7 @@
 #include <linux/workqueue.h>
 #include <net/devlink.h>
 #include <net/flow_offload.h>
+#include <net/ip_tunnels.h>
 
 #define ESW_NAME_MAX	8
 #define ESW_MAX_VFS	256
@@ -28,9 +29,15 @@
 #define ESW_MAX_OUTPUTS	16
 #define ESW_MAX_INSERT_US 1000000U /* rtnl may wait for a command */
 #define ESW_TEXT_MAX	80
+#define ESW_OPTIONS_MAX	64	/* bytes of a tunnel's options */
 
 struct eswitch;
 struct esw_port;
+
+struct esw_options {
+	u8 data[ESW_OPTIONS_MAX];
+	u8 len;
+};
 
 /* What a rule can match; what a packet does not have is zero. */
 struct esw_fields {
@@ -38,6 +45,7 @@ struct esw_fields {
 	struct flow_dissector_key_basic basic;
 	struct flow_dissector_key_eth_addrs eth;
 	struct flow_dissector_key_vlan vlan;
+	struct flow_dissector_key_vlan cvlan;
 	union {
 		struct flow_dissector_key_ipv4_addrs ipv4;
 		struct flow_dissector_key_ipv6_addrs ipv6;
@@ -45,11 +53,31 @@ struct esw_fields {
 	struct flow_dissector_key_ports ports;
 	struct flow_dissector_key_tcp tcp;
 	struct flow_dissector_key_ip ip;
+	/* what a tunnel has put around it */
+	struct flow_dissector_key_control enc_control;
+	union {
+		struct flow_dissector_key_ipv4_addrs enc_ipv4;
+		struct flow_dissector_key_ipv6_addrs enc_ipv6;
+	};
+	struct flow_dissector_key_keyid enc_keyid;
+	struct flow_dissector_key_ports enc_ports;
+	struct flow_dissector_key_ip enc_ip;
+	struct esw_options enc_options;
 } __aligned(8);
 
-/* The rules of a port that share priority and mask. */
+/* Where rules are: at a port, or at a net device of the host that stands on
+ * uplinks.
+ */
+struct esw_source {
+	struct eswitch *esw;
+	struct esw_port *port;		/* NULL: it is an upper's */
+	struct list_head tiers;
+	u32 rules;
+};
+
+/* The rules of a source that share priority and mask. */
 struct esw_tier {
-	struct list_head list;		/* in port->tiers, best priority first */
+	struct list_head list;		/* in source->tiers, best priority first */
 	u32 prio;
 	u32 rules;
 	struct esw_fields mask;
@@ -73,8 +101,85 @@ struct esw_cpu_count {
 
 /* tc names a filter by a cookie; a shared block uses one on many ports. */
 struct esw_rule_id {
-	struct esw_port *port;
+	struct esw_source *source;
 	unsigned long cookie;
+};
+
+enum esw_tunnel_kind {
+	ESW_NO_TUNNEL,
+	ESW_VXLAN,
+	ESW_GENEVE,
+};
+
+struct esw_tunnel {
+	enum esw_tunnel_kind kind;
+	__be16 port;			/* of UDP */
+};
+
+/* A net device of the host on whose ingress there are rules for packets that
+ * arrive at uplinks: a tunnel, or a bond.
+ */
+struct esw_upper {
+	struct esw_source source;
+	struct list_head list;		/* in eswitch->uppers */
+	struct net_device *dev;		/* lives longer than its block */
+	struct esw_tunnel tunnel;	/* of no kind: a bond */
+	struct rcu_head rcu;
+};
+
+/* A port, or that port of a bond which is to send. */
+struct esw_target {
+	struct esw_port *port;
+	int bond;			/* ifindex, if there is no port */
+};
+
+struct esw_tag {
+	__be16 proto;
+	u16 tci;
+};
+
+/* Changes the bits of a word of a header that are not to be kept. */
+struct esw_edit {
+	enum flow_action_mangle_base header;
+	u8 offset;
+	bool add;
+	u32 keep;			/* in the order of the wire, as value */
+	u32 value;
+};
+
+enum esw_step_kind {
+	ESW_OUTPUT,
+	ESW_PUSH,
+	ESW_POP,
+	ESW_RETAG,
+	ESW_EDIT,
+	ESW_DECAP,
+	ESW_ENCAP,
+};
+
+struct esw_step {
+	enum esw_step_kind kind;
+	union {
+		struct esw_target target;
+		struct esw_tag tag;
+		struct esw_edit edit;
+	};
+};
+
+/* What a tunnel puts around packets, but for what routes say. */
+struct esw_encap {
+	struct esw_tunnel tunnel;
+	bool ipv6;
+	bool csum;
+	bool df;
+	bool oam;
+	u8 tos;
+	u8 ttl;				/* 0: as the route says */
+	__be32 label;
+	__be32 vni;			/* in the upper 24 bits */
+	struct in6_addr src;		/* an IPv4 address is in the first word */
+	struct in6_addr dst;
+	struct esw_options options;
 };
 
 struct esw_rule {
@@ -87,7 +192,9 @@ struct esw_rule {
 
 	bool pass;			/* to the representor, as if missed */
 	u8 nr_outputs;			/* none and no pass: drop */
-	struct esw_port *outputs[ESW_MAX_OUTPUTS];
+	u32 nr_steps;
+	struct esw_step *steps;		/* the last is an output */
+	struct esw_encap *encap;	/* for ESW_ENCAP and the output behind it */
 
 	struct esw_count seen;		/* when the counters were last polled */
 	struct esw_count told;		/* what tc knows */
@@ -110,8 +217,7 @@ struct esw_port {
 	struct net_device __rcu *rep;
 	struct net_device __rcu *far;
 	struct esw_port __rcu *peer;	/* the uplink at the wire's other end */
-	struct list_head tiers;
-	u32 rules;
+	struct esw_source source;
 	struct list_head block_cbs;
 	struct devlink_port devlink_port;
 	bool devlink_registered;
@@ -141,6 +247,8 @@ struct eswitch {
 	struct rhltable by_key;
 	struct rhashtable by_id;
 	struct list_head rules;
+	struct list_head uppers;
+	struct list_head upper_cbs;	/* their blocks, as tc has them */
 	struct delayed_work poll;
 
 	u32 capacity;
@@ -185,8 +293,15 @@ void esw_control_add(struct eswitch *esw);
 void esw_control_remove(struct eswitch *esw);
 
 /* show.c */
+struct seq_file;
 extern const struct file_operations esw_counters_fops;
 extern const struct file_operations esw_rules_fops;
+
+/* show_match.c, show_action.c */
+void esw_match_show(struct seq_file *out, const struct esw_fields *key,
+		    const struct esw_fields *mask);
+void esw_port_show(struct seq_file *out, const struct esw_port *port);
+void esw_action_show(struct seq_file *out, const struct esw_rule *rule);
 
 /* port.c */
 void esw_ports_init(struct eswitch *esw, const struct esw_shape *shape);
@@ -200,6 +315,7 @@ int esw_port_connect(struct esw_port *a, struct esw_port *b);
 struct net_device *esw_netdev_register(struct esw_port *port, bool far,
 				       struct net *net, const char *name);
 struct esw_port *esw_port_of_rep(const struct net_device *dev);
+struct esw_port *esw_port_of_uplink(struct eswitch *esw, const struct net_device *dev);
 
 /* forward.c */
 void esw_from_far(struct esw_port *port, struct sk_buff *skb);
@@ -208,9 +324,11 @@ void esw_size(const struct sk_buff *skb, struct esw_size *size);
 
 /* match.c */
 void esw_match_init(void);
-int esw_match_parse(struct esw_port *port, struct flow_cls_offload *cls,
+int esw_match_parse(struct esw_source *source, struct flow_cls_offload *cls,
 		    struct esw_fields *key, struct esw_fields *mask);
 bool esw_match_packet(struct sk_buff *skb, struct esw_fields *fields);
+bool esw_match_inner(struct sk_buff *skb, unsigned int outer,
+		     struct esw_fields *fields);
 
 static inline void esw_mask(struct esw_fields *to, const struct esw_fields *from,
 			    const struct esw_fields *mask)
@@ -223,28 +341,93 @@ static inline void esw_mask(struct esw_fields *to, const struct esw_fields *from
 		t[i] = f[i] & m[i];
 }
 
-/* action.c */
-int esw_action_parse(struct esw_port *port, struct flow_cls_offload *cls,
-		     struct esw_rule *rule);
+/* action.c: rule->key and mask are parsed before */
+int esw_action_parse(struct esw_source *source, struct flow_cls_offload *cls,
+		     struct esw_rule *rule, const struct esw_fields *mask);
+
+/* vlan.c */
+int esw_vlan_run(struct sk_buff *skb, const struct esw_step *step);
+
+/* edit.c */
+int esw_edit_parse(const struct flow_action_entry *entry,
+		   const struct esw_fields *key, const struct esw_fields *mask,
+		   struct esw_edit *edit, u32 *csum, struct netlink_ext_ack *extack);
+int esw_edit_run(struct sk_buff *skb, const struct esw_edit *edit);
+
+/* header.c: where the headers of a packet are, from its data on */
+struct esw_headers {
+	__be16 proto;			/* of the network header */
+	u8 ip_proto;			/* 0: none that has been found */
+	bool later;			/* fragment: without a transport header */
+	unsigned int network;
+	unsigned int transport;		/* 0: none */
+};
+
+bool esw_headers_find(struct sk_buff *skb, struct esw_headers *at);
+
+/* tunnel.c */
+int esw_tunnel_of(const struct net_device *dev, struct esw_tunnel *tunnel);
+unsigned int esw_tunnel_parse(struct sk_buff *skb, const struct esw_tunnel *tunnel,
+			      struct esw_fields *fields);
+int esw_tunnel_decap(struct sk_buff *skb, const struct esw_tunnel *tunnel);
+
+/* encap.c */
+struct esw_path;
+struct esw_encap *esw_encap_parse(const struct ip_tunnel_info *info,
+				  struct netlink_ext_ack *extack);
+int esw_encap_run(struct sk_buff **skb, const struct esw_encap *encap,
+		  const struct esw_path *path);
+
+/* underlay.c: how the outer packet leaves the host */
+struct esw_path {
+	struct esw_target target;
+	u8 src_mac[ETH_ALEN];
+	u8 dst_mac[ETH_ALEN];
+	struct esw_tag tag;		/* without a protocol: none */
+	struct in6_addr src;
+	u8 ttl;
+};
+
+int esw_underlay_find(struct eswitch *esw, const struct esw_encap *encap,
+		      struct esw_path *path, struct netlink_ext_ack *extack);
+
+/* bond.c */
+bool esw_bond_is_ours(struct eswitch *esw, struct net_device *dev);
+int esw_target_parse(struct eswitch *esw, struct net_device *dev,
+		     struct esw_target *target, struct netlink_ext_ack *extack);
+struct esw_port *esw_target_port(struct eswitch *esw, struct sk_buff *skb,
+				 const struct esw_target *target);
+
+/* upper.c */
+int esw_uppers_register(struct eswitch *esw);
+void esw_uppers_unregister(struct eswitch *esw);
+const struct esw_upper *esw_upper_of(const struct esw_source *source);
+struct esw_rule *esw_upper_lookup_tunnel(struct eswitch *esw, struct sk_buff *skb);
+struct esw_rule *esw_upper_lookup_bond(struct esw_port *port,
+				       const struct esw_fields *fields);
 
 /* flower.c */
+flow_setup_cb_t esw_flower;
 int esw_flower_block(struct esw_port *port, struct flow_block_offload *f);
 
-/* table.c */
-int esw_table_module_init(void);
-void esw_table_module_exit(void);
-int esw_table_init(struct eswitch *esw);
-void esw_table_destroy(struct eswitch *esw);
+/* rule.c */
+int esw_rule_module_init(void);
+void esw_rule_module_exit(void);
 struct esw_rule *esw_rule_alloc(void);
 void esw_rule_free(struct esw_rule *rule);
+void esw_rule_free_soon(struct esw_rule *rule);
+struct esw_count esw_rule_count(const struct esw_rule *rule);
+
+/* table.c */
+int esw_table_init(struct eswitch *esw);
+void esw_table_destroy(struct eswitch *esw);
 int esw_table_insert(struct eswitch *esw, struct esw_rule *rule, u32 prio,
 		     const struct esw_fields *mask);
 void esw_table_remove(struct eswitch *esw, struct esw_rule *rule);
-void esw_table_forget(struct eswitch *esw);
-struct esw_rule *esw_table_find(struct eswitch *esw, struct esw_port *port,
-				unsigned long cookie);
-struct esw_rule *esw_table_lookup(struct esw_port *port, struct sk_buff *skb);
-struct esw_count esw_rule_count(const struct esw_rule *rule);
+void esw_table_forget(struct eswitch *esw, struct esw_source *source);
+struct esw_rule *esw_table_find(struct esw_source *source, unsigned long cookie);
+struct esw_rule *esw_table_lookup(struct esw_source *source,
+				  const struct esw_fields *fields);
 void esw_table_poll_soon(struct eswitch *esw);
 
 /* devlink.c */

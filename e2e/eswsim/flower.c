@@ -20,7 +20,7 @@ static int esw_refused(struct eswitch *esw, int err)
 	return err;
 }
 
-static struct esw_rule *esw_flower_parse(struct esw_port *port,
+static struct esw_rule *esw_flower_parse(struct esw_source *source,
 					 struct flow_cls_offload *cls,
 					 struct esw_fields *mask)
 {
@@ -30,11 +30,11 @@ static struct esw_rule *esw_flower_parse(struct esw_port *port,
 	rule = esw_rule_alloc();
 	if (!rule)
 		return ERR_PTR(-ENOMEM);
-	rule->id.port = port;
+	rule->id.source = source;
 	rule->id.cookie = cls->cookie;
-	err = esw_match_parse(port, cls, &rule->key.fields, mask);
+	err = esw_match_parse(source, cls, &rule->key.fields, mask);
 	if (!err)
-		err = esw_action_parse(port, cls, rule);
+		err = esw_action_parse(source, cls, rule, mask);
 	if (err) {
 		esw_rule_free(rule);
 		return ERR_PTR(err);
@@ -87,42 +87,54 @@ static int esw_flower_insert(struct eswitch *esw, struct esw_rule *rule,
 	return err;
 }
 
-static int esw_flower_replace(struct esw_port *port, struct flow_cls_offload *cls)
+/* Rules of an upper are the first uplink's to carry. */
+static bool esw_flower_can(struct esw_source *source,
+			   struct flow_cls_common_offload *common)
 {
+	struct esw_port *port = source->port ?: &source->esw->ports[0];
 	struct net_device *rep;
-	struct esw_fields mask;
-	struct esw_rule *rule;
 	bool can;
-	int err;
 
 	rcu_read_lock();
 	rep = rcu_dereference(port->rep);
-	can = rep && tc_cls_can_offload_and_chain0(rep, &cls->common);
+	can = rep && tc_cls_can_offload_and_chain0(rep, common);
 	rcu_read_unlock();
-	if (!can)
-		return esw_refused(port->esw, -EOPNOTSUPP);
-	rule = esw_flower_parse(port, cls, &mask);
+	return can;
+}
+
+static int esw_flower_replace(struct esw_source *source,
+			      struct flow_cls_offload *cls)
+{
+	struct eswitch *esw = source->esw;
+	struct esw_fields mask;
+	struct esw_rule *rule;
+	int err;
+
+	if (!esw_flower_can(source, &cls->common))
+		return esw_refused(esw, -EOPNOTSUPP);
+	rule = esw_flower_parse(source, cls, &mask);
 	if (IS_ERR(rule))
-		return esw_refused(port->esw, PTR_ERR(rule));
-	err = esw_flower_fault(port->esw, cls->common.extack);
+		return esw_refused(esw, PTR_ERR(rule));
+	err = esw_flower_fault(esw, cls->common.extack);
 	if (!err)
-		err = esw_flower_insert(port->esw, rule, &mask, &cls->common);
+		err = esw_flower_insert(esw, rule, &mask, &cls->common);
 	if (err) {
 		esw_rule_free(rule);
-		esw_refused(port->esw, err);
+		esw_refused(esw, err);
 	}
 	return err;
 }
 
 /* An unknown rule is one that a reset has lost: there is nothing to do. */
-static int esw_flower_destroy(struct esw_port *port, struct flow_cls_offload *cls)
+static int esw_flower_destroy(struct esw_source *source,
+			      struct flow_cls_offload *cls)
 {
-	struct eswitch *esw = port->esw;
+	struct eswitch *esw = source->esw;
 	struct esw_rule *rule;
 
 	mutex_lock(&esw->cmd_lock);
 	mutex_lock(&esw->table_lock);
-	rule = esw_table_find(esw, port, cls->cookie);
+	rule = esw_table_find(source, cls->cookie);
 	if (rule) {
 		esw_table_remove(esw, rule);
 		esw->dels++;
@@ -133,13 +145,14 @@ static int esw_flower_destroy(struct esw_port *port, struct flow_cls_offload *cl
 }
 
 /* Answered from what was polled, with no command to the firmware. */
-static int esw_flower_stats(struct esw_port *port, struct flow_cls_offload *cls)
+static int esw_flower_stats(struct esw_source *source,
+			    struct flow_cls_offload *cls)
 {
-	struct eswitch *esw = port->esw;
+	struct eswitch *esw = source->esw;
 	struct esw_rule *rule;
 
 	mutex_lock(&esw->table_lock);
-	rule = esw_table_find(esw, port, cls->cookie);
+	rule = esw_table_find(source, cls->cookie);
 	if (rule) {
 		if (!READ_ONCE(esw->stats_delay_ms))
 			rule->seen = esw_rule_count(rule);
@@ -153,7 +166,8 @@ static int esw_flower_stats(struct esw_port *port, struct flow_cls_offload *cls)
 	return 0;
 }
 
-static int esw_flower(enum tc_setup_type type, void *data, void *port)
+/* The callback of a block; its private data is the source of its rules. */
+int esw_flower(enum tc_setup_type type, void *data, void *source)
 {
 	struct flow_cls_offload *cls = data;
 
@@ -161,11 +175,11 @@ static int esw_flower(enum tc_setup_type type, void *data, void *port)
 		return -EOPNOTSUPP;
 	switch (cls->command) {
 	case FLOW_CLS_REPLACE:
-		return esw_flower_replace(port, cls);
+		return esw_flower_replace(source, cls);
 	case FLOW_CLS_DESTROY:
-		return esw_flower_destroy(port, cls);
+		return esw_flower_destroy(source, cls);
 	case FLOW_CLS_STATS:
-		return esw_flower_stats(port, cls);
+		return esw_flower_stats(source, cls);
 	default:
 		return -EOPNOTSUPP;
 	}
@@ -174,6 +188,6 @@ static int esw_flower(enum tc_setup_type type, void *data, void *port)
 int esw_flower_block(struct esw_port *port, struct flow_block_offload *f)
 {
 	f->unlocked_driver_cb = true;
-	return flow_block_cb_setup_simple(f, &port->block_cbs, esw_flower, port,
-					  port, true);
+	return flow_block_cb_setup_simple(f, &port->block_cbs, esw_flower,
+					  &port->source, &port->source, true);
 }

@@ -95,12 +95,25 @@ static void esw_deliver(struct esw_port *port, struct net_device *dev,
 static void esw_in(struct esw_port *port, struct sk_buff *skb,
 		   const struct esw_size *size, int hops);
 
+/* A port of a NIC does not send what is longer than its MTU, with two tags. */
+static bool esw_fits(const struct esw_port *port, const struct sk_buff *skb)
+{
+	const struct net_device *rep = rcu_dereference(port->rep);
+	unsigned int len = skb->len;
+
+	if (skb_is_gso(skb))
+		len = esw_gso_headers(skb) + skb_shinfo(skb)->gso_size;
+	return rep && len <= READ_ONCE(rep->mtu) + ETH_HLEN + 2 * VLAN_HLEN;
+}
+
 static void esw_out(struct esw_port *port, struct sk_buff *skb,
 		    const struct esw_size *size, int hops)
 {
 	struct esw_port *peer = rcu_dereference(port->peer);
 
-	if (!peer)
+	if (port->uplink && !esw_fits(port, skb))
+		esw_drop(port, skb, size);
+	else if (!peer)
 		esw_deliver(port, rcu_dereference(port->far), skb, size);
 	else if (hops < ESW_MAX_HOPS)
 		esw_in(peer, skb, size, hops + 1);
@@ -117,41 +130,107 @@ static void esw_count_rule(struct esw_rule *rule, const struct esw_size *size)
 	WRITE_ONCE(count->used, jiffies);
 }
 
-static void esw_hit(struct esw_port *port, const struct esw_rule *rule,
-		    struct sk_buff *skb, const struct esw_size *size, int hops)
+/* To a target as it is now; it has been made longer or shorter, maybe. */
+static void esw_to(struct esw_port *from, const struct esw_target *target,
+		   struct sk_buff *skb, int hops)
 {
-	int i, last = rule->nr_outputs - 1;
+	struct esw_port *to = esw_target_port(from->esw, skb, target);
+	struct esw_size size;
 
-	this_cpu_add(port->esw->totals->hits, size->packets);
-	if (last < 0) {
-		esw_drop(port, skb, size);
-		return;
+	esw_size(skb, &size);
+	if (to)
+		esw_out(to, skb, &size, hops);
+	else
+		esw_drop(from, skb, &size);
+}
+
+static int esw_step_run(struct sk_buff **skb, const struct esw_rule *rule,
+			const struct esw_step *step, const struct esw_path *path)
+{
+	switch (step->kind) {
+	case ESW_PUSH:
+	case ESW_POP:
+	case ESW_RETAG:
+		return esw_vlan_run(*skb, step);
+	case ESW_EDIT:
+		return esw_edit_run(*skb, &step->edit);
+	case ESW_DECAP:
+		return esw_tunnel_decap(*skb, &esw_upper_of(rule->id.source)->tunnel);
+	case ESW_ENCAP:
+		return esw_encap_run(skb, rule->encap, path);
+	default:
+		return -EINVAL;
 	}
-	for (i = 0; i < last; i++) {
-		struct sk_buff *copy = skb_clone(skb, GFP_ATOMIC);
+}
 
+/* Does the steps of a rule, of which the last is an output. */
+static void esw_run(struct esw_port *port, const struct esw_rule *rule,
+		    struct sk_buff *skb, const struct esw_path *path,
+		    const struct esw_size *size, int hops)
+{
+	const struct esw_step *step = rule->steps;
+	const struct esw_step *last = step + rule->nr_steps - 1;
+
+	for (; step < last; step++) {
+		struct sk_buff *copy;
+
+		if (step->kind != ESW_OUTPUT) {
+			if (!esw_step_run(&skb, rule, step, path))
+				continue;
+			esw_count_dropped(port, size);
+			kfree_skb(skb);
+			return;
+		}
+		copy = skb_clone(skb, GFP_ATOMIC);
 		if (copy)
-			esw_out(rule->outputs[i], copy, size, hops);
+			esw_to(port, &step->target, copy, hops);
 		else
-			esw_count_dropped(rule->outputs[i], size);
+			esw_count_dropped(port, size);
 	}
-	esw_out(rule->outputs[last], skb, size, hops);
+	esw_to(port, rule->encap ? &path->target : &last->target, skb, hops);
+}
+
+/* The tunnel that a packet comes by, the port, the bond: whose rule is first. */
+static struct esw_rule *esw_lookup(struct esw_port *port, struct sk_buff *skb)
+{
+	bool uppers = port->uplink && !list_empty(&port->esw->uppers);
+	struct esw_rule *rule = NULL;
+	struct esw_fields fields;
+
+	if (uppers)
+		rule = esw_upper_lookup_tunnel(port->esw, skb);
+	if (rule || (!uppers && list_empty(&port->source.tiers)) ||
+	    !esw_match_packet(skb, &fields))
+		return rule;
+	rule = esw_table_lookup(&port->source, &fields);
+	if (!rule && uppers)
+		rule = esw_upper_lookup_bond(port, &fields);
+	return rule;
 }
 
 /* A packet enters the eswitch at a port. */
 static void esw_in(struct esw_port *port, struct sk_buff *skb,
 		   const struct esw_size *size, int hops)
 {
-	struct esw_rule *rule = esw_table_lookup(port, skb);
+	struct esw_rule *rule = esw_lookup(port, skb);
+	struct esw_path path;
 
+	/* a tunnel without a way is the slow path's */
+	if (rule && rule->encap &&
+	    esw_underlay_find(port->esw, rule->encap, &path, NULL))
+		rule = NULL;
 	if (rule)
 		esw_count_rule(rule, size);
-	if (rule && !rule->pass) {
-		esw_hit(port, rule, skb, size, hops);
+	if (!rule || rule->pass) {
+		this_cpu_add(port->esw->totals->misses, size->packets);
+		esw_deliver(port, rcu_dereference(port->rep), skb, size);
 		return;
 	}
-	this_cpu_add(port->esw->totals->misses, size->packets);
-	esw_deliver(port, rcu_dereference(port->rep), skb, size);
+	this_cpu_add(port->esw->totals->hits, size->packets);
+	if (rule->nr_outputs)
+		esw_run(port, rule, skb, &path, size, hops);
+	else
+		esw_drop(port, skb, size);
 }
 
 /* What both ends send: counted by the sender, then on its way. */

@@ -20,12 +20,12 @@ static int __init esw_module_init(void)
 	int err;
 
 	esw_match_init();
-	err = esw_table_module_init();
+	err = esw_rule_module_init();
 	if (err)
 		return err;
 	err = bus_register(&esw_bus);
 	if (err)
-		goto err_table;
+		goto err_rule;
 	err = register_pernet_subsys(&esw_net_ops);
 	if (err)
 		goto err_bus;
@@ -38,8 +38,8 @@ err_net:
 	unregister_pernet_subsys(&esw_net_ops);
 err_bus:
 	bus_unregister(&esw_bus);
-err_table:
-	esw_table_module_exit();
+err_rule:
+	esw_rule_module_exit();
 	return err;
 }
 
@@ -50,7 +50,7 @@ static void __exit esw_module_exit(void)
 	esw_control_exit();
 	unregister_pernet_subsys(&esw_net_ops);
 	bus_unregister(&esw_bus);
-	esw_table_module_exit();
+	esw_rule_module_exit();
 }
 
 module_init(esw_module_init);

@@ -7,21 +7,49 @@
 
 #include "eswsim.h"
 
-static struct flow_dissector dissector;
+static struct flow_dissector dissector;	/* of packets */
 
 #define ESW_FIELD(id, field) \
 	{ FLOW_DISSECTOR_KEY_##id, offsetof(struct esw_fields, field) }
 
+/* What the kernel's dissector reads of a packet. */
 static const struct flow_dissector_key fields[] = {
 	ESW_FIELD(CONTROL, control),
 	ESW_FIELD(BASIC, basic),
 	ESW_FIELD(ETH_ADDRS, eth),
 	ESW_FIELD(VLAN, vlan),
+	ESW_FIELD(CVLAN, cvlan),
 	ESW_FIELD(IPV4_ADDRS, ipv4),
 	ESW_FIELD(IPV6_ADDRS, ipv6),
 	ESW_FIELD(PORTS, ports),
 	ESW_FIELD(TCP, tcp),
 	ESW_FIELD(IP, ip),
+};
+
+/* What rules can say, in the same words. */
+static const struct {
+	enum flow_dissector_key_id id;
+	size_t offset, size;
+} keys[] = {
+#define ESW_KEY(id, field) { FLOW_DISSECTOR_KEY_##id,				\
+	offsetof(struct esw_fields, field), sizeof_field(struct esw_fields, field) }
+	ESW_KEY(CONTROL, control),
+	ESW_KEY(BASIC, basic),
+	ESW_KEY(ETH_ADDRS, eth),
+	ESW_KEY(VLAN, vlan),
+	ESW_KEY(CVLAN, cvlan),
+	ESW_KEY(IPV4_ADDRS, ipv4),
+	ESW_KEY(IPV6_ADDRS, ipv6),
+	ESW_KEY(PORTS, ports),
+	ESW_KEY(TCP, tcp),
+	ESW_KEY(IP, ip),
+	ESW_KEY(ENC_CONTROL, enc_control),
+	ESW_KEY(ENC_IPV4_ADDRS, enc_ipv4),
+	ESW_KEY(ENC_IPV6_ADDRS, enc_ipv6),
+	ESW_KEY(ENC_KEYID, enc_keyid),
+	ESW_KEY(ENC_PORTS, enc_ports),
+	ESW_KEY(ENC_IP, enc_ip),
+#undef ESW_KEY
 };
 
 /* For refusals. */
@@ -33,15 +61,7 @@ static const char * const names[FLOW_DISSECTOR_KEY_MAX] = {
 	[FLOW_DISSECTOR_KEY_FLOW_LABEL] = "flow label",
 	[FLOW_DISSECTOR_KEY_GRE_KEYID] = "gre key",
 	[FLOW_DISSECTOR_KEY_MPLS_ENTROPY] = "mpls entropy",
-	[FLOW_DISSECTOR_KEY_ENC_KEYID] = "tunnel id",
-	[FLOW_DISSECTOR_KEY_ENC_IPV4_ADDRS] = "tunnel ipv4 address",
-	[FLOW_DISSECTOR_KEY_ENC_IPV6_ADDRS] = "tunnel ipv6 address",
-	[FLOW_DISSECTOR_KEY_ENC_CONTROL] = "tunnel control",
-	[FLOW_DISSECTOR_KEY_ENC_PORTS] = "tunnel port",
 	[FLOW_DISSECTOR_KEY_MPLS] = "mpls",
-	[FLOW_DISSECTOR_KEY_CVLAN] = "second vlan",
-	[FLOW_DISSECTOR_KEY_ENC_IP] = "tunnel ip",
-	[FLOW_DISSECTOR_KEY_ENC_OPTS] = "tunnel options",
 	[FLOW_DISSECTOR_KEY_CT] = "conntrack state",
 	[FLOW_DISSECTOR_KEY_HASH] = "hash",
 	[FLOW_DISSECTOR_KEY_NUM_OF_VLANS] = "number of vlans",
@@ -54,15 +74,40 @@ void esw_match_init(void)
 	skb_flow_dissector_init(&dissector, fields, ARRAY_SIZE(fields));
 }
 
-static int esw_check_keys(struct flow_rule *rule, struct netlink_ext_ack *extack)
+/* What tunnels have put around packets, which esw_tunnel_parse() reads. */
+static bool esw_is_tunnel_key(int key)
 {
+	switch (key) {
+	case FLOW_DISSECTOR_KEY_ENC_CONTROL:
+	case FLOW_DISSECTOR_KEY_ENC_IPV4_ADDRS:
+	case FLOW_DISSECTOR_KEY_ENC_IPV6_ADDRS:
+	case FLOW_DISSECTOR_KEY_ENC_KEYID:
+	case FLOW_DISSECTOR_KEY_ENC_PORTS:
+	case FLOW_DISSECTOR_KEY_ENC_IP:
+	case FLOW_DISSECTOR_KEY_ENC_OPTS:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int esw_check_keys(struct esw_source *source, struct flow_rule *rule,
+			  struct netlink_ext_ack *extack)
+{
+	const struct esw_upper *upper = esw_upper_of(source);
+	bool tunnel = upper && upper->tunnel.kind;
 	int i;
 
 	for (i = 0; i < FLOW_DISSECTOR_KEY_MAX; i++) {
 		if (!flow_rule_match_key(rule, i) ||
 		    dissector_uses_key(&dissector, i) ||
-		    i == FLOW_DISSECTOR_KEY_META)
+		    i == FLOW_DISSECTOR_KEY_META ||
+		    (tunnel && esw_is_tunnel_key(i)))
 			continue;
+		if (esw_is_tunnel_key(i)) {
+			esw_say(extack, "cannot match a tunnel but on the tunnel's own device");
+			return -EOPNOTSUPP;
+		}
 		if (names[i])
 			esw_say(extack, "cannot match %s", names[i]);
 		else
@@ -78,24 +123,40 @@ static int esw_check_control(struct flow_rule *rule,
 			     struct netlink_ext_ack *extack)
 {
 	struct flow_match_control match;
+	u32 flags = 0;
 
-	if (!flow_rule_match_key(rule, FLOW_DISSECTOR_KEY_CONTROL))
-		return 0;
-	flow_rule_match_control(rule, &match);
-	if (match.mask->flags & ~ESW_FRAGMENT_FLAGS) {
-		esw_say(extack, "cannot match flags 0x%x",
-			match.mask->flags & ~ESW_FRAGMENT_FLAGS);
-		return -EOPNOTSUPP;
+	if (flow_rule_match_key(rule, FLOW_DISSECTOR_KEY_CONTROL)) {
+		flow_rule_match_control(rule, &match);
+		flags = match.mask->flags & ~ESW_FRAGMENT_FLAGS;
 	}
-	return 0;
+	if (!flags && flow_rule_match_key(rule, FLOW_DISSECTOR_KEY_ENC_CONTROL)) {
+		flow_rule_match_enc_control(rule, &match);
+		flags = match.mask->flags;
+	}
+	if (!flags)
+		return 0;
+	esw_say(extack, "cannot match flags 0x%x", flags);
+	return -EOPNOTSUPP;
+}
+
+static int esw_ifindex(struct esw_source *source)
+{
+	const struct net_device *dev;
+	int ifindex;
+
+	rcu_read_lock();
+	dev = source->port ? rcu_dereference(source->port->rep) :
+			     esw_upper_of(source)->dev;
+	ifindex = dev ? dev->ifindex : 0;
+	rcu_read_unlock();
+	return ifindex;
 }
 
 /* The device of a packet is where its rule is, so only that can be named. */
-static int esw_check_meta(struct esw_port *port, struct flow_rule *rule,
+static int esw_check_meta(struct esw_source *source, struct flow_rule *rule,
 			  struct netlink_ext_ack *extack)
 {
 	struct flow_match_meta match;
-	struct net_device *rep;
 	int ifindex;
 
 	if (!flow_rule_match_key(rule, FLOW_DISSECTOR_KEY_META))
@@ -109,10 +170,7 @@ static int esw_check_meta(struct esw_port *port, struct flow_rule *rule,
 #endif
 	if (!match.mask->ingress_ifindex)
 		return 0;
-	rcu_read_lock();
-	rep = rcu_dereference(port->rep);
-	ifindex = rep ? rep->ifindex : 0;
-	rcu_read_unlock();
+	ifindex = esw_ifindex(source);
 	if (match.mask->ingress_ifindex != ~0 ||
 	    match.key->ingress_ifindex != ifindex) {
 		esw_say(extack, "cannot match another input device than the rule's own");
@@ -125,32 +183,71 @@ static int esw_check_meta(struct esw_port *port, struct flow_rule *rule,
 static void esw_copy(struct flow_rule *rule, struct esw_fields *key,
 		     struct esw_fields *mask)
 {
-#define ESW_COPY(id, what, field) do {						\
-	struct flow_match_##what match;						\
-	if (flow_rule_match_key(rule, FLOW_DISSECTOR_KEY_##id)) {		\
-		flow_rule_match_##what(rule, &match);				\
-		memcpy(&key->field, match.key, sizeof(key->field));		\
-		memcpy(&mask->field, match.mask, sizeof(mask->field));		\
-	}									\
-} while (0)
-	ESW_COPY(CONTROL, control, control);
-	ESW_COPY(BASIC, basic, basic);
-	ESW_COPY(ETH_ADDRS, eth_addrs, eth);
-	ESW_COPY(VLAN, vlan, vlan);
-	ESW_COPY(IPV4_ADDRS, ipv4_addrs, ipv4);
-	ESW_COPY(IPV6_ADDRS, ipv6_addrs, ipv6);
-	ESW_COPY(PORTS, ports, ports);
-	ESW_COPY(TCP, tcp, tcp);
-	ESW_COPY(IP, ip, ip);
-#undef ESW_COPY
+	const struct flow_match *match = &rule->match;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (!flow_rule_match_key(rule, keys[i].id))
+			continue;
+		memcpy((void *)key + keys[i].offset,
+		       skb_flow_dissector_target(match->dissector, keys[i].id,
+						 match->key), keys[i].size);
+		memcpy((void *)mask + keys[i].offset,
+		       skb_flow_dissector_target(match->dissector, keys[i].id,
+						 match->mask), keys[i].size);
+	}
 	/* the place of the headers says nothing, and padding even less */
 	mask->control.thoff = 0;
 	mask->basic.padding = 0;
 	mask->vlan.padding = 0;
+	mask->cvlan.padding = 0;
+	mask->enc_control.thoff = 0;
+}
+
+/* Options are looked for at the place where the rule has them, and a packet
+ * must have as many bytes of them: a NIC's parser may do better.
+ */
+static int esw_copy_options(struct esw_source *source, struct flow_rule *rule,
+			    struct esw_fields *key, struct esw_fields *mask,
+			    struct netlink_ext_ack *extack)
+{
+	struct flow_match_enc_opts match;
+
+	if (!flow_rule_match_key(rule, FLOW_DISSECTOR_KEY_ENC_OPTS))
+		return 0;
+	flow_rule_match_enc_opts(rule, &match);
+	if (!match.mask->len)
+		return 0;
+	if (esw_upper_of(source)->tunnel.kind != ESW_GENEVE) {
+		esw_say(extack, "cannot match options of another tunnel than geneve");
+		return -EOPNOTSUPP;
+	}
+	if (match.key->len > ESW_OPTIONS_MAX) {
+		esw_say(extack, "cannot match more than %d bytes of tunnel options",
+			ESW_OPTIONS_MAX);
+		return -EOPNOTSUPP;
+	}
+	memcpy(key->enc_options.data, match.key->data, match.key->len);
+	memcpy(mask->enc_options.data, match.mask->data, match.key->len);
+	key->enc_options.len = match.key->len;
+	mask->enc_options.len = 0xff;
+	return 0;
+}
+
+/* A rule means packets with the VLAN tags that it speaks of, and no more. */
+static void esw_exact_tags(struct esw_fields *key, struct esw_fields *mask)
+{
+	if (!mask->vlan.vlan_tpid) {
+		key->vlan.vlan_tpid = 0;
+		mask->vlan.vlan_tpid = htons(0xffff);
+	} else if (!mask->cvlan.vlan_tpid) {
+		key->cvlan.vlan_tpid = 0;
+		mask->cvlan.vlan_tpid = htons(0xffff);
+	}
 }
 
 /* Translates a flower match, or says what cannot be. The key comes back masked. */
-int esw_match_parse(struct esw_port *port, struct flow_cls_offload *cls,
+int esw_match_parse(struct esw_source *source, struct flow_cls_offload *cls,
 		    struct esw_fields *key, struct esw_fields *mask)
 {
 	struct flow_rule *rule = flow_cls_offload_flow_rule(cls);
@@ -158,21 +255,20 @@ int esw_match_parse(struct esw_port *port, struct flow_cls_offload *cls,
 	__be16 protocol = cls->common.protocol;
 	int err;
 
-	err = esw_check_keys(rule, extack);
+	err = esw_check_keys(source, rule, extack);
 	if (!err)
 		err = esw_check_control(rule, extack);
 	if (!err)
-		err = esw_check_meta(port, rule, extack);
+		err = esw_check_meta(source, rule, extack);
 	if (err)
 		return err;
 	memset(key, 0, sizeof(*key));
 	memset(mask, 0, sizeof(*mask));
 	esw_copy(rule, key, mask);
-	if (!mask->vlan.vlan_tpid) {
-		/* without a word of VLANs a rule means untagged packets */
-		key->vlan.vlan_tpid = 0;
-		mask->vlan.vlan_tpid = htons(0xffff);
-	}
+	err = esw_copy_options(source, rule, key, mask, extack);
+	if (err)
+		return err;
+	esw_exact_tags(key, mask);
 	if (!mask->basic.n_proto && protocol != htons(ETH_P_ALL) &&
 	    !eth_type_vlan(protocol)) {
 		key->basic.n_proto = protocol;
@@ -182,12 +278,9 @@ int esw_match_parse(struct esw_port *port, struct flow_cls_offload *cls,
 	return 0;
 }
 
-/* Reads a packet, whose data begins at its Ethernet header. False for one
- * that cannot be understood though it says that it is IP: it matches no rule.
- */
-bool esw_match_packet(struct sk_buff *skb, struct esw_fields *to)
+/* Reads what begins at the data of a packet. */
+static bool esw_dissect(struct sk_buff *skb, struct esw_fields *to)
 {
-	memset(to, 0, sizeof(*to));
 	if (!pskb_may_pull(skb, ETH_HLEN))
 		return false;
 	skb_reset_mac_header(skb);
@@ -198,4 +291,38 @@ bool esw_match_packet(struct sk_buff *skb, struct esw_fields *to)
 				FLOW_DISSECTOR_F_STOP_BEFORE_ENCAP) ||
 	       (to->basic.n_proto != htons(ETH_P_IP) &&
 		to->basic.n_proto != htons(ETH_P_IPV6));
+}
+
+/* Reads a packet, whose data begins at its Ethernet header. False for one
+ * that cannot be understood though it says that it is IP: it matches no rule.
+ */
+bool esw_match_packet(struct sk_buff *skb, struct esw_fields *to)
+{
+	memset(to, 0, sizeof(*to));
+	return esw_dissect(skb, to);
+}
+
+/* Reads the packet within a packet, and leaves it there; what is around it has
+ * been read.
+ */
+bool esw_match_inner(struct sk_buff *skb, unsigned int outer,
+		     struct esw_fields *to)
+{
+	bool tagged = skb_vlan_tag_present(skb);
+	__be16 proto = skb->vlan_proto;
+	u16 tci = skb->vlan_tci;
+	bool understood;
+
+	if (!pskb_may_pull(skb, outer + ETH_HLEN))
+		return false;
+	__vlan_hwaccel_clear_tag(skb);
+	__skb_pull(skb, outer);
+	understood = esw_dissect(skb, to);
+	__skb_push(skb, outer);
+	if (tagged)
+		__vlan_hwaccel_put_tag(skb, proto, tci);
+	skb_reset_mac_header(skb);
+	skb_set_network_header(skb, ETH_HLEN);
+	skb->protocol = eth_hdr(skb)->h_proto;
+	return understood;
 }

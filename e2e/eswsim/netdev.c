@@ -51,9 +51,9 @@ static int esw_set_features(struct net_device *dev, netdev_features_t features)
 {
 	struct esw_port *port = esw_port_of(dev);
 
-	if (!(features & NETIF_F_HW_TC) && READ_ONCE(port->rules)) {
+	if (!(features & NETIF_F_HW_TC) && READ_ONCE(port->source.rules)) {
 		netdev_err(dev, "%u rules are in, hw-tc-offload stays on\n",
-			   READ_ONCE(port->rules));
+			   READ_ONCE(port->source.rules));
 		return -EINVAL;
 	}
 	return 0;
@@ -104,6 +104,14 @@ struct esw_port *esw_port_of_rep(const struct net_device *dev)
 	return dev && dev->netdev_ops == &esw_rep_ops ? esw_port_of(dev) : NULL;
 }
 
+/* The uplink of that eswitch whose representor it is, or NULL. */
+struct esw_port *esw_port_of_uplink(struct eswitch *esw, const struct net_device *dev)
+{
+	struct esw_port *port = esw_port_of_rep(dev);
+
+	return port && port->esw == esw && port->uplink ? port : NULL;
+}
+
 static void esw_get_drvinfo(struct net_device *dev, struct ethtool_drvinfo *info)
 {
 	struct esw_port *port = esw_port_of(dev);
@@ -117,9 +125,20 @@ static void esw_get_drvinfo(struct net_device *dev, struct ethtool_drvinfo *info
 			 port->pf, port->number);
 }
 
+/* LACP bundles only what has a speed. */
+static int esw_get_link_ksettings(struct net_device *dev,
+				  struct ethtool_link_ksettings *settings)
+{
+	settings->base.speed = SPEED_25000;
+	settings->base.duplex = DUPLEX_FULL;
+	settings->base.port = PORT_OTHER;
+	return 0;
+}
+
 static const struct ethtool_ops esw_ethtool_ops = {
-	.get_drvinfo	= esw_get_drvinfo,
-	.get_link	= ethtool_op_get_link,
+	.get_drvinfo		= esw_get_drvinfo,
+	.get_link		= ethtool_op_get_link,
+	.get_link_ksettings	= esw_get_link_ksettings,
 };
 
 /* Segments and checksums are never made, as between two ends of a veth: a big

@@ -12,7 +12,9 @@ static void esw_port_init(struct eswitch *esw, const char *name, u32 i,
 
 	port->esw = esw;
 	port->index = esw->nr_ports++;
-	INIT_LIST_HEAD(&port->tiers);
+	port->source.esw = esw;
+	port->source.port = port;
+	INIT_LIST_HEAD(&port->source.tiers);
 	INIT_LIST_HEAD(&port->block_cbs);
 	eth_random_addr(port->rep_addr);
 	eth_random_addr(port->far_addr);

@@ -42,65 +42,12 @@ const struct file_operations esw_counters_fops = {
 	.release = single_release,
 };
 
-static void esw_port_show(struct seq_file *out, const struct esw_port *port)
+static void esw_source_show(struct seq_file *out, const struct esw_source *source)
 {
-	if (port->uplink)
-		seq_printf(out, "p%u", port->number);
+	if (source->port)
+		esw_port_show(out, source->port);
 	else
-		seq_printf(out, "pf%uvf%u", port->pf, port->number);
-}
-
-static void esw_match_show(struct seq_file *out, const struct esw_fields *key,
-			   const struct esw_fields *mask)
-{
-	if (mask->basic.n_proto)
-		seq_printf(out, " eth_type=0x%04x", ntohs(key->basic.n_proto));
-	if (!is_zero_ether_addr(mask->eth.src))
-		seq_printf(out, " src_mac=%pM", key->eth.src);
-	if (!is_zero_ether_addr(mask->eth.dst))
-		seq_printf(out, " dst_mac=%pM", key->eth.dst);
-	if (key->vlan.vlan_tpid)
-		seq_printf(out, " vlan=%u", key->vlan.vlan_id);
-	if (mask->basic.ip_proto)
-		seq_printf(out, " ip_proto=%u", key->basic.ip_proto);
-	if (key->control.addr_type == FLOW_DISSECTOR_KEY_IPV4_ADDRS)
-		seq_printf(out, " src=%pI4/%pI4 dst=%pI4/%pI4",
-			   &key->ipv4.src, &mask->ipv4.src,
-			   &key->ipv4.dst, &mask->ipv4.dst);
-	if (key->control.addr_type == FLOW_DISSECTOR_KEY_IPV6_ADDRS)
-		seq_printf(out, " src=%pI6c/%pI6c dst=%pI6c/%pI6c",
-			   &key->ipv6.src, &mask->ipv6.src,
-			   &key->ipv6.dst, &mask->ipv6.dst);
-	if (mask->ports.src)
-		seq_printf(out, " sport=%u/0x%x", ntohs(key->ports.src),
-			   ntohs(mask->ports.src));
-	if (mask->ports.dst)
-		seq_printf(out, " dport=%u/0x%x", ntohs(key->ports.dst),
-			   ntohs(mask->ports.dst));
-	if (mask->tcp.flags)
-		seq_printf(out, " tcp_flags=0x%x/0x%x", ntohs(key->tcp.flags),
-			   ntohs(mask->tcp.flags));
-	if (mask->control.flags)
-		seq_printf(out, " flags=0x%x/0x%x", key->control.flags,
-			   mask->control.flags);
-	if (mask->ip.tos)
-		seq_printf(out, " tos=0x%x/0x%x", key->ip.tos, mask->ip.tos);
-	if (mask->ip.ttl)
-		seq_printf(out, " ttl=%u/0x%x", key->ip.ttl, mask->ip.ttl);
-}
-
-static void esw_action_show(struct seq_file *out, const struct esw_rule *rule)
-{
-	int i;
-
-	if (rule->pass)
-		seq_puts(out, " pass");
-	else if (!rule->nr_outputs)
-		seq_puts(out, " drop");
-	for (i = 0; i < rule->nr_outputs; i++) {
-		seq_puts(out, i ? "," : " to=");
-		esw_port_show(out, rule->outputs[i]);
-	}
+		seq_puts(out, esw_upper_of(source)->dev->name);
 }
 
 static int esw_rules_show(struct seq_file *out, void *unused)
@@ -112,7 +59,7 @@ static int esw_rules_show(struct seq_file *out, void *unused)
 	list_for_each_entry(rule, &esw->rules, list) {
 		struct esw_count count = esw_rule_count(rule);
 
-		esw_port_show(out, rule->id.port);
+		esw_source_show(out, rule->id.source);
 		seq_printf(out, " prio=%u", rule->key.tier->prio);
 		esw_match_show(out, &rule->key.fields, &rule->key.tier->mask);
 		esw_action_show(out, rule);
