@@ -39,11 +39,12 @@ func (p *prober) change(t flows.Tuple, dir flows.Dir, n int) eswitch.Change {
 	if dir == flows.Reply {
 		t, in, out, macs = t.Reverse(), p.out, p.in, [2]flows.MAC{probeMAC[1], probeMAC[0]}
 	}
-	class, _ := eswitch.ClassOf(t)
+	rule := flows.Rule{Dir: dir, In: in.index, Out: out.index, Frame: flows.Frame{SrcMAC: macs[0], DstMAC: macs[1]}, Tuple: t}
+	class, _ := eswitch.ClassOf(rule)
 	return eswitch.Change{
 		Op: eswitch.Add, Session: probeSession + flows.SessionID(n),
 		Ref:  eswitch.Ref{Link: in.index, Class: class, Handle: probeHandle + uint32(2*n) + uint32(dir)},
-		Rule: flows.Rule{Dir: dir, In: in.index, Out: out.index, Frame: flows.Frame{SrcMAC: macs[0], DstMAC: macs[1]}, Tuple: t},
+		Rule: rule,
 	}
 }
 

@@ -101,19 +101,10 @@ func (c *chains) compose(ctx context.Context, q Question, number uint32) (path m
 	return path, ch.trace.Plain, err
 }
 
-<<<<<<< HEAD
 // trace asks OVS.
 func (c *chains) trace(ctx context.Context, q Question, number uint32) (chain, error) {
 	trace, err := c.tracer.Follow(ctx, ofproto.Query{
 		Bridge: q.In.Bridge, InPort: q.In.Ofport, Frame: q.Frame, Tuple: q.Tuple,
-=======
-// trace asks OVS about a connection with the mark and labels of a state: a trace can
-// be given one of each only, whichever zones the packet comes through. That they are
-// those of the zone is seen when the chain is composed.
-func (c *chains) trace(ctx context.Context, q Question, number uint32, state flows.ZoneState) (chain, error) {
-	trace, err := c.tracer.Trace(ctx, ofproto.Query{
-		Bridge: q.In.Bridge, InPort: q.In.Ofport, Frame: flows.Frame{SrcMAC: q.SrcMAC, DstMAC: q.DstMAC},
->>>>>>> i6-mega
 		Datapath: &ofproto.Datapath{Type: cmp.Or(q.In.Datapath, "system"), Port: number},
 	}, connectionOf(q))
 	if err != nil {
