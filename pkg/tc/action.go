@@ -66,16 +66,22 @@ func NewCookie(b []byte) (c Cookie) {
 // Bytes returns what the cookie holds. It shares memory with c.
 func (c *Cookie) Bytes() []byte { return c.b[:c.n] }
 
-// Action is one action of a filter.
+// Action is one action of a filter. It is comparable; see also Same.
 type Action struct {
-	Kind    string // KindMirred, KindGact; anything else is foreign and cannot be encoded
+	Kind    string // KindMirred, ..., KindPolice; anything else is foreign and cannot be encoded
 	Index   uint32 // 0 lets the kernel choose
 	Verdict Verdict
-	Op      MirredOp // mirred only
-	Link    int32    // mirred only: the ifindex where the packet goes
 	Cookie  Cookie
 	Flags   ActionFlags
 	HWStats HWStats
+
+	Op        MirredOp   // mirred
+	Link      int32      // mirred: the ifindex where the packet goes
+	VLAN      VLANChange // vlan
+	Rewrite   Rewrite    // pedit
+	Checksums Checksums  // csum
+	Tunnel    TunnelKey  // tunnel_key
+	Exceed    Verdict    // police: what happens to packets above the rate; see Police
 
 	// What follows is only decoded.
 
@@ -86,18 +92,21 @@ type Action struct {
 	Idle      time.Duration // since the last packet; full dumps only
 }
 
-func (a *Action) append(b []byte, order uint16) ([]byte, error) {
+// Same reports whether two actions do the same to packets. It does not compare
+// cookies, ways of counting, and what is only decoded; nor indexes, unless they name
+// a shared police action.
+func (a *Action) Same(b *Action) bool {
+	return !a.Partial && !b.Partial && a.Kind == b.Kind && a.Verdict == b.Verdict && a.Op == b.Op && a.Link == b.Link &&
+		a.VLAN == b.VLAN && a.Rewrite == b.Rewrite && a.Checksums == b.Checksums && a.Tunnel == b.Tunnel &&
+		a.Exceed == b.Exceed && (a.Kind != KindPolice || a.Index == b.Index)
+}
+
+func (a *Action) append(b []byte, order uint16) (_ []byte, err error) {
 	b, whole := openNest(b, order)
 	b = appendString(b, actKind, a.Kind)
 	b, opts := openNest(b, actOptions|nested)
-	switch a.Kind {
-	case KindMirred:
-		b = native.AppendUint32(a.appendGeneric(appendHeader(b, optParms, 28)), uint32(a.Op))
-		b = native.AppendUint32(b, uint32(a.Link))
-	case KindGact:
-		b = a.appendGeneric(appendHeader(b, optParms, 20))
-	default:
-		return b, fmt.Errorf("%w: action of kind %q", ErrInvalid, a.Kind)
+	if b, err = a.appendOptions(b); err != nil {
+		return b, err
 	}
 	closeNest(b, opts)
 	if a.Cookie.n > 0 {
@@ -111,6 +120,27 @@ func (a *Action) append(b []byte, order uint16) ([]byte, error) {
 	}
 	closeNest(b, whole)
 	return b, nil
+}
+
+func (a *Action) appendOptions(b []byte) ([]byte, error) {
+	switch a.Kind {
+	case KindMirred:
+		b = native.AppendUint32(a.appendGeneric(appendHeader(b, optParms, 28)), uint32(a.Op))
+		return native.AppendUint32(b, uint32(a.Link)), nil
+	case KindGact:
+		return a.appendGeneric(appendHeader(b, optParms, 20)), nil
+	case KindVLAN:
+		return a.appendVLAN(b)
+	case KindPedit:
+		return a.appendPedit(b)
+	case KindCsum:
+		return a.appendCsum(b)
+	case KindTunnelKey:
+		return a.appendTunnelKey(b)
+	case KindPolice:
+		return a.appendPolice(b)
+	}
+	return b, fmt.Errorf("%w: action of kind %q", ErrInvalid, a.Kind)
 }
 
 // appendGeneric appends the kernel's tc_gen: index, capab, action, refcnt, bindcnt.
@@ -148,28 +178,64 @@ func (a *Action) decode(n attrs) {
 	}
 }
 
-// decodeOptions reads the options once the kind is known. Mirred and gact share
-// the numbers and the head of their parameters.
+// decodeOptions reads the options once the kind is known. What a kind's own decoder
+// does not know makes the action partial.
 func (a *Action) decodeOptions(n attrs) {
-	if a.Kind != KindMirred && a.Kind != KindGact {
-		a.Partial = true
-		return
-	}
-	for n.next() {
-		switch {
-		case n.typ == optTM:
-			v := n.bytes(16)
-			a.Age, a.Idle = clockTicks(native.Uint64(v)), clockTicks(native.Uint64(v[8:]))
-		case n.typ == optParms && a.Kind == KindMirred:
-			v := n.bytes(28)
-			a.decodeGeneric(v)
-			a.Op, a.Link = MirredOp(native.Uint32(v[20:])), int32(native.Uint32(v[24:]))
-		case n.typ == optParms:
-			a.decodeGeneric(n.bytes(20))
-		case n.typ == 3 && a.Kind == KindGact: // TCA_GACT_PROB
-			a.Partial = true
+	switch a.Kind {
+	case KindMirred, KindGact, KindVLAN, KindCsum, KindTunnelKey, KindPolice:
+		for n.next() {
+			a.Partial = !a.decodeOption(&n) || a.Partial
 		}
+	case KindPedit:
+		a.decodePedit(n)
+	default:
+		a.Partial = true
 	}
+}
+
+func (a *Action) decodeOption(n *attrs) bool {
+	switch a.Kind {
+	case KindMirred:
+		return a.decodeMirred(n)
+	case KindGact:
+		return a.decodeGact(n)
+	case KindVLAN:
+		return a.decodeVLAN(n)
+	case KindCsum:
+		return a.decodeCsum(n)
+	case KindTunnelKey:
+		return a.decodeTunnelKey(n)
+	case KindPolice:
+		return a.decodePolice(n)
+	}
+	return false
+}
+
+func (a *Action) decodeMirred(n *attrs) bool {
+	if n.typ != optParms {
+		return a.decodeTimes(n, optTM)
+	}
+	v := n.bytes(28)
+	a.decodeGeneric(v)
+	a.Op, a.Link = MirredOp(native.Uint32(v[20:])), int32(native.Uint32(v[24:]))
+	return true
+}
+
+func (a *Action) decodeGact(n *attrs) bool {
+	if n.typ != optParms {
+		return a.decodeTimes(n, optTM)
+	}
+	a.decodeGeneric(n.bytes(20))
+	return true
+}
+
+// decodeTimes reads a struct tcf_t, if this is the one.
+func (a *Action) decodeTimes(n *attrs, tm uint16) bool {
+	if n.typ == tm {
+		v := n.bytes(16)
+		a.Age, a.Idle = clockTicks(native.Uint64(v)), clockTicks(native.Uint64(v[8:]))
+	}
+	return n.typ == tm
 }
 
 func (a *Action) decodeGeneric(v []byte) {

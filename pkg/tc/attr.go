@@ -3,6 +3,7 @@ package tc
 import (
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 )
 
 // Netlink headers and most tc attributes are in host order; what comes from
@@ -40,6 +41,10 @@ func appendString(b []byte, typ uint16, s string) []byte {
 
 func appendU8(b []byte, typ uint16, v uint8) []byte {
 	return append(appendHeader(b, typ, 1), v, 0, 0, 0)
+}
+
+func appendU16(b []byte, typ, v uint16) []byte {
+	return append(native.AppendUint16(appendHeader(b, typ, 2), v), 0, 0)
 }
 
 func appendU32(b []byte, typ uint16, v uint32) []byte {
@@ -123,10 +128,14 @@ func (a *attrs) bytes(n int) []byte {
 var zeros [64]byte
 
 func (a *attrs) u8() uint8    { return a.bytes(1)[0] }
+func (a *attrs) u16() uint16  { return native.Uint16(a.bytes(2)) }
 func (a *attrs) u32() uint32  { return native.Uint32(a.bytes(4)) }
 func (a *attrs) u64() uint64  { return native.Uint64(a.bytes(8)) }
 func (a *attrs) be16() uint16 { return big.Uint16(a.bytes(2)) }
 func (a *attrs) be32() uint32 { return big.Uint32(a.bytes(4)) }
+
+func (a *attrs) addr4() netip.Addr { return netip.AddrFrom4([4]byte(a.bytes(4))) }
+func (a *attrs) addr6() netip.Addr { return netip.AddrFrom16([16]byte(a.bytes(16))) }
 
 // kind returns the value as a string without its NUL. Kinds that this package
 // knows cost no allocation.
@@ -135,15 +144,10 @@ func (a *attrs) kind() string {
 	if n := len(v); n > 0 && v[n-1] == 0 {
 		v = v[:n-1]
 	}
-	switch string(v) {
-	case KindFlower:
-		return KindFlower
-	case KindMirred:
-		return KindMirred
-	case KindGact:
-		return KindGact
-	case KindClsact:
-		return KindClsact
+	for _, known := range kinds {
+		if string(v) == known {
+			return known
+		}
 	}
 	return string(v)
 }

@@ -164,6 +164,7 @@ func (f *Filter) decode(b []byte, base int) error {
 }
 
 func (f *Filter) decodeFlower(a attrs) {
+	ethType := f.Protocol
 	for a.next() {
 		switch a.typ {
 		case flowerAct:
@@ -173,12 +174,16 @@ func (f *Filter) decodeFlower(a attrs) {
 		case flowerInHWCount:
 			f.InHWCount = a.u32()
 		case flowerEthType:
-			f.Partial = f.Partial || a.be16() != f.Protocol
+			ethType = a.be16()
 		default:
 			if !f.Match.decode(&a) {
 				f.Partial = true
 			}
 		}
+	}
+	// Of a tagged packet the kernel tells the type behind the tags.
+	if ethType != f.Protocol && ethType != f.Match.network(f.Protocol) {
+		f.Partial = true
 	}
 }
 

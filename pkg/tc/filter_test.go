@@ -16,12 +16,12 @@ func TestDecodeTolerates(t *testing.T) {
 	b = appendU32(b, 99, 1)
 	b, opts := openNest(b, attrOptions)
 	b = f.Match.appendKeys(b)
-	b = appendBE16(b, 23, 100) // VLAN id
+	b = appendU16(b, 91, 2) // conntrack state
 	b, acts := openNest(b, flowerAct)
-	b, pedit := openNest(b, 1)
-	b = appendString(b, actKind, "pedit")
+	b, ct := openNest(b, 1)
+	b = appendString(b, actKind, "ct")
 	b = appendBytes(b, actOptions|nested, []byte{1, 2, 3})
-	closeNest(b, pedit)
+	closeNest(b, ct)
 	closeNest(b, acts)
 	closeNest(b, opts)
 
@@ -30,10 +30,10 @@ func TestDecodeTolerates(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !got.Partial {
-		t.Error("a filter with a VLAN match is not marked as partial")
+		t.Error("a filter with a conntrack match is not marked as partial")
 	}
-	if len(got.Actions) != 1 || got.Actions[0].Kind != "pedit" || !got.Actions[0].Partial {
-		t.Errorf("actions %+v, want one partial pedit", got.Actions)
+	if len(got.Actions) != 1 || got.Actions[0].Kind != "ct" || !got.Actions[0].Partial {
+		t.Errorf("actions %+v, want one partial ct", got.Actions)
 	}
 	if got.Match.SrcPort != f.Match.SrcPort {
 		t.Errorf("source port %v, want %v", got.Match.SrcPort, f.Match.SrcPort)
@@ -118,7 +118,7 @@ func TestEncodeRefuses(t *testing.T) {
 		"family":    {Kind: KindFlower, Protocol: ProtocolIPv4, Match: Match{Src: ExactAddr(v6)}},
 		"no mask":   {Kind: KindFlower, Protocol: ProtocolIPv6, Match: Match{Src: AddrMatch{Value: v6}}},
 		"mapped":    {Kind: KindFlower, Protocol: ProtocolIPv6, Match: Match{Src: ExactAddr(netip.MustParseAddr("::ffff:1.2.3.4"))}},
-		"action":    {Kind: KindFlower, Actions: []Action{{Kind: "pedit"}}},
+		"action":    {Kind: KindFlower, Actions: []Action{{Kind: "ct"}}},
 		"too many":  {Kind: KindFlower, Actions: make([]Action, MaxActions+1)},
 		"no action": {Kind: KindFlower, Actions: make([]Action, 1)},
 	} {

@@ -22,6 +22,9 @@ var (
 	addr    = func(s string) AddrMatch { return ExactAddr(netip.MustParseAddr(s)) }
 	prefix  = func(s string) AddrMatch { return PrefixMatch(netip.MustParsePrefix(s)) }
 	toP1    = Action{Kind: KindMirred, Verdict: Stolen, Op: EgressRedirect, Link: 11}
+	popTag  = Action{Kind: KindVLAN, Verdict: Pipe, VLAN: VLANChange{Op: VLANPop}}
+	unset   = Action{Kind: KindTunnelKey, Verdict: Pipe, Tunnel: TunnelKey{Op: TunnelRelease}}
+	geneve  = GeneveOption(0x0102, 0x80, 0, 1, 0, 2) + GeneveOption(0x0103, 0x81, 0, 0, 0, 1, 0, 0, 0, 2)
 	toP1Our = Action{Kind: KindMirred, Verdict: Stolen, Op: EgressRedirect, Link: 11, Cookie: cookie, Flags: NoPercpuStats}
 )
 
@@ -80,6 +83,120 @@ var corpus = map[string]Filter{
 	"replace": {
 		Link: 10, Parent: Ingress, Handle: 7, Pref: 16384, Protocol: ProtocolIPv4, Kind: KindFlower, Flags: SkipHW,
 		Match: Match{IPProto: 6}, Actions: []Action{toP1},
+	},
+	"ttl-guard": {
+		Link: 10, Parent: Ingress, Pref: 7, Protocol: ProtocolIPv4, Kind: KindFlower, Flags: SkipHW,
+		Match:   Match{TOS: Match8{0x28, 0xfc}, TTL: Match8{0, 0xfe}},
+		Actions: []Action{{Kind: KindGact, Verdict: Pass}},
+	},
+	"hoplimit": {
+		Link: 10, Parent: Ingress, Pref: 8, Protocol: ProtocolIPv6, Kind: KindFlower, Flags: SkipHW,
+		Match:   Match{IPProto: 6, TOS: Exact8(2), TTL: Exact8(64)},
+		Actions: []Action{{Kind: KindGact, Verdict: Pipe}},
+	},
+	"vlan": {
+		Link: 10, Parent: Ingress, Pref: 9, Protocol: ProtocolVLAN, Kind: KindFlower, Flags: SkipHW,
+		Match: Match{SrcMAC: macA, VLAN: VLANMatch{VLANTag(100, 3), ProtocolIPv4}, IPProto: 17, Src: addr("10.0.0.1"),
+			DstPort: ExactPort(53)},
+		Actions: []Action{popTag, toP1},
+	},
+	"vlan-any": {
+		Link: 10, Parent: Ingress, Pref: 10, Protocol: ProtocolVLAN, Kind: KindFlower, Flags: SkipHW,
+		Match: Match{VLAN: VLANMatch{TCI: VLANID(0)}},
+		Actions: []Action{
+			{Kind: KindVLAN, Verdict: Pipe, VLAN: VLANChange{VLANModify, VLANID(7), ProtocolQinQ}}, toP1,
+		},
+	},
+	"qinq": {
+		Link: 10, Parent: Ingress, Pref: 11, Protocol: ProtocolQinQ, Kind: KindFlower, Flags: SkipHW,
+		Match: Match{VLAN: VLANMatch{VLANID(10), ProtocolVLAN}, CVLAN: VLANMatch{VLANTag(20, 0), ProtocolIPv6}, IPProto: 6,
+			Dst: addr("2001:db8::2"), DstPort: ExactPort(22)},
+		Actions: []Action{popTag,
+			{Kind: KindVLAN, Verdict: Pipe, VLAN: VLANChange{VLANModify, VLANTag(21, 5), ProtocolVLAN}}, toP1,
+		},
+	},
+	"vlan-push": {
+		Link: 10, Parent: Ingress, Pref: 12, Protocol: ProtocolIPv4, Kind: KindFlower, Flags: SkipHW,
+		Match: Match{IPProto: 6},
+		Actions: []Action{
+			{Kind: KindVLAN, Verdict: Pipe, VLAN: VLANChange{VLANPush, VLANTag(20, 0), ProtocolVLAN}},
+			{Kind: KindVLAN, Verdict: Pipe, VLAN: VLANChange{VLANPush, VLANTag(10, 6), ProtocolQinQ}}, toP1Our,
+		},
+	},
+	"snat4": {
+		Link: 10, Parent: Ingress, Pref: 13, Protocol: ProtocolIPv4, Kind: KindFlower, Flags: SkipHW,
+		Match: Match{IPProto: 6},
+		Actions: []Action{
+			{Kind: KindPedit, Verdict: Pipe, Rewrite: Rewrite{
+				SrcMAC: ExactMAC([6]byte{2, 0, 0, 0, 0, 10}), DstMAC: ExactMAC([6]byte{2, 0, 0, 0, 0, 11}),
+				Protocol: ProtocolIPv4, Src: addr("192.0.2.1"), Dst: addr("192.0.2.2"), TTLAdd: 255,
+				IPProto: 6, SrcPort: ExactPort(1024), DstPort: ExactPort(80),
+			}},
+			{Kind: KindCsum, Verdict: Pipe, Checksums: ChecksumIPv4 | ChecksumTCP}, toP1Our,
+		},
+	},
+	"snat6": {
+		Link: 10, Parent: Ingress, Pref: 14, Protocol: ProtocolIPv6, Kind: KindFlower, Flags: SkipHW,
+		Match: Match{IPProto: 17},
+		Actions: []Action{
+			{Kind: KindPedit, Verdict: Pipe, Rewrite: Rewrite{
+				Protocol: ProtocolIPv6, Src: addr("2001:db8::a"), Dst: addr("2001:db8::b"), TTLAdd: 255,
+				IPProto: 17, SrcPort: ExactPort(1024), DstPort: ExactPort(53),
+			}},
+			{Kind: KindCsum, Verdict: Pipe, Checksums: ChecksumUDP}, toP1,
+		},
+	},
+	"pedit-fields": {
+		Link: 10, Parent: Ingress, Pref: 15, Protocol: ProtocolIPv4, Kind: KindFlower, Flags: SkipHW,
+		Actions: []Action{
+			{Kind: KindPedit, Verdict: Pipe, Rewrite: Rewrite{
+				DstMAC: ExactMAC([6]byte{2, 0, 0, 0, 0, 11}), Protocol: ProtocolIPv4, TOS: Match8{0x28, 0xfc}, TTL: Exact8(64),
+			}},
+			{Kind: KindCsum, Verdict: Pipe, Checksums: 0x7f}, {Kind: KindGact, Verdict: Drop},
+		},
+	},
+	"pedit-fields6": {
+		Link: 10, Parent: Ingress, Pref: 15, Protocol: ProtocolIPv6, Kind: KindFlower, Flags: SkipHW,
+		Actions: []Action{
+			{Kind: KindPedit, Verdict: Pipe, Rewrite: Rewrite{Protocol: ProtocolIPv6, TOS: Exact8(0x2e), TTL: Exact8(64)}},
+			{Kind: KindGact, Verdict: Drop},
+		},
+	},
+	"geneve-set": {
+		Link: 10, Parent: Ingress, Pref: 16, Protocol: ProtocolIPv4, Kind: KindFlower, Flags: SkipHW,
+		Actions: []Action{
+			{Kind: KindTunnelKey, Verdict: Pipe, Tunnel: TunnelKey{
+				Op: TunnelSet, ID: 5, Src: netip.MustParseAddr("10.1.0.1"), Dst: netip.MustParseAddr("10.1.0.2"), DstPort: 6081,
+				TOS: 0x28, TTL: 64, Options: geneve,
+			}}, toP1Our,
+		},
+	},
+	"vxlan-set6": {
+		Link: 10, Parent: Ingress, Pref: 17, Protocol: ProtocolIPv4, Kind: KindFlower, Flags: SkipHW,
+		Actions: []Action{
+			{Kind: KindTunnelKey, Verdict: Pipe, Tunnel: TunnelKey{
+				Op: TunnelSet, Src: netip.MustParseAddr("2001:db8::1"), Dst: netip.MustParseAddr("2001:db8::2"), NoChecksum: true,
+			}}, toP1,
+		},
+	},
+	"geneve-match": {
+		Link: 10, Parent: Ingress, Pref: 18, Protocol: ProtocolIPv4, Kind: KindFlower, Flags: SkipHW,
+		Match: Match{IPProto: 6, Tunnel: TunnelMatch{
+			ID: Exact32(5), Src: addr("10.1.0.2"), Dst: addr("10.1.0.1"), DstPort: ExactPort(6081),
+			TOS: Match8{0x28, 0xfc}, TTL: Exact8(64),
+			Options: GeneveMatch{geneve, GeneveOption(0xffff, 0xff, 0x7f, 0xff, 0xff, 0xff) +
+				GeneveOption(0xffff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)},
+		}},
+		Actions: []Action{unset, toP1},
+	},
+	"vxlan-match6": {
+		Link: 10, Parent: Ingress, Pref: 19, Protocol: ProtocolIPv6, Kind: KindFlower, Flags: SkipHW,
+		Match:   Match{Tunnel: TunnelMatch{ID: Exact32(0), Src: prefix("2001:db8::/32"), Dst: addr("2001:db8::1")}},
+		Actions: []Action{unset, toP1},
+	},
+	"police": {
+		Link: 10, Parent: Ingress, Pref: 20, Protocol: ProtocolIPv4, Kind: KindFlower, Flags: SkipHW,
+		Actions: []Action{Police(5, Drop, Pipe), toP1},
 	},
 }
 

@@ -7,11 +7,18 @@ import (
 
 // Kinds of filters, actions and qdiscs that this package encodes.
 const (
-	KindFlower = "flower"
-	KindMirred = "mirred"
-	KindGact   = "gact"
-	KindClsact = "clsact"
+	KindFlower    = "flower"
+	KindClsact    = "clsact"
+	KindMirred    = "mirred"
+	KindGact      = "gact"
+	KindVLAN      = "vlan"
+	KindPedit     = "pedit"
+	KindCsum      = "csum"
+	KindTunnelKey = "tunnel_key"
+	KindPolice    = "police"
 )
+
+var kinds = [...]string{KindFlower, KindMirred, KindPedit, KindCsum, KindVLAN, KindTunnelKey, KindGact, KindPolice, KindClsact}
 
 // IP protocols whose ports flower can match.
 const (
@@ -60,6 +67,12 @@ func ExactAddr(a netip.Addr) AddrMatch {
 	return AddrMatch{a, hostMask6}
 }
 
+// Match8 compares an 8-bit field under a mask. A zero mask matches any.
+type Match8 struct{ Value, Mask uint8 }
+
+// Exact8 matches one value.
+func Exact8(v uint8) Match8 { return Match8{v, 0xff} }
+
 // Match16 compares a 16-bit field under a mask. A zero mask matches any.
 type Match16 struct{ Value, Mask uint16 }
 
@@ -74,15 +87,34 @@ type FragMatch struct{ Value, Mask uint32 }
 var NoFragments = FragMatch{0, 1}
 
 // Match is what a packet must look like: all fields that are set must agree. It
-// is comparable. The ethertype is the filter's Protocol.
+// is comparable. The ethertype is the filter's Protocol; that of a tagged packet is
+// the type of its outer tag, and each tag tells what follows it.
 type Match struct {
 	SrcMAC, DstMAC   MACMatch
-	IPProto          uint8 // 0 matches any
+	VLAN             VLANMatch // the outer tag, or the only one; needs ProtocolVLAN or ProtocolQinQ
+	CVLAN            VLANMatch // the inner tag; needs VLAN.EthType to be a tag's
+	IPProto          uint8     // 0 matches any
+	TOS              Match8    // or the traffic class
+	TTL              Match8    // or the hop limit
 	Src, Dst         AddrMatch
 	SrcPort, DstPort Match16 // IPProto must be TCP, UDP or SCTP
 	TCPFlags         Match16 // IPProto must be TCP; 12 bits
 	Frag             FragMatch
+	Tunnel           TunnelMatch // what the packet came in
 }
+
+// network returns the ethertype of what stands behind the tags, 0 for any.
+func (m *Match) network(protocol uint16) uint16 {
+	for _, tag := range [...]*VLANMatch{&m.VLAN, &m.CVLAN} {
+		if !isTag(protocol) {
+			break
+		}
+		protocol = tag.EthType
+	}
+	return protocol
+}
+
+func isTag(protocol uint16) bool { return protocol == ProtocolVLAN || protocol == ProtocolQinQ }
 
 // portAttrs are flower's attributes for the ports of one protocol, in the order
 // source, mask, destination, mask.
@@ -98,31 +130,48 @@ func portAttrs(proto uint8) (attrs [4]uint16, ok bool) {
 	return attrs, false
 }
 
+// validate refuses above all what the kernel would ignore in silence: such a filter
+// would match more than was meant.
 func (m *Match) validate(protocol uint16) error {
+	if err := m.validateTags(protocol); err != nil {
+		return err
+	}
+	network := m.network(protocol)
+	ip := network == ProtocolIPv4 || network == ProtocolIPv6
+	if !ip && (m.IPProto != 0 || m.TOS.Mask != 0 || m.TTL.Mask != 0) {
+		return fmt.Errorf("%w: fields of IP in protocol %#04x", ErrInvalid, network)
+	}
 	if _, ok := portAttrs(m.IPProto); !ok && (m.SrcPort.Mask != 0 || m.DstPort.Mask != 0) {
 		return fmt.Errorf("%w: ports of IP protocol %d cannot be matched", ErrInvalid, m.IPProto)
 	}
 	if m.IPProto != protoTCP && m.TCPFlags.Mask != 0 {
 		return fmt.Errorf("%w: TCP flags of IP protocol %d", ErrInvalid, m.IPProto)
 	}
-	for _, a := range [...]AddrMatch{m.Src, m.Dst} {
-		if a == (AddrMatch{}) {
-			continue
-		}
-		if a.Value.BitLen() != a.Mask.BitLen() || a.Value.Is4In6() || a.Value.Is4() != (protocol == ProtocolIPv4) {
-			return fmt.Errorf("%w: address %s/%s in protocol %#04x", ErrInvalid, a.Value, a.Mask, protocol)
+	for _, a := range [...]*AddrMatch{&m.Src, &m.Dst} {
+		if a.isSet() && (!a.valid() || !ip || a.Value.Is4() != (network == ProtocolIPv4)) {
+			return fmt.Errorf("%w: address %s/%s in protocol %#04x", ErrInvalid, a.Value, a.Mask, network)
 		}
 	}
-	return nil
+	return m.Tunnel.validate()
+}
+
+func (m *AddrMatch) isSet() bool { return *m != AddrMatch{} }
+
+func (m *AddrMatch) valid() bool {
+	return m.Value.IsValid() && m.Value.BitLen() == m.Mask.BitLen() && !m.Value.Is4In6()
 }
 
 // appendKeys appends the keys that tc puts before the actions.
 func (m *Match) appendKeys(b []byte) []byte {
 	b = m.SrcMAC.append(b, flowerSrcMAC)
 	b = m.DstMAC.append(b, flowerDstMAC)
+	b = m.VLAN.append(b, flowerVLANID, flowerVLANPrio, flowerVLANType)
+	b = m.CVLAN.append(b, flowerCVLANID, flowerCVLANPrio, flowerCVLANType)
 	if m.IPProto != 0 {
 		b = appendU8(b, flowerIPProto, m.IPProto)
 	}
+	b = m.TOS.append(b, flowerTOS)
+	b = m.TTL.append(b, flowerTTL)
 	b = m.Src.append(b, flowerSrc4, flowerSrc6)
 	b = m.Dst.append(b, flowerDst4, flowerDst6)
 	if port, ok := portAttrs(m.IPProto); ok {
@@ -133,7 +182,14 @@ func (m *Match) appendKeys(b []byte) []byte {
 		b = appendBE16(b, flowerTCPFlags, m.TCPFlags.Value)
 		b = appendBE16(b, flowerTCPFlagsMk, m.TCPFlags.Mask)
 	}
-	return b
+	return m.Tunnel.append(b)
+}
+
+func (m Match8) append(b []byte, key uint16) []byte {
+	if m.Mask == 0 {
+		return b
+	}
+	return appendU8(appendU8(b, key, m.Value), key+1, m.Mask)
 }
 
 func (m FragMatch) append(b []byte) []byte {
@@ -153,13 +209,19 @@ func (m MACMatch) append(b []byte, key uint16) []byte {
 }
 
 func (m AddrMatch) append(b []byte, key4, key6 uint16) []byte {
+	b = appendAddr(b, key4, key6, m.Value)
+	return appendAddr(b, key4+1, key6+1, m.Mask)
+}
+
+// appendAddr appends an address in the attribute of its family, or nothing.
+func appendAddr(b []byte, key4, key6 uint16, addr netip.Addr) []byte {
 	switch {
-	case m.Value.Is4():
-		value, mask := m.Value.As4(), m.Mask.As4()
-		return appendBytes(appendBytes(b, key4, value[:]), key4+1, mask[:])
-	case m.Value.Is6():
-		value, mask := m.Value.As16(), m.Mask.As16()
-		return appendBytes(appendBytes(b, key6, value[:]), key6+1, mask[:])
+	case addr.Is4():
+		v := addr.As4()
+		return appendBytes(b, key4, v[:])
+	case addr.Is6():
+		v := addr.As16()
+		return appendBytes(b, key6, v[:])
 	}
 	return b
 }
@@ -190,21 +252,21 @@ func (m *Match) decode(a *attrs) bool {
 	case flowerIPProto:
 		m.IPProto = a.u8()
 	case flowerSrc4:
-		m.Src.Value = netip.AddrFrom4([4]byte(a.bytes(4)))
+		m.Src.Value = a.addr4()
 	case flowerSrc4Mask:
-		m.Src.Mask = netip.AddrFrom4([4]byte(a.bytes(4)))
+		m.Src.Mask = a.addr4()
 	case flowerDst4:
-		m.Dst.Value = netip.AddrFrom4([4]byte(a.bytes(4)))
+		m.Dst.Value = a.addr4()
 	case flowerDst4Mask:
-		m.Dst.Mask = netip.AddrFrom4([4]byte(a.bytes(4)))
+		m.Dst.Mask = a.addr4()
 	case flowerSrc6:
-		m.Src.Value = netip.AddrFrom16([16]byte(a.bytes(16)))
+		m.Src.Value = a.addr6()
 	case flowerSrc6Mask:
-		m.Src.Mask = netip.AddrFrom16([16]byte(a.bytes(16)))
+		m.Src.Mask = a.addr6()
 	case flowerDst6:
-		m.Dst.Value = netip.AddrFrom16([16]byte(a.bytes(16)))
+		m.Dst.Value = a.addr6()
 	case flowerDst6Mask:
-		m.Dst.Mask = netip.AddrFrom16([16]byte(a.bytes(16)))
+		m.Dst.Mask = a.addr6()
 	case flowerTCPFlags:
 		m.TCPFlags.Value = a.be16()
 	case flowerTCPFlagsMk:
@@ -213,8 +275,16 @@ func (m *Match) decode(a *attrs) bool {
 		m.Frag.Value = a.be32()
 	case flowerKeyFlagsMk:
 		m.Frag.Mask = a.be32()
+	case flowerTOS:
+		m.TOS.decode(a)
+	case flowerTOSMask:
+		m.TOS.Mask = a.u8()
+	case flowerTTL:
+		m.TTL.decode(a)
+	case flowerTTLMask:
+		m.TTL.Mask = a.u8()
 	default:
-		return m.decodePort(a)
+		return m.decodePort(a) || m.decodeTag(a) || m.Tunnel.decode(a)
 	}
 	return true
 }
@@ -234,6 +304,9 @@ func (m *Match) decodePort(a *attrs) bool {
 	}
 	return true
 }
+
+// decode takes the value; the mask is full unless it follows.
+func (m *Match8) decode(a *attrs) { *m = Match8{a.u8(), 0xff} }
 
 // decode takes the value; the mask is full unless it follows.
 func (m *Match16) decode(a *attrs) { *m = Match16{a.be16(), 0xffff} }

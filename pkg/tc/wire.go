@@ -19,6 +19,8 @@ const (
 	ProtocolAll  uint16 = unix.ETH_P_ALL
 	ProtocolIPv4 uint16 = unix.ETH_P_IP
 	ProtocolIPv6 uint16 = unix.ETH_P_IPV6
+	ProtocolVLAN uint16 = unix.ETH_P_8021Q
+	ProtocolQinQ uint16 = unix.ETH_P_8021AD
 )
 
 const (
@@ -66,6 +68,18 @@ const (
 	flowerUDPSrc     = 20
 	flowerUDPDst     = 21
 	flowerFlags      = 22
+	flowerVLANID     = 23
+	flowerVLANPrio   = 24
+	flowerVLANType   = 25
+	flowerEncKeyID   = 26
+	flowerEncSrc4    = 27
+	flowerEncSrc4Msk = 28
+	flowerEncDst4    = 29
+	flowerEncDst4Msk = 30
+	flowerEncSrc6    = 31
+	flowerEncSrc6Msk = 32
+	flowerEncDst6    = 33
+	flowerEncDst6Msk = 34
 	flowerTCPSrcMask = 35
 	flowerTCPDstMask = 36
 	flowerUDPSrcMask = 37
@@ -74,15 +88,30 @@ const (
 	flowerSCTPDstMsk = 40
 	flowerSCTPSrc    = 41
 	flowerSCTPDst    = 42
+	flowerEncDst     = 45
+	flowerEncDstMask = 46
 	flowerKeyFlags   = 47
 	flowerKeyFlagsMk = 48
 	flowerTCPFlags   = 71
 	flowerTCPFlagsMk = 72
+	flowerTOS        = 73
+	flowerTOSMask    = 74
+	flowerTTL        = 75
+	flowerTTLMask    = 76
+	flowerCVLANID    = 77
+	flowerCVLANPrio  = 78
+	flowerCVLANType  = 79
+	flowerEncTOS     = 80
+	flowerEncTOSMask = 81
+	flowerEncTTL     = 82
+	flowerEncTTLMask = 83
+	flowerEncOpts    = 84
+	flowerEncOptsMsk = 85
 	flowerInHWCount  = 86
 )
 
 // Attributes of an action (TCA_ACT_*), of its statistics (TCA_STATS_*) and of
-// the options of mirred and gact, which agree on these two numbers.
+// the options of most kinds of actions, which agree on these two numbers.
 const (
 	actKind        = 1
 	actOptions     = 2
