@@ -3,6 +3,7 @@ package tc
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,7 +121,18 @@ func TestEncodeRefuses(t *testing.T) {
 		"mapped":    {Kind: KindFlower, Protocol: ProtocolIPv6, Match: Match{Src: ExactAddr(netip.MustParseAddr("::ffff:1.2.3.4"))}},
 		"action":    {Kind: KindFlower, Actions: []Action{{Kind: "ct"}}},
 		"too many":  {Kind: KindFlower, Actions: make([]Action, MaxActions+1)},
-		"no action": {Kind: KindFlower, Actions: make([]Action, 1)},
+		"tag":       {Kind: KindFlower, Protocol: ProtocolIPv4, Match: Match{VLAN: VLANMatch{TCI: VLANID(1)}}},
+		"inner tag": {Kind: KindFlower, Protocol: ProtocolVLAN, Match: Match{CVLAN: VLANMatch{TCI: VLANID(1)}}},
+		"half tag":  {Kind: KindFlower, Protocol: ProtocolVLAN, Match: Match{VLAN: VLANMatch{TCI: Match16{1, 0xff}}}},
+		"no type":   {Kind: KindFlower, Protocol: ProtocolVLAN, Match: Match{VLAN: VLANMatch{TCI: VLANID(1)}, IPProto: 6}},
+		"no IP":     {Kind: KindFlower, Protocol: ProtocolAll, Match: Match{TTL: Exact8(1)}},
+		"half VNI":  {Kind: KindFlower, Match: Match{Tunnel: TunnelMatch{ID: Match32{1, 1}}}},
+		"families":  {Kind: KindFlower, Match: Match{Tunnel: TunnelMatch{Src: addr("::1"), Dst: addr("1.2.3.4")}}},
+		"no masks":  {Kind: KindFlower, Match: Match{Tunnel: TunnelMatch{Options: GeneveMatch{Value: geneve}}}},
+		"lengths": {Kind: KindFlower, Match: Match{Tunnel: TunnelMatch{Options: GeneveMatch{
+			GeneveOption(1, 1, 0, 0, 0, 0) + GeneveOption(1, 1, 0, 0, 0, 0), GeneveOption(1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)}}}},
+		"half option": {Kind: KindFlower, Match: Match{Tunnel: TunnelMatch{Options: GeneveMatch{geneve[:10], geneve[:10]}}}},
+		"no action":   {Kind: KindFlower, Actions: make([]Action, 1)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b Batch
@@ -135,6 +147,45 @@ func TestEncodeRefuses(t *testing.T) {
 				t.Error("a refused request left something in the batch")
 			}
 		})
+	}
+}
+
+// TestActionRefuses: what no rule can mean is not sent.
+func TestActionRefuses(t *testing.T) {
+	v4, v6 := netip.MustParseAddr("1.2.3.4"), netip.MustParseAddr("::1")
+	set := TunnelKey{Op: TunnelSet, Src: v4, Dst: v4}
+	tunnel := func(change func(*TunnelKey)) Action {
+		k := set
+		change(&k)
+		return Action{Kind: KindTunnelKey, Tunnel: k}
+	}
+	for name, a := range map[string]Action{
+		"vlan of nothing":   {Kind: KindVLAN},
+		"pop with a tag":    {Kind: KindVLAN, VLAN: VLANChange{VLANPop, VLANID(1), 0}},
+		"push of no tag":    {Kind: KindVLAN, VLAN: VLANChange{Op: VLANPush}},
+		"push of IPv4":      {Kind: KindVLAN, VLAN: VLANChange{VLANPush, VLANID(1), ProtocolIPv4}},
+		"unknown vlan":      {Kind: KindVLAN, VLAN: VLANChange{Op: 4}},
+		"csum of nothing":   {Kind: KindCsum},
+		"police of nothing": {Kind: KindPolice},
+		"tunnel of nothing": {Kind: KindTunnelKey},
+		"release with key":  tunnel(func(k *TunnelKey) { k.Op = TunnelRelease }),
+		"families":          tunnel(func(k *TunnelKey) { k.Dst = v6 }),
+		"no address":        tunnel(func(k *TunnelKey) { k.Src, k.Dst = netip.Addr{}, netip.Addr{} }),
+		"half an option":    tunnel(func(k *TunnelKey) { k.Options = geneve[:9] }),
+		"many options":      tunnel(func(k *TunnelKey) { k.Options = GeneveOptions(strings.Repeat(string(geneve), 13)) }),
+		"rewrite nothing":   {Kind: KindPedit},
+		"no header":         {Kind: KindPedit, Rewrite: Rewrite{TTLAdd: 255}},
+		"no transport":      {Kind: KindPedit, Rewrite: Rewrite{SrcPort: ExactPort(1)}},
+		"SCTP":              {Kind: KindPedit, Rewrite: Rewrite{IPProto: protoSCTP, SrcPort: ExactPort(1)}},
+		"empty header":      {Kind: KindPedit, Rewrite: Rewrite{SrcMAC: macA, Protocol: ProtocolIPv4}},
+		"empty transport":   {Kind: KindPedit, Rewrite: Rewrite{SrcMAC: macA, IPProto: protoTCP}},
+		"other family":      {Kind: KindPedit, Rewrite: Rewrite{Protocol: ProtocolIPv4, Src: ExactAddr(v6)}},
+		"other header":      {Kind: KindPedit, Rewrite: Rewrite{Protocol: ProtocolVLAN, Src: ExactAddr(v6)}},
+		"two TTLs":          {Kind: KindPedit, Rewrite: Rewrite{Protocol: ProtocolIPv4, TTL: Exact8(1), TTLAdd: 1}},
+	} {
+		if _, err := a.append(nil, 1); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: %v, want ErrInvalid", name, err)
+		}
 	}
 }
 
@@ -163,6 +214,11 @@ func FuzzDecode(f *testing.F) {
 		}
 		if err := second.decode(again, 0); err != nil {
 			t.Fatalf("our own encoding of %+v is malformed: %v", first, err)
+		}
+		for i := range first.Actions {
+			if !first.Actions[i].Same(&second.Actions[i]) {
+				t.Fatalf("action %+v became %+v", first.Actions[i], second.Actions[i])
+			}
 		}
 		third, err := second.append(nil)
 		if err != nil || string(again) != string(third) {
@@ -194,25 +250,37 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
+// routed are the filters of the benchmarks: the plain one, one with NAT, and the two
+// ends of a tunnel.
+var routed = []string{"tcp4", "snat4", "geneve-set", "geneve-match"}
+
 func BenchmarkEncode(b *testing.B) {
-	f := corpus["tcp4"]
-	var batch Batch
-	b.ReportAllocs()
-	for b.Loop() {
-		batch.Reset()
-		if err := batch.AddFilter(&f, Exclusive); err != nil {
-			b.Fatal(err)
-		}
+	for _, name := range routed {
+		b.Run(name, func(b *testing.B) {
+			f := corpus[name]
+			var batch Batch
+			b.ReportAllocs()
+			for b.Loop() {
+				batch.Reset()
+				if err := batch.AddFilter(&f, Exclusive); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
 func BenchmarkDecode(b *testing.B) {
-	msg := readCapture(b, "testdata/tcp4.hex")[nlmsgHeaderLen:]
-	var f Filter
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := f.decode(msg, 0); err != nil {
-			b.Fatal(err)
-		}
+	for _, name := range routed {
+		b.Run(name, func(b *testing.B) {
+			msg := readCapture(b, "testdata/"+name+".hex")[nlmsgHeaderLen:]
+			var f Filter
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := f.decode(msg, 0); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

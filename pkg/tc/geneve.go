@@ -109,8 +109,9 @@ func (o GeneveOptions) valid() bool {
 
 // GeneveMatch compares the options of a Geneve header under a mask, which is itself
 // options: a mask of the class and of the type, and the length of the data that it
-// masks. The packet must have these options in this order. The zero value matches
-// any.
+// masks. The packet must begin with these options, in this order; of the length of
+// all its options the kernel compares only the bits that are set in the length of
+// these (TestDecapsulation), so more may follow. The zero value matches any.
 type GeneveMatch struct{ Value, Mask GeneveOptions }
 
 // ExactGeneve matches exactly these options.

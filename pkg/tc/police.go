@@ -6,7 +6,8 @@ import "fmt"
 // index: packets above its rate get exceed, the others conform. The rate is the
 // shared action's own, and no part of Action. So are, once it exists, both verdicts:
 // the kernel keeps and reports those with which it was made. It does not refuse an
-// index that does not exist, but makes an action without a limit.
+// index that does not exist, but makes an action without a limit. It does refuse a
+// filter whose SkipHW or SkipSW is not that of the shared action.
 func Police(index uint32, exceed, conform Verdict) Action {
 	return Action{Kind: KindPolice, Index: index, Verdict: conform, Exceed: exceed}
 }
