@@ -182,12 +182,14 @@ func (a *Action) decode(n attrs) {
 // does not know makes the action partial.
 func (a *Action) decodeOptions(n attrs) {
 	switch a.Kind {
-	case KindMirred, KindGact, KindVLAN, KindCsum, KindTunnelKey, KindPolice:
+	case KindMirred, KindGact, KindVLAN, KindCsum, KindPolice:
 		for n.next() {
 			a.Partial = !a.decodeOption(&n) || a.Partial
 		}
 	case KindPedit:
 		a.decodePedit(n)
+	case KindTunnelKey:
+		a.decodeTunnelKey(n)
 	default:
 		a.Partial = true
 	}
@@ -203,8 +205,6 @@ func (a *Action) decodeOption(n *attrs) bool {
 		return a.decodeVLAN(n)
 	case KindCsum:
 		return a.decodeCsum(n)
-	case KindTunnelKey:
-		return a.decodeTunnelKey(n)
 	case KindPolice:
 		return a.decodePolice(n)
 	}
@@ -213,7 +213,7 @@ func (a *Action) decodeOption(n *attrs) bool {
 
 func (a *Action) decodeMirred(n *attrs) bool {
 	if n.typ != optParms {
-		return a.decodeTimes(n, optTM)
+		return a.decodeTimes(n, optTM, 3)
 	}
 	v := n.bytes(28)
 	a.decodeGeneric(v)
@@ -223,19 +223,20 @@ func (a *Action) decodeMirred(n *attrs) bool {
 
 func (a *Action) decodeGact(n *attrs) bool {
 	if n.typ != optParms {
-		return a.decodeTimes(n, optTM)
+		return a.decodeTimes(n, optTM, 4)
 	}
 	a.decodeGeneric(n.bytes(20))
 	return true
 }
 
-// decodeTimes reads a struct tcf_t, if this is the one.
-func (a *Action) decodeTimes(n *attrs, tm uint16) bool {
+// decodeTimes reads a struct tcf_t, if this is the one. Before it stands an attribute
+// that pads, where the kernel's processor wants 64-bit numbers aligned.
+func (a *Action) decodeTimes(n *attrs, tm, padding uint16) bool {
 	if n.typ == tm {
 		v := n.bytes(16)
 		a.Age, a.Idle = clockTicks(native.Uint64(v)), clockTicks(native.Uint64(v[8:]))
 	}
-	return n.typ == tm
+	return n.typ == tm || n.typ == padding
 }
 
 func (a *Action) decodeGeneric(v []byte) {

@@ -33,7 +33,7 @@ func (a *Action) appendCsum(b []byte) ([]byte, error) {
 
 func (a *Action) decodeCsum(n *attrs) bool {
 	if n.typ != csumParms {
-		return a.decodeTimes(n, csumTM)
+		return a.decodeTimes(n, csumTM, 3)
 	}
 	v := n.bytes(24)
 	a.decodeGeneric(v)

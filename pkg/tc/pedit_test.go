@@ -97,6 +97,9 @@ func FuzzPedit(f *testing.F) {
 		for ; len(b) >= 11 && len(edits) < 255; b = b[11:] {
 			e := edit{header: uint16(b[0] % 6), cmd: uint16(b[1] % 2), at: uint32(b[2]%11) * 4}
 			e.keep, e.value = native.Uint32(b[3:]), native.Uint32(b[7:])
+			if b[1] < 0x80 {
+				e.value &^= e.keep // else it flips bits
+			}
 			edits = append(edits, e)
 		}
 		a, err := decodeEdits(edits)

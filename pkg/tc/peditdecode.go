@@ -85,7 +85,7 @@ func (a *Action) decodePedit(n attrs) {
 		case peditKeys:
 			keys = n.nest()
 		default:
-			a.Partial = !a.decodeTimes(&n, optTM) || a.Partial
+			a.Partial = !a.decodeTimes(&n, optTM, 3) || a.Partial
 		}
 	}
 	var r rewriting

@@ -44,7 +44,7 @@ func (a *Action) decodePolice(n *attrs) bool {
 		a.Verdict = Verdict(n.u32())
 	case n.typ <= policeBurst64 && n.typ != policeTM:
 	default:
-		return a.decodeTimes(n, policeTM)
+		return a.decodeTimes(n, policeTM, 7)
 	}
 	return true
 }

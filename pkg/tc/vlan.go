@@ -77,7 +77,7 @@ func (a *Action) decodeVLAN(n *attrs) bool {
 	case vlanPrio:
 		a.VLAN.TCI.decodePrio(n)
 	default:
-		return a.decodeTimes(n, optTM)
+		return a.decodeTimes(n, optTM, 5)
 	}
 	return true
 }
