@@ -79,6 +79,36 @@ func TestActionPartial(t *testing.T) {
 	}
 }
 
+// TestSame: of indexes only that of a shared action counts.
+func TestSame(t *testing.T) {
+	a, b := Police(5, Drop, Pipe), Police(6, Drop, Pipe)
+	if a.Same(&b) || !a.Same(&a) {
+		t.Error("the index of a shared action does not count")
+	}
+	c, d := toP1, toP1Our
+	if c.Index = 7; !c.Same(&d) {
+		t.Error("the index that the kernel has chosen counts")
+	}
+}
+
+// TestInnerType: of a tagged packet the kernel reports the type behind the tags, and
+// a filter with any other type is not what its protocol says.
+func TestInnerType(t *testing.T) {
+	for _, name := range []string{"vlan", "qinq"} {
+		f := corpus[name]
+		for ethType, partial := range map[uint16]bool{f.Protocol: false, f.Match.network(f.Protocol): false, 0x0806: true} {
+			b := f.appendID(f.appendTCMsg(nil))
+			b, opts := openNest(b, attrOptions)
+			b = appendBE16(f.Match.appendKeys(b), flowerEthType, ethType)
+			closeNest(b, opts)
+			var got Filter
+			if err := got.decode(b, 0); err != nil || got.Partial != partial || got.Match != f.Match {
+				t.Errorf("%s with type %#04x: %v, %+v", name, ethType, err, got)
+			}
+		}
+	}
+}
+
 // TestGeneveDecode reads options as the kernel reports them, in one nest, and refuses
 // what no header can have.
 func TestGeneveDecode(t *testing.T) {
@@ -201,6 +231,7 @@ func TestEncodeRefuses(t *testing.T) {
 		"tag":       {Kind: KindFlower, Protocol: ProtocolIPv4, Match: Match{VLAN: VLANMatch{TCI: VLANID(1)}}},
 		"inner tag": {Kind: KindFlower, Protocol: ProtocolVLAN, Match: Match{CVLAN: VLANMatch{TCI: VLANID(1)}}},
 		"half tag":  {Kind: KindFlower, Protocol: ProtocolVLAN, Match: Match{VLAN: VLANMatch{TCI: Match16{1, 0xff}}}},
+		"drop bit":  {Kind: KindFlower, Protocol: ProtocolVLAN, Match: Match{VLAN: VLANMatch{TCI: Match16{1, 0x1fff}}}},
 		"no type":   {Kind: KindFlower, Protocol: ProtocolVLAN, Match: Match{VLAN: VLANMatch{TCI: VLANID(1)}, IPProto: 6}},
 		"no IP":     {Kind: KindFlower, Protocol: ProtocolAll, Match: Match{TTL: Exact8(1)}},
 		"half VNI":  {Kind: KindFlower, Match: Match{Tunnel: TunnelMatch{ID: Match32{1, 1}}}},
