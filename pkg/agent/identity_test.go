@@ -30,7 +30,7 @@ func TestIdentities(t *testing.T) {
 		{"row", 2, 1, home, false},
 		{"device with the same ifindex", 1, 2, home, false},
 		{"VLAN", 1, 1, change(func(p *path.Port) { p.Tag = 20 }), false},
-		{"bond", 1, 1, change(func(p *path.Port) { p.Bond = true }), false},
+		{"bond", 1, 1, change(func(p *path.Port) { p.Bond = "bond0" }), false},
 		{"bridge", 1, 1, change(func(p *path.Port) { p.Bridge = "br1" }), false},
 		{"OpenFlow port", 1, 1, change(func(p *path.Port) { p.Ofport = 2 }), false},
 		{"attached MAC", 1, 1, change(func(p *path.Port) { p.AttachedMAC = flows.MAC{2} }), false},
@@ -40,7 +40,7 @@ func TestIdentities(t *testing.T) {
 			look := func(row flows.PortID, life uint64, p path.Port) flows.PortID {
 				ids.begin()
 				defer ids.end()
-				return ids.of(row, life, p)
+				return ids.of(row, life, p, nil)
 			}
 			first := look(1, 1, home)
 			if second := look(tt.row, tt.life, tt.port); (second == first) != tt.same {

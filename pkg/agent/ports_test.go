@@ -25,7 +25,7 @@ func TestPortOf(t *testing.T) {
 		{"plain", func(*ovsdb.Port) {}, func(*path.Port) {}},
 		{"tag", func(r *ovsdb.Port) { r.VLAN.Tag, r.VLAN.HasTag = 10, true }, func(p *path.Port) { p.Tag = 10 }},
 		{"trunk of all", func(r *ovsdb.Port) { r.VLAN.Mode = "trunk" }, func(*path.Port) {}},
-		{"bond", func(r *ovsdb.Port) { r.Bond.Members = 2 }, func(p *path.Port) { p.Bond = true }},
+		{"bond", func(r *ovsdb.Port) { r.Bond.Members, r.PortName = 2, "bond0" }, func(p *path.Port) { p.Bond, p.BondMode = "bond0", "active-backup" }},
 		{"one member", func(r *ovsdb.Port) { r.Bond.Members = 1 }, func(*path.Port) {}},
 		{"opt-out", func(r *ovsdb.Port) { r.Wish = ovsdb.WishOff }, func(p *path.Port) { p.Optout = true }},
 		{"policing", func(r *ovsdb.Port) { r.Policing.RateKbps = 1000 }, func(p *path.Port) { p.QoS = true }},
@@ -72,7 +72,7 @@ func (f *fakePorts) did() []string {
 }
 
 func status(id flows.PortID, ifindex int32, reason flows.Reason) portStatus {
-	return portStatus{Port: path.Port{ID: id, Ifindex: ifindex}, reason: reason}
+	return portStatus{Port: path.Port{ID: id, Ifindex: ifindex}, members: []int32{ifindex}, reason: reason}
 }
 
 // turn does what an update does with the eswitch.
@@ -173,10 +173,10 @@ func TestPrepareFails(t *testing.T) {
 		}
 	}
 	p.now.Store(table)
-	if _, ok := p.ifindex(1); ok {
+	if _, _, ok := p.places(1); ok {
 		t.Error("rules are sent to a port that is not ready")
 	}
-	if i, ok := p.ifindex(3); !ok || i != 9 {
+	if _, i, ok := p.places(3); !ok || i != 9 {
 		t.Error("a port that is ready is not used")
 	}
 }

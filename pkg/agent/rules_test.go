@@ -54,7 +54,7 @@ func (f *fakeEswitch) Remove(_ context.Context, ids []flows.SessionID) []error {
 }
 
 func testRules(f *fakeEswitch) *rules {
-	ports := func(id flows.PortID) (int32, bool) { return int32(id) * 10, id < 9 }
+	ports := func(id flows.PortID) ([]int32, int32, bool) { return []int32{int32(id) * 10}, int32(id) * 10, id < 9 }
 	return newRules(f, ports, testLoop(), newComponent("eswitch", silent), silent)
 }
 
@@ -262,7 +262,7 @@ func (s *slowEswitch) Remove(_ context.Context, ids []flows.SessionID) []error {
 func TestSlowEswitchApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &slowEswitch{slow: 4 * time.Millisecond}
-		ports := func(id flows.PortID) (int32, bool) { return int32(id) * 10, true }
+		ports := func(id flows.PortID) ([]int32, int32, bool) { return []int32{int32(id) * 10}, int32(id) * 10, true }
 		r := newRules(s, ports, testLoop(), newComponent("eswitch", silent), silent)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)

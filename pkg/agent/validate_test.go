@@ -30,10 +30,10 @@ func TestValidator(t *testing.T) {
 				switch {
 				case away.Load():
 					return path.Answer{}, errors.New("no OVS")
-				case v.Tuple.SrcPort == 0:
+				case v.Tuples[flows.Orig].SrcPort == 0:
 					return path.Answer{}, &path.Refusal{Reason: flows.PathDropped, Detail: "dropped"}
 				}
-				return path.Answer{Zones: []flows.Zone{5}, Plain: true}, nil
+				return path.Answer{Stands: []flows.Stand{{Zone: 5}}, Plain: true}, nil
 			})}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)

@@ -200,9 +200,9 @@ func (p *patch) Forward(_ context.Context, q path.Question, _ flows.Instant) (pa
 	if p.broken.Load() {
 		return path.Forwarding{}, &path.Refusal{Reason: flows.PathDropped, Detail: "as told"}
 	}
-	answer := path.Forwarding{Plain: true}
+	answer := path.Forwarding{Leaves: q.Frame, Tuple: q.Tuple, Plain: true}
 	for _, s := range q.States {
-		answer.Zones = append(answer.Zones, s.Zone)
+		answer.Stands = append(answer.Stands, s.Stand())
 	}
 	for _, port := range p.ports.Load().All() {
 		if port.Name != q.In.Name && port.Ifindex != 0 && port.Type != "internal" {
@@ -210,6 +210,11 @@ func (p *patch) Forward(_ context.Context, q path.Question, _ flows.Instant) (pa
 		}
 	}
 	return answer, nil
+}
+
+// Tunnels implements path.Forwarder.
+func (p *patch) Tunnels(context.Context, path.Question, flows.Instant) ([]flows.Tunnel, error) {
+	return nil, nil
 }
 
 // running is an agent that runs.
@@ -316,8 +321,8 @@ func (r *running) see(tuples ...flows.Tuple) {
 	a, b := flows.MAC{2, 0, 0, 0, 0, 1}, flows.MAC{2, 0, 0, 0, 0, 2}
 	for _, t := range tuples {
 		now := r.loop.clock.now()
-		r.paths.Sighted(tap.Sighting{Port: ids[0], SrcMAC: a, DstMAC: b, Tuple: t, At: now})
-		r.paths.Sighted(tap.Sighting{Port: ids[1], SrcMAC: b, DstMAC: a, Tuple: t.Reverse(), At: now})
+		r.paths.Sighted(tap.Sighting{Port: ids[0], Frame: flows.Frame{SrcMAC: a, DstMAC: b}, Tuple: t, At: now})
+		r.paths.Sighted(tap.Sighting{Port: ids[1], Frame: flows.Frame{SrcMAC: b, DstMAC: a}, Tuple: t.Reverse(), At: now})
 	}
 }
 

@@ -81,8 +81,8 @@ func recorded(t *testing.T, name string, typ uint16) nlsocket.Message {
 
 func TestGolden(t *testing.T) {
 	for name, want := range map[string]State{
-		"n0r0": {Name: "n0r0", SwitchID: "b3a37ac4e4eeea14", PortName: "pf0vf0", Parent: Parent{"eswsim", "n0"}, TC: On},
-		"n0v0": {Name: "n0v0", TC: Unsupported},
+		"n0r0": {Name: "n0r0", MTU: 1500, SwitchID: "b3a37ac4e4eeea14", PortName: "pf0vf0", Parent: Parent{"eswsim", "n0"}, TC: On},
+		"n0v0": {Name: "n0v0", MTU: 1500, TC: Unsupported},
 	} {
 		n, ok, err := decode(recorded(t, "link "+name, unix.RTM_NEWLINK))
 		if !ok || err != nil {

@@ -1,7 +1,7 @@
 // Package tc speaks rtnetlink's traffic control: the clsact qdisc, flower
-// filters with their mirred and gact actions, and explicit chains. It is a
-// codec and the I/O for it, nothing else: it does not know whose filters it
-// handles and keeps no state beyond a socket.
+// filters with their actions (mirred, gact, vlan, pedit, csum, tunnel_key,
+// police), and explicit chains. It is a codec and the I/O for it, nothing else:
+// it does not know whose filters it handles and keeps no state beyond a socket.
 //
 // Encoding follows what iproute2's tc sends, attribute by attribute; testdata
 // holds captured requests to compare with. Decoding is tolerant: what it does

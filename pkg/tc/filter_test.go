@@ -41,6 +41,113 @@ func TestDecodeTolerates(t *testing.T) {
 	}
 }
 
+// TestActionPartial: options that an Action cannot say are marked, padding is not.
+func TestActionPartial(t *testing.T) {
+	base := map[string]Action{KindMirred: toP1, KindGact: {Kind: KindGact}, KindVLAN: popTag, KindTunnelKey: unset,
+		KindPolice: Police(5, Drop, Pipe), KindCsum: {Kind: KindCsum, Checksums: ChecksumTCP},
+		KindPedit: {Kind: KindPedit, Rewrite: Rewrite{SrcMAC: macA}}}
+	read := func(kind string, more ...byte) Action {
+		a := base[kind]
+		b, err := a.appendOptions(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := Action{Kind: kind}
+		got.decodeOptions(attrs{b: append(b, more...), err: &err})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	for kind, padding := range map[string]uint16{KindMirred: 3, KindGact: 4, KindVLAN: 5, KindTunnelKey: 8, KindPolice: 7, KindCsum: 3, KindPedit: 3} {
+		want := base[kind]
+		if got := read(kind, appendHeader(nil, padding, 0)...); !got.Same(&want) {
+			t.Errorf("%s: %+v, want %+v", kind, got, want)
+		}
+		if got := read(kind, appendU32(nil, 60, 1)...); !got.Partial || got.Same(&got) {
+			t.Errorf("%s with an unknown option: %+v", kind, got)
+		}
+	}
+	if got := read(KindGact, appendU32(nil, 3, 1)...); !got.Partial {
+		t.Error("gact with a probability is not partial")
+	}
+	if got := read(KindTunnelKey, native.AppendUint32(append(appendHeader(nil, optParms, 24), zeros[:20]...), 1)...); !got.Partial {
+		t.Errorf("key without an ID: %+v", got)
+	}
+	if got := read(KindVLAN, native.AppendUint32(append(appendHeader(nil, optParms, 24), zeros[:20]...), 4)...); !got.Partial {
+		t.Errorf("pop_eth: %+v", got)
+	}
+}
+
+// TestSame: of indexes only that of a shared action counts.
+func TestSame(t *testing.T) {
+	a, b := Police(5, Drop, Pipe), Police(6, Drop, Pipe)
+	if a.Same(&b) || !a.Same(&a) {
+		t.Error("the index of a shared action does not count")
+	}
+	c, d := toP1, toP1Our
+	if c.Index = 7; !c.Same(&d) {
+		t.Error("the index that the kernel has chosen counts")
+	}
+}
+
+// TestInnerType: of a tagged packet the kernel reports the type behind the tags, and
+// a filter with any other type is not what its protocol says.
+func TestInnerType(t *testing.T) {
+	for _, name := range []string{"vlan", "qinq"} {
+		f := corpus[name]
+		for ethType, partial := range map[uint16]bool{f.Protocol: false, f.Match.network(f.Protocol): false, 0x0806: true} {
+			b := f.appendID(f.appendTCMsg(nil))
+			b, opts := openNest(b, attrOptions)
+			b = appendBE16(f.Match.appendKeys(b), flowerEthType, ethType)
+			closeNest(b, opts)
+			var got Filter
+			if err := got.decode(b, 0); err != nil || got.Partial != partial || got.Match != f.Match {
+				t.Errorf("%s with type %#04x: %v, %+v", name, ethType, err, got)
+			}
+		}
+	}
+}
+
+// TestGeneveDecode reads options as the kernel reports them, in one nest, and refuses
+// what no header can have.
+func TestGeneveDecode(t *testing.T) {
+	option := func(b []byte, data int) []byte {
+		b = appendU8(appendBE16(b, geneveClass, 0x0102), geneveType, 0x80)
+		return appendBytes(b, geneveData, make([]byte, data))
+	}
+	nest := func(typ uint16, options ...int) (b []byte) {
+		b, at := openNest(b, typ)
+		for _, n := range options {
+			b = option(b, n)
+		}
+		closeNest(b, at)
+		return b
+	}
+	read := func(b []byte) (GeneveOptions, bool) {
+		var err error
+		return decodeGeneve(attrs{b: b, err: &err})
+	}
+	want := GeneveOption(0x0102, 0x80, make([]byte, 8)...) + GeneveOption(0x0102, 0x80, make([]byte, 124)...)
+	if got, ok := read(nest(geneveOption, 8, 124)); !ok || got != want {
+		t.Errorf("%x, %v, want %x", got, ok, want)
+	}
+	for name, b := range map[string][]byte{
+		"VXLAN":    nest(2, 4),
+		"empty":    nest(geneveOption, 0),
+		"uneven":   nest(geneveOption, 6),
+		"long":     nest(geneveOption, 128),
+		"too much": nest(geneveOption, 124, 124),
+	} {
+		if got, ok := read(b); ok {
+			t.Errorf("%s: %x", name, got)
+		}
+	}
+	if m := ExactGeneve(want); m.validate() != nil || m.Mask[3] != 2 || m.Mask[15] != 31 || m.Mask[2] != 0xff {
+		t.Errorf("exact: %x", m.Mask)
+	}
+}
+
 // TestDecodeForeignKind reads a filter of another classifier, whose options have
 // another meaning.
 func TestDecodeForeignKind(t *testing.T) {
@@ -124,6 +231,10 @@ func TestEncodeRefuses(t *testing.T) {
 		"tag":       {Kind: KindFlower, Protocol: ProtocolIPv4, Match: Match{VLAN: VLANMatch{TCI: VLANID(1)}}},
 		"inner tag": {Kind: KindFlower, Protocol: ProtocolVLAN, Match: Match{CVLAN: VLANMatch{TCI: VLANID(1)}}},
 		"half tag":  {Kind: KindFlower, Protocol: ProtocolVLAN, Match: Match{VLAN: VLANMatch{TCI: Match16{1, 0xff}}}},
+<<<<<<< HEAD
+=======
+		"drop bit":  {Kind: KindFlower, Protocol: ProtocolVLAN, Match: Match{VLAN: VLANMatch{TCI: Match16{1, 0x1fff}}}},
+>>>>>>> i6-tc
 		"no type":   {Kind: KindFlower, Protocol: ProtocolVLAN, Match: Match{VLAN: VLANMatch{TCI: VLANID(1)}, IPProto: 6}},
 		"no IP":     {Kind: KindFlower, Protocol: ProtocolAll, Match: Match{TTL: Exact8(1)}},
 		"half VNI":  {Kind: KindFlower, Match: Match{Tunnel: TunnelMatch{ID: Match32{1, 1}}}},

@@ -97,6 +97,12 @@ func FuzzPedit(f *testing.F) {
 		for ; len(b) >= 11 && len(edits) < 255; b = b[11:] {
 			e := edit{header: uint16(b[0] % 6), cmd: uint16(b[1] % 2), at: uint32(b[2]%11) * 4}
 			e.keep, e.value = native.Uint32(b[3:]), native.Uint32(b[7:])
+<<<<<<< HEAD
+=======
+			if b[1] < 0x80 {
+				e.value &^= e.keep // else it flips bits
+			}
+>>>>>>> i6-tc
 			edits = append(edits, e)
 		}
 		a, err := decodeEdits(edits)
@@ -141,12 +147,22 @@ func TestPeditPartial(t *testing.T) {
 		"old header":       change(func(e *edit) { e.header = 0 }),
 		"unknown header":   change(func(e *edit) { e.header = 6 }),
 		"unknown command":  change(func(e *edit) { e.cmd = 2 }),
+<<<<<<< HEAD
 		"flipped bits":     change(func(e *edit) { e.cmd, e.keep = cmdSet, 0xffffffff }),
+=======
+		"flipped bits":     change(func(e *edit) { e.cmd, e.value = cmdSet, 0xffffffff }),
+>>>>>>> i6-tc
 		"add of a word":    change(func(e *edit) { e.keep = 0 }),
 		"add of TOS":       change(func(e *edit) { e.at = 0 }),
 		"add of a port":    change(func(e *edit) { e.header, e.at = headerTCP, 0 }),
 		"protocol":         change(func(e *edit) { e.cmd, e.value, e.keep = cmdSet, 0, ^native.Uint32([]byte{0, 0xff, 0, 0}) }),
+<<<<<<< HEAD
 		"ethertype":        change(func(e *edit) { e.header, e.cmd, e.at = headerEth, cmdSet, 12 }),
+=======
+		"ethertype":        {ttl, {header: headerEth, keep: ^first, at: 12}},
+		"sequence number":  {ttl, {header: headerTCP, keep: ^first, at: 4}},
+		"identification":   {ttl, {header: headerIP4, keep: ^first, at: 4}},
+>>>>>>> i6-tc
 		"behind":           change(func(e *edit) { e.cmd, e.at = cmdSet, 40 }),
 		"far behind":       change(func(e *edit) { e.cmd, e.at = cmdSet, 0xfffffffc }),
 		"odd offset":       change(func(e *edit) { e.cmd, e.at = cmdSet, 13 }),
@@ -156,10 +172,29 @@ func TestPeditPartial(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, a, err)
 		}
 	}
+<<<<<<< HEAD
+=======
+	set := func(at uint32, keep, value []byte) edit {
+		return edit{header: headerIP4, keep: native.Uint32(keep), value: native.Uint32(value), at: at}
+	}
+	// Of two words for the same bits the last counts.
+	a, err := decodeEdits([]edit{
+		set(8, []byte{0, 0xff, 0xff, 0xff}, []byte{0xff, 0, 0, 0}),
+		set(8, []byte{0xf0, 0xff, 0xff, 0xff}, []byte{1, 0, 0, 0}),
+	})
+	if want := (Rewrite{Protocol: ProtocolIPv4, TTL: Exact8(0xf1)}); err != nil || a.Partial || a.Rewrite != want {
+		t.Errorf("%+v, %v, want %+v", a, err, want)
+	}
+
+>>>>>>> i6-tc
 	whole := options([]edit{ttl})
 	for name, b := range map[string][]byte{
 		"no headers":     whole[:28+peditKeyLen],
 		"no words":       whole[28+peditKeyLen:],
+<<<<<<< HEAD
+=======
+		"more headers":   append(append([]byte(nil), whole[:28+peditKeyLen]...), options([]edit{ttl, ttl})[28+2*peditKeyLen:]...),
+>>>>>>> i6-tc
 		"too many words": append(append([]byte(nil), whole[:24]...), append([]byte{2}, whole[25:]...)...),
 	} {
 		var err error
@@ -170,3 +205,21 @@ func TestPeditPartial(t *testing.T) {
 		}
 	}
 }
+<<<<<<< HEAD
+=======
+
+// TestPeditKeepsToMasks: what a value has outside of its mask is not written.
+func TestPeditKeepsToMasks(t *testing.T) {
+	a := Action{Kind: KindPedit, Rewrite: Rewrite{Protocol: ProtocolIPv6, TOS: Match8{0xff, 0x3c}, IPProto: protoUDP, SrcPort: Match16{0xffff, 0x0ff0}}}
+	b, err := a.appendPedit(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decodeEdits(parse(b))
+	want := a.Rewrite
+	want.TOS.Value, want.SrcPort.Value = 0x3c, 0x0ff0
+	if err != nil || got.Partial || got.Rewrite != want {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+}
+>>>>>>> i6-tc

@@ -95,7 +95,22 @@ func flag(b bool) uint8 {
 	return 0
 }
 
+<<<<<<< HEAD
 func (a *Action) decodeTunnelKey(n *attrs) (ok bool) {
+=======
+// decodeTunnelKey reads the options. A key without an ID, which is not one of 0, is
+// partial.
+func (a *Action) decodeTunnelKey(n attrs) {
+	noID := true
+	for n.next() {
+		noID = noID && n.typ != tunnelID
+		a.Partial = !a.decodeTunnelOption(&n) || a.Partial
+	}
+	a.Partial = a.Partial || a.Tunnel.Op == TunnelSet && noID
+}
+
+func (a *Action) decodeTunnelOption(n *attrs) (ok bool) {
+>>>>>>> i6-tc
 	t := &a.Tunnel
 	switch n.typ {
 	case optParms:
@@ -127,7 +142,11 @@ func (a *Action) decodeTunnelKey(n *attrs) (ok bool) {
 	case tunnelNoFrag:
 		t.NoFragment = true
 	default:
+<<<<<<< HEAD
 		return a.decodeTimes(n, optTM)
+=======
+		return a.decodeTimes(n, optTM, 8)
+>>>>>>> i6-tc
 	}
 	return true
 }
