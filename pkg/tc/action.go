@@ -182,21 +182,14 @@ func (a *Action) decode(n attrs) {
 // does not know makes the action partial.
 func (a *Action) decodeOptions(n attrs) {
 	switch a.Kind {
-<<<<<<< HEAD
-	case KindMirred, KindGact, KindVLAN, KindCsum, KindTunnelKey, KindPolice:
-=======
 	case KindMirred, KindGact, KindVLAN, KindCsum, KindPolice:
->>>>>>> i6-tc
 		for n.next() {
 			a.Partial = !a.decodeOption(&n) || a.Partial
 		}
 	case KindPedit:
 		a.decodePedit(n)
-<<<<<<< HEAD
-=======
 	case KindTunnelKey:
 		a.decodeTunnelKey(n)
->>>>>>> i6-tc
 	default:
 		a.Partial = true
 	}
@@ -212,11 +205,6 @@ func (a *Action) decodeOption(n *attrs) bool {
 		return a.decodeVLAN(n)
 	case KindCsum:
 		return a.decodeCsum(n)
-<<<<<<< HEAD
-	case KindTunnelKey:
-		return a.decodeTunnelKey(n)
-=======
->>>>>>> i6-tc
 	case KindPolice:
 		return a.decodePolice(n)
 	}
@@ -225,11 +213,7 @@ func (a *Action) decodeOption(n *attrs) bool {
 
 func (a *Action) decodeMirred(n *attrs) bool {
 	if n.typ != optParms {
-<<<<<<< HEAD
-		return a.decodeTimes(n, optTM)
-=======
 		return a.decodeTimes(n, optTM, 3)
->>>>>>> i6-tc
 	}
 	v := n.bytes(28)
 	a.decodeGeneric(v)
@@ -239,33 +223,20 @@ func (a *Action) decodeMirred(n *attrs) bool {
 
 func (a *Action) decodeGact(n *attrs) bool {
 	if n.typ != optParms {
-<<<<<<< HEAD
-		return a.decodeTimes(n, optTM)
-=======
 		return a.decodeTimes(n, optTM, 4)
->>>>>>> i6-tc
 	}
 	a.decodeGeneric(n.bytes(20))
 	return true
 }
 
-<<<<<<< HEAD
-// decodeTimes reads a struct tcf_t, if this is the one.
-func (a *Action) decodeTimes(n *attrs, tm uint16) bool {
-=======
 // decodeTimes reads a struct tcf_t, if this is the one. Before it stands an attribute
 // that pads, where the kernel's processor wants 64-bit numbers aligned.
 func (a *Action) decodeTimes(n *attrs, tm, padding uint16) bool {
->>>>>>> i6-tc
 	if n.typ == tm {
 		v := n.bytes(16)
 		a.Age, a.Idle = clockTicks(native.Uint64(v)), clockTicks(native.Uint64(v[8:]))
 	}
-<<<<<<< HEAD
-	return n.typ == tm
-=======
 	return n.typ == tm || n.typ == padding
->>>>>>> i6-tc
 }
 
 func (a *Action) decodeGeneric(v []byte) {

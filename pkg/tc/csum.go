@@ -33,11 +33,7 @@ func (a *Action) appendCsum(b []byte) ([]byte, error) {
 
 func (a *Action) decodeCsum(n *attrs) bool {
 	if n.typ != csumParms {
-<<<<<<< HEAD
-		return a.decodeTimes(n, csumTM)
-=======
 		return a.decodeTimes(n, csumTM, 3)
->>>>>>> i6-tc
 	}
 	v := n.bytes(24)
 	a.decodeGeneric(v)

@@ -231,10 +231,7 @@ func TestEncodeRefuses(t *testing.T) {
 		"tag":       {Kind: KindFlower, Protocol: ProtocolIPv4, Match: Match{VLAN: VLANMatch{TCI: VLANID(1)}}},
 		"inner tag": {Kind: KindFlower, Protocol: ProtocolVLAN, Match: Match{CVLAN: VLANMatch{TCI: VLANID(1)}}},
 		"half tag":  {Kind: KindFlower, Protocol: ProtocolVLAN, Match: Match{VLAN: VLANMatch{TCI: Match16{1, 0xff}}}},
-<<<<<<< HEAD
-=======
 		"drop bit":  {Kind: KindFlower, Protocol: ProtocolVLAN, Match: Match{VLAN: VLANMatch{TCI: Match16{1, 0x1fff}}}},
->>>>>>> i6-tc
 		"no type":   {Kind: KindFlower, Protocol: ProtocolVLAN, Match: Match{VLAN: VLANMatch{TCI: VLANID(1)}, IPProto: 6}},
 		"no IP":     {Kind: KindFlower, Protocol: ProtocolAll, Match: Match{TTL: Exact8(1)}},
 		"half VNI":  {Kind: KindFlower, Match: Match{Tunnel: TunnelMatch{ID: Match32{1, 1}}}},

@@ -97,12 +97,9 @@ func FuzzPedit(f *testing.F) {
 		for ; len(b) >= 11 && len(edits) < 255; b = b[11:] {
 			e := edit{header: uint16(b[0] % 6), cmd: uint16(b[1] % 2), at: uint32(b[2]%11) * 4}
 			e.keep, e.value = native.Uint32(b[3:]), native.Uint32(b[7:])
-<<<<<<< HEAD
-=======
 			if b[1] < 0x80 {
 				e.value &^= e.keep // else it flips bits
 			}
->>>>>>> i6-tc
 			edits = append(edits, e)
 		}
 		a, err := decodeEdits(edits)
@@ -147,22 +144,14 @@ func TestPeditPartial(t *testing.T) {
 		"old header":       change(func(e *edit) { e.header = 0 }),
 		"unknown header":   change(func(e *edit) { e.header = 6 }),
 		"unknown command":  change(func(e *edit) { e.cmd = 2 }),
-<<<<<<< HEAD
-		"flipped bits":     change(func(e *edit) { e.cmd, e.keep = cmdSet, 0xffffffff }),
-=======
 		"flipped bits":     change(func(e *edit) { e.cmd, e.value = cmdSet, 0xffffffff }),
->>>>>>> i6-tc
 		"add of a word":    change(func(e *edit) { e.keep = 0 }),
 		"add of TOS":       change(func(e *edit) { e.at = 0 }),
 		"add of a port":    change(func(e *edit) { e.header, e.at = headerTCP, 0 }),
 		"protocol":         change(func(e *edit) { e.cmd, e.value, e.keep = cmdSet, 0, ^native.Uint32([]byte{0, 0xff, 0, 0}) }),
-<<<<<<< HEAD
-		"ethertype":        change(func(e *edit) { e.header, e.cmd, e.at = headerEth, cmdSet, 12 }),
-=======
 		"ethertype":        {ttl, {header: headerEth, keep: ^first, at: 12}},
 		"sequence number":  {ttl, {header: headerTCP, keep: ^first, at: 4}},
 		"identification":   {ttl, {header: headerIP4, keep: ^first, at: 4}},
->>>>>>> i6-tc
 		"behind":           change(func(e *edit) { e.cmd, e.at = cmdSet, 40 }),
 		"far behind":       change(func(e *edit) { e.cmd, e.at = cmdSet, 0xfffffffc }),
 		"odd offset":       change(func(e *edit) { e.cmd, e.at = cmdSet, 13 }),
@@ -172,8 +161,6 @@ func TestPeditPartial(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, a, err)
 		}
 	}
-<<<<<<< HEAD
-=======
 	set := func(at uint32, keep, value []byte) edit {
 		return edit{header: headerIP4, keep: native.Uint32(keep), value: native.Uint32(value), at: at}
 	}
@@ -186,15 +173,11 @@ func TestPeditPartial(t *testing.T) {
 		t.Errorf("%+v, %v, want %+v", a, err, want)
 	}
 
->>>>>>> i6-tc
 	whole := options([]edit{ttl})
 	for name, b := range map[string][]byte{
 		"no headers":     whole[:28+peditKeyLen],
 		"no words":       whole[28+peditKeyLen:],
-<<<<<<< HEAD
-=======
 		"more headers":   append(append([]byte(nil), whole[:28+peditKeyLen]...), options([]edit{ttl, ttl})[28+2*peditKeyLen:]...),
->>>>>>> i6-tc
 		"too many words": append(append([]byte(nil), whole[:24]...), append([]byte{2}, whole[25:]...)...),
 	} {
 		var err error
@@ -205,8 +188,6 @@ func TestPeditPartial(t *testing.T) {
 		}
 	}
 }
-<<<<<<< HEAD
-=======
 
 // TestPeditKeepsToMasks: what a value has outside of its mask is not written.
 func TestPeditKeepsToMasks(t *testing.T) {
@@ -222,4 +203,3 @@ func TestPeditKeepsToMasks(t *testing.T) {
 		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
 }
->>>>>>> i6-tc

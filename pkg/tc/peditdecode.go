@@ -85,11 +85,7 @@ func (a *Action) decodePedit(n attrs) {
 		case peditKeys:
 			keys = n.nest()
 		default:
-<<<<<<< HEAD
-			a.Partial = !a.decodeTimes(&n, optTM) || a.Partial
-=======
 			a.Partial = !a.decodeTimes(&n, optTM, 3) || a.Partial
->>>>>>> i6-tc
 		}
 	}
 	var r rewriting

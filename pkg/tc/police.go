@@ -44,11 +44,7 @@ func (a *Action) decodePolice(n *attrs) bool {
 		a.Verdict = Verdict(n.u32())
 	case n.typ <= policeBurst64 && n.typ != policeTM:
 	default:
-<<<<<<< HEAD
-		return a.decodeTimes(n, policeTM)
-=======
 		return a.decodeTimes(n, policeTM, 7)
->>>>>>> i6-tc
 	}
 	return true
 }

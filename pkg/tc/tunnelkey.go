@@ -95,9 +95,6 @@ func flag(b bool) uint8 {
 	return 0
 }
 
-<<<<<<< HEAD
-func (a *Action) decodeTunnelKey(n *attrs) (ok bool) {
-=======
 // decodeTunnelKey reads the options. A key without an ID, which is not one of 0, is
 // partial.
 func (a *Action) decodeTunnelKey(n attrs) {
@@ -110,7 +107,6 @@ func (a *Action) decodeTunnelKey(n attrs) {
 }
 
 func (a *Action) decodeTunnelOption(n *attrs) (ok bool) {
->>>>>>> i6-tc
 	t := &a.Tunnel
 	switch n.typ {
 	case optParms:
@@ -142,11 +138,7 @@ func (a *Action) decodeTunnelOption(n *attrs) (ok bool) {
 	case tunnelNoFrag:
 		t.NoFragment = true
 	default:
-<<<<<<< HEAD
-		return a.decodeTimes(n, optTM)
-=======
 		return a.decodeTimes(n, optTM, 8)
->>>>>>> i6-tc
 	}
 	return true
 }

@@ -77,11 +77,7 @@ func (a *Action) decodeVLAN(n *attrs) bool {
 	case vlanPrio:
 		a.VLAN.TCI.decodePrio(n)
 	default:
-<<<<<<< HEAD
-		return a.decodeTimes(n, optTM)
-=======
 		return a.decodeTimes(n, optTM, 5)
->>>>>>> i6-tc
 	}
 	return true
 }
