@@ -13,7 +13,7 @@ import (
 )
 
 // Capture is what was seen at a device, with the times at which the kernel had it:
-// TCP, UDP and ESP over IPv4 and IPv6. Its methods may be called from several
+// TCP, UDP and ESP over IPv4 and IPv6, also inside Geneve and VXLAN. Its methods may be called from several
 // goroutines.
 type Capture struct {
 	both   bool // directions
@@ -105,7 +105,7 @@ func bigEndian(v uint16) uint16 {
 }
 
 func (c *Capture) read() {
-	packet, control := make([]byte, 128), make([]byte, 64)
+	packet, control := make([]byte, 256), make([]byte, 64)
 	for c.failed() == nil {
 		n, oobn, _, from, err := unix.Recvmsg(c.fd, packet, control, unix.MSG_TRUNC)
 		switch {
@@ -142,6 +142,9 @@ func timestamp(control []byte) (time.Time, error) {
 
 // count takes the beginning of a packet.
 func (c *Capture) count(packet []byte, size uint64, at time.Time) {
+	if in, ok := inside(packet); ok {
+		packet = in
+	}
 	d, known := dissect(packet)
 	c.mu.Lock()
 	defer c.mu.Unlock()

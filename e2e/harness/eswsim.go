@@ -20,10 +20,14 @@ type Eswsim struct {
 
 	node  *Node
 	taken int // VFs that machines have
+	wired int // uplinks with a cable
 }
 
 // vfs is how many virtual functions a NIC has: as many machines as a story may need.
 const vfs = 6
+
+// uplinks is how many uplinks a NIC has.
+const uplinks = 2
 
 // eswsimControl is where the module is controlled.
 const eswsimControl = "/sys/kernel/debug/eswsim"
@@ -88,6 +92,17 @@ func (n *Eswsim) takeVF(t testing.TB, vm *VM, dev string) {
 	n.node.Feed(t, fmt.Sprintf("link set %s name %s\nlink set %[2]s up\n", n.representor(n.taken), vm.Rep)+
 		fmt.Sprintf("link set %s address %s\nlink set %[1]s netns %[3]s name %[4]s\n", vf, vm.MAC, vm.Namespace.Name, dev), "ip", "-batch", "-")
 	n.taken++
+}
+
+// takeUplink gives the next uplink's representor a name, and its wire one in the
+// underlay's namespace.
+func (n *Eswsim) takeUplink(t testing.TB, underlay *Namespace, dev, far string) {
+	t.Helper()
+	if n.wired == uplinks {
+		t.Fatalf("%s has no uplink for %s: %d are taken", n.Name, dev, uplinks)
+	}
+	n.node.Feed(t, fmt.Sprintf("link set %sp%d name %s\nlink set %[1]sw%[2]d netns %[4]s name %[5]s\n", n.Name, n.wired, dev, underlay.Name, far), "ip", "-batch", "-")
+	n.wired++
 }
 
 func (n *Eswsim) representor(vf int) string { return n.Name + "r" + strconv.Itoa(vf) }

@@ -73,12 +73,17 @@ func (n *Node) Filters(dev string) ([]Filter, error) {
 	return parseFilters(dev, out)
 }
 
-// Rules lists the ingress flower filters of all virtual machines' ports.
+// Rules lists the ingress flower filters of all virtual machines' ports, of uplinks and
+// of tunnels' devices.
 func (w *World) Rules() []Filter {
 	w.T.Helper()
 	var rules []Filter
+	var devs []string
 	for _, vm := range w.vms {
-		filters, err := w.Filters(vm.Rep)
+		devs = append(devs, vm.Rep)
+	}
+	for _, dev := range append(devs, w.rulePorts...) {
+		filters, err := w.Filters(dev)
 		if err != nil {
 			w.T.Fatal(err)
 		}

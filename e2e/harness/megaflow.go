@@ -45,7 +45,13 @@ func parseMegaflows(text string) []Megaflow {
 // Matches that lack one of the given texts are left out.
 func (w *World) SlowPath(vm *VM, contains ...string) map[string]uint64 {
 	w.T.Helper()
-	flows, err := w.Megaflows(append(contains, "recirc_id(0)", "in_port("+vm.Rep+")")...)
+	return w.SlowPathAt(vm.Rep, contains...)
+}
+
+// SlowPathAt is the same of packets that enter at any port of the datapath.
+func (w *World) SlowPathAt(port string, contains ...string) map[string]uint64 {
+	w.T.Helper()
+	flows, err := w.Megaflows(append(contains, "recirc_id(0)", "in_port("+port+")")...)
 	if err != nil {
 		w.T.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func (s *NeutronServer) AddVM(o *OVN, network, name string, groups ...string) *L
 		s.t.Fatalf("the port of %s is not bound to %s: %+v", name, Host, port)
 	}
 	o.w.Vsctl("set", "interface", vm.Rep, "external_ids:iface-id="+port.ID, "external_ids:iface-status=active")
-	p := &LogicalPort{VM: vm, ID: port.ID, o: o}
+	p := &LogicalPort{VM: vm, On: o.w, ID: port.ID, o: o}
 	p.WaitInstalled()
 	s.waitActive(p)
 	return p

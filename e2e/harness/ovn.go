@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,12 +18,13 @@ const (
 )
 
 // OVN is a network service, a real one: its two databases and ovn-northd, and
-// ovn-controller for the node, all of the world's own. What it is told is what Neutron
+// ovn-controller for the node, all of the world's own; other nodes may Join. What it is told is what Neutron
 // tells it, in the same rows and in as many transactions, if it is not by a NeutronServer.
 type OVN struct {
-	Network string // name of the only logical switch; empty: see BareOVN
+	Network string // name of the first logical switch, subnet 0; empty: see BareOVN
 
 	w       *World
+	hosts   []*ovnHost
 	dir     string // databases, sockets and logs
 	made    int    // rows that have a number in their name
 	ports   []*LogicalPort
@@ -59,9 +61,9 @@ func (w *World) BareOVN() *OVN {
 	o.StartNB()
 	o.StartSB()
 	o.startNorthd()
-	o.enlist()
+	o.hosts = []*ovnHost{{w, Host, controller}}
+	o.enlist(w, Host, SystemID)
 	o.StartController()
-	w.bridges = append(w.bridges, Integration)
 	o.Sync()
 	t.Logf("OVN started in %v", time.Since(began).Round(time.Millisecond))
 	return o
@@ -77,23 +79,23 @@ func ovnMissing() (missing []string) {
 	return missing
 }
 
-// enlist tells the node where its network service is, as an installer does.
-func (o *OVN) enlist() {
-	o.w.T.Helper()
-	const tunnel = "192.0.2.1"
-	o.w.Run(o.w.T, "ip", "addr", "replace", tunnel+"/32", "dev", "lo")
-	o.w.Vsctl("set", "open_vswitch", ".", "external_ids:system-id="+SystemID, "external_ids:hostname="+Host, "external_ids:ovn-remote="+o.SB(),
-		"external_ids:ovn-bridge="+Integration, "external_ids:ovn-encap-type=geneve", "external_ids:ovn-encap-ip="+tunnel)
+// enlist tells a node where its network service is, as an installer does.
+func (o *OVN) enlist(w *World, host, systemID string) {
+	w.T.Helper()
+	w.bridges = append(w.bridges, Integration)
+	tunnel := w.Endpoint
+	if !tunnel.IsValid() {
+		tunnel = netip.MustParseAddr("192.0.2.1")
+		w.Run(w.T, "ip", "addr", "replace", tunnel.String()+"/32", "dev", "lo")
+	}
+	w.Vsctl("set", "open_vswitch", ".", "external_ids:system-id="+systemID, "external_ids:hostname="+host, "external_ids:ovn-remote="+o.SB(),
+		"external_ids:ovn-bridge="+Integration, "external_ids:ovn-encap-type=geneve", `external_ids:ovn-encap-ip="`+tunnel.String()+`"`)
 }
 
 func (o *OVN) addNetwork() {
 	o.w.T.Helper()
-	o.Network = "neutron-" + o.uuid()
-	commands := []string{"--wait=hv",
-		"--", "ls-add", o.Network,
-		"--", "set", "logical_switch", o.Network, "other_config:mcast_snoop=false", "other_config:mcast_flood_unregistered=false", "other_config:vlan-passthru=false",
-		`external_ids:neutron\:network_name=net1`, `external_ids:neutron\:mtu="1442"`, "--"}
-	o.Nbctl(append(commands, newDropGroup()...)...)
+	o.Nbctl(newDropGroup()...)
+	o.Network = o.AddNetwork(0).Name
 }
 
 // dropGroup is the group that all ports with port security are in, whose rules deny
@@ -146,15 +148,17 @@ func (o *OVN) Sync() {
 }
 
 func (o *OVN) clear() {
-	for _, name := range []string{controller, northd, sb, nb} {
+	for _, name := range append(o.controllers(), northd, sb, nb) {
 		if p := o.daemons[name]; p != nil {
 			p.thaw()
 			p.Stop()
 		}
 	}
-	for _, key := range []string{"system-id", "hostname", "ovn-remote", "ovn-bridge", "ovn-encap-type", "ovn-encap-ip"} {
-		if _, err := o.w.Try("ovs-vsctl", "--timeout=20", "--if-exists", "remove", "open_vswitch", ".", "external_ids", key); err != nil {
-			o.w.T.Errorf("clean up: %v", err)
+	for _, h := range o.hosts {
+		for _, key := range []string{"system-id", "hostname", "ovn-remote", "ovn-bridge", "ovn-encap-type", "ovn-encap-ip", "ovn-bridge-mappings", "ovn-chassis-mac-mappings"} {
+			if _, err := h.w.Try("ovs-vsctl", "--timeout=20", "--if-exists", "remove", "open_vswitch", ".", "external_ids", key); err != nil {
+				o.w.T.Errorf("clean up: %v", err)
+			}
 		}
 	}
 	if err := os.RemoveAll(o.dir); err != nil {
@@ -168,7 +172,7 @@ func (o *OVN) reportOnFailure() {
 		if !o.w.T.Failed() {
 			return
 		}
-		for _, name := range []string{northd, controller} {
+		for _, name := range append(o.controllers(), northd) {
 			o.w.T.Logf("%s.log:\n%s", name, tail(fileFrom(filepath.Join(o.dir, name+".log"), 0)))
 		}
 		if out, err := o.w.Try("ovn-sbctl", "--db="+o.SB(), "--timeout=5", "show"); err == nil {

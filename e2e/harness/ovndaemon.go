@@ -51,6 +51,14 @@ func (o *OVN) StartController() {
 	o.start(controller, controller, o.w.OVSDB())
 }
 
+// controllers are the names of all hosts' ovn-controllers.
+func (o *OVN) controllers() (names []string) {
+	for _, h := range o.hosts {
+		names = append(names, h.controller)
+	}
+	return names
+}
+
 // StopController ends ovn-controller as for an upgrade, if it has not ended by itself:
 // the chassis and its ports stay in the database, the flows in OVS.
 func (o *OVN) StopController() {
@@ -97,13 +105,18 @@ func (o *OVN) kill(name string) {
 
 // start starts a daemon in the node's namespace, whose name is that of its log.
 func (o *OVN) start(name string, args ...string) {
-	t := o.w.T
+	o.w.T.Helper()
+	o.startOn(o.w, name, args...)
+}
+
+func (o *OVN) startOn(w *World, name string, args ...string) {
+	t := w.T
 	t.Helper()
 	if p := o.daemons[name]; p != nil && p.Running() {
 		t.Fatalf("%s is running", name)
 	}
 	file := filepath.Join(o.dir, name)
-	cmd := o.w.contained(append(args, "--pidfile="+file+".pid", "--log-file="+file+".log", "-vconsole:off"))
+	cmd := w.contained(append(args, "--pidfile="+file+".pid", "--log-file="+file+".log", "-vconsole:off"))
 	cmd.Env = append(cmd.Env, "OVN_RUNDIR="+o.dir, "OVN_LOGDIR="+o.dir, "OVN_DBDIR="+o.dir)
 	p, err := startProcess(cmd)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 // LogicalPort is a port of the network, for a machine of the node.
 type LogicalPort struct {
 	*VM
+	On *World // whose node the machine is on
 	ID string // Neutron's: name of the logical switch port, iface-id of the interface
 
 	o        *OVN
@@ -21,16 +22,25 @@ type LogicalPort struct {
 // AddVM adds a machine to the network whose port is in security groups, and waits
 // until it may talk. Without any group it may say nothing, like Neutron's.
 func (o *OVN) AddVM(name string, groups ...*Group) *LogicalPort {
-	t := o.w.T
+	o.w.T.Helper()
+	n := &Network{Name: o.Network, o: o}
+	return n.AddVM(o.w, name, VMConfig{}, groups...)
+}
+
+// AddVM adds a machine like OVN.AddVM, to this network, on any of its nodes. The
+// config's Subnet, IfaceID and ExternalIDs are the network's to say.
+func (n *Network) AddVM(on *World, name string, cfg VMConfig, groups ...*Group) *LogicalPort {
+	o, t := n.o, on.T
 	t.Helper()
-	p := &LogicalPort{ID: o.uuid(), o: o, groups: groups, revision: 1}
-	p.VM = o.w.AddVM(Integration, name, VMConfig{IfaceID: p.ID, ExternalIDs: []string{"iface-status=active", "vm-uuid=" + o.uuid()}})
+	p := &LogicalPort{ID: o.uuid(), On: on, o: o, groups: groups, revision: 1}
+	cfg.Subnet, cfg.IfaceID, cfg.ExternalIDs = n.Subnet, p.ID, []string{"iface-status=active", "vm-uuid=" + o.uuid()}
+	p.VM = on.AddVM(Integration, name, cfg)
 	commands := []string{
-		"--id=@p", "create", "logical_switch_port", "name=" + p.ID, "enabled=true", "options:requested-chassis=" + Host,
+		"--id=@p", "create", "logical_switch_port", "name=" + p.ID, "enabled=true", "options:requested-chassis=" + o.host(on),
 		"addresses=" + p.addresses(), "port_security=" + p.addresses(),
-		`external_ids:neutron\:port_name=` + name, `external_ids:neutron\:device_owner="compute:nova"`, `external_ids:neutron\:network_name=` + o.Network,
+		`external_ids:neutron\:port_name=` + name, `external_ids:neutron\:device_owner="compute:nova"`, `external_ids:neutron\:network_name=` + n.Name,
 		`external_ids:neutron\:cidrs="` + p.IP4.String() + `/24"`, p.securityGroups(), p.nextRevision(),
-		"--", "add", "logical_switch", o.Network, "ports", "@p",
+		"--", "add", "logical_switch", n.Name, "ports", "@p",
 		"--", "add", "port_group", dropGroup, "ports", "@p",
 	}
 	for _, g := range groups {
@@ -65,9 +75,9 @@ func (p *LogicalPort) nextRevision() string {
 
 // WaitInstalled waits until ovn-controller has told that the port's flows are in.
 func (p *LogicalPort) WaitInstalled() {
-	p.o.w.T.Helper()
-	p.o.w.Vsctl("wait-until", "interface", p.Rep, "external_ids:ovn-installed=true")
-	Within(p.o.w.T, 20*time.Second, p.Name+" is up", func() error {
+	p.On.T.Helper()
+	p.On.Vsctl("wait-until", "interface", p.Rep, "external_ids:ovn-installed=true")
+	Within(p.On.T, 20*time.Second, p.Name+" is up", func() error {
 		if up := firstLine(p.o.Nbctl("get", "logical_switch_port", p.ID, "up")); up != "true" {
 			return fmt.Errorf("up is %s", up)
 		}
@@ -77,9 +87,9 @@ func (p *LogicalPort) WaitInstalled() {
 
 // Zone is the conntrack zone that ovn-controller has given the port.
 func (p *LogicalPort) Zone() (zone uint16) {
-	t := p.o.w.T
+	t := p.On.T
 	t.Helper()
-	text := p.o.w.Vsctl("get", "bridge", Integration, "external_ids:ct-zone-"+p.ID)
+	text := p.On.Vsctl("get", "bridge", Integration, "external_ids:ct-zone-"+p.ID)
 	if _, err := fmt.Sscanf(strings.TrimSpace(text), `"%d"`, &zone); err != nil {
 		t.Fatalf("zone of %s: %v in %q", p.Name, err, text)
 	}
@@ -88,7 +98,7 @@ func (p *LogicalPort) Zone() (zone uint16) {
 
 // SetGroups puts the port into these security groups and no others.
 func (p *LogicalPort) SetGroups(groups ...*Group) Enforced {
-	p.o.w.T.Helper()
+	p.On.T.Helper()
 	commands := p.moveTo(groups)
 	return p.o.Change(append(commands, "set", "logical_switch_port", p.ID, p.securityGroups(), p.nextRevision())...)
 }
@@ -112,7 +122,7 @@ func (p *LogicalPort) moveTo(groups []*Group) (commands []string) {
 // SecurityOff switches port security off: the port leaves all groups and may do as it
 // likes.
 func (p *LogicalPort) SecurityOff() Enforced {
-	p.o.w.T.Helper()
+	p.On.T.Helper()
 	commands := p.moveTo(nil)
 	commands = append(commands, "remove", "port_group", dropGroup, "ports", p.row,
 		"--", "clear", "logical_switch_port", p.ID, "port_security",
@@ -122,7 +132,7 @@ func (p *LogicalPort) SecurityOff() Enforced {
 
 // SecurityOn undoes SecurityOff, with these groups.
 func (p *LogicalPort) SecurityOn(groups ...*Group) Enforced {
-	p.o.w.T.Helper()
+	p.On.T.Helper()
 	commands := p.moveTo(groups)
 	commands = append(commands, "add", "port_group", dropGroup, "ports", p.row,
 		"--", "set", "logical_switch_port", p.ID, "addresses="+p.addresses(), "port_security="+p.addresses(), p.securityGroups(), p.nextRevision())
@@ -132,23 +142,23 @@ func (p *LogicalPort) SecurityOn(groups ...*Group) Enforced {
 // Unplug takes the port's interface off the bridge, and returns when that was
 // ordered and done.
 func (p *LogicalPort) Unplug() Enforced {
-	p.o.w.T.Helper()
+	p.On.T.Helper()
 	ordered := time.Now()
-	p.o.w.Detach(p.VM)
+	p.On.Detach(p.VM)
 	return Enforced{ordered, time.Now()}
 }
 
 // Plug undoes Unplug.
 func (p *LogicalPort) Plug() {
-	p.o.w.T.Helper()
-	p.o.w.Attach(Integration, p.VM, "iface-id="+p.ID, "iface-status=active")
+	p.On.T.Helper()
+	p.On.Attach(Integration, p.VM, "iface-id="+p.ID, "iface-status=active")
 	p.WaitInstalled()
 }
 
 // Request says which hosts the port is to be bound at: Host; another one; or while it
 // migrates, the two that it leaves and goes to.
 func (p *LogicalPort) Request(hosts ...string) Enforced {
-	p.o.w.T.Helper()
+	p.On.T.Helper()
 	commands := []string{"set", "logical_switch_port", p.ID, `options:requested-chassis="` + strings.Join(hosts, ",") + `"`}
 	if len(hosts) > 1 {
 		commands = append(commands, "options:activation-strategy=rarp")
@@ -161,7 +171,7 @@ func (p *LogicalPort) Request(hosts ...string) Enforced {
 // Unbind is Request of another host only. Nobody tells then that it is enforced, since
 // no such host is running: it waits until this one has let go.
 func (p *LogicalPort) Unbind(host string) Enforced {
-	t := p.o.w.T
+	t := p.On.T
 	t.Helper()
 	e := p.Request(host)
 	Within(t, 20*time.Second, p.Name+" is not bound here", func() error {

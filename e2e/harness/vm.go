@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -23,13 +24,19 @@ type VMConfig struct {
 	IfaceID string // external_ids:iface-id of the port; empty: none
 	// ExternalIDs of the port on top, as key=value.
 	ExternalIDs []string
+	// Subnet is the third byte of the machine's IPv4 address, and the fourth group of the
+	// IPv6 one; Number is the last byte of both, if it is not to be by order of addition.
+	Subnet, Number byte
+	// Routed gives it default routes, by the subnet's Gateway.
+	Routed bool
+	MTU    int // of eth0; 0: as it comes
 	// NoOffload turns segmentation offloads of eth0 off, so that packets have
 	// the size they would have on a wire.
 	NoOffload bool
 }
 
-// AddVM adds a virtual machine to a bridge. Its number, from 1 up by order of
-// addition, makes its addresses: 10.0.0.N/24, fd00::N/64, fa:16:3e:00:00:NN.
+// AddVM adds a virtual machine to a bridge. Its subnet, 0 usually, and its number, from 1 up
+// by order of addition, make its addresses: 10.0.S.N/24, fd00:0:0:S::N/64, fa:16:3e:00:SS:NN.
 func (w *World) AddVM(bridge, name string, cfg VMConfig) *VM {
 	t := w.T
 	t.Helper()
@@ -37,15 +44,16 @@ func (w *World) AddVM(bridge, name string, cfg VMConfig) *VM {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := byte(len(w.vms) + 1)
-	vm := &VM{
-		Namespace: ns, Name: name, Rep: "rep-" + name,
-		MAC: fmt.Sprintf("fa:16:3e:00:00:%02x", n),
-		IP4: netip.AddrFrom4([4]byte{10, 0, 0, n}),
-		IP6: netip.AddrFrom16([16]byte{0: 0xfd, 15: n}),
-	}
+	vm := newVM(ns, name, cfg.Subnet, cmp.Or(cfg.Number, byte(len(w.vms))+max(w.first, 1)))
 	w.vms = append(w.vms, vm)
 	w.cable(vm, "")
+	if cfg.MTU != 0 {
+		vm.Run(t, "ip", "link", "set", "eth0", "mtu", strconv.Itoa(cfg.MTU))
+	}
+	if cfg.Routed {
+		gw4, gw6 := Gateway(cfg.Subnet)
+		vm.Feed(t, fmt.Sprintf("route add default via %s\nroute add default via %s\n", gw4, gw6), "ip", "-batch", "-")
+	}
 	if cfg.NoOffload {
 		vm.Run(t, "ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
 	}
@@ -57,12 +65,32 @@ func (w *World) AddVM(bridge, name string, cfg VMConfig) *VM {
 	return vm
 }
 
+func newVM(ns *Namespace, name string, subnet, number byte) *VM {
+	return &VM{
+		Namespace: ns, Name: name, Rep: "rep-" + name,
+		MAC: fmt.Sprintf("fa:16:3e:00:%02x:%02x", subnet, number),
+		IP4: netip.AddrFrom4([4]byte{10, 0, subnet, number}),
+		IP6: netip.AddrFrom16([16]byte{0: 0xfd, 7: subnet, 15: number}),
+	}
+}
+
+// Gateway is the router of a subnet, if it has one.
+func Gateway(subnet byte) (ip4, ip6 netip.Addr) {
+	const last = 254
+	return netip.AddrFrom4([4]byte{10, 0, subnet, last}), netip.AddrFrom16([16]byte{0: 0xfd, 7: subnet, 15: last})
+}
+
 // cable gives the machine eth0 and the world its port; more is what else ip-link shall
 // know of the port's device.
 func (w *World) cable(vm *VM, more string) {
 	w.T.Helper()
 	w.devices(vm, "eth0", more)
-	vm.Feed(w.T, fmt.Sprintf("addr add %s/24 dev eth0\naddr add %s/64 dev eth0 nodad\nlink set eth0 up\n", vm.IP4, vm.IP6), "ip", "-batch", "-")
+	vm.Feed(w.T, vm.addresses("eth0")+"link set eth0 up\n", "ip", "-batch", "-")
+}
+
+// addresses gives a device the machine's addresses, in the words of `ip -batch -`.
+func (vm *VM) addresses(dev string) string {
+	return fmt.Sprintf("addr add %s/24 dev %s\naddr add %s/64 dev %[2]s nodad\n", vm.IP4, dev, vm.IP6)
 }
 
 // devices makes a machine's device and its port: a pair of veth devices, or a virtual

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -11,12 +12,16 @@ import (
 // removed at the end of the test together with every conntrack entry.
 type World struct {
 	*Node
-	T   testing.TB
-	NIC *Eswsim // whose virtual functions the machines have; nil: they have veth devices
+	T testing.TB
+	// Endpoint is where the node's tunnels end, if it has any: see Underlay.Endpoints.
+	Endpoint netip.Addr
+	NIC      *Eswsim // whose virtual functions the machines have; nil: they have veth devices
 
-	bridges []string
-	vms     []*VM
-	nics    []*Eswsim
+	bridges   []string
+	vms       []*VM
+	first     byte // number of the first machine; 0: 1
+	nics      []*Eswsim
+	rulePorts []string // devices that may have rules, beside the machines' ports
 }
 
 // New returns an empty world on the shared node, or skips the test where the
@@ -36,7 +41,7 @@ func On(t testing.TB, n *Node) *World {
 	t.Cleanup(w.clear)
 	w.reportOnFailure()
 	if modelled {
-		w.NIC = w.NewEswsim(fmt.Sprintf("vfs=%d uplinks=1", vfs))
+		w.NIC = w.NewEswsim(fmt.Sprintf("vfs=%d uplinks=%d", vfs, uplinks))
 	}
 	return w
 }

@@ -1,0 +1,154 @@
+package e2e
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/flowshunt/flowshunt/e2e/harness"
+)
+
+// leg is what one node has of a connection, and the agent that looks after it there.
+type leg struct {
+	w     *harness.World
+	agent *harness.Agent
+	ports [2]string // where its packets come in: the client's first, then the server's
+	tuple string    // as the agent calls it
+}
+
+// legOf starts an agent on a node.
+func legOf(w *harness.World, client, server string) *leg {
+	w.T.Helper()
+	return &leg{w: w, agent: startAgent(w, modest...), ports: [2]string{client, server}}
+}
+
+// journey is a connection that passes the nodes of its legs.
+type journey struct {
+	t      *testing.T
+	client *harness.Peer
+	server *harness.Peer
+	conn   int // its number at the server
+	sport  uint16
+	legs   []*leg
+	total  int64
+}
+
+// way is how a client reaches a server.
+type reach struct {
+	from *harness.VM
+	to   netip.Addr // whom the client calls
+	at   *harness.Peer
+	seen netip.Addr // whom the server sees
+}
+
+// setOut opens a connection, and sends at an elephant's rate.
+func setOut(t *testing.T, r reach, sport uint16, legs ...*leg) *journey {
+	t.Helper()
+	to := netip.AddrPortFrom(r.to, transferPort)
+	j := &journey{t: t, client: r.from.Dial(t, "tcp", to, sport, 1), server: r.at, sport: sport, legs: legs}
+	j.conn = r.at.Conn(netip.AddrPortFrom(r.seen, sport))
+	from := netip.AddrPortFrom(r.from.IP4, sport)
+	if r.to.Is6() {
+		from = netip.AddrPortFrom(r.from.IP6, sport)
+	}
+	for _, l := range legs {
+		if l.tuple == "" {
+			l.tuple = fmt.Sprintf("tcp,%v,%v", from, to)
+		}
+	}
+	j.send(6_000_000, 1_500_000)
+	return j
+}
+
+// direct is how machines reach each other that know each other's addresses.
+func direct(from, to *harness.VM, at *harness.Peer, v6 bool) reach {
+	return reach{from, to.Addr(v6), at, from.Addr(v6)}
+}
+
+func (j *journey) send(bytes, rate int64) {
+	j.t.Helper()
+	j.total += bytes
+	j.client.Do(1, fmt.Sprintf("send %d %d", bytes, rate))
+}
+
+// arrives fails unless all that was sent arrives as it was sent.
+func (j *journey) arrives() {
+	t := j.t
+	t.Helper()
+	sent := j.client.EventWith(10*patience, 1, "sent", func(e harness.Event) bool { return e.Sent == j.total })
+	harness.Within(t, patience, "all has arrived", func() error {
+		got := j.server.Report(j.conn)
+		if got.Received != j.total || got.RecvCRC != sent.SentCRC {
+			return fmt.Errorf("sent %+v, received %+v", sent, got)
+		}
+		return nil
+	})
+}
+
+// refused waits until each leg's agent, or that leg's only, has refused to offload the
+// connection for one of some reasons.
+func (j *journey) refused(reasons ...string) {
+	j.t.Helper()
+	for i, l := range j.legs {
+		harness.Within(j.t, patience, fmt.Sprintf("node %d refuses %s", i, l.tuple), func() error {
+			list := connections(l.w)
+			n := slices.IndexFunc(list, func(c connection) bool { return c.Tuple == l.tuple })
+			if n < 0 || list[n].State == "offloaded" || !slices.Contains(reasons, list[n].Reason) {
+				return fmt.Errorf("%+v", list)
+			}
+			j.t.Logf("node %d: %s: %s %s", i, l.tuple, list[n].Reason, list[n].Detail)
+			return nil
+		})
+	}
+}
+
+// offloaded waits until each node has the connection offloaded.
+func (j *journey) offloaded() {
+	j.t.Helper()
+	for _, l := range j.legs {
+		offloaded(l.w, l.tuple)
+	}
+}
+
+// bypasses sends more, of which neither OVS nor conntrack of any node may see a thing.
+func (j *journey) bypasses() {
+	t := j.t
+	t.Helper()
+	const size, most = 20_000_000, 3
+	type seen struct {
+		tracked uint64
+		ovs     [2]map[string]uint64
+	}
+	look := func(l *leg) (s seen) {
+		entries, err := l.w.Conntrack("-p", "tcp", "--orig-port-src", fmt.Sprint(j.sport))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			s.tracked += e.Packets()
+		}
+		for i, port := range l.ports {
+			s.ovs[i] = l.w.SlowPathAt(port)
+		}
+		return s
+	}
+	before := make([]seen, len(j.legs))
+	for i, l := range j.legs {
+		before[i] = look(l)
+	}
+	j.send(size, 0)
+	j.arrives()
+	for i, l := range j.legs {
+		now := look(l)
+		if n := now.tracked - before[i].tracked; n > most {
+			t.Errorf("node %d: conntrack saw %d packets, want at most %d", i, n, most)
+		}
+		for k, port := range l.ports {
+			// what else comes in there are address resolution and BFD, a few packets
+			if n := harness.Grown(before[i].ovs[k], now.ovs[k]); n > 20 {
+				t.Errorf("node %d: OVS saw %d packets at %s", i, n, port)
+			}
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/flowshunt/flowshunt/e2e/harness"
+)
+
+// uplink is the node's way to the physical network, in all stories that have one.
+const uplink = "up0"
+
+// A machine in a VLAN of the physical network, and a host there.
+func TestVLAN(t *testing.T) {
+	u := harness.NewUnderlay(t)
+	w := harness.New(t)
+	o := w.OVN()
+	u.Uplink(w, uplink)
+	o.Provide(w, uplink)
+	net := o.AddProvider(4, 100)
+	vm := net.AddVM(w, "vm1", harness.VMConfig{}, openGroup(o))
+	host := u.AddHost("host", 4, 50, harness.Tag{Proto: "802.1Q", ID: 100})
+	vm.Ping(t, host.IP4)
+	at := host.Listen(t, "tcp", transferPort, false)
+	l := legOf(w, vm.Rep, uplink)
+	j := setOut(t, direct(vm.VM, host, at, false), 50000, l)
+	j.refused("path-unsupported/vlan")
+	j.arrives()
+}
+
+// outside is an overlay with a way out: each node has an uplink to a physical network,
+// where a host is, and the router's gateway is at the first node.
+type outside struct {
+	*overlay
+	router *harness.Router
+	host   *harness.VM
+}
+
+func newOutside(t *testing.T) *outside {
+	t.Helper()
+	x := &outside{overlay: newOverlay(t, false)}
+	for _, w := range x.Nodes() {
+		x.Uplink(w, uplink)
+		x.ovn.Provide(w, uplink)
+	}
+	public := x.ovn.AddProvider(5, 0)
+	x.router = x.ovn.AddRouter(x.net)
+	x.router.SetGateway(public, x.A)
+	x.host = x.AddHost("host", 5, 50)
+	return x
+}
+
+// A host outside calls a machine by its floating IP, which its own node translates.
+func TestFloatingIP(t *testing.T) {
+	x := newOutside(t)
+	address := x.router.FloatingIP(x.b, true)
+	x.host.Ping(t, address)
+	at := x.b.Listen(t, "tcp", transferPort, false)
+	l := legOf(x.B, uplink, x.b.Rep)
+	j := setOut(t, reach{x.host, address, at, x.host.IP4}, 50000, l)
+	j.refused("path-unsupported/nat")
+	j.arrives()
+}
+
+// A machine calls a host outside by the router's address, from the gateway's node and
+// from another one.
+func TestSNAT(t *testing.T) {
+	x := newOutside(t)
+	address := x.router.SNAT(x.net)
+	for i, vm := range []*harness.LogicalPort{x.a, x.b} {
+		vm.Ping(t, x.host.IP4)
+		_ = i
+	}
+	at := x.host.Listen(t, "tcp", transferPort, false)
+	a, b := startAgent(x.A, modest...), startAgent(x.B, modest...)
+	seen := func(vm *harness.LogicalPort) reach { return reach{vm.VM, x.host.IP4, at, address} }
+	near := setOut(t, seen(x.a), 50000, &leg{w: x.A, agent: a, ports: [2]string{x.a.Rep, uplink}})
+	near.refused("path-unsupported/nat")
+	near.arrives()
+	far := setOut(t, seen(x.b), 50001, &leg{w: x.B, agent: b, ports: [2]string{x.b.Rep, harness.Geneve}}, &leg{w: x.A, agent: a, ports: [2]string{harness.Geneve, uplink}})
+	far.refused("path-unsupported/nat", "path-unsupported/tunnel")
+	far.arrives()
+}
+
+// A machine behind a bond of uplinks, and a host outside.
+func TestBond(t *testing.T) {
+	for _, mode := range []string{"active-backup", "balance-slb", "balance-tcp", "linux"} {
+		t.Run(mode, func(t *testing.T) {
+			u := harness.NewUnderlay(t)
+			w := harness.New(t)
+			w.Bridge("br0")
+			vm := w.AddVM("br0", "vm1", harness.VMConfig{})
+			links := []*harness.Uplink{u.Uplink(w, "up0"), u.Uplink(w, "up1")}
+			port := "up0"
+			switch mode {
+			case "linux":
+				port = "bond1"
+				u.LACP(links...)
+				w.LinuxBond("br0", port, links)
+			case "balance-tcp":
+				u.LACP(links...)
+				w.Bond("br0", "bond0", links, "bond_mode="+mode, "lacp=active", "other_config:lacp-time=fast")
+			default:
+				w.Bond("br0", "bond0", links, "bond_mode="+mode)
+			}
+			w.Switch("br0", harness.Pipeline{Zone: harness.PairZone})
+			host := u.AddHost("host", 0, 50)
+			vm.Ping(t, host.IP4)
+			at := host.Listen(t, "tcp", transferPort, false)
+			l := legOf(w, vm.Rep, port)
+			j := setOut(t, direct(vm, host, at, false), 50000, l)
+			j.refused("path-unsupported/bond")
+			j.arrives()
+		})
+	}
+}
+
+// A machine that tags its packets, at a port that adds another tag.
+func TestQinQ(t *testing.T) {
+	u := harness.NewUnderlay(t)
+	w := harness.New(t)
+	w.VLANLimit(2)
+	w.Bridge("br0")
+	vm := w.AddVM("br0", "vm1", harness.VMConfig{MTU: u.MTU + 4})
+	inner := vm.Tagged(t, 30, u.MTU)
+	u.MTU += 4 // what OVS lets out: the first tag needs no room, the second does
+	w.Vsctl("add-port", "br0", u.Uplink(w, uplink).Dev)
+	u.MTU -= 4
+	w.Vsctl("set", "port", vm.Rep, "vlan_mode=dot1q-tunnel", "tag=300", "other_config:qinq-ethtype=802.1ad")
+	host := u.AddHost("host", 0, 50, harness.Tag{Proto: "802.1ad", ID: 300}, harness.Tag{Proto: "802.1Q", ID: 30})
+	w.Switch("br0", harness.Pipeline{Zone: harness.PairZone})
+	inner.Ping(t, host.IP4)
+	at := host.Listen(t, "tcp", transferPort, false)
+	l := legOf(w, vm.Rep, uplink)
+	j := setOut(t, direct(inner, host, at, false), 50000, l)
+	j.refused("path-unsupported/vlan")
+	j.arrives()
+}
+
+// Large packets pass where they fit, and nobody drops silently those that do not.
+func TestMTU(t *testing.T) {
+	u := harness.NewUnderlay(t)
+	u.MTU = 9000
+	w := harness.New(t)
+	w.Bridge("br0")
+	vm := w.AddVM("br0", "vm1", harness.VMConfig{MTU: 9000, NoOffload: true})
+	w.Run(t, "ip", "link", "set", vm.Rep, "mtu", "9000")
+	w.Vsctl("add-port", "br0", u.Uplink(w, uplink).Dev)
+	w.Switch("br0", harness.Pipeline{Zone: harness.PairZone})
+	host := u.AddHost("host", 0, 50)
+	vm.Ping(t, host.IP4)
+	at := host.Listen(t, "tcp", transferPort, false)
+	l := legOf(w, vm.Rep, uplink)
+	j := setOut(t, direct(vm, host, at, false), 50000, l)
+	_ = netip.Addr{}
+	j.offloaded()
+	j.bypasses()
+}

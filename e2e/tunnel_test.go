@@ -1,0 +1,58 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/flowshunt/flowshunt/e2e/harness"
+)
+
+// tunnelMTU is that of machines whose packets fit into a tunnel of an underlay of 1500.
+const tunnelMTU = 1400
+
+// overlay are a machine of each node in one network whose packets travel in Geneve.
+type overlay struct {
+	*harness.Cluster
+	ovn  *harness.OVN
+	net  *harness.Network
+	a, b *harness.LogicalPort
+}
+
+func newOverlay(t *testing.T, v6 bool) *overlay {
+	t.Helper()
+	c := harness.NewCluster(t)
+	c.Endpoints(v6, c.Nodes()...)
+	x := &overlay{Cluster: c, ovn: c.A.OVN()}
+	x.ovn.Join(c.B, "compute-2")
+	open := openGroup(x.ovn)
+	x.net = x.ovn.AddNetwork(1)
+	x.a = x.net.AddVM(c.A, "vm1", harness.VMConfig{MTU: tunnelMTU, Routed: true}, open)
+	x.b = x.net.AddVM(c.B, "vm2", harness.VMConfig{MTU: tunnelMTU, Routed: true}, open)
+	return x
+}
+
+// Machines of two nodes in one network of OVN's.
+func TestGeneve(t *testing.T) {
+	x := newOverlay(t, false)
+	x.a.Ping(t, x.b.IP4)
+	at := x.b.Listen(t, "tcp", transferPort, false)
+	legs := []*leg{legOf(x.A, x.a.Rep, harness.Geneve), legOf(x.B, harness.Geneve, x.b.Rep)}
+	j := setOut(t, direct(x.a.VM, x.b.VM, at, false), 50000, legs...)
+	j.refused("path-unsupported/tunnel")
+	j.arrives()
+}
+
+// Machines of two nodes in one network of Neutron's Open vSwitch agent.
+func TestVXLAN(t *testing.T) {
+	c := harness.NewCluster(t)
+	c.Endpoints(false, c.Nodes()...)
+	net := harness.ML2Network{Subnet: 3, Segment: 291}
+	nodes := []*harness.ML2{c.A.ML2("", 1, []*harness.World{c.B}, net), c.B.ML2("", 5, []*harness.World{c.A}, net)}
+	a := nodes[0].AddVM("vm1", net, harness.VMConfig{MTU: tunnelMTU})
+	b := nodes[1].AddVM("vm2", net, harness.VMConfig{MTU: tunnelMTU})
+	a.Ping(t, b.IP4)
+	at := b.Listen(t, "tcp", transferPort, false)
+	legs := []*leg{legOf(c.A, a.Rep, harness.VXLAN), legOf(c.B, harness.VXLAN, b.Rep)}
+	j := setOut(t, direct(a, b, at, false), 50000, legs...)
+	j.refused("path-unsupported/tunnel")
+	j.arrives()
+}
