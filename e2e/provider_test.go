@@ -24,21 +24,21 @@ func TestVLAN(t *testing.T) {
 	at := host.Listen(t, "tcp", transferPort, false)
 	l := legOf(w, vm.Rep, uplink)
 	j := setOut(t, direct(vm.VM, host, at, false), 50000, l)
-	j.refused("path-unsupported/vlan")
-	j.arrives()
+	j.offloaded()
+	j.bypasses()
 }
 
 // outside is an overlay with a way out: each node has an uplink to a physical network,
 // where a host is, and the router's gateway is at the first node.
 type outside struct {
-	*overlay
+	*geneve
 	router *harness.Router
 	host   *harness.VM
 }
 
 func newOutside(t *testing.T) *outside {
 	t.Helper()
-	x := &outside{overlay: newOverlay(t, false)}
+	x := &outside{geneve: newOverlay(t, false)}
 	for _, w := range x.Nodes() {
 		x.Uplink(w, uplink)
 		x.ovn.Provide(w, uplink)
@@ -58,8 +58,8 @@ func TestFloatingIP(t *testing.T) {
 	at := x.b.Listen(t, "tcp", transferPort, false)
 	l := legOf(x.B, uplink, x.b.Rep)
 	j := setOut(t, reach{x.host, address, at, x.host.IP4}, 50000, l)
-	j.refused("path-unsupported/nat")
-	j.arrives()
+	j.offloaded()
+	j.bypasses()
 }
 
 // A machine calls a host outside by the router's address, from the gateway's node and
@@ -133,8 +133,8 @@ func TestQinQ(t *testing.T) {
 	at := host.Listen(t, "tcp", transferPort, false)
 	l := legOf(w, vm.Rep, uplink)
 	j := setOut(t, direct(inner, host, at, false), 50000, l)
-	j.refused("path-unsupported/vlan")
-	j.arrives()
+	j.offloaded()
+	j.bypasses()
 }
 
 // Large packets pass where they fit, and nobody drops silently those that do not.

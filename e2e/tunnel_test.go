@@ -9,19 +9,19 @@ import (
 // tunnelMTU is that of machines whose packets fit into a tunnel of an underlay of 1500.
 const tunnelMTU = 1400
 
-// overlay are a machine of each node in one network whose packets travel in Geneve.
-type overlay struct {
+// geneve are a machine of each node in one network whose packets travel in Geneve.
+type geneve struct {
 	*harness.Cluster
 	ovn  *harness.OVN
 	net  *harness.Network
 	a, b *harness.LogicalPort
 }
 
-func newOverlay(t *testing.T, v6 bool) *overlay {
+func newOverlay(t *testing.T, v6 bool) *geneve {
 	t.Helper()
 	c := harness.NewCluster(t)
 	c.Endpoints(v6, c.Nodes()...)
-	x := &overlay{Cluster: c, ovn: c.A.OVN()}
+	x := &geneve{Cluster: c, ovn: c.A.OVN()}
 	x.ovn.Join(c.B, "compute-2")
 	open := openGroup(x.ovn)
 	x.net = x.ovn.AddNetwork(1)
@@ -37,8 +37,8 @@ func TestGeneve(t *testing.T) {
 	at := x.b.Listen(t, "tcp", transferPort, false)
 	legs := []*leg{legOf(x.A, x.a.Rep, harness.Geneve), legOf(x.B, harness.Geneve, x.b.Rep)}
 	j := setOut(t, direct(x.a.VM, x.b.VM, at, false), 50000, legs...)
-	j.refused("path-unsupported/tunnel")
-	j.arrives()
+	j.offloaded()
+	j.bypasses()
 }
 
 // Machines of two nodes in one network of Neutron's Open vSwitch agent.
@@ -53,6 +53,6 @@ func TestVXLAN(t *testing.T) {
 	at := b.Listen(t, "tcp", transferPort, false)
 	legs := []*leg{legOf(c.A, a.Rep, harness.VXLAN), legOf(c.B, harness.VXLAN, b.Rep)}
 	j := setOut(t, direct(a, b, at, false), 50000, legs...)
-	j.refused("path-unsupported/tunnel")
-	j.arrives()
+	j.offloaded()
+	j.bypasses()
 }
