@@ -59,26 +59,27 @@ func (f *Flow) tunnel(p *Packet) (t flows.Tunnel, ok bool) {
 			return t, false
 		}
 	}
-	all, addr := full(TunID), full(TunSrc)
-	dst := full(TunDst)
-	for i := range all {
-		if whole := all[i] | addr[i] | dst[i]; m.Mask[i]&whole != whole {
-			return t, false
-		}
+	src, okSrc := m.end(TunSrc)
+	dst, okDst := m.end(TunDst)
+	id := full(TunID)
+	if id[places[TunID].word]&^m.Mask[places[TunID].word] != 0 || !okSrc || !okDst || m.Key.Uint(TunID) > 1<<24-1 {
+		return t, false
 	}
-	src, to := m.Key.Wide(TunSrc), m.Key.Wide(TunDst)
-	if to == [16]byte{} || m.Key.Uint(TunID) > 1<<24-1 {
-		return t, false // in no tunnel, or one of another kind
-	}
-	return flows.Tunnel{
-		Src: underlayAddr(src), Dst: underlayAddr(to), ID: uint32(m.Key.Uint(TunID)), Options: m.Options.Value().Value,
-	}, true
+	return flows.Tunnel{Src: src, Dst: dst, ID: uint32(m.Key.Uint(TunID)), Options: m.Options.Value().Value}, true
 }
 
-// underlayAddr returns an address of the outer header; 12 zero bytes begin that of IPv4.
-func underlayAddr(b [16]byte) netip.Addr {
-	if [12]byte(b[:12]) == [12]byte{} {
-		return netip.AddrFrom4([4]byte(b[12:]))
+// end returns the one address that an end of the tunnel must have. Of one of IPv4 only the
+// last 32 bits are matched.
+func (m *Match) end(f Field) (addr netip.Addr, ok bool) {
+	value, mask := m.Key.Wide(f), m.Mask.Wide(f)
+	four := [4]byte(mask[12:]) == [4]byte{255, 255, 255, 255}
+	switch [12]byte(mask[:12]) {
+	case [12]byte{}:
+		addr = netip.AddrFrom4([4]byte(value[12:]))
+	case [12]byte{255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}:
+		addr = netip.AddrFrom16(value)
+	default:
+		return addr, false
 	}
-	return netip.AddrFrom16(b)
+	return addr, four && !addr.IsUnspecified()
 }

@@ -93,11 +93,14 @@ func (r *Resolver) evidence(ctx context.Context, ports *Ports, req Request, now 
 	for dir, names := range namesOf(req) {
 		for _, tuple := range names {
 			sides, disbelief := believe(ports, r.cfg.Wires, tuple, r.seen.Seen(tuple, now))
-			sides, err := r.unfold(ctx, sides, flows.Dir(dir), req.States, now)
+			told, err := r.unfold(ctx, sides, flows.Dir(dir), req.States, now)
 			if err != nil {
 				return nil, err
 			}
-			e.sides[dir] = append(e.sides[dir], sides...)
+			if len(told) < len(sides) {
+				disbelief = "; no flow of the datapath tells in which tunnel they come"
+			}
+			e.sides[dir] = append(e.sides[dir], told...)
 			if disbelief != "" {
 				e.disbelief = disbelief
 			}
