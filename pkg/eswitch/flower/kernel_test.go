@@ -42,9 +42,15 @@ func rig(t testing.TB, cfg flower.Config) *eswitchtest.Rig {
 			if f.Ref.Class.IsIPv6() {
 				proto = "ipv6"
 			}
+			switch f.Ref.Class.TagType() {
+			case flows.TagCustomer:
+				proto = "802.1Q"
+			case flows.TagProvider:
+				proto = "802.1ad"
+			}
 			dev := map[bool]string{true: "p0", false: "p1"}[f.Ref.Link == tctest.Index(t, "p0")]
 			tctest.Run(t, fmt.Sprintf("tc filter del dev %s ingress pref %d protocol %s handle %#x flower",
-				dev, flower.DefaultPreference+int(f.Ref.Class)-1, proto, f.Ref.Handle))
+				dev, f.Preference, proto, f.Ref.Handle))
 		},
 	}
 }
