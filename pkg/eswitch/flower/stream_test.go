@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"strings"
@@ -83,26 +84,26 @@ func (h *host) badChecksums(t *testing.T) (n string) {
 	return n
 }
 
-// TestStream sends megabytes through rules with NAT, in segments as large as the kernel
-// makes them, to a receiver that checks every checksum: the port in between segments in
-// software. What opens the connection takes filters of tc that do the same.
+// TestStream sends megabytes there and back through rules that rewrite, in segments as
+// large as the kernel makes them, to receivers that check every checksum: the ports in
+// between segment in software. What opens the connection takes filters of tc that do the
+// same.
 func TestStream(t *testing.T) {
 	tctest.NeedFlower(t)
-	for _, v6 := range []bool{false, true} {
-		t.Run(map[bool]string{false: "IPv4", true: "IPv6"}[v6], func(t *testing.T) {
+	for name, shape := range map[string]eswitchtest.Shape{
+		"NAT":              {Proto: flows.TCP, Hops: 1, NAT: translate},
+		"routed":           {Proto: flows.TCP, Hops: 2},
+		"routed over IPv6": {Proto: flows.TCP, V6: true, Hops: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
 			r := rig(t, flower.Config{})
 			e := prepared(t, r)
-			shape := eswitchtest.Shape{Proto: flows.TCP, V6: v6, Hops: 1}
-			for _, s := range eswitchtest.Shapes {
-				if s.NAT != nil && s.Proto == flows.TCP && s.V6 == v6 && s.Tunnel == (flows.Tunnel{}) {
-					shape = s
-				}
-			}
 			session := r.Shaped(1, shape)
 			there, back := session.Rules[0], session.Rules[1]
 			to := there.Change.Value()
+			to.Tuple = addressed(there)
 			a, b := newHost(t), newHost(t)
-			bits := map[bool]string{false: "/32", true: "/128"}[v6]
+			bits := map[bool]string{false: "/32", true: "/128"}[shape.V6]
 			a.move(t, "q0", there.SrcMAC, there.Tuple.Src.String()+bits, there.Tuple.Dst.String(), there.DstMAC)
 			b.move(t, "q1", to.DstMAC, to.Tuple.Dst.String()+bits, to.Tuple.Src.String(), to.SrcMAC)
 			for _, dev := range []string{"p0", "p1"} { // they pass on what a cable would carry
@@ -151,10 +152,20 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// translate changes all that NAT can.
+func translate(t flows.Tuple) flows.Tuple {
+	t.Src, t.Dst = netip.MustParseAddr("203.0.113.1"), netip.MustParseAddr("203.0.113.2")
+	t.SrcPort, t.DstPort = 1024, 80
+	return t
+}
+
+func addressed(r flows.Rule) flows.Tuple { return flows.Path{Change: r.Change}.Addressed(r.Tuple) }
+
 // slowPath makes tc do with every packet of one direction what a rule does.
 func slowPath(t *testing.T, dev string, r flows.Rule, out string) {
 	t.Helper()
 	c := r.Change.Value()
+	c.Tuple = addressed(r)
 	ip, protocol, hops, sums := "ip", "ip", "ttl", "ip4h and tcp"
 	if r.Tuple.IsIPv6() {
 		ip, protocol, hops, sums = "ip6", "ipv6", "hoplimit", "tcp"
