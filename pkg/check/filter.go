@@ -76,7 +76,7 @@ func (c *census) add(n *node, f *tc.Filter) error {
 	case ovs:
 		c.ovs = append(c.ovs, n.deviceName(f.Link))
 		c.undo = append(c.undo, removal(n.deviceName(f.Link), f))
-	case place >= 0 && place < eswitch.Classes && !(f.Kind == tc.KindFlower && f.Handle == 0):
+	case place >= -eswitch.GuardClasses && place < eswitch.Classes && !(f.Kind == tc.KindFlower && f.Handle == 0):
 		c.foreign = append(c.foreign, fmt.Sprintf("%s: %s at preference %d", n.deviceName(f.Link), f.Kind, f.Pref))
 	}
 	return nil
@@ -108,13 +108,13 @@ func (c *census) rulesLine(n *node) Line {
 
 func (c *census) foreignLine(n *node) Line {
 	const name = "preferences"
-	first, last := n.Preference, int(n.Preference)+eswitch.Classes-1
+	first, last := int(n.Preference)-eswitch.GuardClasses, int(n.Preference)+eswitch.Classes-1
 	if len(c.foreign) == 0 {
 		return ok(name, "%d to %d are free for ours", first, last)
 	}
 	return fatal(name, "somebody else's filters stand at %d to %d: %s", first, last, some(c.foreign)).
 		why("a preference has one owner, so these ports cannot be used (port-unready)").
-		fix("flowshuntd --preference=N # eight in a row that are free").detail(c.foreign)
+		fix(fmt.Sprintf("flowshuntd --preference=N # N and the %d behind it, and the %d before it, must be free", eswitch.Classes-1, eswitch.GuardClasses)).detail(c.foreign)
 }
 
 // removal is what removes the filters of a preference, whichever qdisc they stand on: it

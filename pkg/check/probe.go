@@ -16,7 +16,7 @@ import (
 // preferences beside the agent's default ones, and sessions that no agent numbers. The
 // cookie is ours, so that audit and flush find what a killed probe left.
 const (
-	probePreference = flower.DefaultPreference + 16
+	probePreference = flower.DefaultPreference + 64
 	probeSession    = flows.SessionID(0xffff_fffe_0000_0000)
 	probeHandle     = 0x7f00_0000
 )
@@ -67,8 +67,8 @@ func probe(ctx context.Context, cfg ProbeConfig) []Line {
 	if err != nil {
 		return []Line{unknown(name, err)}
 	}
-	p := &prober{driver: d, raw: raw, in: in, out: out, made: map[eswitch.Ref]bool{}}
-	for _, end := range p.ends() {
+	p := &prober{driver: d, raw: raw, in: in, out: out, tunnels: tunnelsOf(devices), made: map[eswitch.Ref]bool{}}
+	for _, end := range append(p.ends(), p.tunnels...) {
 		if had[end.index] == "" {
 			p.release = append(p.release, end.index)
 		}
@@ -111,4 +111,15 @@ func partner(devices []device, in device) device {
 		}
 	}
 	return out
+}
+
+// tunnelsOf returns the first device of each kind of tunnel.
+func tunnelsOf(devices []device) (tunnels []device) {
+	for _, kind := range []string{"geneve", "vxlan"} {
+		i := slices.IndexFunc(devices, func(d device) bool { return d.Kind == kind })
+		if i >= 0 {
+			tunnels = append(tunnels, devices[i])
+		}
+	}
+	return tunnels
 }

@@ -40,12 +40,13 @@ func (s scriptedTC) try(_ context.Context, f tc.Filter) (left bool, err error) {
 // onModel probes an eswitch in memory.
 func onModel(t *testing.T, cfg model.Config, raw scriptedTC) (*prober, *model.Model) {
 	t.Helper()
-	m := model.New(cfg, 4, 5)
+	m := model.New(cfg, 4, 5, 6, 7)
 	if raw.where == "" {
 		raw.where = "in_hw, in_hw_count 1"
 	}
 	return &prober{driver: m, raw: raw, in: onEswitch(named(4, "r0"), "01", ""), out: onEswitch(named(5, "p0"), "01", ""),
-		release: []int32{4, 5}, made: map[eswitch.Ref]bool{}}, m
+		tunnels: []device{kindOf(named(6, "genev_sys_6081"), "geneve"), kindOf(named(7, "vxlan_sys_4789"), "vxlan")},
+		release: []int32{4, 5, 6, 7}, made: map[eswitch.Ref]bool{}}, m
 }
 
 // probed runs a probe and returns its lines without what is measured.
@@ -56,7 +57,7 @@ func probed(t *testing.T, ctx context.Context, p *prober, m *model.Model) map[st
 		mustBeWhole(t, l)
 		byName[l.Name] = l
 	}
-	for _, link := range []int32{4, 5} {
+	for _, link := range []int32{4, 5, 6, 7} {
 		if err := m.Rules(context.Background(), eswitch.Scope{Link: link}, func(f *eswitch.Found) { t.Errorf("left: %+v", f.Ref) }); err != nil {
 			t.Error(err)
 		}
@@ -82,10 +83,13 @@ func TestProbe(t *testing.T) {
 	for _, class := range []string{"tcp4", "udp4", "sctp4", "portless4", "tcp6", "udp6", "sctp6", "portless6"} {
 		says1(t, lines, "class "+class, OK, "taken")
 	}
+	for _, k := range probeKinds {
+		says1(t, lines, "kind "+k.name, OK, "taken")
+	}
 	says1(t, lines, "one by one", OK, "200 rules, ")
 	says1(t, lines, "insertions", OK, "2048 rules, ")
 	says1(t, lines, "deletions", OK, "2048 rules, ")
-	says1(t, lines, "cleaned up", OK, "2258 rules inserted and removed")
+	says1(t, lines, "cleaned up", OK, "2273 rules inserted and removed")
 }
 
 // A rule that nobody executes is no success, whatever the driver returned.
@@ -124,6 +128,22 @@ func TestProbeRefused(t *testing.T) {
 		says1(t, lines, "class udp4", OK, "taken")
 		says1(t, lines, "class udp6", Warning, "refused: Unsupported key (operation not supported)")
 		says1(t, lines, "insertions", OK, "2048")
+	})
+	t.Run("guards", func(t *testing.T) {
+		p, m := onModel(t, fail(func(c eswitch.Change) bool { return c.Ref.Class.IsGuard() }), scriptedTC{})
+		lines := probed(t, t.Context(), p, m)
+		for _, kind := range []string{"routed", "routed over IPv6"} {
+			says1(t, lines, "kind "+kind, Warning, "refused: Unsupported key (operation not supported)")
+		}
+		says1(t, lines, "kind NAT", OK, "taken")
+	})
+	t.Run("tunnels", func(t *testing.T) {
+		p, m := onModel(t, fail(func(c eswitch.Change) bool { return !c.Rule.Tunnel.IsZero() }), scriptedTC{})
+		p.tunnels = p.tunnels[:1]
+		lines := probed(t, t.Context(), p, m)
+		says1(t, lines, "kind into Geneve", OK, "taken")
+		says1(t, lines, "kind out of Geneve", Warning, "refused: Unsupported key")
+		says1(t, lines, "kind into VXLAN", OK, "not tried: there is no vxlan device")
 	})
 	t.Run("tcp_flags", func(t *testing.T) {
 		tcp := func(c eswitch.Change) bool { return c.Rule.Tuple.Proto == flows.TCP }
@@ -250,6 +270,11 @@ func TestIsRefusal(t *testing.T) {
 }
 
 func named(index int32, name string) device { return device{index, link.State{Name: name}} }
+
+func kindOf(d device, kind string) device {
+	d.Kind = kind
+	return d
+}
 
 func onEswitch(d device, id flows.EswitchID, port string) device {
 	d.SwitchID, d.PortName = id, port

@@ -14,7 +14,8 @@ type prober struct {
 	driver  eswitch.Driver
 	raw     rawRules
 	in, out device
-	release []int32 // ports that had no qdisc
+	tunnels []device // that packets can leave in, or come in from
+	release []int32  // ports that had no qdisc
 	made    map[eswitch.Ref]bool
 	rules   int
 }
@@ -40,6 +41,9 @@ func (p *prober) run(ctx context.Context) (lines []Line) {
 	}
 	classes, taken := p.classes(ctx)
 	lines = append(append(lines, p.pair(ctx)), classes...)
+	if taken && ctx.Err() == nil {
+		lines = append(lines, p.kinds(ctx)...)
+	}
 	if taken && ctx.Err() == nil {
 		lines = append(lines, p.rates(ctx)...)
 	}
@@ -80,7 +84,7 @@ func (p *prober) prepare(ctx context.Context) Line {
 
 func (p *prober) sweep(ctx context.Context, link int32) error {
 	err := p.driver.Rules(ctx, eswitch.Scope{Link: link}, func(f *eswitch.Found) {
-		if f.Session >= probeSession {
+		if f.Session >= probeSession || f.Session == 0 { // guards there are a probe's
 			p.made[f.Ref] = true
 		}
 	})

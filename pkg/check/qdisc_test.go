@@ -7,6 +7,7 @@ import (
 
 	"github.com/flowshunt/flowshunt/ovsdb"
 	"github.com/flowshunt/flowshunt/pkg/control"
+	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/tc"
 	"github.com/flowshunt/flowshunt/pkg/tc/tctest"
 )
@@ -48,7 +49,7 @@ func TestFilters(t *testing.T) {
 	tctest.Namespace(t)
 	tctest.Veth(t, "p0", "p1")
 	tctest.Run(t, "tc qdisc add dev p0 clsact")
-	free, none := "ok preferences: 16384 to 16391 are free for ours", "ok our rules: none"
+	free, none := "ok preferences: 16380 to 16407 are free for ours", "ok our rules: none"
 	wantLines(t, says(t, ports(t, "p0"), filters), none, free, "ok ovs filters: none")
 
 	add := func(pref int, cookie string) {
@@ -62,11 +63,11 @@ func TestFilters(t *testing.T) {
 	wantLines(t, says(t, ports(t, "p0"), filters), none, free, "ok ovs filters: none")
 	add(16390, "")
 	wantLines(t, says(t, ports(t, "p0"), filters), none,
-		"fatal preferences: somebody else's filters stand at 16384 to 16391: p0: u32 at preference 16390", "ok ovs filters: none")
+		"fatal preferences: somebody else's filters stand at 16380 to 16407: p0: u32 at preference 16390", "ok ovs filters: none")
 	tctest.Run(t, "tc filter del dev p0 ingress pref 16390")
 	n := ports(t, "p0")
 	n.Preference = 5
-	if got := says(t, n, filters); !strings.HasPrefix(got[1], "fatal preferences: somebody else's filters stand at 5 to 12") {
+	if got := says(t, n, filters); !strings.HasPrefix(got[1], "fatal preferences: somebody else's filters stand at 1 to 28") {
 		t.Error(got)
 	}
 }
@@ -125,12 +126,12 @@ func TestOwnFilters(t *testing.T) {
 	add(3, strings.Repeat("ab", 16))
 	n := ports(t, "p0")
 	n.agent.err = control.ErrNoAgent
-	wantLines(t, says(t, n, filters), "fatal our rules: 1 rule and no agent", "ok preferences: 16384 to 16391 are free for ours",
+	wantLines(t, says(t, n, filters), "fatal our rules: 1 rule and no agent", "ok preferences: 16380 to 16407 are free for ours",
 		"fatal ovs filters: some on p0 look like OVS's, and hw-offload is false")
 	n.agent.err = nil
 	n.Switch.HWOffload = true
 	wantLines(t, says(t, n, filters), "ok our rules: 1 rule; flowshuntctl audit tells whether the agent has them all",
-		"ok preferences: 16384 to 16391 are free for ours", "ok ovs filters: on p0, of hw-offload=true")
+		"ok preferences: 16380 to 16407 are free for ours", "ok ovs filters: on p0, of hw-offload=true")
 }
 
 // Whose our rules are depends on whether an agent lives.
@@ -164,7 +165,9 @@ func TestCensus(t *testing.T) {
 		{0x4000, 0, "flower", "", 0, 0, 0},                                            // the preference itself
 		{0x4000, 2, "flower", "", 0, 0, 1},
 		{0x4007, 0, "u32", "", 0, 0, 1},
-		{0x4008, 1, "flower", "", 0, 0, 0},
+		{0x4000 + eswitch.Classes, 1, "flower", "", 0, 0, 0},
+		{0x4000 - eswitch.GuardClasses, 1, "flower", "", 0, 0, 1},
+		{0x4000 - eswitch.GuardClasses - 1, 1, "flower", "", 0, 0, 0},
 		{2, 1, "flower", "0123456789abcdef", 0, 1, 0},
 		{2, 1, "flower", "0123456789", 0, 0, 0},
 	} {

@@ -81,6 +81,7 @@ type Action struct {
 	Rewrite   Rewrite    // pedit
 	Checksums Checksums  // csum
 	Tunnel    TunnelKey  // tunnel_key
+	NAT       AddrChange // nat
 	Exceed    Verdict    // police: what happens to packets above the rate; see Police
 
 	// What follows is only decoded.
@@ -97,7 +98,7 @@ type Action struct {
 // a shared police action.
 func (a *Action) Same(b *Action) bool {
 	return !a.Partial && !b.Partial && a.Kind == b.Kind && a.Verdict == b.Verdict && a.Op == b.Op && a.Link == b.Link &&
-		a.VLAN == b.VLAN && a.Rewrite == b.Rewrite && a.Checksums == b.Checksums && a.Tunnel == b.Tunnel &&
+		a.VLAN == b.VLAN && a.Rewrite == b.Rewrite && a.Checksums == b.Checksums && a.Tunnel == b.Tunnel && a.NAT == b.NAT &&
 		a.Exceed == b.Exceed && (a.Kind != KindPolice || a.Index == b.Index)
 }
 
@@ -139,6 +140,8 @@ func (a *Action) appendOptions(b []byte) ([]byte, error) {
 		return a.appendTunnelKey(b)
 	case KindPolice:
 		return a.appendPolice(b)
+	case KindNAT:
+		return a.appendNAT(b)
 	}
 	return b, fmt.Errorf("%w: action of kind %q", ErrInvalid, a.Kind)
 }
@@ -182,7 +185,7 @@ func (a *Action) decode(n attrs) {
 // does not know makes the action partial.
 func (a *Action) decodeOptions(n attrs) {
 	switch a.Kind {
-	case KindMirred, KindGact, KindVLAN, KindCsum, KindPolice:
+	case KindMirred, KindGact, KindVLAN, KindCsum, KindPolice, KindNAT:
 		for n.next() {
 			a.Partial = !a.decodeOption(&n) || a.Partial
 		}
@@ -207,6 +210,8 @@ func (a *Action) decodeOption(n *attrs) bool {
 		return a.decodeCsum(n)
 	case KindPolice:
 		return a.decodePolice(n)
+	case KindNAT:
+		return a.decodeNAT(n)
 	}
 	return false
 }

@@ -194,6 +194,14 @@ var corpus = map[string]Filter{
 		Match:   Match{Tunnel: TunnelMatch{ID: Exact32(0), Src: prefix("2001:db8::/32"), Dst: addr("2001:db8::1")}},
 		Actions: []Action{unset, toP1},
 	},
+	"nat": {
+		Link: 10, Parent: Ingress, Pref: 21, Protocol: ProtocolIPv4, Kind: KindFlower, Flags: SkipHW,
+		Actions: []Action{
+			{Kind: KindNAT, Verdict: Pipe, NAT: AddrChange{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("192.0.2.1"), true}},
+			{Kind: KindNAT, Verdict: Pipe, NAT: AddrChange{netip.MustParseAddr("203.0.113.1"), netip.MustParseAddr("10.0.0.2"), false}},
+			toP1,
+		},
+	},
 	"police": {
 		Link: 10, Parent: Ingress, Pref: 20, Protocol: ProtocolIPv4, Kind: KindFlower, Flags: SkipHW,
 		Actions: []Action{Police(5, Drop, Pipe), toP1},

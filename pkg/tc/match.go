@@ -16,9 +16,10 @@ const (
 	KindCsum      = "csum"
 	KindTunnelKey = "tunnel_key"
 	KindPolice    = "police"
+	KindNAT       = "nat"
 )
 
-var kinds = [...]string{KindFlower, KindMirred, KindPedit, KindCsum, KindVLAN, KindTunnelKey, KindGact, KindPolice, KindClsact}
+var kinds = [...]string{KindFlower, KindMirred, KindPedit, KindCsum, KindVLAN, KindTunnelKey, KindGact, KindPolice, KindNAT, KindClsact}
 
 // IP protocols whose ports flower can match.
 const (

@@ -21,6 +21,8 @@ type Rig struct {
 	A, B   int32
 	Gone   func()                // makes port B vanish
 	Vanish func(f eswitch.Found) // deletes a rule behind the driver's back
+	// Refuses says which Shapes the driver has no words for; nil: none.
+	Refuses func(Shape) bool
 }
 
 // Session returns a session between the rig's ports, the nth of its kind.

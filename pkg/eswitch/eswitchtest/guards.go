@@ -1,6 +1,7 @@
 package eswitchtest
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -13,11 +14,16 @@ func shapes(t *testing.T, r *Rig) {
 	e := r.start(t)
 	var all []flows.Session
 	for i, s := range Shapes {
-		all = append(all, r.Shaped(i, s))
-	}
-	for i, res := range e.Install(t.Context(), all) {
-		if res.Err != nil {
-			t.Errorf("%s: %v", Shapes[i].Name, res.Err)
+		session := r.Shaped(i, s)
+		refused := r.Refuses != nil && r.Refuses(s)
+		res := e.Install(t.Context(), []flows.Session{session})[0]
+		switch {
+		case refused && !errors.Is(res.Err, eswitch.ErrRefused):
+			t.Errorf("%s: %v, want ErrRefused", s.Name, res.Err)
+		case !refused && res.Err != nil:
+			t.Errorf("%s: %v", s.Name, res.Err)
+		case !refused:
+			all = append(all, session)
 		}
 	}
 	wantRules(t, e, all...)
@@ -103,7 +109,9 @@ func guardVanishes(t *testing.T, r *Rig) {
 func adoptGuarded(t *testing.T, r *Rig) {
 	var all []flows.Session
 	for i, s := range Shapes {
-		all = append(all, r.Shaped(i, s))
+		if r.Refuses == nil || !r.Refuses(s) {
+			all = append(all, r.Shaped(i, s))
+		}
 	}
 	install(t, r.start(t), all...)
 	e := r.start(t)

@@ -15,13 +15,14 @@ var pass = tc.Action{Kind: tc.KindGact, Verdict: tc.Pass}
 // appendActions appends what makes packets leave as the rule says: out of the tunnel,
 // tags off, headers rewritten and their checksums, tags on, into the tunnel, out of the
 // port. Headers are rewritten while as few tags as possible are in front of them, for
-// software finds them behind one only.
-func appendActions(to []tc.Action, r *flows.Rule) ([]tc.Action, error) {
+// software finds them behind one only. Software says that the kernel may be the one who
+// does it.
+func appendActions(to []tc.Action, r *flows.Rule, software bool) ([]tc.Action, error) {
 	if r.Change.IsZero() && r.Tunnel.IsZero() {
 		return append(to, redirect(r.Out)), nil
 	}
 	out := flows.Path{Frame: r.Frame, Change: r.Change}.Leaves()
-	write, sums, err := rewrite(r, out)
+	write, sums, err := rewrite(r, out, software)
 	if err != nil {
 		return to, err
 	}
@@ -30,6 +31,9 @@ func appendActions(to []tc.Action, r *flows.Rule) ([]tc.Action, error) {
 	}
 	tags := retag(r.Tags, out.Tags, write.Protocol != 0 || write.IPProto != 0)
 	to = tags.appendPops(to)
+	if software && translates(r) {
+		to = appendNAT(to, r)
+	}
 	if write != (tc.Rewrite{}) {
 		to = append(to, tc.Action{Kind: tc.KindPedit, Verdict: tc.Pipe, Rewrite: write})
 	}
@@ -51,8 +55,31 @@ func redirect(link int32) tc.Action {
 	return tc.Action{Kind: tc.KindMirred, Verdict: tc.Stolen, Op: tc.EgressRedirect, Link: link}
 }
 
+// translates reports whether an address changes that is part of the checksum of TCP or
+// UDP (of the pseudo header). The kernel's csum action does not see to that of packets
+// that are still to be segmented (TestStream).
+func translates(r *flows.Rule) bool {
+	if r.Change.IsZero() || r.Tuple.Proto != flows.TCP && r.Tuple.Proto != flows.UDP {
+		return false
+	}
+	to := r.Change.Value().Tuple
+	return to != flows.Tuple{} && (to.Src != r.Tuple.Src || to.Dst != r.Tuple.Dst)
+}
+
+// appendNAT changes addresses, and all checksums with them.
+func appendNAT(to []tc.Action, r *flows.Rule) []tc.Action {
+	c := r.Change.Value().Tuple
+	if c.Src != r.Tuple.Src {
+		to = append(to, tc.Action{Kind: tc.KindNAT, Verdict: tc.Pipe, NAT: tc.AddrChange{Old: r.Tuple.Src, New: c.Src, Source: true}})
+	}
+	if c.Dst != r.Tuple.Dst {
+		to = append(to, tc.Action{Kind: tc.KindNAT, Verdict: tc.Pipe, NAT: tc.AddrChange{Old: r.Tuple.Dst, New: c.Dst}})
+	}
+	return to
+}
+
 // rewrite returns what is written into the packet, and which checksums that spoils.
-func rewrite(r *flows.Rule, out flows.Frame) (w tc.Rewrite, sums tc.Checksums, err error) {
+func rewrite(r *flows.Rule, out flows.Frame, software bool) (w tc.Rewrite, sums tc.Checksums, err error) {
 	if out.SrcMAC != r.SrcMAC {
 		w.SrcMAC = tc.ExactMAC(out.SrcMAC)
 	}
@@ -61,27 +88,38 @@ func rewrite(r *flows.Rule, out flows.Frame) (w tc.Rewrite, sums tc.Checksums, e
 	}
 	c := r.Change.Value()
 	w.TTLAdd = -c.Hops
-	addressed := c.Tuple != flows.Tuple{} && rewriteTuple(&w, r.Tuple, c.Tuple)
-	if w.TTLAdd != 0 || w.Src.Mask.IsValid() || w.Dst.Mask.IsValid() {
-		w.Protocol = network(r.Tuple.IsIPv6())
+	if c.Tuple != (flows.Tuple{}) {
+		rewriteTuple(&w, r.Tuple, c.Tuple)
 	}
-	if w.IPProto == uint8(flows.SCTP) || w.IPProto == uint8(flows.DCCP) {
-		return w, 0, fmt.Errorf("%w: pedit cannot rewrite ports of %s", eswitch.ErrRefused, r.Tuple.Proto)
+	if software && translates(r) {
+		if r.Tuple.IsIPv6() {
+			return w, 0, fmt.Errorf("%w: the kernel cannot translate addresses of %s over IPv6, hardware may", eswitch.ErrRefused, r.Tuple.Proto)
+		}
+		w.Src, w.Dst = tc.AddrMatch{}, tc.AddrMatch{} // see appendNAT
+	}
+	addresses := w.Src.Mask.IsValid() || w.Dst.Mask.IsValid()
+	if w.TTLAdd != 0 || addresses {
+		w.Protocol = network(r.Tuple.IsIPv6())
 	}
 	if w.Protocol == tc.ProtocolIPv4 {
 		sums |= tc.ChecksumIPv4
 	}
-	switch {
-	case addressed && r.Tuple.Proto == flows.TCP:
-		sums |= tc.ChecksumTCP
-	case addressed && r.Tuple.Proto == flows.UDP: // one of zero over IPv4 stays zero
-		sums |= tc.ChecksumUDP
+	if w.IPProto != 0 || addresses {
+		switch r.Tuple.Proto {
+		case flows.TCP:
+			sums |= tc.ChecksumTCP
+		case flows.UDP: // one of zero over IPv4 stays zero
+			sums |= tc.ChecksumUDP
+		case flows.SCTP:
+			if w.IPProto != 0 {
+				return w, 0, fmt.Errorf("%w: pedit cannot rewrite ports of %s", eswitch.ErrRefused, r.Tuple.Proto)
+			}
+		}
 	}
 	return w, sums, nil
 }
 
-// rewriteTuple reports whether anything is different.
-func rewriteTuple(w *tc.Rewrite, from, to flows.Tuple) bool {
+func rewriteTuple(w *tc.Rewrite, from, to flows.Tuple) {
 	if to.Src != from.Src {
 		w.Src = tc.ExactAddr(to.Src)
 	}
@@ -94,7 +132,6 @@ func rewriteTuple(w *tc.Rewrite, from, to flows.Tuple) bool {
 	if to.DstPort != from.DstPort {
 		w.DstPort, w.IPProto = tc.ExactPort(to.DstPort), uint8(from.Proto)
 	}
-	return to != from
 }
 
 // tunnelKey returns the header that the tunnel device shall write.

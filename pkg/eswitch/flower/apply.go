@@ -58,7 +58,11 @@ func (d *Driver) request(w *worker, c *eswitch.Change) error {
 		d.reference(&w.filter, c.Ref)
 		return w.batch.DeleteFilter(&w.filter)
 	}
-	if err := d.encode(&w.filter, c); err != nil {
+	flags := d.flags
+	if d.hardwareOnly(c) {
+		flags |= tc.SkipSW
+	}
+	if err := d.encode(&w.filter, c, flags); err != nil {
 		return err
 	}
 	how := uint16(tc.Exclusive)
@@ -68,13 +72,23 @@ func (d *Driver) request(w *worker, c *eswitch.Change) error {
 	return w.batch.AddFilter(&w.filter, how)
 }
 
+// hardwareOnly reports whether hardware and the kernel need a rule in different words:
+// then it is given to hardware alone first.
+func (d *Driver) hardwareOnly(c *eswitch.Change) bool {
+	return d.cfg.Mode == Both && translates(&c.Rule)
+}
+
 // added takes the outcome of an Add.
 func (d *Driver) added(c *eswitch.Change, r *tc.Result) {
-	c.Err = classify(r.Err, d.cfg.Mode)
+	mode := d.cfg.Mode
+	if d.hardwareOnly(c) {
+		mode = SkipSW
+	}
+	c.Err = classify(r.Err, mode)
 	if c.Err != nil {
 		return
 	}
-	switch d.cfg.Mode {
+	switch mode {
 	case SkipSW:
 		c.InHW = true // the kernel refuses it otherwise
 	case Both:
@@ -92,7 +106,7 @@ func classify(err error, mode Mode) error {
 		return nil
 	}
 	if !errors.As(err, &refusal) {
-		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, eswitch.ErrRefused) {
 			return err // was not sent
 		}
 		return fmt.Errorf("%w: %w", eswitch.ErrUnknown, err)
@@ -136,10 +150,13 @@ func (d *Driver) settle(ctx context.Context, w *worker, c *eswitch.Change) {
 // is told from what the driver cannot do. The latter the kernel may do instead, unless
 // hardware is required.
 func (d *Driver) withdraw(ctx context.Context, w *worker, c *eswitch.Change) error {
-	if _, err := w.do(ctx, d.deletion(w, c)); err != nil {
-		return fmt.Errorf("%w; %w: %w", c.Err, eswitch.ErrUnknown, err)
+	err := c.Err
+	if !d.hardwareOnly(c) {
+		if _, err := w.do(ctx, d.deletion(w, c)); err != nil {
+			return fmt.Errorf("%w; %w: %w", c.Err, eswitch.ErrUnknown, err)
+		}
+		err = classify(d.addOnly(ctx, w, c, tc.SkipSW), SkipSW)
 	}
-	err := classify(d.addOnly(ctx, w, c, tc.SkipSW), SkipSW)
 	switch {
 	case err == nil: // it has room now
 		c.InHW = true
@@ -147,16 +164,19 @@ func (d *Driver) withdraw(ctx context.Context, w *worker, c *eswitch.Change) err
 	case d.cfg.RequireHW || !errors.Is(err, eswitch.ErrNotOffloaded):
 		return err
 	}
-	return classify(d.addOnly(ctx, w, c, tc.SkipHW), SkipHW)
+	software := classify(d.addOnly(ctx, w, c, tc.SkipHW), SkipHW)
+	if errors.Is(software, eswitch.ErrRefused) {
+		return fmt.Errorf("%w; %w", err, software)
+	}
+	return software
 }
 
 // addOnly adds a rule with a flag that leaves somebody out.
 func (d *Driver) addOnly(ctx context.Context, w *worker, c *eswitch.Change, flag tc.FilterFlags) error {
 	_, err := w.do(ctx, func(b *tc.Batch) error {
-		if err := d.encode(&w.filter, c); err != nil {
+		if err := d.encode(&w.filter, c, d.flags|flag); err != nil {
 			return err
 		}
-		w.filter.Flags |= flag
 		return b.AddFilter(&w.filter, tc.Exclusive)
 	})
 	return err

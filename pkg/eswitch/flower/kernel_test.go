@@ -33,18 +33,25 @@ func rig(t testing.TB, cfg flower.Config) *eswitchtest.Rig {
 		}
 	})
 	return &eswitchtest.Rig{
-		Driver: d,
-		A:      tctest.Index(t, "p0"),
-		B:      tctest.Index(t, "p1"),
-		Gone:   func() { tctest.Run(t, "ip link del p1") },
+		Driver:  d,
+		A:       tctest.Index(t, "p0"),
+		B:       tctest.Index(t, "p1"),
+		Gone:    func() { tctest.Run(t, "ip link del p1") },
+		Refuses: func(s eswitchtest.Shape) bool { return s.V6 && s.NAT != nil },
 		Vanish: func(f eswitch.Found) {
 			proto := "ip"
 			if f.Ref.Class.IsIPv6() {
 				proto = "ipv6"
 			}
+			switch f.Ref.Class.TagType() {
+			case flows.TagCustomer:
+				proto = "802.1Q"
+			case flows.TagProvider:
+				proto = "802.1ad"
+			}
 			dev := map[bool]string{true: "p0", false: "p1"}[f.Ref.Link == tctest.Index(t, "p0")]
 			tctest.Run(t, fmt.Sprintf("tc filter del dev %s ingress pref %d protocol %s handle %#x flower",
-				dev, flower.DefaultPreference+int(f.Ref.Class)-1, proto, f.Ref.Handle))
+				dev, f.Preference, proto, f.Ref.Handle))
 		},
 	}
 }
@@ -228,8 +235,10 @@ func TestForeignUntouched(t *testing.T) {
 		{0x4001, "ip", 5354, "f105470000000000"},               // a shorter one
 		{0x4001, "ip", 5355, "f10548000000000000000001"},       // another magic
 		{0x4001, "ip", 5356, "f10547000000000000000000"},       // no session
-		{0x4000 + 8, "ip", 53, "f10547000000000000000001"},     // the first preference behind ours
-		{0x4000 - 1, "802.1q", 53, "f10547000000000000000001"}, // the last before
+		{0x4000 + 8, "ip", 53, "f10547000000000000000001"},     // our preference, another protocol
+		{0x4000 - 4, "ip", 5353, "f10547000000000000000001"},   // that of a guard, with a session
+		{0x4000 + 24, "ip", 53, "f10547000000000000000001"},    // the first preference behind ours
+		{0x4000 - 5, "802.1q", 53, "f10547000000000000000001"}, // the last before
 	} {
 		if words[1] == "802.1q" {
 			words[1] = "ipv6"

@@ -22,7 +22,7 @@ func ruleFilter(t *testing.T, first uint16, proto flows.Proto, v6 bool) tc.Filte
 	}
 	f := tc.Filter{Actions: make([]tc.Action, 1)}
 	d := Driver{cfg: Config{Preference: first}}
-	if err := d.encode(&f, &eswitch.Change{Session: 5, Ref: eswitch.Ref{Link: 3, Class: class, Handle: 2}, Rule: rule}); err != nil {
+	if err := d.encode(&f, &eswitch.Change{Session: 5, Ref: eswitch.Ref{Link: 3, Class: class, Handle: 2}, Rule: rule}, tc.SkipHW); err != nil {
 		t.Fatal(err)
 	}
 	return f

@@ -29,8 +29,9 @@ func (d *Driver) Probe(ctx context.Context, link int32) error {
 	}
 	return d.with(ctx, func(w *worker) error {
 		_, err := w.do(ctx, func(b *tc.Batch) error {
-			d.encode(&w.filter, &c)
-			w.filter.Flags = tc.SkipHW // a driver's opinion comes later
+			if err := d.encode(&w.filter, &c, tc.SkipHW); err != nil { // a driver's opinion comes later
+				return err
+			}
 			return b.AddFilter(&w.filter, tc.Exclusive)
 		})
 		switch {

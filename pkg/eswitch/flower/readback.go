@@ -89,6 +89,12 @@ func (l *leaving) take(a *tc.Action) {
 		l.retag(&a.VLAN)
 	case tc.KindPedit:
 		l.rewrite(&a.Rewrite)
+	case tc.KindNAT:
+		if a.NAT.Source {
+			l.tuple.Src = a.NAT.New
+		} else {
+			l.tuple.Dst = a.NAT.New
+		}
 	}
 }
 

@@ -55,14 +55,15 @@ func (d *Driver) reference(f *tc.Filter, ref eswitch.Ref) {
 }
 
 // encode writes the whole filter into f. It fails where tc has no words for the rule.
-func (d *Driver) encode(f *tc.Filter, c *eswitch.Change) (err error) {
+func (d *Driver) encode(f *tc.Filter, c *eswitch.Change, flags tc.FilterFlags) (err error) {
 	d.reference(f, c.Ref)
+	f.Flags = flags
 	cookie := eswitch.EncodeCookie(d.cfg.Generation, c.Session)
 	if c.Session == 0 {
 		f.Match, f.Actions = guardMatch(&c.Rule), append(f.Actions[:0], pass)
 	} else {
 		f.Match = matchOf(&c.Rule)
-		if f.Actions, err = appendActions(f.Actions[:0], &c.Rule); err != nil {
+		if f.Actions, err = appendActions(f.Actions[:0], &c.Rule, flags&tc.SkipSW == 0); err != nil {
 			return err
 		}
 	}
@@ -75,7 +76,7 @@ func (d *Driver) encode(f *tc.Filter, c *eswitch.Change) (err error) {
 // decode reads a filter into found and reports whether it is one of ours.
 func (d *Driver) decode(f *tc.Filter, detail bool, found *eswitch.Found) bool {
 	class, ok := d.classAt(f.Pref)
-	if !ok || f.Kind != tc.KindFlower || f.Handle == 0 || len(f.Actions) == 0 {
+	if !ok || f.Kind != tc.KindFlower || f.Protocol != protocol(class) || f.Handle == 0 || len(f.Actions) == 0 {
 		return false
 	}
 	*found = eswitch.Found{Ref: eswitch.Ref{Link: f.Link, Class: class, Handle: f.Handle}, Preference: f.Pref}
@@ -106,8 +107,8 @@ func (d *Driver) decodeRule(f *tc.Filter, found *eswitch.Found) {
 	}
 	want := tc.Filter{Actions: make([]tc.Action, 0, 8)}
 	c := eswitch.Change{Ref: found.Ref, Session: found.Session, Rule: found.Rule}
-	found.Intact = !f.Partial && f.Chain == 0 && d.classFits(c) && d.encode(&want, &c) == nil &&
-		f.Protocol == want.Protocol && f.Match == want.Match && slices.EqualFunc(f.Actions, want.Actions, d.same)
+	found.Intact = !f.Partial && f.Chain == 0 && d.classFits(c) && d.encode(&want, &c, f.Flags) == nil &&
+		f.Match == want.Match && slices.EqualFunc(f.Actions, want.Actions, d.same)
 }
 
 // classFits reports whether a rule stands where this version puts it.
