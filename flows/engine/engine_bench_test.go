@@ -47,12 +47,31 @@ func BenchmarkDump(b *testing.B) {
 
 // BenchmarkUpdates is a session's whole life: admitted, installed, verified, ended.
 func BenchmarkUpdates(b *testing.B) {
+	b.Run("plain", func(b *testing.B) { benchmarkUpdates(b, manyEntries(1000)) })
+	b.Run("translated", func(b *testing.B) {
+		entries := manyEntries(1000)
+		for i := range entries {
+			translate(&entries[i])
+		}
+		benchmarkUpdates(b, entries)
+	})
+}
+
+// translate gives an entry another source.
+func translate(rec *flows.Entry) {
+	far := rec.Key.Tuple
+	far.Src, far.SrcPort = netip.AddrFrom4([4]byte{192, 0, 2, byte(rec.Key.ID >> 16)}), uint16(rec.Key.ID)
+	rec.Reply = far.Reverse()
+	rec.Status |= flows.StatusSrcNAT
+}
+
+func benchmarkUpdates(b *testing.B, entries []flows.Entry) {
+	b.Helper()
 	cfg := DefaultConfig()
 	cfg.Enforce, cfg.InsertRate, cfg.Capacity = true, 1e9, 1e6
 	cfg.Mark.Offload = MaskedMark{4, 4}
 	g := newEngineWithPorts(cfg)
-	n := 1000
-	entries := manyEntries(n)
+	n := len(entries)
 	for i := range entries {
 		entries[i].Mark = 4
 	}

@@ -22,7 +22,7 @@ func (w *world) happen() {
 	}
 	c := w.conns[w.rng.IntN(len(w.conns))]
 	w.changeFlows(c)
-	if w.restless && w.up && !w.ending && (w.chance(0.001) || w.chance(0.02) && w.twins()) {
+	if w.restless && w.up && !w.ending && (w.chance(0.001) || w.chance(0.03) && w.twins()) {
 		w.crash()
 	}
 	switch w.rng.IntN(60) {
@@ -89,9 +89,11 @@ func (w *world) happen() {
 // side of a router, or where the port is used again.
 func (w *world) resemble(c *conn) {
 	switch t := w.newTuple(); {
+	case w.chance(0.3):
+		w.connect(c.tuple, c.far)
 	case w.chance(0.3) && t.Proto == c.tuple.Proto && t.IsIPv6() == c.tuple.IsIPv6():
 		w.connect(t, c.far)
-	case w.chance(0.3):
+	case w.chance(0.2):
 		w.connect(c.far, c.far)
 	case w.chance(0.3):
 		w.connect(c.tuple, w.translation(c.tuple))
@@ -229,7 +231,7 @@ func (w *world) kill(key flows.EntryKey) {
 // resurrect is what deleting a denied entry leads to: the receiver's next packet
 // makes a new one, picked up in mid-stream, with the orientation turned.
 func (w *world) resurrect(c *conn) {
-	if c.gone(w) {
+	if c.gone(w) || c.zoned && w.chance(0.7) {
 		return
 	}
 	w.destroy(c)

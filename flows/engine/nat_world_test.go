@@ -73,6 +73,12 @@ func (w *world) lead(c *conn, zones []flows.Zone) {
 	w.rng.Shuffle(len(c.stands), func(i, j int) { c.stands[i], c.stands[j] = c.stands[j], c.stands[i] })
 }
 
+// zoneAt returns the zone of a port that tells it.
+func zoneAt(id flows.PortID) flows.Zone {
+	zone, _ := zoneOf(id)
+	return zone
+}
+
 func plainAt(zone flows.Zone, t flows.Tuple) flows.Stand {
 	return flows.Stand{Zone: zone, Tuple: t, Reply: t.Reverse()}
 }
@@ -107,13 +113,23 @@ func meet(a, b flows.Stand) bool {
 }
 
 // turn returns the connection that the receiver's packets make of one whose entries are
-// gone. If nobody translates them any more, they go on as they are.
+// gone. If nobody translates them any more, they go on as they are; or they are translated
+// from something else.
 func (w *world) turn(c *conn) *conn {
 	turned := &conn{
 		tuple: c.far.Reverse(), far: c.tuple.Reverse(), ports: [2]flows.PortID{c.ports[1], c.ports[0]},
 		zoned: c.zoned, pps: c.pps,
 	}
-	if c.translated() && w.chance(0.5) {
+	switch {
+	case c.translated() && w.chance(0.3):
+		zones := []flows.Zone{c.stands[0].Zone}
+		if c.zoned {
+			zones = []flows.Zone{zoneAt(turned.ports[0]), zoneAt(turned.ports[1])}
+		}
+		turned.tuple = w.translation(turned.tuple)
+		w.lead(turned, zones)
+		return turned
+	case c.translated() && w.chance(0.5):
 		turned.far = turned.tuple
 		for _, at := range c.stands {
 			if at.Zone < firstRouter {

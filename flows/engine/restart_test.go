@@ -25,6 +25,9 @@ func (w *world) crash() {
 	}
 	w.up, w.jobs = false, nil
 	for _, s := range w.engine.sessionsInOrder() {
+		if h := w.rules[s.id]; h != nil && h.conn != nil && !w.quiet && w.chance(0.3) {
+			w.mark(h.conn, 0x10)
+		}
 		if h := w.rules[s.id]; h != nil && h.conn != nil && w.chance(0.3) {
 			w.replace(h.conn)
 		}

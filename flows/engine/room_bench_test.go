@@ -45,13 +45,12 @@ func fullEngine(b *testing.B, n, waiting int) (*Engine, []flows.Entry, flows.Ins
 
 // answerAll answers effects, and those that this leads to, with success and at once.
 func answerAll(g *Engine, now flows.Instant, entries []flows.Entry, effects []Effect) {
-	paths := flows.Paths{{In: 1, Out: 2}, {In: 2, Out: 1}}
 	for len(effects) > 0 {
 		var events []Event
 		for _, e := range effects {
 			switch e := e.(type) {
 			case Resolve:
-				events = append(events, PathResolved{Session: e.Session, Op: e.Op, Paths: paths, Tuples: untranslated(e)})
+				events = append(events, PathResolved{Session: e.Session, Op: e.Op, Paths: pathsOf(e), Tuples: [2]flows.Tuple{e.Entry.Tuple, e.Reply}})
 			case Relax:
 				events = append(events, Relaxed{Session: e.Session, Op: e.Op})
 			case Install:
@@ -65,6 +64,14 @@ func answerAll(g *Engine, now flows.Instant, entries []flows.Entry, effects []Ef
 		}
 		effects = g.Step(now, events)
 	}
+}
+
+// pathsOf returns paths that do what the only entry of a connection does.
+func pathsOf(r Resolve) flows.Paths {
+	if r.Reply == r.Entry.Tuple.Reverse() {
+		return benchPaths
+	}
+	return translatedPaths(r.Entry.Tuple, r.Reply.Reverse())
 }
 
 // benchmarkSteps measures steps in which nothing happens but that a second passes, and

@@ -65,7 +65,7 @@ func simulate(t *testing.T, w *world, steps int) {
 	w.total.add(w.engine.Counts())
 	t.Logf("%+v, %d agents; at the end %v, removals %v", w.total, w.agents, w.engine.Counts().Followed, w.engine.Counts().Removals)
 	n := uint64(steps)
-	if c := w.total; c.installs < n/300 || c.translated < c.installs/10 || c.validated < n/150 || !w.restless && c.keepAlives == 0 || w.restless && c.refuted+c.adopted < n/300 {
+	if c := w.total; c.installs < n/500 || c.translated < c.installs/10 || c.validated < n/250 || !w.restless && c.keepAlives == 0 || w.restless && c.refuted+c.adopted < n/300 {
 		t.Fatalf("the world was too quiet to show anything: %+v", c)
 	}
 }

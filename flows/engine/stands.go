@@ -52,7 +52,7 @@ func (g *Engine) standing(s *session, stands []flows.Stand) ([]*entry, flows.Rea
 		}
 	}
 	if !named {
-		return nil, flows.ZoneUnknown, fmt.Sprintf("zone %d belongs to neither port", list[0].key.Zone)
+		return nil, flows.ZoneUnknown, fmt.Sprintf("the path does not lead by zone %d", list[0].key.Zone)
 	}
 	return list, "", ""
 }
@@ -61,7 +61,7 @@ func (g *Engine) standingAt(s *session, at *flows.Stand) (*entry, flows.Reason, 
 	e := g.entries.at(at)
 	switch {
 	case e == nil:
-		return nil, flows.ZoneUnknown, fmt.Sprintf("no entry for %s%s", at.Tuple, inZone(at.Zone))
+		return nil, flows.ZoneUnknown, fmt.Sprintf("no entry for %s in zone %d", at.Tuple, at.Zone)
 	case e.session == s:
 	case e.session != nil:
 		return nil, flows.ZoneUnknown, fmt.Sprintf("another session uses zone %d", at.Zone)
