@@ -39,7 +39,7 @@ func newNode(n int) *node {
 func (d *node) add(i int, p Packet, conn Connection, out uint32) {
 	d.packets = append(d.packets, p)
 	d.conns = append(d.conns, conn)
-	w := walk{conn: conn, packet: p, tuple: conn.Tuple}
+	w := walk{conn: &conn, packet: &p, tuple: conn.Tuple}
 	variant := i % 16 // of the mask
 	d.flow(&w, []Field{InPort, EthSrc, EthDst}, variant, CT{Zone: 1}, Recirc{1})
 	d.flow(&w, []Field{InPort, CTState, CTZone, EthSrc, TPDst}, variant, CT{Zone: 2}, Recirc{2})

@@ -29,6 +29,16 @@ func (p Path) Equal(q Path) bool {
 	return p.Out == q.Out && p.Leaves == q.Leaves && p.Hops == q.Hops && p.Tuple == q.Tuple && slices.Equal(p.States, q.States)
 }
 
+// usualZones is in how many zones most packets are tracked, on one node.
+const usualZones = 4
+
+func (p *Path) passed(zone flows.Zone, state int) {
+	if p.Zones == nil {
+		p.Zones, p.States = make([]flows.Zone, 0, usualZones), make([]int, 0, usualZones)
+	}
+	p.Zones, p.States = append(p.Zones, zone), append(p.States, state)
+}
+
 // Connection is a connection that is established in zones: a reply was seen in each,
 // and none of its entries is the child of another, or has a helper. Whoever judges
 // entries has seen to that. Where entries translate, it has a tuple in one zone that it
@@ -69,10 +79,10 @@ const maxFlows = 64
 // What it says holds for packets with a TTL above flows.MaxHops, which are all that a
 // rule carries, and for frames of at most conn.MaxFrame bytes.
 func Compose(src Source, p Packet, conn Connection) (Path, error) {
-	w := walk{conn: conn, packet: p, tuple: conn.Tuple}
-	seen := p // looked back upon after 1, 2, 4, ... flows: a circle meets it
+	w := walk{conn: &conn, packet: &p, tuple: conn.Tuple}
+	var seen *Packet // looked back upon when the way is long: a circle meets it
 	for n := 1; n <= maxFlows; n++ {
-		flow, err := src.Lookup(&w.packet)
+		flow, err := src.Lookup(w.packet)
 		if err != nil {
 			return Path{}, err
 		}
@@ -83,11 +93,11 @@ func Compose(src Source, p Packet, conn Connection) (Path, error) {
 		if !again {
 			return w.end()
 		}
-		if w.packet == seen {
+		switch {
+		case n == maxFlows/4 || n == maxFlows/2:
+			seen = new(*w.packet)
+		case seen != nil && *w.packet == *seen:
 			return Path{}, fmt.Errorf("%w: they lead in a circle through recirc_id %#x", ErrUnknown, seen.Key.Uint(RecircID))
-		}
-		if n&(n-1) == 0 {
-			seen = w.packet
 		}
 	}
 	return Path{}, fmt.Errorf("%w: no end after %d flows", ErrUnknown, maxFlows)

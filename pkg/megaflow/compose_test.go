@@ -92,7 +92,8 @@ func TestTracked(t *testing.T) {
 		{flows.Orig, 1, 0x22, false}, {flows.Reply, 1, 0x2a, true},
 		{flows.Orig, 2, 0x2a, true}, {flows.Reply, 2, 0x22, false},
 	} {
-		w := walk{conn: as(test.dir), packet: tcpPacket(), tuple: ours}
+		c, p := as(test.dir), tcpPacket()
+		w := walk{conn: &c, packet: &p, tuple: ours}
 		if _, err := w.run([]Action{CT{Zone: test.zone}}); err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +110,7 @@ func TestTracked(t *testing.T) {
 			t.Errorf("ct_mark %#x, ct_label %x", k.Uint(CTMark), k.Wide(CTLabel))
 		}
 		w.packet.untracked()
-		if w.packet != tcpPacket() {
+		if *w.packet != tcpPacket() {
 			t.Errorf("something is left of conntrack: %+v", w.packet)
 		}
 	}

@@ -23,6 +23,8 @@ type entry struct {
 	state *flows.ZoneState // nil: nothing
 	index int              // of Connection.States
 	dir   flows.Dir
+	tuple flows.Tuple // by which the packet was addressed when it was looked up
+	to    flows.Tuple // what that is translated to
 }
 
 // track sends the packet through conntrack, as ovs_ct_execute does
@@ -41,8 +43,7 @@ func (w *walk) track(a *CT) error {
 	if err := harmless(a, state, reply); err != nil {
 		return err
 	}
-	w.path.Zones = append(w.path.Zones, a.Zone)
-	w.path.States = append(w.path.States, w.entry.index)
+	w.path.passed(a.Zone, w.entry.index)
 	if a.NAT && nat == 0 && known == csNAT { // once in each zone
 		var err error
 		if nat, known, err = w.translate(a); err != nil {
@@ -60,8 +61,8 @@ func (w *walk) find(zone flows.Zone) error {
 		if s.Zone != zone {
 			continue
 		}
-		if dir, _, ok := s.Translate(w.tuple); ok {
-			w.entry = entry{s, i, dir}
+		if dir, to, ok := s.Translate(w.tuple); ok {
+			w.entry = entry{s, i, dir, w.tuple, to}
 			return nil
 		}
 	}
@@ -88,12 +89,11 @@ func (w *walk) translate(a *CT) (nat, known uint64, err error) {
 		}
 		return nat, csNAT, nil
 	}
-	_, leaves, ok := s.Translate(w.tuple)
-	if !ok {
+	if w.tuple != w.entry.tuple {
 		return 0, 0, refuse(flows.UnsupportedNAT, "ct(zone=%d,nat) behind another change of the addresses", a.Zone)
 	}
-	w.tuple = leaves
-	w.packet.setTuple(leaves)
+	w.tuple = w.entry.to
+	w.packet.setTuple(w.tuple)
 	switch {
 	case src && dst:
 		return csNAT, csNAT, nil

@@ -8,8 +8,8 @@ import (
 
 // walk is a packet on its way.
 type walk struct {
-	conn   Connection
-	packet Packet
+	conn   *Connection
+	packet *Packet
 	tuple  flows.Tuple // by which the packet is addressed
 	path   Path
 	sent   bool // path.Out is set

@@ -26,7 +26,8 @@ var errForgotten = errors.New("OVS has forgotten the recirculation")
 // Follow asks what OVS would do now with an established packet of a connection, whose
 // entries may differ from zone to zone, and may translate. q says how the packet comes in;
 // its Tuple is that of conn, and Reply, Original, Mark and Labels are ignored. The stages
-// are those that the packet of this connection takes, relaxed (see megaflow.Flow.Relax).
+// are those that the packet of this connection takes, relaxed (see megaflow.Flow.Relax);
+// where it comes to no end that a rule can carry, they are all that OVS told.
 //
 // A trace goes on behind conntrack with the packet as it was, and with one mark. Where
 // that is not what the entry says, OVS is asked again, about a packet that is recirculated
@@ -43,7 +44,7 @@ func (t *Tracer) Follow(ctx context.Context, q Query, conn megaflow.Connection) 
 	switch {
 	case err != nil:
 		return nil, err
-	case f.undecided != nil && f.trace().Groups: // whatever it does then
+	case f.undecided != nil && f.groups(): // whatever it does then
 		return nil, &megaflow.Refusal{Reason: flows.UnsupportedGroup, Detail: f.undecided.Error()}
 	case f.undecided != nil || !f.relaxed:
 		return f.trace(), nil
@@ -90,6 +91,7 @@ type follower struct {
 	tables  []*megaflow.Table // of each answer, the last one first
 	calls   int
 	stages  map[*megaflow.Flow]*stage
+	known   []*stage
 	used    []*stage // in the order of the way
 	relaxed bool     // one of them was
 
@@ -110,18 +112,24 @@ func (f *follower) follow(conn megaflow.Connection) error {
 	return f.failed
 }
 
-// trace returns the stages that the packet takes.
+// trace returns the stages that the packet takes; all that are known where that is not.
 func (f *follower) trace() *Trace {
-	if f.failed != nil {
-		return nil
+	taken := f.used
+	if f.undecided != nil {
+		taken = f.known
 	}
 	var stages []stage
-	for _, s := range f.used {
+	for _, s := range taken {
 		stages = append(stages, *s)
 	}
 	trace := traceOf(stages)
-	trace.Plain = trace.Plain && (f.undecided != nil || f.path.Tuple == f.query.Tuple)
+	trace.Plain = trace.Plain && f.path.Tuple == f.query.Tuple
 	return trace
+}
+
+// groups reports whether OpenFlow groups took part on the way, as far as it is known.
+func (f *follower) groups() bool {
+	return slices.ContainsFunc(f.used, func(s *stage) bool { return s.groups })
 }
 
 // Lookup implements megaflow.Source.
@@ -169,6 +177,7 @@ func (f *follower) ask(from *megaflow.Packet) {
 		stages[i].relaxed = stages[i].flow.Relax()
 		all[i] = stages[i].flow
 		f.stages[&all[i]] = &stages[i]
+		f.known = append(f.known, &stages[i])
 	}
 	f.tables = slices.Insert(f.tables, 0, megaflow.NewTable(all))
 }
