@@ -106,12 +106,17 @@ func (b *bench) hostSaw() (n uint64) {
 
 var kernelTrouble = regexp.MustCompile(`WARNING:|BUG:|BUG |Oops|RIP:|refcount|suspicious RCU|waiting for .* to become free|Call Trace|INFO: task`)
 
+// geneveReport is what Linux 6.12 says, once, when its own tunnel receives a Geneve packet
+// with options: a check of its memcpy() takes the room behind a structure for none.
+var geneveReport = regexp.MustCompile(`(?s)[^\n]*\[ cut here \][^\n]*\n[^\n]*field-spanning write[^\n]*net/ip_tunnels\.h.*?end trace[^\n]*`)
+
 // kernelQuiet fails the test if the kernel complains until it ends.
 func kernelQuiet(t *testing.T) {
 	t.Helper()
 	before := kernelLog(t)
 	t.Cleanup(func() {
-		for _, line := range strings.Split(strings.TrimPrefix(kernelLog(t), before), "\n") {
+		said := strings.TrimPrefix(kernelLog(t), before)
+		for _, line := range strings.Split(geneveReport.ReplaceAllString(said, ""), "\n") {
 			if kernelTrouble.MatchString(line) {
 				t.Errorf("the kernel: %s", line)
 			}

@@ -230,7 +230,7 @@ func (b *bench) unloadBusy(del bool) {
 // again makes the NIC of the bench once more, after it went with the module.
 func (b *bench) again() {
 	b.Helper()
-	b.order("new", b.nic+" vfs=2 uplinks=1")
+	b.order("new", fmt.Sprintf("%s vfs=%d uplinks=1", b.nic, len(b.vms)))
 	var host strings.Builder
 	for i, vm := range b.vms {
 		fmt.Fprintf(&host, "link set %s up\nlink set %s address %s netns %s\n", b.rep(i), b.vf(i), b.mac(i), vm)
@@ -238,7 +238,10 @@ func (b *bench) again() {
 	b.feed(b.host, host.String(), "ip", "-batch", "-")
 	for i, vm := range b.vms {
 		b.in(b.host, "tc", "qdisc", "add", "dev", b.rep(i), "clsact")
-		b.feed(vm, fmt.Sprintf("addr add 10.0.0.%d/24 dev %s\nlink set %[2]s up\nneigh replace 10.0.0.%[3]d lladdr %[4]s dev %[2]s\n",
-			i+1, b.vf(i), 2-i, b.mac(1-i)), "ip", "-batch", "-")
+		vmBatch := fmt.Sprintf("addr add 10.0.0.%d/24 dev %s\nlink set %[2]s up\n", i+1, b.vf(i))
+		if len(b.vms) > 1 {
+			vmBatch += fmt.Sprintf("neigh replace 10.0.0.%d lladdr %s dev %s\n", 2-i, b.mac(1-i), b.vf(i))
+		}
+		b.feed(vm, vmBatch, "ip", "-batch", "-")
 	}
 }

@@ -48,13 +48,23 @@ static void esw_encap_show(struct seq_file *out, const struct esw_encap *encap)
 			   encap->options.data);
 }
 
+static void esw_bond_show(struct seq_file *out, struct net *net, int ifindex)
+{
+	const struct net_device *bond;
+
+	rcu_read_lock();
+	bond = dev_get_by_index_rcu(net, ifindex);
+	seq_puts(out, bond ? bond->name : "gone");
+	rcu_read_unlock();
+}
+
 static void esw_target_show(struct seq_file *out, const struct esw_rule *rule,
 			    const struct esw_target *target)
 {
 	if (target->port)
 		esw_port_show(out, target->port);
 	else if (target->bond)
-		seq_printf(out, "bond%d", target->bond);
+		esw_bond_show(out, rule->id.source->esw->net, target->bond);
 	else
 		seq_puts(out, "route");
 }
