@@ -31,10 +31,9 @@ type journey struct {
 	conn   int // its number at the server
 	sport  uint16
 	legs   []*leg
-	total  int64
 }
 
-// way is how a client reaches a server.
+// reach is how a client reaches a server.
 type reach struct {
 	from *harness.VM
 	to   netip.Addr // whom the client calls
@@ -57,7 +56,7 @@ func setOut(t *testing.T, r reach, sport uint16, legs ...*leg) *journey {
 			l.tuple = fmt.Sprintf("tcp,%v,%v", from, to)
 		}
 	}
-	j.send(6_000_000, 1_500_000)
+	j.client.Do(1, fmt.Sprintf("send %d %d", endless, brisk))
 	return j
 }
 
@@ -66,21 +65,23 @@ func direct(from, to *harness.VM, at *harness.Peer, v6 bool) reach {
 	return reach{from, to.Addr(v6), at, from.Addr(v6)}
 }
 
-func (j *journey) send(bytes, rate int64) {
+// brisk is the rate of journeys, in bytes per second.
+const brisk = 1_000_000
+
+// arrives ends what is being sent, and fails unless all of it has arrived as it was sent.
+func (j *journey) arrives() {
 	j.t.Helper()
-	j.total += bytes
-	j.client.Do(1, fmt.Sprintf("send %d %d", bytes, rate))
+	j.client.Do(1, "stop")
+	j.whole(0)
 }
 
-// arrives fails unless all that was sent arrives as it was sent.
-func (j *journey) arrives() {
-	t := j.t
-	t.Helper()
-	sent := j.client.EventWith(10*patience, 1, "sent", func(e harness.Event) bool { return e.Sent == j.total })
-	harness.Within(t, patience, "all has arrived", func() error {
-		got := j.server.Report(j.conn)
-		if got.Received != j.total || got.RecvCRC != sent.SentCRC {
-			return fmt.Errorf("sent %+v, received %+v", sent, got)
+// whole waits until the client has sent so many bytes, and the server has got all.
+func (j *journey) whole(bytes int64) {
+	j.t.Helper()
+	harness.Within(j.t, 4*patience, "all has arrived", func() error {
+		sent, got := j.client.Report(1), j.server.Report(j.conn)
+		if sent.Sent < bytes || got.Received != sent.Sent || got.RecvCRC != sent.SentCRC {
+			return fmt.Errorf("sent %+v, received %+v; want %d bytes", sent, got, bytes)
 		}
 		return nil
 	})
@@ -111,11 +112,12 @@ func (j *journey) offloaded() {
 	}
 }
 
-// bypasses sends more, of which neither OVS nor conntrack of any node may see a thing.
+// bypasses ends what is being sent, and sends more, of which neither OVS nor conntrack of any node may see a thing.
 func (j *journey) bypasses() {
 	t := j.t
 	t.Helper()
 	const size, most = 20_000_000, 3
+	j.arrives()
 	type seen struct {
 		tracked uint64
 		ovs     [2]map[string]uint64
@@ -137,8 +139,9 @@ func (j *journey) bypasses() {
 	for i, l := range j.legs {
 		before[i] = look(l)
 	}
-	j.send(size, 0)
-	j.arrives()
+	sent := j.client.Report(1).Sent
+	j.client.Do(1, fmt.Sprintf("send %d", size))
+	j.whole(sent + size)
 	for i, l := range j.legs {
 		now := look(l)
 		if n := now.tracked - before[i].tracked; n > most {

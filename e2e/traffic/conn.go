@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -22,8 +23,9 @@ type conn struct {
 	id   int
 	echo bool
 
-	sending sync.Mutex // one send at a time; orders may overlap
-	stop    chan struct{}
+	stops   atomic.Int32  // orders so far to stop: what was to be sent before, is not
+	sending sync.Mutex    // one send at a time; orders may overlap
+	stop    chan struct{} // of the chat
 
 	mu sync.Mutex
 	event
@@ -76,7 +78,7 @@ func (c *conn) do(verb string, args []string) error {
 	}
 	switch verb {
 	case "send":
-		go c.send(n[0], n[1])
+		go c.send(n[0], n[1], c.stops.Load())
 	case "chat":
 		if n[0] == 0 || c.stop != nil {
 			return errors.New("needs an interval, and no chat yet")
@@ -84,6 +86,7 @@ func (c *conn) do(verb string, args []string) error {
 		c.stop = make(chan struct{})
 		go c.chat(time.Duration(n[0])*time.Millisecond, c.stop)
 	case "stop":
+		c.stops.Add(1)
 		if c.stop != nil {
 			close(c.stop)
 			c.stop = nil

@@ -11,8 +11,9 @@ const datagram = 1200
 // pace is how often a limited sender wakes up.
 const pace = 10 * time.Millisecond
 
-// send sends so many bytes of a pattern, at most rate a second (0: no limit).
-func (c *conn) send(bytes, rate int64) {
+// send sends so many bytes of a pattern, at most rate a second (0: no limit), or fewer
+// if there are more stops than at first.
+func (c *conn) send(bytes, rate int64, stops int32) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	size := 64 << 10
@@ -21,7 +22,7 @@ func (c *conn) send(bytes, rate int64) {
 	}
 	block := pattern(size)
 	start, sent := time.Now(), int64(0)
-	for sent < bytes {
+	for sent < bytes && c.stops.Load() == stops {
 		if rate > 0 && float64(sent) > time.Since(start).Seconds()*float64(rate) {
 			time.Sleep(pace)
 			continue
