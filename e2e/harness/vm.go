@@ -49,6 +49,7 @@ func (w *World) AddVM(bridge, name string, cfg VMConfig) *VM {
 	w.cable(vm, "")
 	if cfg.MTU != 0 {
 		vm.Run(t, "ip", "link", "set", "eth0", "mtu", strconv.Itoa(cfg.MTU))
+		w.Run(t, "ip", "link", "set", vm.Rep, "mtu", strconv.Itoa(cfg.MTU)) // as os-vif does
 	}
 	if cfg.Routed {
 		gw4, gw6 := Gateway(cfg.Subnet)
