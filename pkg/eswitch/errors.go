@@ -12,11 +12,12 @@ import (
 var (
 	ErrFull         = errors.New("the eswitch's table is full")
 	ErrNotOffloaded = errors.New("no hardware took the rule")
+	// ErrRefused is what tc has no words for, or the kernel would do wrongly.
 	ErrRefused      = errors.New("the driver has no words for the rule")
 	ErrPortGone     = errors.New("the port does not exist")
 	ErrNotPrepared  = errors.New("the port was not prepared: it has no clsact qdisc")
 	ErrExists       = errors.New("a rule with the same match exists already")
-	ErrNotSupported = errors.New("the kernel cannot do this: it needs cls_flower, act_mirred and sch_ingress (Linux 5.8 or later)")
+	ErrNotSupported = errors.New("the kernel cannot do this: it needs cls_flower, act_mirred and sch_ingress (Linux 5.8 or later), and for packets that change act_gact, act_pedit, act_csum, act_vlan, act_tunnel_key or act_nat")
 	ErrUnknown      = errors.New("the outcome is unknown")
 
 	ErrIngress = errors.New("an ingress qdisc is in the way: OVS polices or offloads on this port, or something else does")

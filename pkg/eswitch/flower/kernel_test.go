@@ -3,6 +3,8 @@ package flower_test
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -329,13 +331,103 @@ func TestEqualsTC(t *testing.T) {
 	}
 }
 
-// normalize cuts out the number of the action, which the kernel counts up.
-func normalize(s string) string {
-	before, after, ok := strings.Cut(s, `"index":`)
-	if !ok {
-		return s
+// normalize cuts out the numbers of the actions, which the kernel counts up.
+func normalize(s string) string { return actionIndex.ReplaceAllString(s, "") }
+
+var actionIndex = regexp.MustCompile(`"index":\d+,`)
+
+// TestChangesEqualTC is TestEqualsTC for what changes packets: tc shows the same filter
+// whether it was installed by us or by itself.
+func TestChangesEqualTC(t *testing.T) {
+	tctest.NeedFlower(t)
+	const macs = "src_mac 02:00:00:00:00:01 dst_mac 02:00:00:00:00:02 "
+	const tcp = "ip_proto tcp ip_flags nofrag src_ip 10.0.0.1 dst_ip 192.0.2.1 src_port 40000 dst_port 443 tcp_flags 0x0/0x7"
+	const udp = "ip_proto udp ip_flags nofrag src_ip 10.0.0.1 dst_ip 192.0.2.1 src_port 40000 dst_port 443"
+	const tcp6 = "ip_proto tcp ip_flags nofrag src_ip 2001:db8::1 dst_ip 2001:db8::ffff src_port 40000 dst_port 443 tcp_flags 0x0/0x7"
+	routers := "munge eth src set 02:00:00:00:00:03 munge eth dst set 02:00:00:00:00:04 "
+	for _, tt := range []struct {
+		shape, match string
+		actions      []string
+	}{
+		{"from access to trunk", "pref 16384 protocol ip flower skip_hw " + macs + tcp,
+			[]string{"vlan push protocol 802.1Q id 9 priority 5 pipe"}},
+		{"tagged by a provider", "pref 16401 protocol 802.1ad flower skip_hw vlan_id 8 vlan_prio 0 vlan_ethtype ip " + macs + udp, nil},
+		{"inner tag", "pref 16400 protocol 802.1ad flower skip_hw vlan_id 8 vlan_prio 0 vlan_ethtype 802.1Q cvlan_id 7 cvlan_prio 0 cvlan_ethtype ip " + macs + tcp,
+			[]string{"vlan pop pipe", "vlan modify protocol 802.1Q id 9 priority 5 pipe", "vlan push protocol 802.1ad id 8 priority 0 pipe"}},
+		{"routed", "pref 16384 protocol ip flower skip_hw " + macs + tcp,
+			[]string{"pedit ex " + routers + "munge ip ttl add 255 pipe", "csum ip4h pipe"}},
+		{"routed with two tags", "pref 16404 protocol 802.1ad flower skip_hw vlan_id 8 vlan_prio 0 vlan_ethtype 802.1Q cvlan_id 7 cvlan_prio 0 cvlan_ethtype ipv6 " + macs + tcp6,
+			[]string{"vlan pop pipe", "pedit ex " + routers + "munge ip6 hoplimit add 254 pipe", "vlan push protocol 802.1ad id 8 priority 0 pipe"}},
+		{"ports", "pref 16385 protocol ip flower skip_hw " + macs + udp,
+			[]string{"nat egress 10.0.0.1/32 203.0.113.1 pipe", "nat ingress 192.0.2.1/32 203.0.113.2 pipe",
+				"pedit ex munge udp sport set 1024 munge udp dport set 53 pipe", "csum udp pipe"}},
+		{"Geneve", "pref 16384 protocol ip flower skip_hw " + macs + tcp,
+			[]string{"tunnel_key set src_ip 198.51.100.1 dst_ip 198.51.100.2 id 1193046 dst_port 6081 geneve_opts 0102:80:00030004 tos 0x28 ttl 64 csum pipe"}},
+	} {
+		r := rig(t, flower.Config{Generation: 7})
+		e := prepared(t, r)
+		i := slices.IndexFunc(eswitchtest.Shapes, func(s eswitchtest.Shape) bool { return s.Name == tt.shape })
+		if res := e.Install(t.Context(), []flows.Session{r.Shaped(1, eswitchtest.Shapes[i])}); res[0].Err != nil {
+			t.Fatal(res[0].Err)
+		}
+		pref := strings.Fields(tt.match)[1]
+		show := func() string { return normalize(tctest.Run(t, "tc -j filter show dev p0 ingress pref "+pref)) }
+		handle := uint32(0)
+		found, err := e.Audit(t.Context())
+		for _, f := range found {
+			if f.Session != 0 && f.Ref.Link == r.A {
+				handle = f.Ref.Handle
+			}
+		}
+		ours := show()
+		if _, errFlush := e.Flush(t.Context()); err != nil || errFlush != nil {
+			t.Fatal(err, errFlush)
+		}
+		const mine = " cookie f10547070000010000000001 no_percpu "
+		command := fmt.Sprintf("tc filter add dev p0 ingress handle %#x %s", handle, tt.match)
+		for _, a := range append(tt.actions, "mirred egress redirect dev p1") {
+			command += " action " + a + mine
+		}
+		tctest.Run(t, "tc qdisc add dev p0 clsact")
+		tctest.Run(t, command)
+		if theirs := show(); ours != theirs {
+			t.Errorf("%s\nours: %s\ntc:   %s", tt.shape, ours, theirs)
+		}
 	}
-	return before + after[strings.IndexByte(after, ','):]
+}
+
+// TestGuardEqualsTC compares guards, which pass what has few hops left.
+func TestGuardEqualsTC(t *testing.T) {
+	tctest.NeedFlower(t)
+	for _, tt := range []struct{ shape, match string }{
+		{"routed", "pref 16380 protocol ip flower skip_hw ip_ttl 0/0xfc"},
+		{"NAT over IPv6", "pref 16381 protocol ipv6 flower skip_hw ip_ttl 0/0xfc"},
+		{"routed between tags", "pref 16382 protocol 802.1Q flower skip_hw vlan_ethtype ip ip_ttl 0/0xfc"},
+		{"routed with two tags", "pref 16383 protocol 802.1ad flower skip_hw vlan_ethtype 802.1Q cvlan_ethtype ipv6 ip_ttl 0/0xfc"},
+	} {
+		r := rig(t, flower.Config{})
+		e := prepared(t, r)
+		i := slices.IndexFunc(eswitchtest.Shapes, func(s eswitchtest.Shape) bool { return s.Name == tt.shape })
+		shape := eswitchtest.Shapes[i]
+		shape.NAT = nil
+		if res := e.Install(t.Context(), []flows.Session{r.Shaped(1, shape)}); res[0].Err != nil {
+			t.Fatal(res[0].Err)
+		}
+		show := func() string {
+			return normalize(tctest.Run(t, "tc -j filter show dev p0 ingress pref "+strings.Fields(tt.match)[1]))
+		}
+		found, err := e.Audit(t.Context())
+		g := slices.IndexFunc(found, func(f eswitch.Found) bool { return f.Session == 0 && f.Ref.Link == r.A })
+		ours := show()
+		if _, errFlush := e.Flush(t.Context()); err != nil || errFlush != nil {
+			t.Fatal(err, errFlush)
+		}
+		tctest.Run(t, "tc qdisc add dev p0 clsact")
+		tctest.Run(t, fmt.Sprintf("tc filter add dev p0 ingress handle %#x %s action pass cookie f10547000000000000000000 no_percpu", found[g].Ref.Handle, tt.match))
+		if theirs := show(); ours != theirs {
+			t.Errorf("%s\nours: %s\ntc:   %s", tt.shape, ours, theirs)
+		}
+	}
 }
 
 // TestSeparatePreferences: what has another mask stands at another preference.
