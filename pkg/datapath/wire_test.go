@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/megaflow"
 )
 
@@ -244,6 +245,12 @@ func FuzzDecode(f *testing.F) {
 	f.Add(flow(1).attributes)
 	f.Add(append(sample(), attr(flowActions, attr(actCT, attr(ctZone, []byte{7, 0})), attr(actRecirc, u32(3)))...))
 	f.Add(attr(flowKey, attr(keyEthernet, make([]byte, 12)), attr(keyVLAN, []byte{0x10, 7}), attr(keyEncap, attr(keyEthertype, []byte{8, 0}))))
+	f.Add(append(attr(flowKey, outer4(0), attr(keyInPort, u32(3)), ethernet, attr(keyEthertype, []byte{0x88, 0xa8}), attr(keyVLAN, []byte{0x10, 7}),
+		attr(keyEncap, attr(keyEthertype, []byte{0x81, 0}), attr(keyVLAN, []byte{0x10, 8}), attr(keyEncap, ipv4, ip4(6)))),
+		append(attr(flowMask, outer4Mask, exact2), attr(flowActions,
+			attr(actSet, attr(keyTunnel, attr(tunID, []byte{7: 7}), attr(tunDst4, []byte{192, 0, 2, 2}), attr(tunGeneve, []byte{1, 2, 0x80, 1, 0, 3, 0, 2}))),
+			attr(actSetMasked, attr(keyIPv4, make([]byte, 10), []byte{63, 0}, make([]byte, 10), []byte{255, 0})), attr(actPopVLAN), attr(actPushVLAN, []byte{0x81, 0, 0x10, 7}),
+			attr(actCheckPktLen, attr(checkLength, []byte{0x78, 5}), attr(checkFits, attr(actOutput, u32(4)))))...)...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, _ = decodePort(b)
 		for rest := b; len(rest) > 0; {
@@ -264,6 +271,9 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("key outside of the mask: %+v", flow.Match)
 			}
 		}
-		_, _ = megaflow.NewTable([]megaflow.Flow{flow}).Lookup(&megaflow.Packet{})
+		table := megaflow.NewTable([]megaflow.Flow{flow})
+		_, _ = table.Lookup(&megaflow.Packet{})
+		p := megaflow.NewPacket(3, flows.Frame{}, flows.Tuple{})
+		_, _ = megaflow.Compose(table, p, megaflow.Connection{})
 	})
 }

@@ -228,3 +228,22 @@ func (k *keptCaller) receive() (string, error) {
 	}
 	return reply.Result, nil
 }
+
+// BenchmarkFollow: one direction, by what it takes: one call where nothing changes the
+// packet; a second one behind a router; another one or two for a translation.
+func BenchmarkFollow(b *testing.B) {
+	w := newWays(b)
+	all := ways(b)
+	plain := all[0]
+	plain.name, plain.tuple = "plain", "tcp,10.0.0.1:1,10.5.0.1:2"
+	for _, y := range []way{plain, all[4], all[0], all[1]} {
+		q, conn := y.query(b, w)
+		b.Run(y.name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := (&Tracer{w}).Follow(b.Context(), q, conn); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -46,7 +46,7 @@ table=0,in_port=1,ip,nw_dst=10.9.0.0/16,actions=set_field:7->tun_id,output:6
 `
 
 // newWays is a world with a bridge "ways", and native tunnels over a bridge "under".
-func newWays(t *testing.T) *world {
+func newWays(t testing.TB) *world {
 	w := newWorld(t)
 	w.ovs.Vsctl("set", "Open_vSwitch", ".", "other-config:vlan-limit=2")
 	w.bridge("ways", "wa=1", "wb=2")
@@ -112,7 +112,7 @@ type way struct {
 	detail string
 }
 
-func mustTuple(t *testing.T, s string) flows.Tuple {
+func mustTuple(t testing.TB, s string) flows.Tuple {
 	tuple, err := flows.ParseTuple(s)
 	if err != nil {
 		t.Fatal(err)
@@ -121,12 +121,12 @@ func mustTuple(t *testing.T, s string) flows.Tuple {
 }
 
 // in is the state of a zone in which a connection is translated, or not: FROM, or FROM TO.
-func inZone(t *testing.T, zone flows.Zone, mark uint32, from string, to ...string) flows.ZoneState {
+func inZone(t testing.TB, zone flows.Zone, mark uint32, from string, to ...string) flows.ZoneState {
 	s := flows.ZoneState{Zone: zone, Tuple: mustTuple(t, from), Reply: mustTuple(t, append(to, from)[0]).Reverse(), Mark: mark}
 	return s
 }
 
-func ways(t *testing.T) []way {
+func ways(t testing.TB) []way {
 	out, snat := "tcp,10.0.0.1:40000,10.1.1.2:80", "tcp,192.0.2.1:40000,10.1.1.2:80"
 	translated := []flows.ZoneState{inZone(t, 1, 0, out), inZone(t, 2, 0, out, snat)}
 	marks, turned := "tcp,10.0.0.1:40000,10.1.2.2:80", "tcp,10.0.0.1:40000,10.1.3.2:80"
@@ -168,7 +168,7 @@ func ways(t *testing.T) []way {
 }
 
 // query is what is asked about a way.
-func (y *way) query(t *testing.T, w *world) (Query, megaflow.Connection) {
+func (y *way) query(t testing.TB, w *world) (Query, megaflow.Connection) {
 	q := Query{Bridge: "ways", InPort: y.in, Frame: flows.Frame{SrcMAC: flows.MAC{2, 5: 1}, DstMAC: flows.MAC{2, 5: 2}}, Tuple: mustTuple(t, y.tuple)}
 	q.Datapath = at(w.ports, q)
 	if y.change != nil {

@@ -66,6 +66,9 @@ func parseOption(text string) ([]byte, error) {
 		values[i] = n
 	}
 	n := int(values[2])
+	if n%4 != 0 {
+		return nil, fmt.Errorf("%w: Geneve option of %d bytes", ErrFormat, n)
+	}
 	option := make([]byte, 4+n)
 	binary.BigEndian.PutUint16(option, uint16(values[0]))
 	option[2], option[3] = byte(values[1]), byte(n/4)
@@ -77,7 +80,7 @@ func parseOption(text string) ([]byte, error) {
 		digits = "0" + digits
 	}
 	data, err := hex.DecodeString(digits)
-	if !ok || err != nil || len(data) > n || n%4 != 0 {
+	if !ok || err != nil || len(data) > n {
 		return nil, fmt.Errorf("%w: Geneve option %q", ErrFormat, clip(text))
 	}
 	copy(option[4+n-len(data):], data)

@@ -334,3 +334,34 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// FuzzActions: what is accepted can be composed, and options that are read are written
+// as they were.
+func FuzzActions(f *testing.F) {
+	f.Add("set(tunnel(tun_id=0x1,dst=1.2.3.4,geneve({class=0x102,type=0x80,len=4,0x10003}),flags(df|csum|key))),set(ipv4(ttl=63)),2")
+	f.Add("tnl_push(" + vxlanHeader + "),13")
+	f.Add("pop_vlan,push_vlan(tpid=0x88a8,vid=7,pcp=3),check_pkt_len(size=9,gt(drop),le(ct(zone=1,nat),recirc(1)))")
+	f.Add("set(eth(src=02:00:00:00:00:09/ff:00:00:00:00:ff)),set(ipv6(dst=fd00::1,label=1)),set(tcp(src=1)),dec_ttl(le_1(drop))")
+	f.Fuzz(func(t *testing.T, text string) {
+		actions, _, err := parseActions(text)
+		if err != nil {
+			return
+		}
+		flow := megaflow.Flow{Actions: actions}
+		flow.Match.SetUint(megaflow.IPTTL, 64, 255)
+		flow.Relax()
+		p := megaflow.NewPacket(1, flows.Frame{}, flows.Tuple{Src: netip.IPv4Unspecified(), Dst: netip.IPv4Unspecified()})
+		_, _ = megaflow.Compose(megaflow.NewTable([]megaflow.Flow{flow}), p, megaflow.Connection{MaxFrame: 1514})
+		for _, a := range actions {
+			e, ok := a.(megaflow.Encap)
+			if !ok {
+				continue
+			}
+			written, err := formatOptions(e.Tunnel.Value().Options)
+			again, err2 := parseOptions(written)
+			if err != nil || err2 != nil || again != e.Tunnel.Value().Options {
+				t.Errorf("%q, %v, %q, %v", written, err, again, err2)
+			}
+		}
+	})
+}
