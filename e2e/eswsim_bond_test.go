@@ -73,12 +73,10 @@ var bondIngress = map[string]func(b *bench, filter string){
 // Rules know the bond, and packets go by the member that works, in both modes and all
 // three ways.
 func TestModelBondEswsim(t *testing.T) {
+	slowly(t)
 	for _, mode := range []string{"active-backup", "802.3ad"} {
 		for how, ingress := range bondIngress {
 			t.Run(mode+" "+how, func(t *testing.T) {
-				if mode != "active-backup" || how != "on the bond" {
-					slowly(t)
-				}
 				kernelQuiet(t)
 				b, far := bonded(t, mode)
 				b.bondWorks(mode)

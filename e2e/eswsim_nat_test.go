@@ -107,6 +107,7 @@ func (b *bench) ipv6() {
 // A router's work: addresses and a TTL less by one, which hardware does to a TTL of 1,
 // too, unless a rule at a better preference lets the host see that packet.
 func TestModelTTLEswsim(t *testing.T) {
+	slowly(t)
 	kernelQuiet(t)
 	b := newBench(t, 2, "")
 	b.checksums()
