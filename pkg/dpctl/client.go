@@ -48,4 +48,11 @@ func (c *Client) ChecksTCPSequence(ctx context.Context) (bool, error) {
 	return false, fmt.Errorf("%w: %q", ErrFormat, clip(text))
 }
 
+// StopCheckingTCPSequence turns that off for the whole datapath, until ovs-vswitchd
+// starts again.
+func (c *Client) StopCheckingTCPSequence(ctx context.Context) error {
+	_, err := c.call(ctx, "ct-disable-tcp-seq-chk", c.datapath())
+	return err
+}
+
 func clip(s string) string { return s[:min(len(s), 200)] }

@@ -78,6 +78,9 @@ func (d *Driver) bridgesOf(ref eswitch.Ref) ([]*bridge, error) {
 
 // ends returns the ports of a rule that is to be added.
 func (d *Driver) ends(c *eswitch.Change, p *places) (in, out place, err error) {
+	if err := supported(c); err != nil {
+		return in, out, err
+	}
 	if in, err = p.of(c.Ref.Link); err != nil {
 		return in, out, err
 	}
@@ -90,7 +93,7 @@ func (d *Driver) ends(c *eswitch.Change, p *places) (in, out place, err error) {
 	if in.bridge != out.bridge {
 		return in, out, fmt.Errorf("%w a way from bridge %s to %s", errCannot, in.bridge.name, out.bridge.name)
 	}
-	return in, out, supported(&c.Rule)
+	return in, out, nil
 }
 
 // reserve makes sure that no rule stands where one is to be added: a bridge would put

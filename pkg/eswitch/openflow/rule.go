@@ -21,8 +21,10 @@ const noControl = 0x07
 const table = 0
 
 // supported returns why a rule cannot be a flow.
-func supported(r *flows.Rule) error {
-	switch {
+func supported(c *eswitch.Change) error {
+	switch r := &c.Rule; {
+	case c.Session == 0:
+		return fmt.Errorf("%w: a guard", errCannot)
 	case !r.Tunnel.IsZero():
 		return fmt.Errorf("%w: a tunnel", errCannot)
 	case r.Tags != (flows.Tags{}):

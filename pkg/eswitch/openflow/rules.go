@@ -40,7 +40,7 @@ func filterOf(s eswitch.Scope, port uint32) of.Filter {
 
 func (d *Driver) decode(f *of.Flow, m *mark, scope eswitch.Scope, p *places, at place) (eswitch.Found, bool) {
 	rule := ruleOf(f, m, 0)
-	class, ok := eswitch.ClassOf(rule.Tuple)
+	class, ok := eswitch.ClassOf(rule)
 	if !ok || scope.Class != 0 && scope.Class != class {
 		return eswitch.Found{}, false
 	}
