@@ -47,8 +47,8 @@ func (d *Driver) Links(ctx context.Context) ([]int32, error) {
 	p := d.places(ctx)
 	for _, b := range bridges {
 		strays, err := d.look(ctx, b, of.Filter{}, p, func(f *of.Flow, m *mark) { links[m.link] = true })
-		if errors.Is(err, of.ErrNotRunning) || errors.Is(err, of.ErrVersion) {
-			continue // no flow of ours is there
+		if errors.Is(err, of.ErrNotRunning) || errors.Is(err, of.ErrVersion) || errors.Is(err, of.ErrSilent) {
+			continue // no flow of ours is there, or it ends by itself as soon as the bridge answers
 		}
 		errs = append(errs, err, d.prune(ctx, b, strays))
 	}
