@@ -21,7 +21,7 @@ func TestSplitConformance(t *testing.T) {
 				return &eswitchtest.Rig{
 					Driver: s, A: 1, B: 2,
 					Gone:   func() { models[0].RemoveLink(2); models[1].RemoveLink(2) },
-					Vanish: func(f eswitch.Found) { models[n].Vanish(f.Session, f.Rule.Dir) },
+					Vanish: func(f eswitch.Found) { models[n].Delete(f.Ref) },
 				}
 			})
 		})

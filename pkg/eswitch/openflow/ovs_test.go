@@ -156,12 +156,12 @@ func TestAnotherTimeout(t *testing.T) {
 func TestUnsupported(t *testing.T) {
 	w := newWorld(t, Config{})
 	e := w.prepared(t, w.driver)
-	tagged, tunnelled := w.Session(1, flows.TCP, false), w.Session(2, flows.TCP, false)
+	tagged, routed := w.Session(1, flows.TCP, false), w.Session(2, flows.TCP, false)
 	for i := range tagged.Rules {
 		tagged.Rules[i].Tags[0] = flows.Tag{Type: flows.TagCustomer, ID: 7}
-		tunnelled.Rules[i].Tunnel = flows.RefTo(flows.Tunnel{ID: 7})
+		routed.Rules[i].Change = flows.ChangeTo(routed.Rules[i].Frame, routed.Rules[i].Frame, 1, flows.Tuple{})
 	}
-	for _, r := range e.Install(t.Context(), []flows.Session{tagged, tunnelled}) {
+	for _, r := range e.Install(t.Context(), []flows.Session{tagged, routed}) {
 		if !errors.Is(r.Err, eswitch.ErrNotSupported) {
 			t.Errorf("got %v, want ErrNotSupported", r.Err)
 		}
@@ -196,5 +196,29 @@ func TestRestartOfOVS(t *testing.T) {
 	mustInstall(t, e, w.Sessions(3)...)
 	if n := len(w.flows()); n != 6 {
 		t.Errorf("%d flows", n)
+	}
+}
+
+// TestClasses has rules of every class that is not for tags.
+func TestClasses(t *testing.T) {
+	w := newWorld(t, Config{})
+	e := w.prepared(t, w.driver)
+	var all []flows.Session
+	for i, proto := range []flows.Proto{flows.TCP, flows.UDP, flows.SCTP, flows.ESP, flows.AH, flows.GRE} {
+		all = append(all, w.Session(2*i+1, proto, false), w.Session(2*i+2, proto, true))
+	}
+	mustInstall(t, e, all...)
+	found, err := e.Audit(t.Context())
+	if err != nil || len(found) != 2*len(all) {
+		t.Errorf("%d rules, want %d, %v", len(found), 2*len(all), err)
+	}
+	for _, f := range found {
+		i := slices.IndexFunc(all, func(s flows.Session) bool { return s.ID == f.Session })
+		if i < 0 || !slices.Contains(all[i].Rules, f.Rule) || !f.Intact {
+			t.Errorf("%+v", f)
+		}
+	}
+	if counters, lost, err := e.Counters(t.Context()); err != nil || len(counters) != len(all) || len(lost) != 0 {
+		t.Errorf("%d counters, lost %v, %v", len(counters), lost, err)
 	}
 }

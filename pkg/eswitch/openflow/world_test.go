@@ -32,8 +32,8 @@ func newWorld(t testing.TB, cfg Config) *world {
 		"--", "add-port", "br0", "p0", "--", "add-port", "br0", "p1")
 	w.driver = w.open(cfg)
 	w.Rig = &eswitchtest.Rig{
-		Driver: w.driver,
-		A:      tctest.Index(t, "p0"), B: tctest.Index(t, "p1"),
+		Driver: w.driver, Plain: true,
+		A: tctest.Index(t, "p0"), B: tctest.Index(t, "p1"),
 		Gone:   func() { tctest.Run(t, "ip link del p1") },
 		Vanish: func(f eswitch.Found) { w.ofctl("del-flows", fmt.Sprintf("cookie=%#x/-1", cookieOf(f.Ref.Handle))) },
 	}
