@@ -75,6 +75,7 @@ const (
 	PortUnready   Reason = "port-unready"     // the eswitch cannot take rules of ours there
 	PortQoS       Reason = "port-qos"         // policing or QoS, which a rule would bypass
 	PortMirrored  Reason = "port-mirrored"    // a mirror, sFlow, NetFlow or IPFIX looks at it
+	BridgeOwned   Reason = "bridge-owned"     // who looks after its bridge removes flows that he did not make, and rules would be such
 	PortNotInHW   Reason = "port-not-in-hw"   // hardware is required, and it is no representor, or its hw-tc-offload is off
 )
 

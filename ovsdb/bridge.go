@@ -31,6 +31,8 @@ type Bridge struct {
 	Zones    map[string]flows.Zone
 	Sampling Sampling
 	Mirrors  int // mirrors of the bridge
+	// Controllers is how many OpenFlow controllers it has.
+	Controllers int
 
 	Problems []string // what could not be understood; those fields are not set
 }
@@ -53,6 +55,7 @@ func newBridge(uuid string, row *vswitchd.Bridge, r *replica) Bridge {
 		MACAging:     macAging(row.OtherConfig["mac-aging-time"]),
 		Sampling:     samplingOf(uuid, row, r),
 		Mirrors:      len(row.Mirrors),
+		Controllers:  len(row.Controller),
 	}
 	b.Zones, b.Problems = zonesOf(row)
 	return b

@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 
 	"github.com/flowshunt/flowshunt/cmd/flowshuntctl/internal/cli"
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
+	"github.com/flowshunt/flowshunt/pkg/eswitch/openflow"
 )
 
-// kernelRules reads and clears our rules in tc, in this network namespace.
+// kernelRules reads and clears our rules in tc, in this network namespace, and among the
+// flows of Open vSwitch.
 type kernelRules struct{}
 
 func (kernelRules) Audit(ctx context.Context) (list []cli.Found, err error) {
@@ -33,6 +36,16 @@ func (kernelRules) Flush(ctx context.Context) (removed int, err error) {
 		return err
 	})
 	return removed, err
+}
+
+// asFlows calls fn for the rules that are flows of bridges. Where Open vSwitch has its
+// sockets, the environment says as for its own programs.
+func asFlows(fn func(*eswitch.Eswitch) error) error {
+	driver, err := openflow.Open(openflow.Config{Rundir: os.Getenv("OVS_RUNDIR")})
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(eswitch.New(driver, eswitch.Config{})), driver.Close())
 }
 
 // eachEswitch calls fn for each preference at which an agent may have put rules:
@@ -56,6 +69,7 @@ func eachEswitch(ctx context.Context, fn func(*eswitch.Eswitch) error) error {
 		}
 		errs = append(errs, fn(eswitch.New(other, eswitch.Config{})), other.Close())
 	}
+	errs = append(errs, asFlows(fn))
 	// The last one finds nothing of ours left that keeps a flush from releasing ports.
 	return errors.Join(append(errs, fn(eswitch.New(driver, eswitch.Config{})))...)
 }

@@ -101,7 +101,11 @@ func (n *Node) StartSwitch() error {
 		return err
 	}
 	return waitFor(30*time.Second, func() error {
-		out, err := n.Try("ovs-appctl", "dpctl/show") // fails until the daemon answers
+		out, err := n.Try("ovs-appctl", "dpctl/show")                                     // fails until the daemon answers
+		if _, none := n.Try("genl", "ctrl", "get", "name", "ovs_datapath"); none != nil { // only the userspace datapath, of which there is none yet
+			_, err = n.Try("ovs-appctl", "version")
+			return err
+		}
 		if err == nil && strings.TrimSpace(out) != "" && !strings.Contains(out, "lookups") {
 			err = fmt.Errorf("dpctl/show: %s", out)
 		}

@@ -14,6 +14,8 @@ var allowed = []struct{ pattern, why string }{
 		"a story has deleted or renamed a port's device, or its clean-up has"},
 	{`\|(netdev_linux|dpif|dpif_netlink|bridge|ofproto)(\([^|]*\))?\|WARN\|.*[Nn]o such device`,
 		"the same, said by those who use the device"},
+	{`\|(netdev_linux|dpif_netdev)(\([^|]*\))?\|(WARN|ERR)\|error receiving .* Network is down`,
+		"the same, said by the userspace datapath"},
 	{`\|ofproto\|WARN\|\S+: cannot get R?STP (status|stats) on nonexistent port`,
 		"the same, between the end of the device and that of its row"},
 	{`\|netdev_linux\|WARN\|\S+: (adding|removing) policing qdisc failed: File exists`,

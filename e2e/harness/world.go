@@ -54,6 +54,13 @@ func (w *World) Bridge(name string) {
 	w.Run(w.T, "ovs-vsctl", "--timeout=20", "add-br", name, "--", "set", "bridge", name, "fail_mode=secure")
 }
 
+// UserspaceBridge is Bridge on the datapath that ovs-vswitchd itself is.
+func (w *World) UserspaceBridge(name string) {
+	w.T.Helper()
+	w.bridges = append(w.bridges, name)
+	w.Run(w.T, "ovs-vsctl", "--timeout=20", "add-br", name, "--", "set", "bridge", name, "fail_mode=secure", "datapath_type=netdev")
+}
+
 // Flows replaces a bridge's OpenFlow flows.
 func (w *World) Flows(bridge string, flows ...string) {
 	w.T.Helper()

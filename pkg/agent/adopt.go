@@ -60,6 +60,9 @@ func (a *Agent) adopt(ctx context.Context) error {
 			break
 		}
 	}
+	for _, s := range a.found {
+		a.user.installed(s.ID, s.Rules)
+	}
 	a.loop.post(engine.RulesFound{Sessions: foundSessions(a.found, a.ports.now.Load())})
 	if n := len(a.found); n > 0 {
 		a.log.Info("took over sessions of an earlier agent", "sessions", n, "after", time.Since(began))

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,8 +21,10 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/conntrack"
 	"github.com/flowshunt/flowshunt/pkg/control"
 	"github.com/flowshunt/flowshunt/pkg/devlink"
+	"github.com/flowshunt/flowshunt/pkg/dpctl"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
+	ofswitch "github.com/flowshunt/flowshunt/pkg/eswitch/openflow"
 	"github.com/flowshunt/flowshunt/pkg/link"
 	"github.com/flowshunt/flowshunt/pkg/ofproto"
 	"github.com/flowshunt/flowshunt/pkg/path"
@@ -51,6 +54,9 @@ type Agent struct {
 	paths        *path.Resolver
 	driver       *flower.Driver
 	deletions    *tc.Watcher
+	flows        *ofswitch.Driver // nil: no rule can be a flow
+	assign       func(link int32, flows bool)
+	user         *userspaceConns
 	eswitch      *eswitch.Eswitch
 	found        []eswitch.Adopted // of an earlier agent, until the engine has them
 	conns        connections
@@ -68,6 +74,7 @@ type Agent struct {
 	entries   *entries
 	rules     *rules
 	counter   *counter
+	keeper    *keeper
 	vanished  *vanished
 	settings  *settings
 	groups    *groups
@@ -175,7 +182,22 @@ func (a *Agent) openEswitch() error {
 		if err != nil {
 			return err
 		}
-		a.driver, driver = opened, opened
+		a.driver = opened
+		a.flows, err = ofswitch.Open(ofswitch.Config{
+			Rundir: a.cfg.OVSRundir, Hard: a.cfg.FlowTimeout, Generation: uint8(a.cfg.Engine.FirstSession >> 32),
+		})
+		if err != nil {
+			return err
+		}
+		split := eswitch.NewSplit(opened, a.flows)
+		a.assign = func(link int32, flows bool) {
+			if flows {
+				split.Assign(link, inOpenFlow)
+			} else {
+				split.Assign(link, inTC)
+			}
+		}
+		driver = split
 		if a.deletions, err = opened.Watch(); err != nil {
 			return err
 		}
@@ -213,8 +235,9 @@ func (a *Agent) build() {
 		a.parts = append(a.parts, src.health)
 	}
 	vswitchd := &unixctl.Client{Rundir: a.cfg.OVSRundir, Timeout: callTime}
+	a.buildUserspace()
 	if a.judge = a.cfg.judge; a.judge == nil {
-		a.judge = path.NewJudge(path.JudgeConfig{Datapath: &a.datapath, Tracer: &ofproto.Tracer{Caller: vswitchd}, Underlay: a.routes})
+		a.judge = newJudges(&a.datapath, userspaceDatapath{a.user.client}, path.JudgeConfig{Tracer: &ofproto.Tracer{Caller: vswitchd}, Underlay: a.routes, Aside: ofswitch.Aside})
 	}
 	a.doubts = newDoubts(a.judge, l, a.cfg.OVSGrace)
 	a.doubts.log = a.log
@@ -223,13 +246,13 @@ func (a *Agent) build() {
 		Found: func(t flows.Tuple) { l.hint(engine.Sighted{Tuple: t}) },
 	})
 	ovs := part("ovsdb")
-	a.dumper = newDumper(a.conns.dump, l, a.cfg.PollInterval, part("conntrack-dump"))
+	a.dumper = newDumper(&dumps{a.conns.dump, a.user}, l, a.cfg.PollInterval, part("conntrack-dump"))
 	a.listener = &listener{conn: a.conns.events, loop: l, dumper: a.dumper, health: part("conntrack-events")}
-	a.entries = &entries{conn: a.conns.work, blocked: a.cfg.Engine.Mark.Blocked, loop: l, todo: newQueue[engine.Effect](), health: part("conntrack-entries")}
-	a.taps = newTaps(a.paths, l, part("taps"))
+	a.entries = &entries{conn: &conntables{a.conns.work, a.user}, blocked: a.cfg.Engine.Mark.Blocked, loop: l, todo: newQueue[engine.Effect](), health: part("conntrack-entries")}
+	a.taps = newTaps(a.paths, a.user, l, part("taps"))
 	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, groups: a.groups, links: a.links, devices: a.devices, resets: a.resets, paths: a.paths, judge: a.judge, taps: a.taps,
 		doubts: a.doubts, rows: rowDoubts{doubts: a.doubts}, eswitch: a.eswitch, loop: l, health: ovs,
-		again: make(chan struct{}, 1), announce: a.links.Announce}
+		again: make(chan struct{}, 1), assign: a.assign, announce: a.links.Announce}
 	if a.driver != nil {
 		a.ports.probe = a.driver.Probe
 	}
@@ -238,19 +261,42 @@ func (a *Agent) build() {
 		health: part("ovs-vswitchd")}
 	if a.cfg.judge == nil {
 		a.watchers = append(a.watchers,
-			&monitors{rundir: cmp.Or(a.cfg.OVSRundir, unixctl.DefaultRundir), bridges: a.ports.bridges,
+			&monitors{counter: lateCounter{a}, rundir: cmp.Or(a.cfg.OVSRundir, unixctl.DefaultRundir), bridges: a.ports.bridges,
 				doubts: a.doubts, health: part("openflow"), confirm: a.cfg.ConfirmEvery, grace: a.cfg.OVSGrace},
 			&underlayDoubts{changes: a.routeChanges, ports: a.ports, links: a.links, doubts: a.doubts},
 			&stations{fdb: &ofproto.FDB{Caller: vswitchd}, bridges: a.ports.bridges, doubts: a.doubts, loop: l, health: part("fdb")})
 	}
 	eswitchHealth := part("eswitch")
 	a.rules = newRules(a.eswitch, a.ports.places, l, eswitchHealth, a.log)
+	a.rules.told = a.user.installed
+	a.keeper = &keeper{eswitch: a.eswitch, loop: l, health: eswitchHealth}
 	a.counter = &counter{eswitch: a.eswitch, loop: l, interval: a.cfg.CountInterval, health: eswitchHealth, now: make(chan struct{}, 1)}
 	a.resets.loop = l
 	a.vanished = &vanished{deletions: a.deletions, ports: a.ports, counter: a.counter, health: part("tc-events")}
 	a.settings = &settings{check: checkConntrack, interval: checkSettings, health: part("conntrack-settings")}
 	a.meter()
 }
+
+// buildUserspace makes what reads the userspace datapath, should there be one.
+func (a *Agent) buildUserspace() {
+	a.user = newUserspaceConns(&dpctl.Client{Caller: &unixctl.Client{Rundir: a.cfg.OVSRundir, Timeout: callTime, MaxReply: maxConnections}})
+	bridges := func() []bridgeFacts { return a.ports.bridges() }
+	a.user.relax = a.cfg.UserspaceLiberal
+	a.user.exists = func() bool {
+		return slices.ContainsFunc(bridges(), func(b bridgeFacts) bool { return b.datapath == userspace })
+	}
+	a.user.touch = (&toucher{rundir: cmp.Or(a.cfg.OVSRundir, unixctl.DefaultRundir), bridges: bridges}).touch
+	a.user.health = a.part("userspace-conntrack")
+	a.user.health.ok() // until there is one
+}
+
+// maxConnections bounds the text of a dump: some 500,000 connections.
+const maxConnections = 128 << 20
+
+// lateCounter is the counter, which is made later.
+type lateCounter struct{ *Agent }
+
+func (l lateCounter) soon() { l.counter.soon() }
 
 // dispatch hands effects to their executors.
 func (a *Agent) dispatch(effects []engine.Effect) {
@@ -281,7 +327,7 @@ func (a *Agent) run(ctx context.Context) error {
 	defer stopExecutors()
 	inner, innerCtx := errgroup.WithContext(executors)
 	for _, f := range []func(context.Context) error{
-		a.loop.run, a.resolver.run, a.validator.run, a.entries.run, a.rules.run, a.counter.run, a.watchTables, a.serveControl, a.serveMetrics,
+		a.loop.run, a.resolver.run, a.validator.run, a.entries.run, a.rules.run, a.counter.run, a.keeper.run, a.watchTables, a.serveControl, a.serveMetrics,
 	} {
 		inner.Go(func() error { return f(innerCtx) })
 	}
@@ -363,6 +409,9 @@ func (a *Agent) close() {
 	}
 	if a.driver != nil {
 		_ = a.driver.Close()
+	}
+	if a.flows != nil {
+		_ = a.flows.Close()
 	}
 	if a.doubts != nil {
 		a.doubts.close()

@@ -9,13 +9,14 @@ import (
 
 // bridgeFacts is what must be known of a bridge to watch it.
 type bridgeFacts struct {
-	name   string
-	ageing time.Duration           // mac-aging-time
-	ports  []flows.PortID          // whose packets may come through it; shared, not to be changed
-	byPort map[uint32]flows.PortID // of network devices, by OpenFlow port number
+	name     string
+	datapath string                  // "system" or "netdev"
+	ageing   time.Duration           // mac-aging-time
+	ports    []flows.PortID          // whose packets may come through it; shared, not to be changed
+	byPort   map[uint32]flows.PortID // of network devices, by OpenFlow port number
 }
 
-// bridgesOf returns the bridges on the kernel's datapath. Packets come to a bridge
+// bridgesOf returns the bridges on the datapaths of the kernel and of ovs-vswitchd. Packets come to a bridge
 // from its own ports, and from those of other bridges where patch ports join them.
 func bridgesOf(s *ovsdb.Snapshot, list []portStatus) []bridgeFacts {
 	patched := make(map[string]bool)
@@ -42,10 +43,10 @@ func bridgesOf(s *ovsdb.Snapshot, list []portStatus) []bridgeFacts {
 	var facts []bridgeFacts
 	for i := range s.Bridges {
 		b := &s.Bridges[i]
-		if b.DatapathType != "system" {
+		if b.DatapathType != "system" && b.DatapathType != userspace {
 			continue
 		}
-		f := bridgeFacts{name: b.Name, ageing: b.MACAging, ports: own[b.Name], byPort: byPort[b.Name]}
+		f := bridgeFacts{name: b.Name, datapath: b.DatapathType, ageing: b.MACAging, ports: own[b.Name], byPort: byPort[b.Name]}
 		if patched[b.Name] {
 			f.ports = joined
 		}

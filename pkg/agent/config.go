@@ -37,6 +37,11 @@ type Config struct {
 	RequireHW  bool
 	Preference uint16 // first tc preference of ours; 0: flower.DefaultPreference
 
+	FlowTimeout time.Duration // after which rules that are flows of a bridge end without us; 0: ofswitch.DefaultHard
+	// UserspaceLiberal lets the agent turn off that the userspace datapath checks TCP
+	// sequence numbers, of all its connections, without which none can be offloaded.
+	UserspaceLiberal bool
+
 	KeepOnExit bool // leave the rules in place for a successor
 	Control    control.Socket
 	Metrics    metrics.Config

@@ -22,7 +22,9 @@ const (
 // connections, their size and most of their state become known: OVS suppresses the
 // events.
 type dumper struct {
-	conn     *conntrack.Conn
+	conn interface {
+		Dump(ctx context.Context, fn func(*flows.Entry) error) error
+	}
 	loop     *loop
 	interval time.Duration
 	health   *component
@@ -39,7 +41,7 @@ type dumpResult struct {
 	entries uint64
 }
 
-func newDumper(conn *conntrack.Conn, l *loop, interval time.Duration, health *component) *dumper {
+func newDumper(conn *dumps, l *loop, interval time.Duration, health *component) *dumper {
 	d := &dumper{conn: conn, loop: l, interval: interval, health: health,
 		now: make(chan struct{}, 1), free: make(chan []flows.Entry, batches)}
 	for range batches {
@@ -80,7 +82,7 @@ func (d *dumper) dump(ctx context.Context) error {
 	began := d.loop.clock.now()
 	batch := load{dumper: d, at: began}
 	var entries uint64
-	err := d.conn.Dump(ctx, conntrack.Replied, func(e *flows.Entry) error {
+	err := d.conn.Dump(ctx, func(e *flows.Entry) error {
 		entries++
 		return batch.add(ctx, e)
 	})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
+	ofswitch "github.com/flowshunt/flowshunt/pkg/eswitch/openflow"
 	"github.com/flowshunt/flowshunt/pkg/openflow"
 )
 
@@ -25,6 +26,7 @@ type monitors struct {
 	rundir  string
 	bridges func() []bridgeFacts
 	doubts  *doubts
+	counter interface{ soon() }
 	health  *component
 	confirm time.Duration // between two confirmations of all paths
 	grace   time.Duration // how long OVS may not answer
@@ -65,7 +67,7 @@ func (m *monitors) follow(ctx context.Context, bridges []bridgeFacts) {
 
 func (m *monitors) start(ctx context.Context, bridge string) *bridgeMonitor {
 	ctx, cancel := context.WithCancel(ctx)
-	w := &bridgeMonitor{name: bridge, bridges: m.bridges, doubts: m.doubts, since: time.Now(), cancel: cancel, ended: make(chan struct{})}
+	w := &bridgeMonitor{name: bridge, bridges: m.bridges, doubts: m.doubts, counter: m.counter, since: time.Now(), cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(w.ended)
 		_ = openflow.Follow(ctx, openflow.Config{Socket: openflow.SocketPath(m.rundir, bridge)}, w)
@@ -135,6 +137,7 @@ type bridgeMonitor struct {
 	name    string
 	bridges func() []bridgeFacts
 	doubts  *doubts
+	counter interface{ soon() } // nil: no rule is a flow
 	cancel  context.CancelFunc
 	ended   chan struct{}
 
@@ -187,10 +190,22 @@ func (b *bridgeMonitor) Lost(reason error) {
 
 // Changed implements openflow.Handler.
 func (b *bridgeMonitor) Changed(changes []openflow.Change) {
+	b.rulesDeleted(changes)
 	facts := b.facts()
 	ev, touching := doubtOf(facts, changes)
 	if touching && len(facts.ports) > 0 {
 		b.doubts.raise("openflow", ev)
+	}
+}
+
+// rulesDeleted has the rules looked at at once where one was deleted: by us, which is
+// soon seen, by others, or because its time was over.
+func (b *bridgeMonitor) rulesDeleted(changes []openflow.Change) {
+	for i := range changes {
+		if changes[i].Kind == openflow.FlowDeleted && ofswitch.IsOurs(changes[i].Cookie) && b.counter != nil {
+			b.counter.soon()
+			return
+		}
 	}
 }
 
@@ -204,7 +219,7 @@ func doubtOf(facts bridgeFacts, changes []openflow.Change) (ev engine.PathsDoubt
 		case openflow.GroupChanged, openflow.MeterChanged:
 			continue
 		case openflow.FlowAdded, openflow.FlowDeleted, openflow.FlowModified:
-			if c.NonIP {
+			if c.NonIP || ofswitch.IsOurs(c.Cookie) {
 				continue
 			}
 			touching = true

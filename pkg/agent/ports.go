@@ -44,11 +44,15 @@ type ports struct {
 	// probe asks, at a prepared port, whether the kernel can execute rules at all;
 	// nil: it can.
 	probe func(ctx context.Context, link int32) error
+	// assign says whether the rules of a port are flows of its bridge; nil: none can be.
+	assign func(link int32, flows bool)
 	// announce makes OVS look at a device again.
 	announce func(link int32) error
 	loop     *loop
 	health   *component
 	again    chan struct{} // a value asks for an update
+
+	flowerless bool // the kernel has no cls_flower: rules are flows of bridges on its datapath, too
 
 	search   search
 	ids      identities
@@ -121,7 +125,9 @@ func (p *ports) update(ctx context.Context) error {
 	p.resets.learn(reps)
 	table := p.table(snapshot, links, reps)
 	keep := p.prepare(ctx, table)
-	if err := p.probeOnce(ctx, table, keep); err != nil {
+	if err := p.probeOnce(ctx, table, keep); errors.Is(err, errFlowerless) {
+		return p.update(ctx)
+	} else if err != nil {
 		return err
 	}
 	p.publish(table)
@@ -138,8 +144,13 @@ func (p *ports) probeOnce(ctx context.Context, t *portTable, keep map[int32]bool
 		if p.probe == nil {
 			return nil
 		}
-		if link := t.list[i].Ifindex; t.list[i].reason == "" && keep[link] {
+		if link := t.list[i].Ifindex; t.list[i].reason == "" && keep[link] && !t.list[i].AsFlows {
 			err := p.probe(ctx, link)
+			if errors.Is(err, eswitch.ErrNotSupported) && p.assign != nil {
+				p.flowerless, p.probe = true, nil
+				p.health.note(fmt.Errorf("rules become flows of the bridges: %w", err))
+				return errFlowerless
+			}
 			if errors.Is(err, eswitch.ErrNotSupported) {
 				return fmt.Errorf("eswitch: %w; load the modules or stay with --mode=observe", err)
 			}
@@ -186,7 +197,7 @@ func (p *ports) checkDatabase(s *ovsdb.Snapshot) {
 func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *representor.Set) *portTable {
 	t := &portTable{byID: make(map[flows.PortID]portStatus)}
 	switch {
-	case s.Switch.HWOffload:
+	case s.Switch.HWOffload && !hasUserspace(s):
 		t.forced = flows.OVSHWOffload
 	case !s.Connected && time.Since(s.Since) > p.cfg.OVSGrace:
 		t.forced = flows.OVSDBLost
@@ -204,9 +215,15 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 		members := membersOf(port.Ifindex, links)
 		port.ID = p.ids.of(row.ID, dev.Life, port, members)
 		status := portStatus{Port: port, members: members, hardware: p.hardwareOf(reps, row, &port, members, links)}
-		status.NotInHW = p.cfg.requiresHW() && status.hardware.eswitch == ""
-		if status.reason = path.Usable(status.Port, p.cfg.Selected); status.reason == flows.PortNotInHW {
+		p.chooseExecutor(s, &status)
+		status.NotInHW = p.cfg.requiresHW() && (status.AsFlows || status.hardware.eswitch == "")
+		switch status.reason = path.Usable(status.Port, p.cfg.Selected); {
+		case status.reason == flows.PortNotInHW:
 			status.detail = reps.Refuse(port.Ifindex)
+		case status.reason == flows.BridgeOwned:
+			status.detail = status.Owner
+		case status.reason == "" && s.Switch.HWOffload && t.forced == "" && !status.AsFlows:
+			status.reason = flows.OVSHWOffload
 		}
 		logical, reason, detail := p.groups.guard(s, row)
 		if status.logical = logical; status.reason == "" {
@@ -223,6 +240,9 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 // prepareMembers makes a port ready for rules, or says why it is not.
 func (p *ports) prepareMembers(ctx context.Context, s *portStatus) {
 	for _, index := range s.members {
+		if p.assign != nil {
+			p.assign(index, s.AsFlows)
+		}
 		err := p.eswitch.PreparePort(ctx, index)
 		if err == nil {
 			continue

@@ -68,10 +68,10 @@ func TestBridgesOf(t *testing.T) {
 	}
 	s := &ovsdb.Snapshot{Bridges: []ovsdb.Bridge{
 		{Name: "br-ex", DatapathType: "system"}, {Name: "br-int", DatapathType: "system", MACAging: time.Minute},
-		{Name: "br-lone", DatapathType: "system"}, {Name: "br-user", DatapathType: "netdev"}}}
+		{Name: "br-lone", DatapathType: "system"}, {Name: "br-user", DatapathType: "netdev"}, {Name: "br-other", DatapathType: "other"}}}
 	list := []portStatus{port(1, "br-int", "system", 5), port(2, "br-int", "patch", 6), port(3, "br-ex", "patch", 5),
 		port(4, "br-ex", "", 7), port(5, "br-lone", "system", 5), port(6, "br-user", "dpdk", 5), port(7, "br-lone", "system", 0)}
-	want := map[string][]flows.PortID{"br-ex": {1, 2, 3, 4}, "br-int": {1, 2, 3, 4}, "br-lone": {5, 7}}
+	want := map[string][]flows.PortID{"br-ex": {1, 2, 3, 4}, "br-int": {1, 2, 3, 4}, "br-lone": {5, 7}, "br-user": {6}}
 	got := bridgesOf(s, list)
 	if len(got) != len(want) {
 		t.Fatalf("%+v", got)

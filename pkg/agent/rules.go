@@ -30,6 +30,7 @@ type rules struct {
 	loop    *loop
 	health  *component
 	log     *slog.Logger
+	told    func(flows.SessionID, []flows.Rule) // what is in now; nil: nobody
 
 	mu    sync.Mutex
 	lanes map[flows.EswitchID]*lane
@@ -97,6 +98,8 @@ func (r *rules) removeAll(ctx context.Context, removes []engine.Remove) {
 		r.log.Debug("removed", "session", removes[i].Session, "error", err)
 		if err != nil {
 			r.health.note(err)
+		} else if r.told != nil {
+			r.told(removes[i].Session, nil)
 		}
 		r.loop.post(engine.Removed{Session: removes[i].Session, Op: removes[i].Op, Err: err})
 	}
@@ -119,6 +122,9 @@ func (r *rules) installAll(ctx context.Context, installs []engine.Install) {
 	for i, result := range results {
 		ev := engine.Installed{Session: asked[i].Session, Op: asked[i].Op, InHW: result.InHW, Took: took}
 		r.log.Debug("installed", "session", ev.Session, "error", result.Err)
+		if result.Err == nil && r.told != nil {
+			r.told(ev.Session, sessions[i].Rules)
+		}
 		if result.Err != nil {
 			ev.Reason, ev.Detail = refusal(result.Err), result.Err.Error()
 			if ev.Reason != flows.TableFull { // which is no trouble

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -20,23 +21,30 @@ const sampleOne = 16
 type taps struct {
 	taps   *tap.Taps
 	paths  *path.Resolver
+	user   *userspaceConns
 	loop   *loop
 	health *component
 	wake   chan struct{}
 
+	counted atomic.Pointer[map[flows.PortID]bool] // always, never changed
+
 	mu     sync.Mutex
 	ports  []tap.Port
-	closed bool // for good: the ports may be set once more after that
+	always map[flows.PortID]bool // sampled always: of the userspace datapath, which counts no connections
+	closed bool                  // for good: the ports may be set once more after that
 }
 
-func newTaps(paths *path.Resolver, l *loop, health *component) *taps {
-	t := &taps{paths: paths, loop: l, health: health, wake: make(chan struct{}, 1)}
+func newTaps(paths *path.Resolver, user *userspaceConns, l *loop, health *component) *taps {
+	t := &taps{paths: paths, user: user, loop: l, health: health, wake: make(chan struct{}, 1)}
 	t.taps = tap.New(tap.Config{Now: l.clock.now, Sighted: t.sighted})
 	return t
 }
 
 func (t *taps) sighted(s tap.Sighting) {
 	t.paths.Sighted(s)
+	if counted := t.counted.Load(); counted != nil && (*counted)[s.Port] {
+		t.user.sighted(&s)
+	}
 	if s.TCPFlags&(tap.FIN|tap.RST) != 0 {
 		t.loop.hint(engine.Hint{Tuple: s.Tuple})
 	}
@@ -47,13 +55,16 @@ func (t *taps) sighted(s tap.Sighting) {
 // as unambiguous as it looks.
 func (t *taps) set(list []portStatus) {
 	ports := make([]tap.Port, 0, len(list))
+	always := make(map[flows.PortID]bool)
 	for _, p := range list {
-		if p.Ifindex > 0 && (p.Type == "" || p.Type == "system" || p.IsTunnel()) && p.Datapath == "system" {
+		if p.Ifindex > 0 && (p.Type == "" || p.Type == "system" || p.IsTunnel()) && (p.Datapath == "system" || p.Datapath == userspace) {
 			ports = append(ports, tap.Port{ID: p.ID, Ifindex: p.Ifindex})
+			always[p.ID] = p.Datapath == userspace
 		}
 	}
 	t.mu.Lock()
-	t.ports = ports
+	t.ports, t.always = ports, always
+	t.counted.Store(&always)
 	t.mu.Unlock()
 	t.apply()
 }
@@ -98,7 +109,7 @@ func (t *taps) apply() {
 	}
 	for i := range t.ports {
 		t.ports[i].Sample = 0
-		if wanted[t.ports[i].ID] {
+		if wanted[t.ports[i].ID] || t.always[t.ports[i].ID] {
 			t.ports[i].Sample = sampleOne
 		}
 	}

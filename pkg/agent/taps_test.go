@@ -10,7 +10,7 @@ import (
 // Ports that change while the agent stops open no taps that nobody closes.
 func TestTapsAreClosedForGood(t *testing.T) {
 	needNamespace(t)
-	taps := newTaps(path.NewResolver(path.Config{}), testLoop(), newComponent("taps", silent))
+	taps := newTaps(path.NewResolver(path.Config{}), newUserspaceConns(nil), testLoop(), newComponent("taps", silent))
 	port := status(1, index(t, "lo"), "")
 	port.Datapath = "system"
 	ports := []portStatus{port}

@@ -25,6 +25,10 @@ type Query struct {
 	Mark     uint32      // of the conntrack entry
 	Labels   [16]byte    // of the conntrack entry, most significant byte first
 
+	// Aside is metadata that the packet comes in with, 0 for none, as packets do: by it a
+	// pipeline can pass over flows. Where it is given OVS is not told the original tuple.
+	Aside uint64
+
 	other bool             // with another TTL, and another ECN
 	from  *megaflow.Packet // as it is recirculated; nil: as it comes in
 }
@@ -82,7 +86,7 @@ func (q *Query) args() ([]string, error) {
 		return nil, err
 	}
 	args := []string{q.Bridge, q.flow()}
-	if q.Datapath != nil {
+	if q.Datapath != nil && (q.Aside == 0 || q.from != nil) { // recirculation brings metadata back
 		args = []string{q.Datapath.Type, q.key()}
 	}
 	for range maxStates {
@@ -143,6 +147,9 @@ func (q *Query) flow() string {
 	}
 	if q.Labels != [16]byte{} {
 		fmt.Fprintf(&b, ",ct_label=0x%x", q.Labels)
+	}
+	if q.Aside != 0 {
+		fmt.Fprintf(&b, ",metadata=%#x", q.Aside)
 	}
 	return b.String()
 }

@@ -30,6 +30,7 @@ type Tracer interface {
 // so one answers for many connections; until Doubt.
 type chains struct {
 	tracer Tracer
+	aside  uint64 // see JudgeConfig
 
 	mu         sync.Mutex
 	known      map[chainKey][]chain
@@ -103,10 +104,14 @@ func (c *chains) compose(ctx context.Context, q Question, number uint32) (path m
 
 // trace asks OVS.
 func (c *chains) trace(ctx context.Context, q Question, number uint32) (chain, error) {
-	trace, err := c.tracer.Follow(ctx, ofproto.Query{
+	query := ofproto.Query{
 		Bridge: q.In.Bridge, InPort: q.In.Ofport, Frame: q.Frame, Tuple: q.Tuple,
 		Datapath: &ofproto.Datapath{Type: cmp.Or(q.In.Datapath, "system"), Port: number},
-	}, connectionOf(q))
+	}
+	if q.In.AsFlows {
+		query.Aside = c.aside
+	}
+	trace, err := c.tracer.Follow(ctx, query, connectionOf(q))
 	if err != nil {
 		return chain{}, err
 	}

@@ -24,6 +24,9 @@ type JudgeConfig struct {
 	Datapath Datapath
 	Tracer   Tracer
 	Underlay Underlay // nil: nothing that leaves in a tunnel has a path
+	// Aside is the metadata of packets that no rule of ours matches. OVS is asked about
+	// such packets where rules are flows (Port.AsFlows).
+	Aside uint64
 }
 
 // Underlay says how the host sends to an address; *underlay.Table does.
@@ -50,7 +53,7 @@ func NewJudge(cfg JudgeConfig) *Judge {
 	j := &Judge{
 		numbers:   numbers{datapath: cfg.Datapath},
 		megaflows: megaflows{datapath: cfg.Datapath},
-		chains:    chains{tracer: cfg.Tracer, known: make(map[chainKey][]chain)},
+		chains:    chains{tracer: cfg.Tracer, aside: cfg.Aside, known: make(map[chainKey][]chain)},
 		underlay:  cfg.Underlay,
 	}
 	j.ports.Store(NewPorts(nil))

@@ -30,6 +30,9 @@ type Port struct {
 	QoS      bool   // policing or QoS
 	Mirrored bool   // a mirror selects it, or sFlow, NetFlow or IPFIX is on
 	NotInHW  bool   // hardware is required, and none would execute its rules
+	// AsFlows says that its rules are flows of its bridge, among those that OVS is asked about.
+	AsFlows bool
+	Owner   string // who removes flows from its bridge that he did not make, where rules would be such
 }
 
 // joined reports whether both are the same, or belong to one bond.

@@ -57,7 +57,7 @@ func Usable(p Port, selected Selection) flows.Reason {
 		return flows.UnsupportedTunnel
 	case p.Type != "" && p.Type != "system" && !p.IsTunnel():
 		return flows.UnsupportedPortType
-	case p.Datapath != "" && p.Datapath != "system":
+	case p.Datapath != "" && p.Datapath != "system" && p.Datapath != "netdev":
 		return flows.UnsupportedDatapath
 	case p.Bond != "" && p.BondMode != "active-backup": // the others move connections without a word
 		return flows.UnsupportedBond
@@ -69,6 +69,8 @@ func Usable(p Port, selected Selection) flows.Reason {
 		return flows.PortGone
 	case p.NotInHW:
 		return flows.PortNotInHW
+	case p.Owner != "":
+		return flows.BridgeOwned
 	case !p.Up:
 		return flows.PortDown
 	case p.QoS:

@@ -76,6 +76,7 @@ func (s *Sighting) parseIPv4(b []byte) bool {
 	if binary.BigEndian.Uint16(b[6:])&ipv4Fragment != 0 {
 		return false
 	}
+	s.Length = binary.BigEndian.Uint16(b[2:])
 	s.Tuple.Src = netip.AddrFrom4([4]byte(b[12:16]))
 	s.Tuple.Dst = netip.AddrFrom4([4]byte(b[16:20]))
 	return s.parseTransport(flows.Proto(b[9]), b[header:])
@@ -85,6 +86,7 @@ func (s *Sighting) parseIPv6(b []byte) bool {
 	if len(b) < ipv6Len || b[0]>>4 != 6 {
 		return false
 	}
+	s.Length = uint16(min(uint32(binary.BigEndian.Uint16(b[4:]))+ipv6Len, 1<<16-1))
 	s.Tuple.Src = netip.AddrFrom16([16]byte(b[8:24]))
 	s.Tuple.Dst = netip.AddrFrom16([16]byte(b[24:40]))
 	if s.Tuple.Src.Is4In6() || s.Tuple.Dst.Is4In6() {

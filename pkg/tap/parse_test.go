@@ -53,7 +53,8 @@ func TestParse(t *testing.T) {
 			got, ok := Parse(test.frame.build(), test.tag)
 			var want Sighting
 			if test.want {
-				want = Sighting{Frame: flows.Frame{SrcMAC: macA, DstMAC: macB, Tags: test.tags},
+				length := len(test.frame.build()) - etherLen - vlanLen*len(test.frame.tags)
+				want = Sighting{Length: uint16(length), Frame: flows.Frame{SrcMAC: macA, DstMAC: macB, Tags: test.tags},
 					Tuple: test.frame.tuple, TCPFlags: test.frame.tcpFlags}
 			}
 			if diff := cmp.Diff(want, got, cmpopts.EquateComparable(flows.Tuple{}, flows.Frame{})); ok != test.want || diff != "" {

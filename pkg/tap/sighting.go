@@ -8,6 +8,7 @@ type Sighting struct {
 	Ifindex     int32
 	flows.Frame               // without a tunnel, and tags without their priority, which differs from packet to packet
 	Tuple       flows.Tuple   // ports are 0 for protocols without them, ICMP among these
+	Length      uint16        // of the IP packet, with its header; of segments that were joined, of all together
 	TCPFlags    uint8         // byte 13 of the TCP header; 0 for other protocols
 	At          flows.Instant // when it was read, not when it arrived
 }

@@ -31,6 +31,8 @@ type Client struct {
 	Rundir  string        // "" means DefaultRundir
 	Daemon  string        // "" means "ovs-vswitchd"
 	Timeout time.Duration // of a call whose context has no deadline; 0 means 5 s
+	// MaxReply bounds a reply, in bytes as they are sent; 0 means 16 MiB.
+	MaxReply int64
 }
 
 // Call calls a method and returns its text. An error wraps ErrNotRunning,
@@ -64,7 +66,7 @@ func (c *Client) call(ctx context.Context, method string, args []string) (string
 	if err := writeRequest(conn, method, args); err != nil {
 		return "", ioError(ctx.Err(), err)
 	}
-	return readReply(ctx, conn, method)
+	return readReply(ctx, conn, method, cmp.Or(c.MaxReply, maxReply))
 }
 
 func (c *Client) daemon() string { return cmp.Or(c.Daemon, "ovs-vswitchd") }
@@ -113,14 +115,14 @@ func writeRequest(conn net.Conn, method string, args []string) error {
 	return err
 }
 
-func readReply(ctx context.Context, conn net.Conn, method string) (string, error) {
-	limited := &io.LimitedReader{R: conn, N: maxReply}
+func readReply(ctx context.Context, conn net.Conn, method string, most int64) (string, error) {
+	limited := &io.LimitedReader{R: conn, N: most}
 	var r reply
 	if err := json.NewDecoder(limited).Decode(&r); err != nil {
 		var netErr net.Error
 		switch {
 		case limited.N <= 0:
-			return "", fmt.Errorf("%w: longer than %d bytes", ErrProtocol, maxReply)
+			return "", fmt.Errorf("%w: longer than %d bytes", ErrProtocol, most)
 		case errors.As(err, &netErr):
 			return "", ioError(ctx.Err(), err)
 		default:

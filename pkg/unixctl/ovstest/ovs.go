@@ -11,7 +11,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,6 +28,7 @@ type OVS struct {
 	Rundir   string // pidfiles and control sockets
 	Database string // "unix:" and the path of the database socket
 	t        testing.TB
+	stop     func() // ovs-vswitchd
 }
 
 // StartAlone runs Open vSwitch in a network namespace of its own, on the test's thread,
@@ -67,8 +70,17 @@ func Start(t testing.TB) *OVS {
 	o.run("ovsdb-tool", "create", conf, schema)
 	o.daemon("ovsdb-server", "--remote=p"+o.Database, conf)
 	o.Vsctl("--no-wait", "init")
-	o.daemon("ovs-vswitchd", o.Database)
+	o.stop = o.daemon("ovs-vswitchd", o.Database)
 	return o
+}
+
+// RestartSwitch kills ovs-vswitchd and starts it again. It returns when the bridges are
+// there as they are configured, without the flows that they had.
+func (o *OVS) RestartSwitch() {
+	o.t.Helper()
+	o.stop()
+	o.stop = o.daemon("ovs-vswitchd", o.Database)
+	o.Vsctl("set", "open_vswitch", ".", "external_ids:restarted="+strconv.FormatInt(time.Now().UnixNano(), 10))
 }
 
 // Vsctl runs ovs-vsctl and returns what it prints.
@@ -101,8 +113,9 @@ func (o *OVS) run(name string, args ...string) string {
 	return strings.TrimSpace(out.String())
 }
 
-// daemon starts a program in the foreground and waits for its control socket.
-func (o *OVS) daemon(name string, args ...string) {
+// daemon starts a program in the foreground and waits for its control socket. What it
+// returns ends the program, which otherwise ends with the test.
+func (o *OVS) daemon(name string, args ...string) (stop func()) {
 	o.t.Helper()
 	pidfile := filepath.Join(o.Rundir, name+".pid")
 	cmd := exec.Command(name, append([]string{"--pidfile=" + pidfile, "--no-chdir", "-vconsole:off"}, args...)...)
@@ -113,17 +126,18 @@ func (o *OVS) daemon(name string, args ...string) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	o.t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		<-ended
 	})
+	o.t.Cleanup(stop)
 	control := filepath.Join(o.Rundir, fmt.Sprintf("%s.%d.ctl", name, cmd.Process.Pid))
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(30 * time.Second)
 	for {
 		if _, err := os.Stat(control); err == nil {
-			return
+			return stop
 		}
 		select {
 		case err := <-ended:

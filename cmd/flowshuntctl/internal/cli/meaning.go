@@ -66,6 +66,7 @@ var meanings = map[flows.Reason]string{
 	flows.PortGone:      "A port of it was deleted or replaced.",
 	flows.PortQoS:       "A port of it has policing or QoS, which a rule would bypass.",
 	flows.PortNotInHW:   "Hardware is required, and a port of it is no representor of a NIC, or its hw-tc-offload is off.",
+	flows.BridgeOwned:   "Its rules would be flows of a bridge from which ovn-controller, Neutron's agent or another controller removes what it did not make.",
 	flows.PortMirrored:  "A mirror, sFlow, NetFlow or IPFIX looks at a port of it, and would lose sight of its packets.",
 
 	flows.UnsupportedNAT:      "Its addresses are translated in a way that a rule cannot follow.",

@@ -14,6 +14,7 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/agent"
 	"github.com/flowshunt/flowshunt/pkg/control"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
+	ofswitch "github.com/flowshunt/flowshunt/pkg/eswitch/openflow"
 	"github.com/flowshunt/flowshunt/pkg/path"
 )
 
@@ -71,6 +72,8 @@ func (o *options) register(f *pflag.FlagSet) {
 
 	f.StringVar(&o.hardware, "hardware", "both", "who executes rules: skip-sw (the NIC only), skip-hw (the kernel only), both, or require (both, and the NIC must)")
 	f.Uint16Var(&o.Preference, "preference", flower.DefaultPreference, "first tc preference of ours")
+	f.DurationVar(&o.FlowTimeout, "flow-timeout", ofswitch.DefaultHard, "rules that are flows of a bridge (userspace datapath, kernel without cls_flower) end by themselves so long after the agent died, in whole seconds")
+	f.BoolVar(&o.UserspaceLiberal, "userspace-ct-liberal", false, "turn off that the userspace datapath checks TCP sequence numbers, of all its connections: while it does, no TCP connection of it is offloaded")
 	f.IntVar(&e.Capacity, "capacity", e.Capacity, "sessions that may be offloaded at once")
 	f.Float64Var(&e.InsertRate, "insert-rate", e.InsertRate, "sessions per second that may be installed")
 	f.IntVar(&e.MaxFollow, "max-connections", e.MaxFollow, "connections followed at once; bounds memory")

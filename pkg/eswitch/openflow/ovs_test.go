@@ -1,0 +1,224 @@
+package openflow
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/eswitch"
+	"github.com/flowshunt/flowshunt/pkg/eswitch/eswitchtest"
+)
+
+func TestConformance(t *testing.T) {
+	eswitchtest.Run(t, func(t *testing.T) *eswitchtest.Rig { return newWorld(t, Config{}).Rig })
+}
+
+func (w *world) prepared(t testing.TB, d *Driver) *eswitch.Eswitch {
+	t.Helper()
+	e := eswitch.New(d, eswitch.Config{})
+	for _, link := range []int32{w.A, w.B} {
+		if err := e.PreparePort(t.Context(), link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return e
+}
+
+func mustInstall(t testing.TB, e *eswitch.Eswitch, s ...flows.Session) {
+	t.Helper()
+	for _, r := range e.Install(t.Context(), s) {
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+}
+
+// TestFlow looks at a rule as ovs-ofctl shows it.
+func TestFlow(t *testing.T) {
+	w := newWorld(t, Config{Hard: 20 * time.Second, Generation: 7})
+	e := w.prepared(t, w.driver)
+	mustInstall(t, e, w.Session(1, flows.TCP, false), w.Session(2, flows.UDP, true))
+	got := strings.Join(w.flows(), "\n")
+	for _, want := range []string{
+		"cookie=0xf105470100000002, hard_timeout=20, priority=61701,tcp,metadata=0/0x8000000000000000,in_port=1," +
+			"dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:02,nw_src=10.0.0.1,nw_dst=192.0.2.1,nw_frag=no," +
+			"tp_src=40000,tp_dst=443,tcp_flags=-fin-syn-rst actions=note:07.00.",
+		",output:2",
+		"udp6,", "nw_frag=no",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("want %q in\n%s", want, got)
+		}
+	}
+}
+
+// TestForeignFlows leaves the flows of others alone, whatever they look like.
+func TestForeignFlows(t *testing.T) {
+	w := newWorld(t, Config{})
+	for _, f := range []string{
+		"table=0,priority=61701,udp,actions=drop",
+		"table=0,cookie=0xf105470200000002,priority=61701,tcp,actions=note:07.00.00.00.00.01,output:9",
+		"table=3,cookie=0x1,priority=1,actions=NORMAL",
+	} {
+		w.ofctl("add-flow", f)
+	}
+	before := w.flows()
+	e := w.prepared(t, w.driver)
+	mustInstall(t, e, w.Sessions(10)...)
+	if n := len(w.flows()); n != len(before)+20 {
+		t.Errorf("%d flows, want 20 more than %d", n, len(before))
+	}
+	if _, err := eswitch.New(w.driver, eswitch.Config{}).Flush(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if after := w.flows(); !slices.Equal(before, after) {
+		t.Errorf("before\n%s\nafter\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
+	}
+}
+
+// TestMalformedNote: what has our cookie and says nothing that we wrote is swept.
+func TestMalformedNote(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.ofctl("add-flow", "cookie=0xf105470100000009,priority=5,udp,actions=drop")
+	e := w.prepared(t, w.driver)
+	if _, err := e.Sweep(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if left := w.flows(); len(left) != 1 { // that of an empty bridge is NORMAL's; secure has none
+		if len(left) != 0 {
+			t.Errorf("left: %v", left)
+		}
+	}
+}
+
+// TestEndsByItself: rules that are kept outlive their timeout; those of a process that
+// died end.
+func TestEndsByItself(t *testing.T) {
+	w := newWorld(t, Config{Hard: 2 * time.Second})
+	e := w.prepared(t, w.driver)
+	s := w.Sessions(3)
+	mustInstall(t, e, s...)
+	if err := errors.Join(e.Remove(t.Context(), eswitchtest.IDs(s[2:]))...); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	until(t, 20*time.Second, "kept for three times the timeout", func() bool {
+		if err := e.Keep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(w.flows()); n != 4 {
+			t.Fatalf("%d flows after %v", n, time.Since(began))
+		}
+		return time.Since(began) > 6*time.Second
+	})
+	ended := time.Now()
+	until(t, 10*time.Second, "ended", func() bool { return len(w.flows()) == 0 })
+	if d := time.Since(ended); d > 4*time.Second {
+		t.Errorf("ended after %v", d)
+	}
+	if _, lost, err := e.Counters(t.Context()); err != nil || len(lost) != 2 {
+		t.Errorf("lost %v, %v", lost, err)
+	}
+}
+
+// TestAdoptedByAnother takes over what another driver left, and keeps it.
+func TestAdoptedByAnother(t *testing.T) {
+	w := newWorld(t, Config{Generation: 1})
+	mustInstall(t, w.prepared(t, w.driver), w.Sessions(5)...)
+	e := eswitch.New(w.open(Config{Generation: 2}), eswitch.Config{})
+	adopted, n, err := e.Adopt(t.Context())
+	if err != nil || n != 0 || len(adopted) != 5 {
+		t.Fatalf("adopted %d, removed %d, %v", len(adopted), n, err)
+	}
+	if err := errors.Join(e.Keep(t.Context()), errors.Join(e.Remove(t.Context(), eswitchtest.IDs(w.Sessions(5)))...)); err != nil {
+		t.Error(err)
+	}
+	if left := w.flows(); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// TestAnotherTimeout: rules with another timeout than ours are not adopted, for they
+// could end before they are kept.
+func TestAnotherTimeout(t *testing.T) {
+	w := newWorld(t, Config{Hard: 10 * time.Second})
+	mustInstall(t, w.prepared(t, w.driver), w.Sessions(5)...)
+	e := eswitch.New(w.open(Config{}), eswitch.Config{})
+	if adopted, n, err := e.Adopt(t.Context()); err != nil || n != 10 || len(adopted) != 0 {
+		t.Errorf("adopted %d, removed %d, %v", len(adopted), n, err)
+	}
+}
+
+// TestUnsupported refuses what a flow of this version cannot do.
+func TestUnsupported(t *testing.T) {
+	w := newWorld(t, Config{})
+	e := w.prepared(t, w.driver)
+	tagged, routed := w.Session(1, flows.TCP, false), w.Session(2, flows.TCP, false)
+	for i := range tagged.Rules {
+		tagged.Rules[i].Tags[0] = flows.Tag{Type: flows.TagCustomer, ID: 7}
+		routed.Rules[i].Change = flows.ChangeTo(routed.Rules[i].Frame, routed.Rules[i].Frame, 1, flows.Tuple{})
+	}
+	for _, r := range e.Install(t.Context(), []flows.Session{tagged, routed}) {
+		if !errors.Is(r.Err, eswitch.ErrNotSupported) {
+			t.Errorf("got %v, want ErrNotSupported", r.Err)
+		}
+	}
+	if left := w.flows(); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// TestOldBridge: a bridge that does not allow OpenFlow 1.4 is refused, and says so.
+func TestOldBridge(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.Vsctl("set", "bridge", "br0", "protocols=OpenFlow10,OpenFlow13")
+	err := w.driver.Prepare(t.Context(), w.A)
+	if !errors.Is(err, eswitch.ErrNotSupported) || !strings.Contains(err.Error(), "OpenFlow14") {
+		t.Errorf("got %v, want ErrNotSupported that names OpenFlow14", err)
+	}
+}
+
+// TestRestartOfOVS: the connections of before end, and the flows with them.
+func TestRestartOfOVS(t *testing.T) {
+	w := newWorld(t, Config{})
+	e := w.prepared(t, w.driver)
+	mustInstall(t, e, w.Sessions(3)...)
+	w.RestartSwitch()
+	if _, lost, err := e.Counters(t.Context()); err != nil || len(lost) != 3 {
+		t.Errorf("lost %v, %v", lost, err)
+	}
+	if err := errors.Join(e.Remove(t.Context(), eswitchtest.IDs(w.Sessions(3)))...); err != nil {
+		t.Error(err)
+	}
+	mustInstall(t, e, w.Sessions(3)...)
+	if n := len(w.flows()); n != 6 {
+		t.Errorf("%d flows", n)
+	}
+}
+
+// TestClasses has rules of every class that is not for tags.
+func TestClasses(t *testing.T) {
+	w := newWorld(t, Config{})
+	e := w.prepared(t, w.driver)
+	var all []flows.Session
+	for i, proto := range []flows.Proto{flows.TCP, flows.UDP, flows.SCTP, flows.ESP, flows.AH, flows.GRE} {
+		all = append(all, w.Session(2*i+1, proto, false), w.Session(2*i+2, proto, true))
+	}
+	mustInstall(t, e, all...)
+	found, err := e.Audit(t.Context())
+	if err != nil || len(found) != 2*len(all) {
+		t.Errorf("%d rules, want %d, %v", len(found), 2*len(all), err)
+	}
+	for _, f := range found {
+		i := slices.IndexFunc(all, func(s flows.Session) bool { return s.ID == f.Session })
+		if i < 0 || !slices.Contains(all[i].Rules, f.Rule) || !f.Intact {
+			t.Errorf("%+v", f)
+		}
+	}
+	if counters, lost, err := e.Counters(t.Context()); err != nil || len(counters) != len(all) || len(lost) != 0 {
+		t.Errorf("%d counters, lost %v, %v", len(counters), lost, err)
+	}
+}
