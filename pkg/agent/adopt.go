@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -76,7 +77,7 @@ func foundSessions(adopted []eswitch.Adopted, t *portTable) []engine.FoundSessio
 	byLink := make(map[int32]flows.PortID)
 	if t != nil {
 		for _, p := range t.list {
-			for _, index := range append(p.members, p.Ifindex) {
+			for _, index := range append(slices.Clone(p.members), p.Ifindex) {
 				if index > 0 {
 					byLink[index] = p.ID
 				}
@@ -86,9 +87,16 @@ func foundSessions(adopted []eswitch.Adopted, t *portTable) []engine.FoundSessio
 	found := make([]engine.FoundSession, 0, len(adopted))
 	for _, a := range adopted {
 		f := engine.FoundSession{ID: a.ID, Count: a.Count, InHW: a.InHW}
+		var rules [2]int
 		for _, r := range a.Rules {
+			rules[r.Dir]++
 			f.Tuples[r.Dir] = r.Tuple
 			f.Paths[r.Dir] = flows.Path{In: byLink[r.In], Out: byLink[r.Out], Frame: r.Frame, Change: r.Change}
+		}
+		for dir := range f.Paths {
+			if in, _, _ := t.places(f.Paths[dir].In); len(in) != rules[dir] {
+				f.Paths[dir].In = 0 // a bond has other members now, or not all rules were in
+			}
 		}
 		found = append(found, f)
 	}

@@ -316,7 +316,10 @@ func (p *ports) policed(link int32) bool {
 // of other members of its bond that are used, and the one by which they leave there. It
 // is false for a port that cannot be used.
 func (p *ports) places(id flows.PortID) (in []int32, out int32, ok bool) {
-	t := p.now.Load()
+	return p.now.Load().places(id)
+}
+
+func (t *portTable) places(id flows.PortID) (in []int32, out int32, ok bool) {
 	if t == nil {
 		return nil, 0, false
 	}
@@ -324,13 +327,10 @@ func (p *ports) places(id flows.PortID) (in []int32, out int32, ok bool) {
 	if !ok || s.reason != "" {
 		return nil, 0, false
 	}
-	in = s.members
-	if s.Bond != "" {
-		in = slices.Clone(in)
-		for _, other := range t.list {
-			if other.ID != id && other.Bond == s.Bond && other.Bridge == s.Bridge && other.reason == "" {
-				in = append(in, other.members...)
-			}
+	in = slices.Clone(s.members)
+	for _, other := range t.list {
+		if s.Bond != "" && other.ID != id && other.Bond == s.Bond && other.Bridge == s.Bridge && t.byID[other.ID].reason == "" {
+			in = append(in, other.members...)
 		}
 	}
 	return in, s.Ifindex, true

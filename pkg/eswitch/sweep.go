@@ -145,34 +145,39 @@ func (e *Eswitch) judge(id flows.SessionID, found []Found, adopt func([]Found) b
 	return strays, false
 }
 
-// complete reports whether the rules make up a session: each intact, none twice,
-// and each with the one for the way back.
+// complete reports whether the rules make up a session: each intact, none twice, those of
+// one direction alike but for where packets come in (a bond has several such places), and
+// the two directions the way back of each other.
 func complete(found []Found) bool {
 	if len(found) < 2 || len(found) > MaxRules {
 		return false
 	}
-	for i, f := range found {
-		back := 0
-		for j, g := range found {
-			if i != j && f.Rule == g.Rule {
-				return false
-			}
-			if opposite(f.Rule, g.Rule) {
-				back++
-			}
+	var first [2]*flows.Rule
+	for i := range found {
+		r := &found[i].Rule
+		if !found[i].Intact || slices.ContainsFunc(found[:i], func(f Found) bool { return f.Rule == *r }) {
+			return false
 		}
-		if !f.Intact || back != 1 {
+		if first[r.Dir] == nil {
+			first[r.Dir] = r
+		} else if !alike(*first[r.Dir], *r) {
 			return false
 		}
 	}
-	return true
+	return first[0] != nil && first[1] != nil && opposite(*first[0], *first[1])
+}
+
+// alike reports whether two rules are of one direction of a session.
+func alike(a, b flows.Rule) bool {
+	b.In = a.In
+	return a == b
 }
 
 // opposite reports whether b is the way back of a. The MAC addresses need not be: a
-// router may be sent to at one and send from another.
+// router may be sent to at one and send from another. Nor need the devices: packets leave
+// by a bond and come in at its members.
 func opposite(a, b flows.Rule) bool {
-	return a.Dir != b.Dir && a.In == b.Out && a.Out == b.In &&
-		addressed(a) == b.Tuple.Reverse() && addressed(b) == a.Tuple.Reverse()
+	return addressed(a) == b.Tuple.Reverse() && addressed(b) == a.Tuple.Reverse()
 }
 
 // addressed returns the tuple by which packets leave.
@@ -188,9 +193,7 @@ func (e *Eswitch) adopt(id flows.SessionID, found []Found) {
 		e.reserve(f.Ref.Handle)
 	}
 	// In the order in which Install gets them, so that it recognizes them.
-	if s.rules[0].rule.Dir == flows.Reply && len(s.rules) == 2 {
-		s.rules[0], s.rules[1] = s.rules[1], s.rules[0]
-	}
+	slices.SortStableFunc(s.rules, func(a, b rule) int { return cmp.Compare(a.rule.Dir, b.rule.Dir) })
 	rules := make([]flows.Rule, len(found))
 	for i, f := range found {
 		rules[i] = f.Rule
