@@ -23,9 +23,9 @@ func TestUnsupportedPaths(t *testing.T) {
 	w.Run(t, "ovs-ofctl", "-O", "OpenFlow13", "add-group", "br0", "group_id=1,type=indirect,bucket="+out)
 	t.Cleanup(func() { w.Run(t, "ovs-ofctl", "-O", "OpenFlow13", "del-groups", "br0") })
 	cases := []struct{ actions, reason string }{
-		{"mod_vlan_vid:7," + out, "path-unsupported/vlan"},
-		{"mod_dl_src:fa:16:3e:00:01:00," + out, "path-unsupported/routed"},
-		{"dec_ttl," + out, "path-unsupported/routed"},
+		{"dec_ttl,dec_ttl,dec_ttl,dec_ttl," + out, "path-unsupported/routed"},
+		{"mod_nw_ttl:9," + out, "path-unsupported/routed"},
+		{"mod_nw_tos:64," + out, "path-unsupported/action"},
 		{out + ",output:" + w.OFPort(third), "path-unsupported/outputs"},
 		{"group:1", "path-unsupported/group"},
 		{"controller(max_len=64)," + out, "path-unsupported/userspace"},
