@@ -75,16 +75,19 @@ func eachEswitch(ctx context.Context, fn func(*eswitch.Eswitch) error) error {
 }
 
 func describe(f eswitch.Found) cli.Found {
-	r := f.Rule
 	return cli.Found{
 		Session: f.Session, Generation: uint32(f.Generation),
 		Ifindex: f.Ref.Link, Port: deviceName(f.Ref.Link), Handle: f.Ref.Handle, Dir: f.Ref.Dir(),
 		Preference: f.Preference, Packets: f.Count.Packets, Bytes: f.Count.Bytes, InHW: f.InHW,
-		Rule: ruleText(r),
+		Rule: ruleText(f),
 	}
 }
 
-func ruleText(r flows.Rule) string {
+func ruleText(f eswitch.Found) string {
+	r := f.Rule
+	if f.Session == 0 {
+		return fmt.Sprintf("guard: %s stays in the slow path with at most %d hops left", f.Ref.Class, flows.MaxHops)
+	}
 	s := fmt.Sprintf("%s %s", r.Tuple, r.Frame)
 	if !r.Change.IsZero() {
 		s += fmt.Sprintf(" change to %s", r.Change.Value())

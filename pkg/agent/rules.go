@@ -162,7 +162,7 @@ func refusal(err error) flows.Reason {
 		return flows.PortGone
 	case errors.Is(err, eswitch.ErrNotPrepared), errors.Is(err, eswitch.ErrIngress), errors.Is(err, eswitch.ErrForeign):
 		return flows.PortUnready
-	case errors.Is(err, eswitch.ErrNotOffloaded), errors.Is(err, eswitch.ErrNotSupported):
+	case errors.Is(err, eswitch.ErrNotOffloaded), errors.Is(err, eswitch.ErrNotSupported), errors.Is(err, eswitch.ErrRefused):
 		return flows.Refused
 	}
 	return flows.InstallFailed

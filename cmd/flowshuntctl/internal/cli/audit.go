@@ -77,7 +77,8 @@ func (a *app) judge(ctx context.Context) ([]audited, error) {
 	rows := make([]audited, len(found))
 	for i := range found {
 		f := &found[i]
-		rows[i] = audited{*f, !alive || !before.has(f) && !after.has(f)}
+		guard := f.Session == 0 // of no session, but the living agent's
+		rows[i] = audited{*f, !alive || !guard && !before.has(f) && !after.has(f)}
 	}
 	slices.SortFunc(rows, compareAudited)
 	return rows, nil
