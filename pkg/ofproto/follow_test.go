@@ -25,7 +25,7 @@ table=3,ip,ct_mark=2,actions=output:2
 table=4,ip,ct_state=+est+rpl,actions=output:2
 table=0,in_port=2,ip,nw_dst=192.0.2.1,actions=ct(nat,zone=2,table=5)
 table=5,ip,ct_state=+est+rpl,nw_dst=192.0.2.1,actions=CONTROLLER:65535
-table=5,ip,ct_state=+est+rpl,nw_dst=10.0.0.1,actions=dec_ttl,set_field:02:00:00:00:00:01->eth_dst,ct(table=6,zone=1)
+table=5,ip,ct_state=+est+rpl+trk,nw_dst=10.0.0.1,ct_nw_src=10.0.0.1,actions=dec_ttl,set_field:02:00:00:00:00:01->eth_dst,ct(table=6,zone=1)
 table=6,ip,ct_state=+est+rpl,nw_dst=10.0.0.1,actions=output:1
 table=0,in_port=1,ip,nw_dst=10.2.0.0/16,actions=dec_ttl,dec_ttl,output:2
 table=0,in_port=1,ip,nw_dst=10.3.0.0/16,actions=resubmit(,10)
@@ -42,6 +42,8 @@ table=8,ip,ct_state=+est,priority=1,actions=dec_ttl,output:2
 table=0,in_port=1,ip,nw_dst=10.8.0.0/16,actions=check_pkt_larger(1400)->NXM_NX_REG0[0],resubmit(,9)
 table=9,ip,reg0=1/1,actions=drop
 table=9,ip,reg0=0/1,actions=output:2
+table=0,in_port=1,ip,vlan_vid=0x1009,nw_dst=10.10.0.0/16,actions=pop_vlan,ct(table=11,zone=1)
+table=11,ip,ct_state=+est,vlan_vid=0x1007,actions=dec_ttl,output:2
 table=0,in_port=1,ip,nw_dst=10.9.0.0/16,actions=set_field:7->tun_id,output:6
 `
 
@@ -156,6 +158,8 @@ func ways(t testing.TB) []way {
 			leaves: func(f *flows.Frame) { f.Tags = flows.Tags{{Type: flows.TagProvider, ID: 104}, tagged} }},
 		{name: "another tag", in: 1, tuple: "tcp,10.0.0.1:1,10.6.0.1:2", states: []flows.ZoneState{inZone(t, 1, 0, "tcp,10.0.0.1:1,10.6.0.1:2")}, out: "wb", calls: 1,
 			change: func(q *Query) { q.Tags[0] = tagged }, leaves: func(f *flows.Frame) { f.Tags[0].ID, f.Tags[0].Priority = 8, 0 }},
+		{name: "out of a provider's tag", in: 1, tuple: "tcp,10.0.0.1:1,10.10.0.1:2", states: []flows.ZoneState{inZone(t, 1, 5, "tcp,10.0.0.1:1,10.10.0.1:2")}, out: "wb", hops: 1, calls: 2,
+			change: func(q *Query) { q.Tags = flows.Tags{{Type: flows.TagProvider, ID: 9}, tagged} }, leaves: func(f *flows.Frame) { f.Tags = flows.Tags{tagged} }},
 		{name: "into a tunnel", in: 1, tuple: "tcp,10.0.0.1:1,10.7.0.1:2", out: "gn", hops: 1, calls: 2,
 			leaves: tunnel(flows.Tunnel{Src: under, Dst: far, ID: 7, Port: 6083, TTL: 64, Checksum: true, Options: "\x01\x02\x80\x01\x00\x01\x00\x02"})},
 		{name: "out of a tunnel", in: 5, tuple: "tcp,10.7.0.1:2,10.0.0.1:1", states: []flows.ZoneState{inZone(t, 1, 0, "tcp,10.0.0.1:1,10.7.0.1:2")}, out: "wb", hops: 1, calls: 2,
@@ -220,10 +224,46 @@ func TestFollow(t *testing.T) {
 				t.Errorf("out of %s as %+v in %s, %d hops, %s\nwant %s as %+v in %s, %d hops, %s", names[path.Out], path.Leaves, path.Leaves.Tunnel.Value(), path.Hops, path.Tuple,
 					y.out, leaves, leaves.Tunnel.Value(), y.hops, to)
 			}
+			other := q
+			other.Tags[0].ID++
+			other.Tags[0].Type = flows.TagCustomer
+			if path, err := compose(trace, other, conn); !errors.Is(err, megaflow.ErrUnknown) {
+				t.Errorf("with another tag: %+v, %v", path, err)
+			}
 			if trace.Plain && (to != q.Tuple || leaves != q.Frame && y.in == 1 && leaves.Tunnel == q.Tunnel) {
 				t.Error("it is called plain")
 			}
 		})
+	}
+}
+
+// TestResumedKey: a packet as the datapath would ask about it.
+func TestResumedKey(t *testing.T) {
+	q := Query{Datapath: &Datapath{"system", 3}, Frame: flows.Frame{SrcMAC: flows.MAC{2, 5: 1}, DstMAC: flows.MAC{2, 5: 2},
+		Tags: flows.Tags{{Type: flows.TagProvider, ID: 9}, {Type: flows.TagCustomer, ID: 7, Priority: 3}}}, Tuple: mustTuple(t, "tcp,[fd00::1]:1,[fd00::2]:2")}
+	q.Tunnel = flows.RefTo(flows.Tunnel{Src: netip.MustParseAddr("fd00::8"), Dst: netip.MustParseAddr("fd00::9"), ID: 7, Options: "\x01\x02\x80\x01\x00\x02\x00\x01"})
+	p := megaflow.NewPacket(3, q.Frame, q.Tuple)
+	p.SetUint(megaflow.RecircID, 0x1c)
+	p.SetUint(megaflow.CTState, 0x62)
+	p.SetUint(megaflow.CTZone, 5)
+	p.SetUint(megaflow.CTMark, 6)
+	p.SetWide(megaflow.CTLabel, [16]byte{15: 7})
+	p.SetWide(megaflow.CTIPSrc, netip.MustParseAddr("fd00::1").As16())
+	p.SetWide(megaflow.CTIPDst, netip.MustParseAddr("fd00::3").As16())
+	p.SetUint(megaflow.CTTPSrc, 1)
+	p.SetUint(megaflow.CTTPDst, 4)
+	p.Hops = 2
+	q.from = &p
+	want := "recirc_id(0x1c),tunnel(tun_id=0x7,ipv6_src=fd00::8,ipv6_dst=fd00::9,tos=0,ttl=64,geneve({class=0x102,type=0x80,len=4,0x00020001}),flags(csum|key)),in_port(3)," +
+		"eth(src=02:00:00:00:00:01,dst=02:00:00:00:00:02),eth_type(0x88a8),vlan(vid=9,pcp=0),encap(eth_type(0x8100),vlan(vid=7,pcp=3),encap(" +
+		"eth_type(0x86dd),ipv6(src=fd00::1,dst=fd00::2,label=0,proto=6,tclass=0,hlimit=62,frag=no),tcp(src=1,dst=2),tcp_flags(ack)))," +
+		"ct_state(0x62),ct_zone(5),ct_mark(0x6),ct_label(0x00000000000000000000000000000007),ct_tuple6(src=fd00::1,dst=fd00::3,proto=6,tp_src=1,tp_dst=4)"
+	if got := q.key(); got != want {
+		t.Errorf("\n%s\n%s", got, want)
+	}
+	p.SetUint(megaflow.CTState, 0)
+	if got := q.key(); strings.Contains(got, "ct_") {
+		t.Errorf("untracked: %s", got)
 	}
 }
 

@@ -50,16 +50,12 @@ func originalOf(k *megaflow.Key, t flows.Tuple) flows.Tuple {
 // packetKey writes what is in the packet itself.
 func (q *Query) packetKey(b *strings.Builder, f flows.Frame, t flows.Tuple) {
 	q.tunnelKey(b)
-	fmt.Fprintf(b, "in_port(%d),eth(src=%v,dst=%v)", q.Datapath.Port, f.SrcMAC, f.DstMAC)
+	fmt.Fprintf(b, "in_port(%d),eth(src=%v,dst=%v),", q.Datapath.Port, f.SrcMAC, f.DstMAC)
 	end := tagKey(b, f.Tags)
-	comma := ","
-	if end != "" {
-		comma = ""
-	}
 	if t.IsIPv6() {
-		fmt.Fprintf(b, "%seth_type(0x86dd),ipv6(src=%v,dst=%v,label=0,proto=%d,tclass=%d,hlimit=%d,frag=no)", comma, t.Src, t.Dst, uint8(t.Proto), q.tos(), q.ttl())
+		fmt.Fprintf(b, "eth_type(0x86dd),ipv6(src=%v,dst=%v,label=0,proto=%d,tclass=%d,hlimit=%d,frag=no)", t.Src, t.Dst, uint8(t.Proto), q.tos(), q.ttl())
 	} else {
-		fmt.Fprintf(b, "%seth_type(0x0800),ipv4(src=%v,dst=%v,proto=%d,tos=%d,ttl=%d,frag=no)", comma, t.Src, t.Dst, uint8(t.Proto), q.tos(), q.ttl())
+		fmt.Fprintf(b, "eth_type(0x0800),ipv4(src=%v,dst=%v,proto=%d,tos=%d,ttl=%d,frag=no)", t.Src, t.Dst, uint8(t.Proto), q.tos(), q.ttl())
 	}
 	if q.named() {
 		fmt.Fprintf(b, ",%v(src=%d,dst=%d)", t.Proto, t.SrcPort, t.DstPort)

@@ -66,7 +66,7 @@ func (q *Query) tunnelKey(b *strings.Builder) {
 // tagKey writes the tags as ovs-dpctl(8) does, and returns what closes them.
 func tagKey(b *strings.Builder, tags flows.Tags) string {
 	for _, t := range tags[:tags.Len()] {
-		fmt.Fprintf(b, ",eth_type(%#x),vlan(vid=%d,pcp=%d),encap(", t.Type, t.ID, t.Priority)
+		fmt.Fprintf(b, "eth_type(%#x),vlan(vid=%d,pcp=%d),encap(", t.Type, t.ID, t.Priority)
 	}
 	return strings.Repeat(")", tags.Len())
 }
