@@ -31,6 +31,9 @@ func (p Path) Leaves() Frame {
 
 // Addressed returns the tuple by which packets with the given one go out.
 func (p Path) Addressed(t Tuple) Tuple {
+	if p.Change.IsZero() {
+		return t
+	}
 	if c := p.Change.Value(); c.Tuple != (Tuple{}) {
 		return c.Tuple
 	}

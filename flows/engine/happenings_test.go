@@ -22,7 +22,7 @@ func (w *world) happen() {
 	}
 	c := w.conns[w.rng.IntN(len(w.conns))]
 	w.changeFlows(c)
-	if w.restless && w.up && !w.ending && (w.chance(0.001) || w.chance(0.03) && w.twins()) {
+	if w.restless && w.up && !w.ending && (w.chance(0.002) || w.chance(0.03) && w.twins()) {
 		w.crash()
 	}
 	switch w.rng.IntN(60) {

@@ -308,7 +308,7 @@ func TestAdoptTranslated(t *testing.T) {
 		effects = g.Step(now, []Event{Validated{Session: 7, Op: ask.Op, Stands: hairpin(), Plain: true}})
 		live(g, now, effects, entries)
 		if views := g.Sessions(); len(views) != 1 || views[0].State != Offloaded || len(views[0].Zones) != 4 || len(g.claims) != 0 {
-			t.Errorf("promise 5: %+v, claims %v", views, g.claims)
+			t.Errorf("promise 1: %+v, claims %v", views, g.claims)
 		}
 	}
 }

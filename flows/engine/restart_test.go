@@ -25,8 +25,8 @@ func (w *world) crash() {
 	}
 	w.up, w.jobs = false, nil
 	for _, s := range w.engine.sessionsInOrder() {
-		if h := w.rules[s.id]; h != nil && h.conn != nil && !w.quiet && w.chance(0.3) {
-			w.mark(h.conn, 0x10)
+		if h := w.rules[s.id]; h != nil && h.conn != nil && !w.quiet && w.chance(0.7) {
+			w.mark(h.conn, 0x10<<w.rng.IntN(2)) // in one of its entries: asked for, or never
 		}
 		if h := w.rules[s.id]; h != nil && h.conn != nil && w.chance(0.3) {
 			w.replace(h.conn)
