@@ -129,7 +129,7 @@ func TestFilter(t *testing.T) {
 	c := b.client()
 	b.ofctl("add-flow", "br0", "cookie=0x1005,in_port=1,ip,actions=drop")
 	b.ofctl("add-flow", "br0", "cookie=0x1006,in_port=2,ip,actions=set_field:1->reg0")
-	b.ofctl("add-flow", "br0", "cookie=0x2005,in_port=1,ip,tcp,actions=goto_table:3")
+	b.ofctl("-O", "OpenFlow14", "add-flow", "br0", "cookie=0x2005,in_port=1,ip,tcp,actions=goto_table:3")
 	b.ofctl("add-flow", "br0", "table=3,cookie=0x1005,reg0=1,actions=drop")
 	for name, tt := range map[string]struct {
 		filter Filter
