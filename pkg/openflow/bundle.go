@@ -31,6 +31,7 @@ const (
 
 	bundleOpen       = 0
 	bundleCommit     = 4
+	bundleDiscard    = 6
 	bundleFlags      = 1<<0 | 1<<1 // ATOMIC, ORDERED
 	bundleControlLen = 8
 )
@@ -38,49 +39,87 @@ const (
 // Bundle carries out all changes at once, or none: no packet meets some of them only.
 // When it returns they are in force. Where the bridge refused them the error is a
 // *BundleError; any other says that the outcome is not known.
+//
+// OVS commits what it has taken of a bundle although it refused the rest (measured with
+// 3.1), so that is asked first.
 func (c *Client) Bundle(ctx context.Context, mods []FlowMod) error {
 	if len(mods) > MaxBundle {
 		return &BundleError{-1, fmt.Errorf("%d changes are more than %d", len(mods), MaxBundle)}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	open := c.next(len(mods) + 2)
-	first, commit := open+1, open+1+uint32(len(mods))
-	c.buf = appendBundleControl(c.buf[:0], open, open, bundleOpen)
-	for i := range mods {
-		c.buf = appendBundled(c.buf, first+uint32(i), open, &mods[i])
+	b := &filling{client: c, id: c.next(len(mods) + 3), n: len(mods)}
+	if err := b.fill(ctx, mods); err != nil {
+		return fmt.Errorf("fill a bundle: %w", err)
 	}
-	c.buf = appendBundleControl(c.buf, commit, open, bundleCommit)
-	return c.commit(ctx, open, first, commit)
+	kind := uint16(bundleCommit)
+	if b.failed != nil {
+		kind = bundleDiscard
+	}
+	if err := b.close(ctx, kind); err != nil {
+		return fmt.Errorf("commit a bundle: %w", err)
+	}
+	if b.failed != nil { // a typed nil is no error
+		return b.failed
+	}
+	return nil
 }
 
-// commit sends the bundle in c.buf. A bridge answers a commit last, whatever else
-// failed before.
-func (c *Client) commit(ctx context.Context, open, first, commit uint32) error {
-	var failed *BundleError
-	err := c.exchange(ctx, c.buf, func(m message) (bool, error) {
-		switch {
-		case m.xid < open || m.xid > commit:
-			return false, nil
-		case m.kind != typeError:
-			return m.kind == typeBundleControl && m.xid == commit, nil
-		case failed == nil || m.xid >= first && m.xid < commit && failed.Index < 0:
-			failed = &BundleError{-1, parseRequestError(m.body)}
-			if m.xid >= first && m.xid < commit {
-				failed.Index = int(m.xid - first)
-			}
-		}
-		return m.xid == commit, nil
-	})
-	switch {
-	case err != nil:
-		return fmt.Errorf("commit a bundle: %w", err)
-	case failed == nil:
-		return nil
-	case errors.Is(failed.Err, ErrProtocol):
-		return failed.Err
+// filling is a bundle on its way. Its requests have consecutive transaction ids: to open it,
+// which is its number too, the changes, a barrier, and to close it.
+type filling struct {
+	client *Client
+	id     uint32
+	n      int
+	failed *BundleError
+}
+
+// fill opens the bundle and puts the changes in.
+func (b *filling) fill(ctx context.Context, mods []FlowMod) error {
+	c, barrier := b.client, b.id+1+uint32(b.n)
+	c.buf = appendBundleControl(c.buf[:0], b.id, b.id, bundleOpen)
+	for i := range mods {
+		c.buf = appendBundled(c.buf, b.id+1+uint32(i), b.id, &mods[i])
 	}
-	return failed
+	c.buf = appendMessage(c.buf, writing, writing.barrierRequest(), barrier, nil)
+	return c.exchange(ctx, c.buf, func(m message) (bool, error) {
+		if err := b.refused(m); err != nil {
+			return true, err
+		}
+		return m.xid == barrier, nil
+	})
+}
+
+// close commits the bundle, or discards it. OVS answers that last, whatever failed before.
+func (b *filling) close(ctx context.Context, kind uint16) error {
+	c, xid := b.client, b.id+2+uint32(b.n)
+	c.buf = appendBundleControl(c.buf[:0], xid, b.id, kind)
+	return c.exchange(ctx, c.buf, func(m message) (bool, error) {
+		if err := b.refused(m); err != nil {
+			return true, err
+		}
+		return m.xid == xid, nil
+	})
+}
+
+// refused notes what the bridge refuses, the first change of all.
+func (b *filling) refused(m message) error {
+	n := int(int32(m.xid - b.id - 1))
+	if m.kind != typeError || n < -1 || n > b.n+1 {
+		return nil
+	}
+	err := parseRequestError(m.body)
+	if errors.Is(err, ErrProtocol) {
+		return err
+	}
+	change := n >= 0 && n < b.n
+	switch {
+	case change && (b.failed == nil || b.failed.Index < 0):
+		b.failed = &BundleError{n, err}
+	case b.failed == nil:
+		b.failed = &BundleError{-1, err}
+	}
+	return nil
 }
 
 func appendBundleControl(b []byte, xid, id uint32, kind uint16) []byte {

@@ -44,6 +44,7 @@ type replay struct {
 func (r replay) Read(b []byte) (int, error)       { return r.Reader.Read(b) }
 func (r replay) Write(b []byte) (int, error)      { return len(b), nil }
 func (r replay) SetReadDeadline(time.Time) error  { return nil }
+func (r replay) SetDeadline(time.Time) error      { return nil }
 func (r replay) SetWriteDeadline(time.Time) error { return nil }
 
 // greeting is a bridge's part of a handshake.
