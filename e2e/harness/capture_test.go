@@ -45,3 +45,41 @@ func TestDissect(t *testing.T) {
 		})
 	}
 }
+
+// What is inside a tunnel is found behind options and over either family, and a packet
+// that ends too soon carries nothing.
+func TestInside(t *testing.T) {
+	const (
+		v4       = "45000078000040004011000000000000" + "00000000"
+		v6       = "6000000000601140" + "00000000000000000000000000000000" + "00000000000000000000000000000000"
+		udp      = "c00017c100600000" // to Geneve's port
+		vxlanUDP = "c00012b500600000"
+		geneve   = "0100655800000100"
+		option   = "0240655800000100" + "0102800100020003"
+		vxlan    = "0800000000012300"
+		ethernet = "fa163e000002" + "fa163e000001" + "0800"
+		in       = "4500"
+	)
+	for _, tt := range []struct {
+		name, packet string
+		found        bool
+	}{
+		{"Geneve", v4 + udp + geneve + ethernet + in, true},
+		{"Geneve with OVN's option", v4 + udp + option + ethernet + in, true},
+		{"Geneve over IPv6", v6 + udp + option + ethernet + in, true},
+		{"VXLAN", v4 + vxlanUDP + vxlan + ethernet + in, true},
+		{"UDP to another port", v4 + "c000232800600000" + geneve + ethernet + in, false},
+		{"cut off in the options", v4 + udp + option, false},
+		{"cut off behind Ethernet", v4 + udp + geneve + ethernet, false},
+		{"nothing", "", false},
+	} {
+		packet, err := hex.DecodeString(tt.packet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, found := inside(packet)
+		if found != tt.found || found && hex.EncodeToString(got) != in {
+			t.Errorf("%s: %x, %v", tt.name, got, found)
+		}
+	}
+}
