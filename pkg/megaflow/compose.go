@@ -54,6 +54,11 @@ type Connection struct {
 // ErrUnknown means that the flows do not tell where a packet goes.
 var ErrUnknown = errors.New("the flows do not tell")
 
+// ErrDiffer means that a datapath does not do the same with all packets that are alike as
+// far as they are known: those of one rule. It wraps ErrUnknown, since a list of flows that
+// change while it is read can have old and new ones.
+var ErrDiffer = fmt.Errorf("%w: two match that differ", ErrUnknown)
+
 // Refusal is the error of Compose for packets that a rule cannot carry.
 type Refusal struct {
 	Reason flows.Reason
@@ -86,6 +91,7 @@ func Compose(src Source, p Packet, conn Connection) (Path, error) {
 		if err != nil {
 			return Path{}, err
 		}
+		w.anyTTL = w.anyTTL || flow.AnyTTL
 		again, err := w.run(flow.Actions)
 		if err != nil {
 			return Path{}, err

@@ -14,6 +14,7 @@ type Flow struct {
 	// Unknown names what else is matched on, or is true of the flow, that is not
 	// understood: it may or may not match a packet that Match matches. Empty: nothing.
 	Unknown string
+	AnyTTL  bool // Relax took its condition on the TTL away: it holds for packets with more than flows.MaxHops
 	Packets uint64
 	Bytes   uint64
 }

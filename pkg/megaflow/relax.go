@@ -18,9 +18,20 @@ import (
 // A tunnel inherits ECN (tnl_port_send, ofproto/tunnel.c), so a flow into one matches the
 // two bits. The kernel's tunnel devices inherit them by themselves (ip_tunnel_ecn_encap),
 // so the condition goes.
+//
+// It also overwrites the packet's mark where options:egress_pkt_mark says so, and matches
+// the mark that it overwrites (the same function). Neutron sets it to 0.
 func (f *Flow) Relax() bool {
-	ttl, ecn := f.relaxTTL(), f.relaxECN()
-	return ttl || ecn
+	ttl, ecn, mark := f.relaxTTL(), f.relaxECN(), f.relaxMark()
+	return ttl || ecn || mark
+}
+
+func (f *Flow) relaxMark() bool {
+	if f.Match.Mask.Uint(SkbMark) != 1<<32-1 || f.Match.Key.Uint(SkbMark) != 0 || !anyWraps(f.Actions) {
+		return false
+	}
+	f.Match.SetUint(SkbMark, 0, 0)
+	return true
 }
 
 func (f *Flow) relaxTTL() bool {
@@ -36,6 +47,7 @@ func (f *Flow) relaxTTL() bool {
 		f.Actions = after
 	}
 	f.Match.SetUint(IPTTL, 0, 0)
+	f.AnyTTL = true
 	return true
 }
 

@@ -67,7 +67,7 @@ func (s *search) answer() (*Flow, error) {
 	case s.doubt != nil:
 		return nil, unknown(s.why(s.doubt))
 	case s.split:
-		return nil, unknown("two match that differ")
+		return nil, ErrDiffer
 	default:
 		return nil, unknown(fmt.Sprintf("no flow with recirc_id(%#x),in_port(%d) matches",
 			s.p.Key.Uint(RecircID), s.p.Key.Uint(InPort)))

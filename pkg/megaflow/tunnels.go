@@ -3,6 +3,7 @@ package megaflow
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -65,7 +66,32 @@ func (f *Flow) tunnel(p *Packet) (t flows.Tunnel, ok bool) {
 	if id[places[TunID].word]&^m.Mask[places[TunID].word] != 0 || !okSrc || !okDst || m.Key.Uint(TunID) > 1<<24-1 {
 		return t, false
 	}
-	return flows.Tunnel{Src: src, Dst: dst, ID: uint32(m.Key.Uint(TunID)), Options: m.Options.Value().Value}, true
+	options, okOptions := m.Options.Value().known()
+	return flows.Tunnel{Src: src, Dst: dst, ID: uint32(m.Key.Uint(TunID)), Options: options}, okOptions
+}
+
+// optionHead is how many bytes of an option say what it is: class, type and length.
+const optionHead = 4
+
+// known returns the options of packets that meet the condition, if it says all that a rule
+// must know of them: what each is, and its data but for the first bit, which OVN keeps for
+// later and sets to 0. Where nothing of them is looked at, there may be any.
+func (o Options) known() (options string, ok bool) {
+	if strings.Trim(o.Mask, "\x00") == "" {
+		return "", true
+	}
+	for rest, mask := o.Value, o.Mask; len(rest) > 0; {
+		size := optionHead
+		if len(rest) >= optionHead {
+			size += int(rest[3]&0x1f) * 4
+		}
+		if len(rest) < size || mask[:3] != "\xff\xff\xff" || mask[3]&0x1f != 0x1f ||
+			size > optionHead && mask[optionHead]|0x80 != 0xff || strings.Trim(mask[min(optionHead+1, size):size], "\xff") != "" {
+			return "", false
+		}
+		rest, mask = rest[size:], mask[size:]
+	}
+	return o.Value, true
 }
 
 // end returns the one address that an end of the tunnel must have. Of one of IPv4 only the

@@ -15,12 +15,13 @@ type walk struct {
 	sent   bool // path.Out is set
 	tunnel flows.Ref[flows.Tunnel]
 	entry  entry
+	anyTTL bool // a flow on the way does not hold for packets with few hops left
 }
 
 // run carries out the actions of one flow. again says that the packet is to be
 // matched anew.
 func (w *walk) run(actions []Action) (again bool, err error) {
-	for _, a := range actions {
+	for i, a := range actions {
 		if w.sent || again {
 			return false, behind(a)
 		}
@@ -29,6 +30,9 @@ func (w *walk) run(actions []Action) (again bool, err error) {
 			again, err = true, w.recirculate(a.ID)
 		case CheckLength:
 			again, err = w.checkLength(a)
+			if err == nil && !w.sent && !again && i < len(actions)-1 { // the branch works on a clone then
+				err = refuse(flows.UnsupportedAction, "check_pkt_len(size=%d) before other actions", a.Size)
+			}
 		default:
 			err = w.step(a)
 		}
@@ -166,12 +170,19 @@ func behind(a Action) error {
 	}
 }
 
+// errAnyTTL refuses a path that holds for packets with many hops left only, of which no
+// guard keeps the others away: there is one for rules that take hops off.
+var errAnyTTL = refuse(flows.UnsupportedRouted, "OVS looks at the TTL, and does not lower it")
+
 func (w *walk) end() (Path, error) {
 	switch in := uint32(w.packet.Key.Uint(InPort)); {
 	case !w.sent:
 		return Path{}, refuse(flows.PathDropped, "no output")
 	case w.path.Out == in:
 		return Path{}, refuse(flows.UnsupportedHairpin, "back to port %d", in)
+	}
+	if w.anyTTL && w.packet.Hops == 0 { // there is no guard then that keeps those from a rule
+		return Path{}, errAnyTTL
 	}
 	w.path.Leaves = w.packet.Frame()
 	w.path.Leaves.Tunnel = w.tunnel

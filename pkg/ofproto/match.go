@@ -137,6 +137,20 @@ func outerHeader(name string) bool {
 	return strings.HasPrefix(name, "tun_") || strings.HasPrefix(name, "gtpu_")
 }
 
+// unmatched names a condition on the outer header that no rule can have, if there is one:
+// that of an extension of VXLAN or ERSPAN, of GTP, and that an option of Geneve is absent.
+func unmatched(megaflow string) string {
+	for part := range strings.SplitSeq(megaflow, ",") {
+		name, value, _ := strings.Cut(part, "=")
+		switch {
+		case strings.HasPrefix(name, "tun_gbp"), strings.HasPrefix(name, "tun_erspan"), strings.HasPrefix(name, "gtpu_"),
+			strings.HasPrefix(name, "tun_metadata") && value == "NP":
+			return clip(part)
+		}
+	}
+	return ""
+}
+
 // addUint adds a condition on some bits of a field to what there is.
 func addUint(m *megaflow.Match, f megaflow.Field, value, mask uint64) {
 	m.SetUint(f, m.Key.Uint(f)|value, m.Mask.Uint(f)|mask)

@@ -168,9 +168,13 @@ func (p *parser) stage(id uint32) {
 	}
 	p.after("Flow: ")
 	p.steps()
-	match, err := parseMatch(p.after("Megaflow: "))
+	text := p.after("Megaflow: ")
+	match, err := parseMatch(text)
 	if err != nil {
 		p.fail(err)
+	}
+	if name := unmatched(text); name != "" && !p.query.Tunnel.IsZero() {
+		p.refuse(flows.UnsupportedTunnel, "OVS looks at "+name)
 	}
 	p.tie(&match, id)
 	actions, ids, err := parseActions(p.after("Datapath actions: "))
@@ -205,7 +209,9 @@ func (p *parser) tie(m *megaflow.Match, id uint32) {
 	if uint32(m.Key.Uint(megaflow.RecircID)) != id || m.Mask.Uint(megaflow.RecircID) != 1<<32-1 {
 		p.failf("the megaflow is not that of recirc(%#x)", id)
 	}
-	if id == 0 && m.Mask.Uint(megaflow.InPort) != 0 && uint32(m.Key.Uint(megaflow.InPort)) != p.query.InPort {
+	// Tunnels of several OpenFlow ports come in at one port of the datapath.
+	tunnelled := !p.query.Tunnel.IsZero() && p.query.Datapath != nil
+	if id == 0 && !tunnelled && m.Mask.Uint(megaflow.InPort) != 0 && uint32(m.Key.Uint(megaflow.InPort)) != p.query.InPort {
 		p.failf("the megaflow is not that of port %d", p.query.InPort)
 	}
 	switch {

@@ -48,11 +48,15 @@ func (s side) path() flows.Path {
 }
 
 // oneEach leaves one of those that are the same but for the member of a bond at which
-// they were seen.
+// they were seen: the last, for a bond may have changed over since.
 func oneEach(sides []side) (all []side) {
 	for _, s := range sides {
-		if !slices.ContainsFunc(all, func(o side) bool { return o.port.joined(s.port) && o.Frame == s.Frame && o.tuple == s.tuple }) {
+		i := slices.IndexFunc(all, func(o side) bool { return o.port.joined(s.port) && o.Frame == s.Frame && o.tuple == s.tuple })
+		switch {
+		case i < 0:
 			all = append(all, s)
+		case all[i].Last < s.Last:
+			all[i] = s
 		}
 	}
 	return all

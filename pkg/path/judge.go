@@ -142,7 +142,12 @@ func (j *Judge) contradicted(ctx context.Context, q Question, number uint32, pat
 		return nil
 	}
 	actual, err := j.megaflows.compose(ctx, q, number, now, quiet)
+	if errors.Is(err, megaflow.ErrDiffer) { // unless they changed while they were read
+		actual, err = j.megaflows.compose(ctx, q, number, now, now)
+	}
 	switch {
+	case errors.Is(err, megaflow.ErrDiffer):
+		return refuse(flows.PathUnknown, "the flows of the datapath: %v", err)
 	case errors.Is(err, megaflow.ErrUnknown):
 		return nil
 	case err != nil:
@@ -160,7 +165,7 @@ func refusalOf(err error) error {
 	if r, ok := errors.AsType[*megaflow.Refusal](err); ok {
 		return &Refusal{Reason: r.Reason, Detail: r.Detail}
 	}
-	for _, answer := range []error{megaflow.ErrUnknown, ofproto.ErrQuery, ofproto.ErrStages, ofproto.ErrFailed, ofproto.ErrFormat} {
+	for _, answer := range []error{megaflow.ErrUnknown, ofproto.ErrBridge, ofproto.ErrQuery, ofproto.ErrStages, ofproto.ErrFailed, ofproto.ErrFormat} {
 		if errors.Is(err, answer) {
 			return refuse(flows.PathUnknown, "%v", err)
 		}

@@ -15,8 +15,11 @@ const (
 
 // longest returns how long an IP packet can be that goes out; 0: that is not known.
 func (f *Forwarding) longest(out *Port) int {
-	if f.Leaves.Tunnel.IsZero() || f.Underlay == 0 {
-		return out.MTU
+	if f.Leaves.Tunnel.IsZero() {
+		return out.MTU - max(0, f.Leaves.Tags.Len()-1)*tagLen // OVS excuses one tag (packet_length in net/openvswitch/vport.c)
+	}
+	if f.Underlay == 0 {
+		return 0
 	}
 	tunnel := f.Leaves.Tunnel.Value()
 	outer := ipv4Len

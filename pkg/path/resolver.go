@@ -81,7 +81,9 @@ func (r *Resolver) Resolve(ctx context.Context, req Request, now flows.Instant) 
 	}
 	if refusal != nil {
 		if refusal.missing {
-			r.wanted.Want(orig, e.bridge(), e.seen(), now)
+			for _, name := range namesOf(req)[flows.Orig] { // its packets can be seen under any of them
+				r.wanted.Want(name, e.bridge(), e.seen(), now)
+			}
 		}
 		return Answer{}, refusal
 	}
@@ -254,7 +256,7 @@ func (r *Resolver) rival(s side, ports *Ports, now flows.Instant) *Port {
 		p := ports.byID[id]
 		switch {
 		case p == nil || p.joined(s.port) || p.Bridge != s.port.Bridge:
-		case vlanOf(p, tags) != s.port.Tag:
+		case vlanOf(p, tags) != vlanOf(s.port, s.Tags):
 		case !p.AttachedMAC.IsZero() && p.AttachedMAC != s.SrcMAC:
 		case rival == nil || p.ID < rival.ID:
 			rival = p

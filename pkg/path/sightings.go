@@ -69,7 +69,7 @@ func (s *Sightings) Seen(tuple flows.Tuple, now flows.Instant) []Observation {
 
 func compareTags(a, b flows.Tags) int {
 	return slices.CompareFunc(a[:], b[:], func(a, b flows.Tag) int {
-		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Priority, b.Priority))
 	})
 }
 

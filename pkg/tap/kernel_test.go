@@ -140,7 +140,7 @@ func TestTapSees(t *testing.T) {
 		want := Sighting{Port: 7, Ifindex: w.port, Frame: flows.Frame{SrcMAC: macA, DstMAC: macB},
 			Length: uint16(len(f.build()) - etherLen - vlanLen*len(f.tags)), Tuple: f.tuple, TCPFlags: f.tcpFlags, At: 42}
 		for i, tci := range f.tags {
-			want.Tags[i] = customer(tci & 0xfff)
+			want.Tags[i] = tagOf(flows.TagCustomer, tci)
 		}
 		if got != want {
 			t.Errorf("\n got %+v\nwant %+v", got, want)

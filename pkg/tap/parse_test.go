@@ -42,7 +42,7 @@ func TestParse(t *testing.T) {
 		{name: "first fragment", frame: frame{tuple: tuple(t, tcp4), fragment: 0x2000}},
 		{name: "last fragment", frame: frame{tuple: tuple(t, tcp4), fragment: 0x00b9}},
 		{name: "do not fragment", frame: frame{tuple: tuple(t, tcp4), fragment: 0x4000}, want: true},
-		{name: "tag in the frame", frame: frame{tuple: tuple(t, tcp4), tags: []uint16{0xe00a}}, tags: flows.Tags{customer(10)}, want: true},
+		{name: "tag in the frame", frame: frame{tuple: tuple(t, tcp4), tags: []uint16{0xe00a}}, tags: flows.Tags{{Type: flows.TagCustomer, ID: 10, Priority: 7}}, want: true},
 		{name: "priority tag", frame: frame{tuple: tuple(t, tcp4), tags: []uint16{0}}, tags: flows.Tags{customer(0)}, want: true},
 		{name: "tag taken out", frame: frame{tuple: tuple(t, tcp4)}, tag: provider, tags: flows.Tags{provider}, want: true},
 		{name: "two tags", frame: frame{tuple: tuple(t, tcp6), tags: []uint16{10}}, tag: provider, tags: flows.Tags{provider, customer(10)}, want: true},

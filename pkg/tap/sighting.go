@@ -6,7 +6,7 @@ import "github.com/flowshunt/flowshunt/flows"
 type Sighting struct {
 	Port        flows.PortID
 	Ifindex     int32
-	flows.Frame               // without a tunnel, and tags without their priority, which differs from packet to packet
+	flows.Frame               // without a tunnel
 	Tuple       flows.Tuple   // ports are 0 for protocols without them, ICMP among these
 	Length      uint16        // of the IP packet, with its header; of segments that were joined, of all together
 	TCPFlags    uint8         // byte 13 of the TCP header; 0 for other protocols
@@ -20,5 +20,7 @@ const (
 	RST = 1 << 2
 )
 
-// tagOf returns the tag with a type and tag control information, but for its priority.
-func tagOf(typ, tci uint16) flows.Tag { return flows.Tag{Type: typ, ID: tci & 0xfff} }
+// tagOf returns the tag with a type and tag control information.
+func tagOf(typ, tci uint16) flows.Tag {
+	return flows.Tag{Type: typ, ID: tci & 0xfff, Priority: uint8(tci >> 13)}
+}
