@@ -125,6 +125,12 @@ func (b *builder) portFacts(row *vswitchd.Port, bridge *Bridge, mirror Mirroring
 	}
 	if len(row.Interfaces) > 1 {
 		p.Bond = Bond{Members: len(row.Interfaces), Mode: deref(row.BondMode)}
+		if active := deref(row.BondActiveSlave); active != "" {
+			var err error
+			if p.Bond.Active, err = parseMAC(active); err != nil {
+				found.add("bond_active_slave: %v", err)
+			}
+		}
 	}
 	if row.QOS != nil {
 		p.QoS = "unknown"

@@ -89,7 +89,7 @@ func TestMirrorsBondsAndSamplers(t *testing.T) {
 			t.Errorf("mirroring of %s: %+v, want %+v", name, p.Mirror, want)
 		}
 	}
-	if p, _ := got.PortByName("m1"); p.PortName != "bond0" || p.Bond != (Bond{2, "balance-slb"}) {
+	if p, _ := got.PortByName("m1"); p.PortName != "bond0" || p.Bond != (Bond{Members: 2, Mode: "balance-slb"}) {
 		t.Errorf("bond: %+v", p)
 	}
 

@@ -18,7 +18,7 @@ var monitored = []client.Table{
 		"datapath_id", "datapath_type", "external_ids", "fail_mode", "flood_vlans",
 		"ipfix", "mcast_snooping_enable", "mirrors", "name", "netflow", "other_config", "ports", "rstp_enable", "sflow", "stp_enable"}},
 	{Name: vswitchd.PortTable, Row: (*vswitchd.Port)(nil), Needed: true, Columns: []string{
-		"bond_mode", "external_ids", "interfaces", "name", "other_config", "protected", "qos",
+		"bond_active_slave", "bond_mode", "external_ids", "interfaces", "name", "other_config", "protected", "qos",
 		"tag", "trunks", "vlan_mode"}},
 	{Name: vswitchd.InterfaceTable, Row: (*vswitchd.Interface)(nil), Needed: true, Columns: []string{
 		"admin_state", "error", "external_ids", "ifindex",

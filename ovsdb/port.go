@@ -108,6 +108,7 @@ type VLAN struct {
 type Bond struct {
 	Members int // interfaces of the Port, 2 or more; 0 = no bond
 	Mode    string
+	Active  flows.MAC // bond_active_slave: of the member that OVS uses; zero where it does not say
 }
 
 // Policing is the ingress policing of an interface. Zero means none.

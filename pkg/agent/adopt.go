@@ -72,35 +72,43 @@ func (a *Agent) adopt(ctx context.Context) error {
 	return nil
 }
 
-// foundSessions turns devices into ports.
+// foundSessions turns devices into ports. One whose rules are not as this agent would
+// install them has no port where packets come in.
 func foundSessions(adopted []eswitch.Adopted, t *portTable) []engine.FoundSession {
 	byLink := make(map[int32]flows.PortID)
 	if t != nil {
 		for _, p := range t.list {
-			for _, index := range append(slices.Clone(p.members), p.Ifindex) {
-				if index > 0 {
-					byLink[index] = p.ID
-				}
+			if p.Ifindex > 0 {
+				byLink[p.Ifindex] = p.ID
 			}
 		}
 	}
 	found := make([]engine.FoundSession, 0, len(adopted))
 	for _, a := range adopted {
 		f := engine.FoundSession{ID: a.ID, Count: a.Count, InHW: a.InHW}
-		var rules [2]int
+		var ins [2][]int32
 		for _, r := range a.Rules {
-			rules[r.Dir]++
+			ins[r.Dir] = append(ins[r.Dir], r.In)
 			f.Tuples[r.Dir] = r.Tuple
-			f.Paths[r.Dir] = flows.Path{In: byLink[r.In], Out: byLink[r.Out], Frame: r.Frame, Change: r.Change}
+			f.Paths[r.Dir] = flows.Path{Out: byLink[r.Out], Frame: r.Frame, Change: r.Change}
 		}
 		for dir := range f.Paths {
-			if in, _, _ := t.places(f.Paths[dir].In); len(in) != rules[dir] {
-				f.Paths[dir].In = 0 // a bond has other members now, or not all rules were in
+			// by which one member of a bond packets leave, there they come in
+			port := f.Paths[flows.Dir(dir).Opposite()].Out
+			if in, _, _ := t.places(port); sameSet(in, ins[dir]) {
+				f.Paths[dir].In = port
 			}
 		}
 		found = append(found, f)
 	}
 	return found
+}
+
+func sameSet(a, b []int32) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(a, b)
 }
 
 // sweepOthers removes the rules that an agent with another --preference has left.

@@ -263,7 +263,7 @@ func (a *Agent) build() {
 		a.watchers = append(a.watchers,
 			&monitors{counter: lateCounter{a}, rundir: cmp.Or(a.cfg.OVSRundir, unixctl.DefaultRundir), bridges: a.ports.bridges,
 				doubts: a.doubts, health: part("openflow"), confirm: a.cfg.ConfirmEvery, grace: a.cfg.OVSGrace},
-			&underlayDoubts{changes: a.routeChanges, ports: a.ports, links: a.links, doubts: a.doubts},
+			&underlayDoubts{changes: a.routeChanges, routes: a.routes, ports: a.ports, doubts: a.doubts},
 			&stations{fdb: &ofproto.FDB{Caller: vswitchd}, bridges: a.ports.bridges, doubts: a.doubts, loop: l, health: part("fdb")})
 	}
 	eswitchHealth := part("eswitch")

@@ -11,15 +11,13 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/path"
 )
 
-// bonded has a machine at 7, a bond of OVS's of 8 and 9, and one of the kernel's, 20, of
-// 21 and 22.
+// bonded has a machine at 7, and a bond of 8 and 9.
 func bonded() *portTable {
-	list := []portStatus{status(1, 7, ""), status(2, 8, ""), status(3, 9, ""), status(4, 20, "")}
+	list := []portStatus{status(1, 7, ""), status(2, 8, ""), status(3, 9, "")}
 	for i := range list {
 		list[i].Bridge = "br0"
 	}
 	list[1].Bond, list[2].Bond = "bond0", "bond0"
-	list[3].members = []int32{21, 22}
 	t := &portTable{list: list, byID: make(map[flows.PortID]portStatus)}
 	for _, s := range list {
 		t.byID[s.ID] = s
@@ -40,7 +38,6 @@ func TestPlaces(t *testing.T) {
 		{2, []int32{8, 9}, 8, false},
 		{3, []int32{9, 8}, 9, false},
 		{2, []int32{8}, 8, true},
-		{4, []int32{21, 22}, 20, false},
 	} {
 		table.byID[3] = down
 		if test.down {
@@ -58,18 +55,25 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// What has not a rule at each member is none of its sessions.
+// What has not a rule at each member is none of its sessions; where packets leave, there
+// they come in, whichever rule is found first.
 func TestFoundOnBond(t *testing.T) {
 	tuple := flows.Tuple{Proto: flows.UDP, SrcPort: 1}
-	rules := []flows.Rule{
-		{Dir: flows.Orig, In: 7, Out: 20, Tuple: tuple},
-		{Dir: flows.Reply, In: 21, Out: 7, Tuple: tuple.Reverse()},
-		{Dir: flows.Reply, In: 22, Out: 7, Tuple: tuple.Reverse()},
-	}
-	for n, want := range map[int]flows.PortID{3: 4, 2: 0} {
-		found := foundSessions([]eswitch.Adopted{{Session: flows.Session{ID: 5, Rules: rules[:n]}}}, bonded())
-		if got := found[0].Paths; got[flows.Orig].In != 1 || got[flows.Orig].Out != 4 || got[flows.Reply].In != want {
-			t.Errorf("%d rules: %+v", n, got)
+	for _, test := range []struct {
+		name string
+		ins  []int32
+		want flows.PortID
+	}{
+		{"both members", []int32{8, 9}, 3}, {"in another order", []int32{9, 8}, 3},
+		{"one", []int32{9}, 0}, {"another device", []int32{9, 10}, 0},
+	} {
+		rules := []flows.Rule{{Dir: flows.Orig, In: 7, Out: 9, Tuple: tuple}}
+		for _, in := range test.ins {
+			rules = append(rules, flows.Rule{Dir: flows.Reply, In: in, Out: 7, Tuple: tuple.Reverse()})
+		}
+		found := foundSessions([]eswitch.Adopted{{Session: flows.Session{ID: 5, Rules: rules}}}, bonded())
+		if got := found[0].Paths; got[flows.Orig].In != 1 || got[flows.Orig].Out != 3 || got[flows.Reply].In != test.want {
+			t.Errorf("%s: %+v", test.name, got)
 		}
 	}
 }
@@ -95,11 +99,15 @@ func TestDevices(t *testing.T) {
 		t.Error("MTU")
 	}
 	links[20], links[21], links[22] = link.State{Kind: "bond"}, link.State{Master: 20}, link.State{Master: 20}
-	if m := membersOf(20, links); !slices.Equal(m, []int32{21, 22}) {
+	if m := masteredBy(20, links); !slices.Equal(m, []int32{21, 22}) {
 		t.Errorf("members of a bond: %v", m)
 	}
-	if m := membersOf(7, links); !slices.Equal(m, []int32{7}) {
-		t.Errorf("members of a device: %v", m)
+	rows := []ovsdb.Port{
+		{Bridge: "br0", PortName: "bond0", Ifindex: 9, Bond: ovsdb.Bond{Members: 2}},
+		{Bridge: "br0", PortName: "bond0", Ifindex: 8, Bond: ovsdb.Bond{Members: 2}}, {Bridge: "br0", PortName: "p", Ifindex: 7},
+	}
+	if bonds := bondsOf(rows); len(bonds) != 1 || !slices.Equal(bonds[bondKey{"br0", "bond0"}], []int32{8, 9}) {
+		t.Errorf("bonds of OVS: %v", bonds)
 	}
 	if p := (path.Port{Type: got[0].Type}); !p.IsTunnel() {
 		t.Error("a tunnel's device is none")

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -46,8 +45,9 @@ func merged(all, p ovsdb.Port) ovsdb.Port {
 	if p.Mirror.Watched() {
 		all.Mirror = p.Mirror
 	}
-	if p.Bridge != all.Bridge {
-		all.Error = "its tunnels are of several bridges"
+	all.OFPort = cmp.Or(all.OFPort, p.OFPort)
+	if p.Sampling.Active() {
+		all.Sampling = p.Sampling
 	}
 	if !slices.Contains(strings.Split(all.Tunnel.Egress, ","), p.Tunnel.Egress) {
 		all.Tunnel.Egress += "," + p.Tunnel.Egress
@@ -79,16 +79,22 @@ func mtuOf(typ string, dev link.State) int {
 	return dev.MTU
 }
 
-// membersOf returns the devices at which packets come in that enter at a port: itself, or
-// where it is a bond of the kernel the devices that make it up, because tc sees them there.
-func membersOf(index int32, links map[int32]link.State) (members []int32) {
-	if links[index].Kind != "bond" {
-		return []int32{index}
-	}
-	for _, i := range slices.Sorted(maps.Keys(links)) {
-		if links[i].Master == index {
-			members = append(members, i)
+// bondKey names a bond of OVS's.
+type bondKey struct{ bridge, port string }
+
+// bondsOf returns the devices of each bond of OVS's, in order. (A bond of the kernel is one
+// device for tc too: packets come in there once more, ahead of OVS, while its members have
+// a block of filters of OVS's own, which no qdisc of ours can stand beside.)
+func bondsOf(rows []ovsdb.Port) map[bondKey][]int32 {
+	bonds := make(map[bondKey][]int32)
+	for i := range rows {
+		if p := &rows[i]; p.Bond.Members > 1 {
+			key := bondKey{p.Bridge, p.PortName}
+			bonds[key] = append(bonds[key], p.Ifindex)
 		}
 	}
-	return members
+	for _, members := range bonds {
+		slices.Sort(members)
+	}
+	return bonds
 }

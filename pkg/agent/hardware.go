@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -33,9 +34,13 @@ func hardwareOf(reps *representor.Set, index int32, dev link.State, mode flower.
 // hardwareOf returns the place of a port: of a tunnel's device that of the underlay, or
 // where that is no port of an eswitch itself, of the only eswitch that there is; of a bond
 // that of its members, if it is the same.
-func (p *ports) hardwareOf(reps *representor.Set, row *ovsdb.Port, port *path.Port, members []int32, links map[int32]link.State) hardware {
-	if port.IsTunnel() {
+func (p *ports) hardwareOf(reps *representor.Set, row *ovsdb.Port, port *path.Port, links map[int32]link.State) hardware {
+	members := []int32{port.Ifindex}
+	switch {
+	case port.IsTunnel():
 		members = underlays(row, links)
+	case links[port.Ifindex].Kind == "bond":
+		members = masteredBy(port.Ifindex, links)
 	}
 	var h hardware
 	for i, index := range members {
@@ -93,4 +98,14 @@ func (t *portTable) refused(reason flows.Reason) (links []int32) {
 	}
 	slices.Sort(links)
 	return links
+}
+
+// masteredBy returns the devices that make up another one.
+func masteredBy(index int32, links map[int32]link.State) (members []int32) {
+	for _, i := range slices.Sorted(maps.Keys(links)) {
+		if links[i].Master == index {
+			members = append(members, i)
+		}
+	}
+	return members
 }

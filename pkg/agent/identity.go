@@ -18,10 +18,10 @@ type identities struct {
 }
 
 type identity struct {
-	row     flows.PortID
-	life    uint64 // of the network device
-	members string // of which it is made up
-	place   path.Port
+	row   flows.PortID
+	life  uint64 // of the network device
+	bond  string // the devices of the bond that it belongs to
+	place path.Port
 }
 
 // placeOf returns what says where a port stands, without what only says whether it
@@ -37,9 +37,10 @@ func placeOf(p path.Port) path.Port {
 
 func (i *identities) begin() { i.seen = make(map[identity]flows.PortID) }
 
-// of returns the id of a row with a device, made up of others, in a place.
-func (i *identities) of(row flows.PortID, life uint64, p path.Port, members []int32) flows.PortID {
-	key := identity{row, life, fmt.Sprint(members), placeOf(p)}
+// of returns the id of a row with a device in a place, and in a bond: rules of one member
+// stand at all others too, so that one that comes or goes makes each another port.
+func (i *identities) of(row flows.PortID, life uint64, p path.Port, bond []int32) flows.PortID {
+	key := identity{row, life, fmt.Sprint(bond), placeOf(p)}
 	id, ok := i.known[key]
 	if !ok {
 		i.last++

@@ -72,7 +72,6 @@ type portTable struct {
 // portStatus is a port with why it cannot be used, if so.
 type portStatus struct {
 	path.Port
-	members  []int32 // ifindexes of the devices at which packets come in that enter here
 	hardware hardware
 	logical  flows.LogicalPort  // whose security groups are asked; empty: none are
 	zone     ovsdb.OptionalZone // in which OVN tracks its connections
@@ -204,6 +203,7 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 	}
 	p.ids.begin()
 	rows := devices(s, links)
+	bonds := bondsOf(rows)
 	for i := range rows {
 		row := &rows[i]
 		dev := links[row.Ifindex]
@@ -212,9 +212,8 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 		if dev.Name != port.Name {
 			port.Ifindex = 0 // the database is behind: the index is of another device by now, or of none
 		}
-		members := membersOf(port.Ifindex, links)
-		port.ID = p.ids.of(row.ID, dev.Life, port, members)
-		status := portStatus{Port: port, members: members, hardware: p.hardwareOf(reps, row, &port, members, links)}
+		port.ID = p.ids.of(row.ID, dev.Life, port, bonds[bondKey{port.Bridge, port.Bond}])
+		status := portStatus{Port: port, hardware: p.hardwareOf(reps, row, &port, links)}
 		p.chooseExecutor(s, &status)
 		status.NotInHW = p.cfg.requiresHW() && (status.AsFlows || status.hardware.eswitch == "")
 		switch status.reason = path.Usable(status.Port, p.cfg.Selected); {
@@ -237,24 +236,6 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 	return t
 }
 
-// prepareMembers makes a port ready for rules, or says why it is not.
-func (p *ports) prepareMembers(ctx context.Context, s *portStatus) {
-	for _, index := range s.members {
-		if p.assign != nil {
-			p.assign(index, s.AsFlows)
-		}
-		err := p.eswitch.PreparePort(ctx, index)
-		if err == nil {
-			continue
-		}
-		s.reason, s.detail = flows.PortUnready, err.Error()
-		if errors.Is(err, eswitch.ErrPortGone) {
-			s.reason = flows.PortGone
-		}
-		return
-	}
-}
-
 // prepare makes usable ports ready for rules, which completes the table, and
 // returns those that what is ours may stay on: usable, or unusable but for a while.
 // Where nothing may be installed, that is none: OVS cannot take a port over that has
@@ -265,12 +246,15 @@ func (p *ports) prepare(ctx context.Context, t *portTable) (keep map[int32]bool)
 	for i := range t.list {
 		s := &t.list[i]
 		if enforce && s.reason == "" {
-			p.prepareMembers(ctx, s)
+			if err := p.eswitch.PreparePort(ctx, s.Ifindex); err != nil {
+				s.reason, s.detail = flows.PortUnready, err.Error()
+				if errors.Is(err, eswitch.ErrPortGone) {
+					s.reason = flows.PortGone
+				}
+			}
 		}
 		if enforce && (s.reason == "" || s.reason == flows.PortDown) {
-			for _, index := range s.members {
-				keep[index] = true
-			}
+			keep[s.Ifindex] = true
 		}
 		t.byID[s.ID] = *s
 	}
@@ -327,10 +311,10 @@ func (t *portTable) places(id flows.PortID) (in []int32, out int32, ok bool) {
 	if !ok || s.reason != "" {
 		return nil, 0, false
 	}
-	in = slices.Clone(s.members)
+	in = []int32{s.Ifindex}
 	for _, other := range t.list {
 		if s.Bond != "" && other.ID != id && other.Bond == s.Bond && other.Bridge == s.Bridge && t.byID[other.ID].reason == "" {
-			in = append(in, other.members...)
+			in = append(in, other.Ifindex)
 		}
 	}
 	return in, s.Ifindex, true

@@ -72,7 +72,7 @@ func (f *fakePorts) did() []string {
 }
 
 func status(id flows.PortID, ifindex int32, reason flows.Reason) portStatus {
-	return portStatus{Port: path.Port{ID: id, Ifindex: ifindex}, members: []int32{ifindex}, reason: reason}
+	return portStatus{Port: path.Port{ID: id, Ifindex: ifindex}, reason: reason}
 }
 
 // turn does what an update does with the eswitch.

@@ -2,61 +2,49 @@ package agent
 
 import (
 	"context"
-	"maps"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
-	"github.com/flowshunt/flowshunt/pkg/link"
 	"github.com/flowshunt/flowshunt/pkg/underlay"
 )
 
-// underlaysEvery is how often the length that devices carry is looked at.
+// underlaysEvery is how often routes are looked at, though nobody told of a change: an MTU
+// changes without a word.
 const underlaysEvery = 250 * time.Millisecond
 
-// underlayDoubts doubts what goes through tunnels when the host may send it another way, or
+// underlayDoubts doubts what goes through tunnels when the host sends it another way, or
 // cannot send packets as long as before.
 type underlayDoubts struct {
 	changes *underlay.Watcher
+	routes  interface{ Changed() bool }
 	ports   *ports
-	links   *link.Watcher
 	doubts  *doubts
 }
 
 func (u *underlayDoubts) run(ctx context.Context) error {
+	told := make(chan struct{}, 1)
 	ended := make(chan error, 1)
-	go func() { ended <- u.changes.Run(ctx, func() { u.raise("routes") }) }()
+	go func() { ended <- u.changes.Run(ctx, func() { signal(told) }) }()
 	ticker := time.NewTicker(underlaysEvery)
 	defer ticker.Stop()
-	lengths := u.lengths()
 	for {
 		select {
+		case <-told:
 		case <-ticker.C:
-			if now := u.lengths(); !maps.Equal(now, lengths) {
-				lengths = now
-				u.raise("mtu")
-			}
 		case err := <-ended:
 			return err
 		}
+		u.look()
 	}
 }
 
-// lengths returns the MTU of each device by which a tunnel can leave the host: of those
-// that are no port of a switch.
-func (u *underlayDoubts) lengths() map[int32]int {
-	mtu := make(map[int32]int)
-	for index, l := range u.links.Snapshot() {
-		if l.Master == 0 {
-			mtu[index] = l.MTU
-		}
+func (u *underlayDoubts) look() {
+	if !u.routes.Changed() {
+		return
 	}
-	return mtu
-}
-
-func (u *underlayDoubts) raise(source string) {
 	if tunnels := u.ports.tunnels(); len(tunnels) > 0 {
-		u.doubts.raise(source, engine.PathsDoubted{Ports: tunnels})
+		u.doubts.raise("underlay", engine.PathsDoubted{Ports: tunnels})
 	}
 }
 

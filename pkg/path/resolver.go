@@ -211,7 +211,9 @@ func (r *Resolver) unrelated(e *evidence) *Refusal {
 			}
 		}
 		if dropped == len(sides) {
-			return refuse(flows.PathDropped, "%s packets at %s: %s", flows.Dir(dir), sides[0], sides[0].refusal.Detail)
+			r := refuse(flows.PathDropped, "%s packets at %s: %s", flows.Dir(dir), sides[0], sides[0].refusal.Detail)
+			r.missing = sides[0].port.Bond != "" // they may come in at another member by now
+			return r
 		}
 	}
 	return missing(flows.PathUnknown, "the packets seen so far do not belong together%s", e.disbelief)

@@ -62,7 +62,13 @@ func TestRoute(t *testing.T) {
 			t.Errorf("%s: %+v, %v, want %+v", dst, got, err, want)
 		}
 	}
+	if table.Changed() {
+		t.Error("changed, and nothing has")
+	}
 	must(t, netlink.LinkSetMTU(dev, 1400))
+	if !table.Changed() {
+		t.Error("a shorter MTU is no change")
+	}
 	if got, err := table.To(netip.MustParseAddr("192.0.2.2")); got.MTU != 1400 {
 		t.Errorf("after its MTU changed: %+v, %v", got, err)
 	}
