@@ -163,6 +163,9 @@ func (l *ledger) expired(w *world, k *kernelEntry) {
 	if !w.up || w.now.Sub(w.upAt) < adoptWithin+3*time.Second {
 		return // nobody could keep it alive
 	}
+	if w.now.Sub(k.conn.paceAt) < 2*time.Second {
+		return // what was idle for almost as long may have begun again too late for anybody to know
+	}
 	for _, h := range w.rules {
 		if h.conn == k.conn && w.now.Sub(k.hwHitAt) < time.Second && w.now.Sub(h.since) > 3*time.Second &&
 			!k.TCP.State.Closing() {
