@@ -49,10 +49,15 @@ func shrinkSlabs() {
 // after a grace period.
 func memoryIsBack(t *testing.T, before int) {
 	t.Helper()
+	memoryIsBackBut(t, before, memoryTolerance)
+}
+
+func memoryIsBackBut(t *testing.T, before, tolerance int) {
+	t.Helper()
 	now := 0
 	defer func() { t.Logf("kernel memory: %d KiB before, %d KiB after", before>>10, now>>10) }()
 	harness.Within(t, patience, "kernel memory is back", func() error {
-		if now = kernelMemory(t); now > before+memoryTolerance {
+		if now = kernelMemory(t); now > before+tolerance {
 			return fmt.Errorf("%d KiB before, %d KiB after", before>>10, now>>10)
 		}
 		return nil

@@ -49,7 +49,7 @@ func busyOverlay(t *testing.T) (hosts [2]*bench, stop func()) {
 // the kernel's memory.
 func TestModelOverlayChurnEswsim(t *testing.T) {
 	slowly(t)
-	rounds, n := 4, 500
+	rounds, n := 12, 500
 	if torture() {
 		rounds = 100
 	}
@@ -73,7 +73,7 @@ func TestModelOverlayChurnEswsim(t *testing.T) {
 	if g := x.grown(before); g["adds"] != uint64(2*n*rounds) || g["dels"] != g["adds"] || g["hits"] == 0 || g["refused"] != 0 {
 		t.Errorf("%v", g)
 	}
-	memoryIsBack(t, memory)
+	memoryIsBackBut(t, memory, 400<<10) // a header for each rule, were it lost, would be 750 KiB
 	stop()
 	for _, b := range hosts {
 		b.remove(0, 10)
