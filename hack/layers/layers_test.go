@@ -19,7 +19,7 @@ const module = "github.com/flowshunt/flowshunt"
 var table = [][]string{
 	{"flows", "pkg/version"},
 	{"flows/engine", "pkg/megaflow", "pkg/nlsocket"},
-	{"pkg/conntrack", "pkg/tc", "pkg/openflow", "pkg/datapath", "pkg/ofproto", "pkg/tap", "pkg/link", "pkg/devlink", "pkg/unixctl"},
+	{"pkg/conntrack", "pkg/tc", "pkg/openflow", "pkg/datapath", "pkg/ofproto", "pkg/tap", "pkg/link", "pkg/devlink", "pkg/unixctl", "pkg/dpctl", "pkg/underlay"},
 	{"pkg/eswitch", "pkg/representor"},
 	{"pkg/path", "pkg/inspect"},
 	{"pkg/secgroup", "pkg/policy"},
