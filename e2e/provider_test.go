@@ -74,11 +74,11 @@ func TestSNAT(t *testing.T) {
 	a, b := startAgent(x.A, modest...), startAgent(x.B, modest...)
 	seen := func(vm *harness.LogicalPort) reach { return reach{vm.VM, x.host.IP4, at, address} }
 	near := setOut(t, seen(x.a), 50000, &leg{w: x.A, agent: a, ports: [2]string{x.a.Rep, uplink}})
-	near.refused("path-unsupported/nat")
-	near.arrives()
+	near.offloaded()
+	near.bypasses()
 	far := setOut(t, seen(x.b), 50001, &leg{w: x.B, agent: b, ports: [2]string{x.b.Rep, harness.Geneve}}, &leg{w: x.A, agent: a, ports: [2]string{harness.Geneve, uplink}})
-	far.refused("path-unsupported/nat", "path-unsupported/tunnel")
-	far.arrives()
+	far.offloaded()
+	far.bypasses()
 }
 
 // A machine behind a bond of uplinks, and a host outside. Where one member carries all,
