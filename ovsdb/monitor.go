@@ -15,7 +15,7 @@ var monitored = []client.Table{
 		"bridges", "cur_cfg", "datapath_types", "db_version", "external_ids",
 		"iface_types", "other_config", "ovs_version", "ssl"}},
 	{Name: vswitchd.BridgeTable, Row: (*vswitchd.Bridge)(nil), Needed: true, Columns: []string{
-		"datapath_id", "datapath_type", "external_ids", "fail_mode", "flood_vlans",
+		"controller", "datapath_id", "datapath_type", "external_ids", "fail_mode", "flood_vlans",
 		"ipfix", "mcast_snooping_enable", "mirrors", "name", "netflow", "other_config", "ports", "rstp_enable", "sflow", "stp_enable"}},
 	{Name: vswitchd.PortTable, Row: (*vswitchd.Port)(nil), Needed: true, Columns: []string{
 		"bond_mode", "external_ids", "interfaces", "name", "other_config", "protected", "qos",

@@ -16,6 +16,8 @@ var allowed = []struct{ pattern, why string }{
 		"the same, said by those who use the device"},
 	{`\|(netdev_linux|dpif_netdev)(\([^|]*\))?\|(WARN|ERR)\|error receiving .* Network is down`,
 		"the same, said by the userspace datapath"},
+	{`\|dpif\|WARN\|failed to enumerate system datapaths: No such file or directory`,
+		"a machine without the kernel's datapath: dpctl looks for it all the same"},
 	{`\|ofproto\|WARN\|\S+: cannot get R?STP (status|stats) on nonexistent port`,
 		"the same, between the end of the device and that of its row"},
 	{`\|netdev_linux\|WARN\|\S+: (adding|removing) policing qdisc failed: File exists`,

@@ -105,10 +105,10 @@ type transfer struct {
 	total  int64
 }
 
-func (w *world) transfer(network string) *transfer {
+func (w *world) transfer() *transfer {
 	w.T.Helper()
-	listener := w.B.Listen(w.T, network, dport, false)
-	x := &transfer{w: w, b: listener, a: w.A.Dial(w.T, network, netip.AddrPortFrom(w.B.IP4, dport), sport, 1)}
+	listener := w.B.Listen(w.T, "tcp", dport, false)
+	x := &transfer{w: w, b: listener, a: w.A.Dial(w.T, "tcp", netip.AddrPortFrom(w.B.IP4, dport), sport, 1)}
 	x.number = listener.Conn(netip.AddrPortFrom(w.A.IP4, sport))
 	return x
 }
@@ -153,7 +153,7 @@ func TestElephant(t *testing.T) {
 	foreign := "cookie=0x7,priority=61701,udp,tp_dst=1,actions=drop"
 	w.Run(t, "ovs-ofctl", "add-flow", "br0", foreign)
 	a := w.agent()
-	x := w.transfer("tcp")
+	x := w.transfer()
 	x.send(60_000_000, 4_000_000)
 	a.Logged(t, patience, "installed", "error", "<nil>")
 	w.flowsWithin(patience, 2)
@@ -212,4 +212,87 @@ func shown(t *testing.T, w *world) {
 	if found != 2 {
 		t.Errorf("%d usable ports of openflow/br0, want 2:\n%s", found, out)
 	}
+}
+
+// TestTakenOver: an agent that was killed leaves flows that the next one takes over
+// before their time is up, and then looks after. Somebody deletes one: the session
+// leaves, and comes back.
+func TestTakenOver(t *testing.T) {
+	w := newWorld(t)
+	a := w.agent()
+	x := w.transfer()
+	x.send(80_000_000, 4_000_000)
+	session := a.Logged(t, patience, "installed", "error", "<nil>").Attrs["session"]
+	w.flowsWithin(patience, 2)
+	a.Signal(t, syscall.SIGKILL)
+	a.Wait(t, patience)
+	b := w.agent()
+	b.Logged(t, patience, "took over sessions of an earlier agent", "sessions", "1")
+	before := w.tracked()
+	x.goesOn(4_000_000 * int64(1+flowTimeout/time.Second))
+	w.flowsWithin(0, 2)
+	if after := w.tracked(); after-before > 100 {
+		t.Errorf("conntrack saw %d packets more", after-before)
+	}
+
+	w.Run(t, "ovs-ofctl", "-O", "OpenFlow14", "del-flows", "br0", w.ours()[0][:len("cookie=0xf105470100000000")]+"/-1")
+	b.Logged(t, 2*time.Second, "remove", "session", session, "cause", "rules-vanished")
+	b.Logged(t, patience, "installed", "error", "<nil>")
+	w.flowsWithin(patience, 2)
+	x.arrived()
+	b.Stop()
+	w.flowsWithin(0, 0)
+}
+
+// TestUDP: its entry would expire within 30 s, but lives on while its packets pass it by.
+func TestUDP(t *testing.T) {
+	w := newWorld(t)
+	w.agent()
+	w.B.Listen(t, "udp", dport, true)
+	a := w.A.Dial(t, "udp", netip.AddrPortFrom(w.B.IP4, dport), sport, 1)
+	a.Do(1, "send 40000000 1000000")
+	w.flowsWithin(patience, 2)
+	began := time.Now()
+	harness.Within(t, 30*time.Second, "the entry is refreshed", func() error {
+		out := w.Run(t, "ovs-appctl", "dpctl/dump-conntrack", "-m", "-s", "netdev@ovs-netdev")
+		_, rest, found := strings.Cut(out, "udp,orig=(src="+w.A.IP4.String())
+		if !found {
+			t.Fatalf("it is gone:\n%s", out)
+		}
+		timeout := 0
+		_, after, _ := strings.Cut(rest, "timeout=")
+		_, _ = fmt.Sscanf(after, "%d", &timeout)
+		if time.Since(began) < 16*time.Second || timeout < 20 {
+			return fmt.Errorf("%d s left after %v", timeout, time.Since(began))
+		}
+		return nil
+	})
+	w.flowsWithin(0, 2)
+}
+
+// TestNotWithout: where the datapath checks TCP sequence numbers and may not be told
+// otherwise, and where somebody else looks after the bridge, nothing is installed.
+func TestNotWithout(t *testing.T) {
+	w := newWorld(t)
+	a := w.agent("--userspace-ct-liberal=false")
+	x := w.transfer()
+	x.send(6_000_000, 2_000_000)
+	harness.Within(t, patience, "it says why not", func() error {
+		out, _ := w.TryCtl("--socket="+filepath.Join(w.Dir, "control.sock"), "why", tuple(w)) // it fails where there is no session
+		if !strings.Contains(out, "ct-disable-tcp-seq-chk") {
+			return fmt.Errorf("%s", out)
+		}
+		return nil
+	})
+	x.arrived()
+	w.flowsWithin(0, 0)
+	w.Vsctl("set-controller", "br0", "punix:"+filepath.Join(w.Dir, "br0.controller"))
+	harness.Within(t, patience, "the ports are refused", func() error {
+		out := w.Ctl("--socket="+filepath.Join(w.Dir, "control.sock"), "show", "--ports")
+		if strings.Count(out, "bridge-owned") < 2 {
+			return fmt.Errorf("%s", out)
+		}
+		return nil
+	})
+	a.Stop()
 }

@@ -120,6 +120,18 @@ func (u *userspaceConns) Dump(ctx context.Context, fn func(*flows.Entry) error) 
 	return err
 }
 
+// find calls fn with the entries of a zone, nil for all, whatever was seen of them.
+func (u *userspaceConns) find(ctx context.Context, zone *flows.Zone, fn func(*flows.Entry) error) error {
+	if !u.exists() {
+		return nil
+	}
+	_, err := u.client.Connections(ctx, zone, func(e *flows.Entry) error {
+		u.complete(e)
+		return fn(e)
+	})
+	return err
+}
+
 // read returns those of the keys that there are.
 func (u *userspaceConns) read(ctx context.Context, keys []flows.EntryKey) (map[flows.EntryKey]flows.Entry, error) {
 	found := make(map[flows.EntryKey]flows.Entry, len(keys))
