@@ -18,6 +18,8 @@ var allowed = []struct{ pattern, why string }{
 		"the same, said by the userspace datapath"},
 	{`\|dpif\|WARN\|failed to enumerate system datapaths: No such file or directory`,
 		"a machine without the kernel's datapath: dpctl looks for it all the same"},
+	{`\|ofproto_dpif_rid\|ERR\|recirc_id \d+ left allocated when ofproto`,
+		"OVS keeps the recirculations of a trace for a quarter of a second; a story has deleted the bridge within it"},
 	{`\|ofproto\|WARN\|\S+: cannot get R?STP (status|stats) on nonexistent port`,
 		"the same, between the end of the device and that of its row"},
 	{`\|netdev_linux\|WARN\|\S+: (adding|removing) policing qdisc failed: File exists`,

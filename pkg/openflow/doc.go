@@ -1,8 +1,9 @@
-// Package openflow tells when the OpenFlow tables of one bridge change. It
-// speaks to the bridge's management socket, asks for flow monitoring of all
-// tables, and reports each flow that was added, deleted or modified with what
-// it matches; beside that the bridge's ports, and groups and meters where the
-// protocol tells of them. It changes nothing in the bridge and reads no flow.
+// Package openflow tells when the OpenFlow tables of one bridge change, and
+// changes them. It speaks to the bridge's management socket. Watch asks for flow
+// monitoring of all tables, and reports each flow that was added, deleted or
+// modified with what it matches; beside that the bridge's ports, and groups and
+// meters where the protocol tells of them. A Client reads flows, and changes them
+// one by one or in atomic bundles.
 //
 // A watcher is either watching or blind. Whoever is told Lost doubts everything
 // it believed about the bridge, and doubts it once more when Watching is told:
