@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/flowshunt/flowshunt/e2e/harness"
@@ -45,4 +47,21 @@ func run(m *testing.M) int {
 func fail(err error) int {
 	fmt.Fprintln(os.Stderr, err)
 	return 1
+}
+
+// dependOnPrograms lets go test know that a result depends on what stories start: it
+// notes which files of the module a test looks at.
+func dependOnPrograms(t testing.TB) {
+	t.Helper()
+	for _, dir := range []string{"cmd", "flows", "ovsdb", "pkg", "e2e/traffic"} {
+		err := filepath.WalkDir(filepath.Join("../..", dir), func(path string, _ os.DirEntry, err error) error {
+			if err == nil && strings.HasSuffix(path, ".go") {
+				_, err = os.Stat(path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }

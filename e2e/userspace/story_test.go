@@ -31,6 +31,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	dependOnPrograms(t)
 	for _, program := range []string{"ip", "ovs-vswitchd", "ovsdb-server", "ovs-vsctl", "ovs-ofctl", "ovs-appctl", "conntrack", "sysctl", "ethtool", "ping"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip("missing:", program)
@@ -242,6 +243,22 @@ func TestTakenOver(t *testing.T) {
 	x.arrived()
 	b.Stop()
 	w.flowsWithin(0, 0)
+}
+
+// TestPipelineChanges: OVS would drop the packets now. That is seen although our own
+// flows, which stand before that, say otherwise.
+func TestPipelineChanges(t *testing.T) {
+	w := newWorld(t)
+	a := w.agent()
+	x := w.transfer()
+	x.send(8_000_000, 2_000_000)
+	session := a.Logged(t, patience, "installed", "error", "<nil>").Attrs["session"]
+	w.flowsWithin(patience, 2)
+	w.Run(t, "ovs-ofctl", "add-flow", "br0", fmt.Sprintf("table=1,priority=60000,tcp,tp_dst=%d,actions=drop", dport))
+	a.Logged(t, 3*time.Second, "remove", "session", session, "cause", "path-dropped")
+	w.flowsWithin(time.Second, 0)
+	w.Run(t, "ovs-ofctl", "--strict", "del-flows", "br0", fmt.Sprintf("table=1,priority=60000,tcp,tp_dst=%d", dport))
+	x.arrived()
 }
 
 // TestUDP: its entry would expire within 30 s, but lives on while its packets pass it by.
