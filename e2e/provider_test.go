@@ -156,7 +156,7 @@ func TestQinQ(t *testing.T) {
 	w := harness.New(t)
 	w.VLANLimit(2)
 	w.Bridge("br0")
-	vm := w.AddVM("br0", "vm1", harness.VMConfig{MTU: u.MTU + 4})
+	vm := w.AddVM("br0", "vm1", harness.VMConfig{})
 	inner := vm.Tagged(t, 30, u.MTU)
 	u.MTU += 4 // what OVS lets out: the first tag needs no room, the second does
 	w.Vsctl("add-port", "br0", u.Uplink(w, uplink).Dev)

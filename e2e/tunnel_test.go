@@ -20,7 +20,11 @@ type geneve struct {
 func newOverlay(t *testing.T, v6 bool) *geneve {
 	t.Helper()
 	c := harness.NewCluster(t)
+	// Wide, as a cloud's is: what comes from a physical network of 1500 fits into a tunnel.
+	narrow := c.MTU
+	c.MTU = 1600
 	c.Endpoints(v6, c.Nodes()...)
+	c.MTU = narrow
 	x := &geneve{Cluster: c, ovn: c.A.OVN()}
 	x.ovn.Join(c.B, "compute-2")
 	open := openGroup(x.ovn)

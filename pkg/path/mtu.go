@@ -36,9 +36,12 @@ func (f *Forwarding) longest(out *Port) int {
 // of the route (nf_flow_exceeds_mtu in net/netfilter/nf_flow_table_ip.c); here the MTUs of
 // the two ports must show that no packet can be too long. What comes out of a tunnel was
 // sent by a port that was held against its own underlay, on its own host; what is too long
-// for the port here, OVS drops as silently (ovs_vport_send in net/openvswitch/vport.c).
+// for the port here, OVS drops as silently (ovs_vport_send in net/openvswitch/vport.c). So it
+// does behind a router, where networks of different length meet as a matter of course; if
+// its pipeline has a word for the sender there, it asks for the length (check_pkt_len), and
+// then no path is composed.
 func misfit(in, out *Port, f *Forwarding) *Refusal {
-	if in.IsTunnel() {
+	if in.IsTunnel() || f.Hops > 0 && f.Leaves.Tunnel.IsZero() {
 		return nil
 	}
 	came, goes := in.MTU, f.longest(out)

@@ -165,6 +165,7 @@ func TestMTU(t *testing.T) {
 		{"the same", [2]int{1500, 1500}, (*lab).honest, ""},
 		{"larger on one side", [2]int{9000, 1500}, (*lab).honest, flows.UnsupportedMTU},
 		{"larger on the other", [2]int{1500, 9000}, (*lab).honest, flows.UnsupportedMTU},
+		{"a router between networks of different length", [2]int{1442, 1500}, routed, ""},
 		{"not known", [2]int{1500, 0}, (*lab).honest, flows.UnsupportedMTU},
 		{"a tunnel's header fits", [2]int{1450, 1500}, remote, ""},
 		{"it does not", [2]int{1451, 1500}, remote, flows.UnsupportedMTU},
