@@ -78,13 +78,13 @@ func isThaw(text string) bool {
 }
 
 // action looks at an OpenFlow action that was executed, as ovs-actions(7) writes it.
-// The nested ones of clone, ct and write_actions come as lines of their own too.
+// The nested ones of clone, ct and write_actions come as lines of their own too. What
+// learn() makes is a flow like any other: it is watched, and when it ends, for want of the
+// packets that a rule takes, that is a change like any other.
 func (p *parser) action(text string) {
 	switch {
 	case strings.Contains(text, "controller"), strings.Contains(text, "CONTROLLER"):
 		p.refuse(flows.UnsupportedUpcall, text)
-	case strings.Contains(text, "learn("):
-		p.refuse(flows.UnsupportedAction, text)
 	case strings.Contains(text, "group:"):
 		p.last.groups = true
 	case !isPlain(text):

@@ -88,7 +88,7 @@ func cases() []testCase {
 		{name: "group-all", query: ask("10.0.6.2"), want: "b c", plain: true, group: true},
 		{name: "group-select", query: ask("10.0.7.2"), want: "b", plain: true, group: true},
 		{name: "group-hash", query: ask("10.0.26.2"), reason: flows.UnsupportedGroup},
-		{name: "learn", query: ask("10.0.8.2"), reason: flows.UnsupportedAction},
+		{name: "learn", query: ask("10.0.8.2"), want: "b"},
 		{name: "controller", query: ask("10.0.9.2"), reason: flows.UnsupportedUpcall},
 		{name: "endless", query: ask("10.0.10.2"), err: ErrFailed},
 		{name: "no-tunnel", query: ask("10.0.11.2"), err: ErrFailed},
