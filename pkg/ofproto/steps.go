@@ -10,7 +10,7 @@ import (
 
 // warnings are the remarks of OVS that leave a translation true: the packet goes
 // nowhere, or an action had nothing to act on.
-var warnings = []string{"dropping", "skipping output", "Nonexistent output port", "unmet prerequisites"}
+var warnings = []string{"dropping", "skipping output", "Nonexistent output port", "unmet prerequisites", "so learn action ignored"}
 
 // steps reads the bridges, tables and OpenFlow actions that a packet passed, up to
 // the line of the final flow.
