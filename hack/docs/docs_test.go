@@ -168,3 +168,30 @@ func helpTexts(t *testing.T) helps {
 	}
 	return h
 }
+
+// docs/paths.md has each reason for which a path is refused, and names tests that exist.
+func TestPathsAreWhole(t *testing.T) {
+	page, err := os.ReadFile(root + "/docs/paths.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons, err := os.ReadFile(root + "/flows/reason.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, reason := range regexp.MustCompile(`"path-unsupported/[a-z-]+"`).FindAllString(string(reasons), -1) {
+		if !strings.Contains(string(page), "`"+strings.Trim(reason, `"`)+"`") {
+			t.Errorf("docs/paths.md has no row for %s", reason)
+		}
+	}
+	tests, err := exec.Command("grep", "-rhoE", "--include=*_test.go", "^func Test[A-Za-z0-9]+", root+"/e2e", root+"/pkg", root+"/flows").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	exist := strings.Fields(strings.ReplaceAll(string(tests), "func ", ""))
+	for _, name := range regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(string(page), -1) {
+		if !slices.Contains(exist, name[1]) {
+			t.Errorf("docs/paths.md names %s, which does not exist", name[1])
+		}
+	}
+}
