@@ -18,9 +18,9 @@ type leg struct {
 }
 
 // legOf starts an agent on a node.
-func legOf(w *harness.World, client, server string) *leg {
+func legOf(w *harness.World, client, server string, flags ...string) *leg {
 	w.T.Helper()
-	return &leg{w: w, agent: startAgent(w, modest...), ports: [2]string{client, server}}
+	return &leg{w: w, agent: startAgent(w, append(flags, modest...)...), ports: [2]string{client, server}}
 }
 
 // journey is a connection that passes the nodes of its legs.

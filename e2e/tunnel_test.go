@@ -55,7 +55,7 @@ func TestVXLAN(t *testing.T) {
 	b := nodes[1].AddVM("vm2", net, harness.VMConfig{MTU: tunnelMTU})
 	a.Ping(t, b.IP4)
 	at := b.Listen(t, "tcp", transferPort, false)
-	legs := []*leg{legOf(c.A, a.Rep, harness.VXLAN), legOf(c.B, harness.VXLAN, b.Rep)}
+	legs := []*leg{legOf(c.A, a.Rep, harness.VXLAN, "--trust-ovs"), legOf(c.B, harness.VXLAN, b.Rep, "--trust-ovs")}
 	j := setOut(t, direct(a, b, at, false), 50000, legs...)
 	j.offloaded()
 	j.bypasses()

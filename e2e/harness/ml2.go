@@ -108,7 +108,9 @@ func (m *ML2) flows() {
 }
 
 // integration is br-int: tables 71 and 72 for what a port sends, 81 and 82 for what it
-// gets, as in Neutron's documentation of its firewall.
+// gets, as in Neutron's documentation of its firewall; and what leaves the node goes to
+// the tunnels at once, as with the agent's explicitly_egress_direct. Without, br-int floods
+// it, for it never learns where remote stations are.
 func (m *ML2) integration() (flows []string) {
 	flows = []string{
 		"table=0,priority=0,actions=resubmit(,60)", "table=60,priority=3,actions=NORMAL",
@@ -116,11 +118,15 @@ func (m *ML2) integration() (flows []string) {
 		"table=91,priority=1,actions=resubmit(,94)", "table=94,priority=1,actions=NORMAL",
 	}
 	for _, n := range m.nets {
+		if !n.VLAN {
+			flows = append(flows, fmt.Sprintf("table=94,priority=10,reg6=%d,actions=push_vlan:0x8100,mod_vlan_vid:%[1]d,output:patch-tun", n.local))
+		}
 		if n.VLAN {
 			flows = append(flows, fmt.Sprintf("table=0,priority=3,in_port=int-br-ex,dl_vlan=%d,actions=mod_vlan_vid:%d,resubmit(,60)", n.Segment, n.local))
 		}
 	}
 	for _, p := range m.ports {
+		flows = append(flows, fmt.Sprintf("table=94,priority=12,reg6=%d,dl_dst=%s,actions=output:%s", p.local, p.MAC, p.ofport))
 		flows = append(flows, p.flows()...)
 	}
 	return flows

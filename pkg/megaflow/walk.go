@@ -157,16 +157,14 @@ func (w *walk) checkLength(a CheckLength) (again bool, err error) {
 // copy of it, goes more ways than one.
 func behind(a Action) error {
 	switch a := a.(type) {
-	case Output, TunnelOutput, Recirc, CheckLength:
-		return refuse(flows.UnsupportedOutputs, "packets go more than one way")
 	case CT:
 		return refuse(flows.UnsupportedAction, "ct(zone=%d) behind an output", a.Zone)
 	case CTClear:
 		return refuse(flows.UnsupportedAction, "ct_clear behind an output")
 	case Unsupported:
 		return &Refusal{a.Reason, a.Name}
-	default:
-		return refuse(flows.UnsupportedAction, "%T behind an output", a)
+	default: // sends it, or changes what is sent then
+		return refuse(flows.UnsupportedOutputs, "packets go more than one way")
 	}
 }
 

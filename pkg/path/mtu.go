@@ -40,13 +40,13 @@ func (f *Forwarding) longest(out *Port) int {
 // does behind a router, where networks of different length meet as a matter of course; if
 // its pipeline has a word for the sender there, it asks for the length (check_pkt_len), and
 // then no path is composed.
-func misfit(in, out *Port, f *Forwarding) *Refusal {
+func misfit(in *Port, frame flows.Frame, out *Port, f *Forwarding) *Refusal {
 	if in.IsTunnel() || f.Hops > 0 && f.Leaves.Tunnel.IsZero() {
 		return nil
 	}
-	came, goes := in.MTU, f.longest(out)
+	came, goes := in.MTU-max(0, frame.Tags.Len()-1)*tagLen, f.longest(out)
 	switch {
-	case came == 0:
+	case in.MTU == 0:
 		return refuse(flows.UnsupportedMTU, "how long packets may be that enter %s is not known", in.Name)
 	case came <= goes:
 		return nil

@@ -232,7 +232,7 @@ func (r *Resolver) unfit(p pair, ports *Ports, now flows.Instant) *Refusal {
 		return refuse(flows.UnsupportedHairpin, "both directions enter %s", a.Name)
 	}
 	for _, s := range p.sides {
-		if misfits := misfit(s.port, ports.byID[s.goes.Out], &s.goes); misfits != nil {
+		if misfits := misfit(s.port, s.Frame, ports.byID[s.goes.Out], &s.goes); misfits != nil {
 			return misfits
 		}
 	}

@@ -53,7 +53,7 @@ func changed(ports *Ports, s *side, was flows.Path) *Refusal {
 	case is.Change != was.Change:
 		return refuse(flows.PathChanged, "OVS changes what enters %s in another way now: %v, no longer %v", s, is.Change.Value(), was.Change.Value())
 	}
-	return misfit(s.port, ports.byID[is.Out], &s.goes)
+	return misfit(s.port, s.Frame, ports.byID[is.Out], &s.goes)
 }
 
 // standing returns the side of a path whose port can still be used for it.
