@@ -47,8 +47,7 @@ func (g *Engine) next(may func(home) bool) (best *queue) {
 // standsBack lets an entry wait for its next turn while the path of another one is being
 // found that may be of the same connection: then its session takes this one, too.
 func (g *Engine) standsBack(e *entry) bool {
-	k := g.entries.kin(e.key.Tuple)
-	for s := range k.sessions {
+	for _, s := range g.entries.sessionsOf(e.key.Tuple) {
 		if s.state == Resolving {
 			g.unqueue(e)
 			g.setReason(e, flows.RateLimited, "the path of "+s.tuple.String()+" is found first")

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -116,10 +115,11 @@ func (g *Engine) installReady() {
 func (g *Engine) installInto(r *room) {
 	held := r.ready[:0]
 	for i, s := range r.ready {
+		reason, detail := g.barredAny(s)
 		switch {
 		case s.dead:
-		case slices.ContainsFunc(s.entries, g.tombstoned):
-			g.remove(s, flows.Tombstone)
+		case reason != "":
+			g.giveUp(s, reason, detail)
 		case s.home.packed():
 			g.giveUp(s, flows.TableFull, "")
 		case s.doubt.early:
@@ -136,6 +136,16 @@ func (g *Engine) installInto(r *room) {
 	}
 	clear(r.ready[len(held):])
 	r.ready = held
+}
+
+// barredAny says why one of a session's entries must stay in the slow path.
+func (g *Engine) barredAny(s *session) (reason flows.Reason, detail string) {
+	for _, e := range s.entries {
+		if reason, detail = g.barred(e); reason != "" {
+			break
+		}
+	}
+	return reason, detail
 }
 
 func (g *Engine) install(s *session) {
