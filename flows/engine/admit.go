@@ -16,7 +16,7 @@ func (g *Engine) admit() {
 			return
 		}
 		e := q.list[0].entry
-		if c := q.home.shutFor(e, g.now); c != nil {
+		if c := q.home.shutFor(g.kindOf(e), nil, g.now); c != nil {
 			g.putOff(e, c)
 			continue
 		}
@@ -26,7 +26,6 @@ func (g *Engine) admit() {
 		if !g.inserts.take(1) {
 			return
 		}
-		q.home.tryShut(e, g.now)
 		g.begin(e, q.home)
 	}
 }
@@ -69,6 +68,7 @@ func (g *Engine) begin(e *entry, expected home) {
 	g.nextID++
 	g.keep(s)
 	e.session = s
+	s.tryShut(g.kindOf(e), g.now)
 	g.setReason(e, s.reason, "")
 	g.resolve(s)
 }

@@ -45,16 +45,19 @@ func (g *Engine) usePath(s *session, ev *PathResolved) (flows.Reason, string) {
 	if reason, detail := g.join(s, ev.Tuples, ev.Stands); reason != "" {
 		return reason, detail
 	}
-	expected := s.home
 	s.tuple = ev.Tuples[flows.Orig]
 	g.bind(s, ev.Paths)
-	if c := s.home.shutFor(s.primary(), g.now); c != nil && g.cfg.Enforce && s.home != expected {
-		return flows.Refused, c.detail // else it is the one attempt
+	if c := s.home.shutFor(s.kind(), s, g.now); c != nil && g.cfg.Enforce {
+		return flows.Refused, c.detail
 	}
 	if reason, detail := g.permitted(s); reason != "" {
 		return reason, detail
 	}
-	return g.refusedHome(s)
+	reason, detail := g.refusedHome(s)
+	if reason == "" && g.cfg.Enforce {
+		s.tryShut(s.kind(), g.now)
+	}
+	return reason, detail
 }
 
 func inZone(zone flows.Zone) string { return fmt.Sprintf("in zone %d", zone) }
