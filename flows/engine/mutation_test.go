@@ -180,6 +180,7 @@ var measuredMutations = []struct {
 	{7, "TestShutKnowsShapes", "shut.go", "k.shape = e.shape", "_ = e"},
 	{7, "TestShutDisplacesNothing", "displace.go", "case c != nil:", "case false:"},
 	{7, "TestShut", "shut.go", "c.wait = min(2*c.wait, longestShut)", "_ = 0"},
+	{7, "TestMACAgeingOfRouters", "ageing.go", "p.Leaves().SrcMAC == ev.MAC", "p.SrcMAC == ev.MAC"},
 	{7, "TestShut", "install.go", "s.accepted()", "_ = 0"},
 	{7, "TestSpeedOfDrivers", "window.go", "w.size = max(1,", "w.size = min(firstWindow,"},
 	{7, "TestSpeedOfDrivers", "window.go", "if float64(r.sessions[entering]+1) > r.window.size {", "if r == nil {"},
