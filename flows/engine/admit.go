@@ -16,7 +16,7 @@ func (g *Engine) admit() {
 			return
 		}
 		e := q.list[0].entry
-		if c := q.home.shutFor(e, g.now); c != nil {
+		if c := q.home.shutFor(g.kindOf(e), nil, g.now); c != nil {
 			g.putOff(e, c)
 			continue
 		}
@@ -26,7 +26,6 @@ func (g *Engine) admit() {
 		if !g.inserts.take(1) {
 			return
 		}
-		q.home.tryShut(e, g.now)
 		g.begin(e, q.home)
 	}
 }
@@ -47,8 +46,7 @@ func (g *Engine) next(may func(home) bool) (best *queue) {
 // standsBack lets an entry wait for its next turn while the path of another one is being
 // found that may be of the same connection: then its session takes this one, too.
 func (g *Engine) standsBack(e *entry) bool {
-	k := g.entries.kin(e.key.Tuple)
-	for s := range k.sessions {
+	for _, s := range g.entries.sessionsOf(e.key.Tuple) {
 		if s.state == Resolving {
 			g.unqueue(e)
 			g.setReason(e, flows.RateLimited, "the path of "+s.tuple.String()+" is found first")
@@ -70,6 +68,7 @@ func (g *Engine) begin(e *entry, expected home) {
 	g.nextID++
 	g.keep(s)
 	e.session = s
+	s.tryShut(g.kindOf(e), g.now)
 	g.setReason(e, s.reason, "")
 	g.resolve(s)
 }

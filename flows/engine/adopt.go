@@ -118,10 +118,9 @@ func (g *Engine) refused(e *entry) flows.Reason {
 		return flows.ZoneUnknown
 	case !e.established || e.denied || !permits(e.reason):
 		return e.reason
-	case g.tombstoned(e):
-		return flows.Tombstone
 	}
-	return ""
+	reason, _ := g.barred(e)
+	return reason
 }
 
 // takeEntries gives an adopted session the entries by which its path leads, or says why

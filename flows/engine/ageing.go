@@ -30,10 +30,11 @@ func (g *Engine) macAgeing(ev MACAgeing) {
 	}
 }
 
-// dirFrom returns the direction in which a session's packets come from a station.
+// dirFrom returns the direction in which a session's packets come from a station: they come
+// in from it, or go out as if they did, from a router.
 func (s *session) dirFrom(ev MACAgeing) (flows.Dir, bool) {
 	for d, p := range s.paths {
-		if p.In == ev.Port && p.SrcMAC == ev.MAC {
+		if p.In == ev.Port && p.SrcMAC == ev.MAC || p.Out == ev.Port && p.Leaves().SrcMAC == ev.MAC {
 			return flows.Dir(d), true
 		}
 	}

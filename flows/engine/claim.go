@@ -28,8 +28,7 @@ func (g *Engine) claimants(e *entry) (list []*session) {
 	if len(g.claims) == 0 {
 		return nil
 	}
-	k := g.entries.kin(e.key.Tuple)
-	for other, turned := range k.each {
+	for other, turned := range g.entries.allKin(e.key.Tuple) {
 		if turned {
 			continue
 		}

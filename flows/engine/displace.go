@@ -65,7 +65,7 @@ func (g *Engine) contest(may func(home) bool, of func(*session) bool, n, provide
 	}
 	challengers := g.best(may, provided+len(least))
 	for i, w := range challengers[min(provided, len(challengers)):] {
-		c := g.whereto(w.entry).shutFor(w.entry, g.now)
+		c := g.whereto(w.entry).shutFor(g.kindOf(w.entry), nil, g.now)
 		switch {
 		case !g.yields(least[i], w.value):
 			return

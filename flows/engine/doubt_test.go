@@ -196,6 +196,35 @@ func TestMACAgeing(t *testing.T) {
 	}
 }
 
+// A router that OVS is about to forget gets one session led through OVS whose packets leave
+// with its MAC, in either direction.
+func TestMACAgeingOfRouters(t *testing.T) {
+	for d := range benchPaths {
+		g, now := offloadMany(t, 3)
+		router := flows.MAC{2, 9}
+		for id, s := range g.sessions {
+			s.rate, s.slowAt = float64(10-id), [2]flows.Instant{}
+			out := s.paths[d].Frame
+			out.SrcMAC = router
+			s.paths[d].Change = flows.ChangeTo(s.paths[d].Frame, out, 1, flows.Tuple{})
+		}
+		other := MACAgeing{Port: benchPaths[d].In, MAC: router}
+		if effects := g.Step(now, []Event{other}); len(effects) != 0 {
+			t.Fatalf("for one on the near side: %+v", effects)
+		}
+		ev := MACAgeing{Port: benchPaths[d].Out, MAC: router}
+		effects := g.Step(now, []Event{ev, ev})
+		if len(effects) != 1 || effects[0].(Remove).Session != 3 || effects[0].(Remove).Cause != flows.MACAgeing {
+			t.Fatalf("promise 7: effects %+v, want session 3 removed", effects)
+		}
+		g.sessions[1].slowAt[d] = now
+		drive(g, now, effects, noEntry, benchPaths)
+		if effects := g.Step(now, []Event{ev}); len(effects) != 0 {
+			t.Errorf("although a packet was just seen: %+v", effects)
+		}
+	}
+}
+
 func BenchmarkDoubt(b *testing.B) {
 	const n = 10_000
 	narrow := PathsDoubted{Ports: []flows.PortID{1, 2}, Matches: []flows.PacketMatch{{

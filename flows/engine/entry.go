@@ -29,6 +29,7 @@ type entry struct {
 	queue   *queue          // where it waits to be offloaded, or nil
 	in      [2]flows.PortID // by Dir, where it came in when its path was last known
 	inUntil flows.Instant   // until when that is taken to be so
+	shape   shape           // of that path
 
 	notBefore   flows.Instant // no new attempt until then
 	mark        uint32

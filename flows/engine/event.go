@@ -119,9 +119,10 @@ type FoundSession struct {
 }
 
 // MACAgeing says that OVS has not seen a packet from a station for so long that it will
-// forget where it is. One session that comes from there is led through OVS.
+// forget where it is. One session that comes from there is led through OVS. A router is a
+// station, too: OVS learns its MAC from packets that it has made them leave with.
 type MACAgeing struct {
-	Port flows.PortID
+	Port flows.PortID // where packets from there come in, or go out
 	MAC  flows.MAC
 }
 

@@ -71,8 +71,7 @@ func (g *Engine) follow(at flows.Instant, rec *flows.Entry) *entry {
 	}
 	g.setMarks(e, rec)
 	g.entries.add(e)
-	k := g.entries.kin(rec.Key.Tuple)
-	for s := range k.sessions {
+	for _, s := range g.entries.sessionsOf(rec.Key.Tuple) {
 		g.appearedBeside(s)
 	}
 	g.counts.Followed[e.reason]++
@@ -92,11 +91,13 @@ func (g *Engine) appearedBeside(s *session) {
 
 // judge decides on an entry that has no session.
 func (g *Engine) judge(e *entry, why flows.Reason) {
+	detail := ""
+	if why == "" {
+		why, detail = g.barred(e)
+	}
 	switch {
 	case why != "":
-		g.refuse(e, why, "")
-	case g.tombstoned(e):
-		g.refuse(e, flows.Tombstone, "")
+		g.refuse(e, why, detail)
 	case g.cfg.Mark.Offload.Matches(e.mark):
 		g.want(e, true)
 	case e.isElephant(g.cfg.Elephant):
@@ -197,8 +198,7 @@ func (g *Engine) dumpDone(ev DumpDone) {
 
 // hint reads the sessions of a tuple at once: a FIN or RST may have passed.
 func (g *Engine) hint(tuple flows.Tuple) {
-	k := g.entries.kin(tuple)
-	for s := range k.sessions {
+	for _, s := range g.entries.sessionsOf(tuple) {
 		if s.state.hasRules() {
 			g.counts.Hints++
 			g.readNow(s)
@@ -208,8 +208,7 @@ func (g *Engine) hint(tuple flows.Tuple) {
 
 // sighted lets connections that waited for evidence try again.
 func (g *Engine) sighted(tuple flows.Tuple) {
-	k := g.entries.kin(tuple)
-	for e := range k.each {
+	for e := range g.entries.allKin(tuple) {
 		if e.session == nil && e.verdict == flows.Offload && e.reason == flows.PathUnknown {
 			e.notBefore, e.fails = 0, 0
 			g.want(e, e.asked)

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -46,16 +45,19 @@ func (g *Engine) usePath(s *session, ev *PathResolved) (flows.Reason, string) {
 	if reason, detail := g.join(s, ev.Tuples, ev.Stands); reason != "" {
 		return reason, detail
 	}
-	expected := s.home
 	s.tuple = ev.Tuples[flows.Orig]
 	g.bind(s, ev.Paths)
-	if c := s.home.shutFor(s.primary(), g.now); c != nil && g.cfg.Enforce && s.home != expected {
-		return flows.Refused, c.detail // else it is the one attempt
+	if c := s.home.shutFor(s.kind(), s, g.now); c != nil && g.cfg.Enforce {
+		return flows.Refused, c.detail
 	}
 	if reason, detail := g.permitted(s); reason != "" {
 		return reason, detail
 	}
-	return g.refusedHome(s)
+	reason, detail := g.refusedHome(s)
+	if reason == "" && g.cfg.Enforce {
+		s.tryShut(s.kind(), g.now)
+	}
+	return reason, detail
 }
 
 func inZone(zone flows.Zone) string { return fmt.Sprintf("in zone %d", zone) }
@@ -116,10 +118,11 @@ func (g *Engine) installReady() {
 func (g *Engine) installInto(r *room) {
 	held := r.ready[:0]
 	for i, s := range r.ready {
+		reason, detail := g.barredAny(s)
 		switch {
 		case s.dead:
-		case slices.ContainsFunc(s.entries, g.tombstoned):
-			g.remove(s, flows.Tombstone)
+		case reason != "":
+			g.giveUp(s, reason, detail)
 		case s.home.packed():
 			g.giveUp(s, flows.TableFull, "")
 		case s.doubt.early:
@@ -136,6 +139,16 @@ func (g *Engine) installInto(r *room) {
 	}
 	clear(r.ready[len(held):])
 	r.ready = held
+}
+
+// barredAny says why one of a session's entries must stay in the slow path.
+func (g *Engine) barredAny(s *session) (reason flows.Reason, detail string) {
+	for _, e := range s.entries {
+		if reason, detail = g.barred(e); reason != "" {
+			break
+		}
+	}
+	return reason, detail
 }
 
 func (g *Engine) install(s *session) {

@@ -1,12 +1,13 @@
 package engine
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
 
-// maxKin bounds the entries that are looked at for one connection. It has as many as it
+// maxKin bounds the entries that one connection is taken to have. It has as many as it
 // passes zones, twice perhaps; and other tenants may use its tuples.
 const maxKin = 16
 
@@ -17,7 +18,7 @@ type kin struct {
 	list   [maxKin]*entry
 	turned [maxKin]bool // its original direction is the other one
 	n      int
-	over   bool // there are more
+	over   bool // there are more: those in the list are any of them
 }
 
 // kin returns the entries that packets of a tuple may meet before, in and behind the zone
@@ -35,15 +36,31 @@ func (t *table) kin(tuple flows.Tuple) (k kin) {
 
 // meet adds the entries that a tuple comes to or goes out of.
 func (t *table) meet(k *kin, tuple flows.Tuple, turned bool) {
-	o := orientationless(tuple)
-	for e := t.heads[o]; e != nil && !k.over; e = e.next {
-		k.add(e, turned != (e.key.Tuple != tuple))
+	for e, other := range t.named(tuple) {
+		if k.add(e, turned != other); k.over {
+			return
+		}
 	}
-	if len(t.far) == 0 {
-		return
-	}
-	for e := t.far[o]; e != nil && !k.over; e = e.nat.next {
-		k.add(e, turned != (e.leaves() != tuple))
+}
+
+// named yields the entries that a tuple comes to or goes out of, and whether that is in
+// their reply direction.
+func (t *table) named(tuple flows.Tuple) iter.Seq2[*entry, bool] {
+	return func(yield func(*entry, bool) bool) {
+		o := orientationless(tuple)
+		for e := t.heads[o]; e != nil; e = e.next {
+			if !yield(e, e.key.Tuple != tuple) {
+				return
+			}
+		}
+		if len(t.far) == 0 {
+			return
+		}
+		for e := t.far[o]; e != nil; e = e.nat.next {
+			if !yield(e, e.leaves() != tuple) {
+				return
+			}
+		}
 	}
 }
 
@@ -67,14 +84,58 @@ func (k *kin) each(yield func(e *entry, turned bool) bool) {
 	}
 }
 
-// sessions yields the sessions that they have, each once.
-func (k *kin) sessions(yield func(*session) bool) {
-	for i, e := range k.list[:k.n] {
-		before := slices.ContainsFunc(k.list[:i], func(b *entry) bool { return b.session == e.session })
-		if e.session != nil && !before && !yield(e.session) {
-			return
+// allKin yields what kin would have without its bound. Whoever can make as many entries
+// must not thereby hide one of them.
+func (t *table) allKin(tuple flows.Tuple) iter.Seq2[*entry, bool] {
+	k := t.kin(tuple)
+	if !k.over {
+		return k.each
+	}
+	return t.reach(tuple)
+}
+
+// reach is allKin where there are many.
+func (t *table) reach(tuple flows.Tuple) iter.Seq2[*entry, bool] {
+	type name struct {
+		tuple  flows.Tuple
+		turned bool
+	}
+	var list []*entry
+	turned, asked := make(map[*entry]bool), make(map[flows.Tuple]bool)
+	names := []name{{tuple, false}}
+	for i := 0; i < len(names); i++ {
+		n, o := names[i], orientationless(names[i].tuple)
+		if asked[o] {
+			continue
+		}
+		asked[o] = true
+		for e, other := range t.named(n.tuple) {
+			if _, before := turned[e]; before {
+				continue
+			}
+			list, turned[e] = append(list, e), n.turned != other
+			if e.nat != nil {
+				names = append(names, name{e.key.Tuple, turned[e]}, name{e.leaves(), turned[e]})
+			}
 		}
 	}
+	return func(yield func(*entry, bool) bool) {
+		for _, e := range list {
+			if !yield(e, turned[e]) {
+				return
+			}
+		}
+	}
+}
+
+// sessionsOf returns the sessions that all kin of a tuple have, each once.
+func (t *table) sessionsOf(tuple flows.Tuple) (list []*session) {
+	for e := range t.allKin(tuple) {
+		if e.session != nil && !slices.Contains(list, e.session) {
+			list = append(list, e.session)
+		}
+	}
+	return list
 }
 
 // along returns the entries that packets of the original direction may meet from where

@@ -24,6 +24,7 @@ type lab struct {
 	of    map[flows.Tuple]*elephant
 	event []Event
 	turns int
+	asked int           // paths that were looked for
 	lag   time.Duration // from the end of a batch until what the answers lead to is there
 }
 
@@ -42,6 +43,7 @@ type nic struct {
 	refused  []flows.Instant
 	unable   bool          // it refuses every rule
 	unableV6 bool          // or those for IPv6
+	rigid    bool          // or those that change packets
 	attempts int           // sessions that it was then asked for
 	refresh  time.Duration // how late its counters are at most; 0: never
 	told     flows.Instant // when they were last refreshed
@@ -62,6 +64,7 @@ type elephant struct {
 	on    *nic
 	blind bool   // its rules see nothing
 	lost  bool   // nobody knows its path
+	hops  uint8  // routers on its way
 	given uint64 // bytes past the host
 	all   uint64 // bytes
 }
@@ -101,7 +104,11 @@ func (l *lab) add(rates ...float64) {
 func (l *lab) nicOf(e *elephant) (*nic, flows.Paths) {
 	i := int(e.entry.Key.ID-1) % len(l.nics)
 	a, b := flows.PortID(2*i+1), flows.PortID(2*i+2)
-	return l.nics[i], flows.Paths{{In: a, Out: b}, {In: b, Out: a}}
+	paths := flows.Paths{{In: a, Out: b}, {In: b, Out: a}}
+	for d := range paths {
+		paths[d].Change = flows.ChangeTo(flows.Frame{}, flows.Frame{}, e.hops, flows.Tuple{})
+	}
+	return l.nics[i], paths
 }
 
 // run lets time pass.
@@ -152,6 +159,7 @@ func (l *lab) settle() {
 func (l *lab) take(e Effect) {
 	switch e := e.(type) {
 	case Resolve:
+		l.asked++
 		ev := PathResolved{Session: e.Session, Op: e.Op, Tuples: untranslated(e), Plain: true}
 		if _, ev.Paths = l.nicOf(l.of[e.Entry.Tuple]); l.of[e.Entry.Tuple].lost {
 			ev.Reason = flows.PathUnknown
@@ -215,7 +223,7 @@ func (n *nic) work(l *lab) {
 		switch e := e.(type) {
 		case Install:
 			ev := Installed{Session: e.Session, Op: e.Op, InHW: true, Took: 2 * n.perRule}
-			if n.unable || n.unableV6 && e.Tuples[0].IsIPv6() {
+			if n.unable || n.unableV6 && e.Tuples[0].IsIPv6() || n.rigid && !e.Paths.IsPlain() {
 				ev.Reason, ev.Detail, ev.InHW = flows.Refused, "cannot match that", false
 				n.attempts++
 			} else if n.capacity > 0 && n.foreign+2*len(n.rules)+2 > n.capacity {

@@ -38,8 +38,7 @@ func (g *Engine) readMarks(e *entry, rec *flows.Entry) {
 		return
 	}
 	g.setMarks(e, rec)
-	k := g.entries.kin(e.key.Tuple)
-	for s := range k.sessions {
+	for _, s := range g.entries.sessionsOf(e.key.Tuple) {
 		if s.state == Resolving {
 			g.resolve(s)
 			continue

@@ -81,7 +81,7 @@ func (g *Engine) bind(s *session, paths flows.Paths) {
 	in := [2]flows.PortID{paths[flows.Orig].In, paths[flows.Reply].In}
 	s.settleIn(g.homeOf(in[flows.Orig], in[flows.Reply]))
 	for _, e := range s.entries {
-		e.in, e.inUntil = in, g.now.Add(rememberHome)
+		e.in, e.inUntil, e.shape = in, g.now.Add(rememberHome), shapeOf(paths)
 	}
 	var on []flows.PortID
 	for _, p := range paths {

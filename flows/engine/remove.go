@@ -155,7 +155,7 @@ func (e *entry) inherit(s *session, now flows.Instant) {
 
 // wantAgain lets an entry wait for its next turn that is as eligible as it was.
 func (g *Engine) wantAgain(e *entry) {
-	if !e.closed && !e.denied && !g.tombstoned(e) {
+	if reason, _ := g.barred(e); reason == "" && !e.closed && !e.denied {
 		g.want(e, e.asked)
 	}
 }

@@ -9,20 +9,33 @@ import (
 	"github.com/flowshunt/flowshunt/flows"
 )
 
-// kind is what a NIC can or cannot match: an old one knows no IPv6, or no TCP flags.
+// kind is what a NIC can or cannot do: an old one knows no IPv6, or no TCP flags, or
+// forwards packets but does not change them.
 type kind struct {
 	proto flows.Proto
 	v6    bool
+	shape shape
 }
 
-func kindOf(t flows.Tuple) kind { return kind{t.Proto, t.IsIPv6()} }
+// kind returns that of a session whose path is known.
+func (s *session) kind() kind { return kind{s.tuple.Proto, s.tuple.IsIPv6(), shapeOf(s.paths)} }
 
-// String names the kind, as "tcp over IPv6".
-func (k kind) String() string {
-	if k.v6 {
-		return k.proto.String() + " over IPv6"
+// kindOf returns the kind that an entry is expected to be of: by its last path, or plain.
+func (g *Engine) kindOf(e *entry) kind {
+	k := kind{proto: e.key.Tuple.Proto, v6: e.key.Tuple.IsIPv6()}
+	if g.knowsHome(e) {
+		k.shape = e.shape
 	}
-	return k.proto.String() + " over IPv4"
+	return k
+}
+
+// String names the kind, as "tcp over IPv6, routed".
+func (k kind) String() string {
+	over := " over IPv4"
+	if k.v6 {
+		over = " over IPv6"
+	}
+	return k.proto.String() + over + k.shape.String()
 }
 
 // shutter keeps connections of one kind from an eswitch that has refused so many of them
@@ -31,8 +44,9 @@ func (k kind) String() string {
 type shutter struct {
 	inRow  int
 	wait   time.Duration // from a refusal to the next attempt
-	until  flows.Instant // no attempt before
-	detail string        // of the last refusal
+	until  flows.Instant // no attempt before, but for this one:
+	trial  flows.SessionID
+	detail string // of the last refusal
 }
 
 const (
@@ -48,10 +62,10 @@ func (s *session) refused(now flows.Instant, detail string) {
 		if r.shut == nil {
 			r.shut = make(map[kind]*shutter)
 		}
-		c := r.shut[kindOf(s.tuple)]
+		c := r.shut[s.kind()]
 		if c == nil {
 			c = &shutter{wait: firstShut}
-			r.shut[kindOf(s.tuple)] = c
+			r.shut[s.kind()] = c
 		}
 		c.inRow, c.detail = c.inRow+1, detail
 		switch {
@@ -67,25 +81,26 @@ func (s *session) refused(now flows.Instant, detail string) {
 // accepted opens the eswitches of a session for its kind.
 func (s *session) accepted() {
 	for r := range s.home.each {
-		delete(r.shut, kindOf(s.tuple))
+		delete(r.shut, s.kind())
 	}
 }
 
-// shutFor returns what keeps connections like an entry from a home now, or nil.
-func (h home) shutFor(e *entry, now flows.Instant) *shutter {
+// shutFor returns what keeps connections of a kind from a home now, or nil. It may be asked
+// for a session, since the one attempt is not kept; else s is nil.
+func (h home) shutFor(k kind, s *session, now flows.Instant) *shutter {
 	for r := range h.each {
-		if c := r.shut[kindOf(e.key.Tuple)]; c != nil && c.inRow >= shutAfter && now < c.until {
+		if c := r.shut[k]; c != nil && c.inRow >= shutAfter && now < c.until && (s == nil || c.trial != s.id) {
 			return c
 		}
 	}
 	return nil
 }
 
-// tryShut lets an entry be the one attempt that is made now and then.
-func (h home) tryShut(e *entry, now flows.Instant) {
-	for r := range h.each {
-		if c := r.shut[kindOf(e.key.Tuple)]; c != nil && c.inRow >= shutAfter {
-			c.until = now.Add(answerToTrial)
+// tryShut lets a session be the one attempt that is made now and then.
+func (s *session) tryShut(k kind, now flows.Instant) {
+	for r := range s.home.each {
+		if c := r.shut[k]; c != nil && c.inRow >= shutAfter && c.trial != s.id {
+			c.trial, c.until = s.id, now.Add(answerToTrial)
 		}
 	}
 }

@@ -62,6 +62,48 @@ func TestShutWithTwoNICs(t *testing.T) {
 	}
 }
 
+// What a NIC cannot change does not keep it from what it can forward.
+func TestShutKnowsShapes(t *testing.T) {
+	n := &nic{id: "a", perRule: time.Millisecond, rigid: true}
+	l := newLab(t, DefaultConfig(), n)
+	add := func(hops uint8) {
+		l.add(l.zipf(2, 1e10, 0.7)...)
+		for _, e := range l.herd[len(l.herd)-2:] {
+			e.hops = hops
+		}
+	}
+	for range 60 {
+		add(1)
+		l.run(time.Second)
+	}
+	refused := n.attempts
+	for range 30 {
+		add(0)
+		add(1)
+		l.run(time.Second)
+	}
+	asked := l.asked
+	l.run(time.Minute)
+	if l.asked > asked+10 {
+		t.Errorf("promise 7: asked %d times for paths that are known", l.asked-asked)
+	}
+	if len(n.rules) != 60 {
+		t.Errorf("promise 7: %d of 60 sessions are in that are not routed", len(n.rules))
+	}
+	if refused > 20 || n.attempts > refused+10 {
+		t.Errorf("promise 7: %d attempts for 120 routed connections, %d for all", refused, n.attempts)
+	}
+	want := []string{"udp over IPv4, routed: cannot match that"}
+	if shut := l.g.Tables()[0].Shut; !slices.Equal(shut, want) {
+		t.Errorf("promise 8: told %q, want %q", shut, want)
+	}
+	n.rigid = false
+	l.run(longestShut + time.Minute)
+	if len(n.rules) != 240 || l.g.Tables()[0].Shut != nil {
+		t.Errorf("promise 7: %d sessions are in after it can, told %q", len(n.rules), l.g.Tables()[0].Shut)
+	}
+}
+
 // Nothing leaves a full table for what its eswitch refuses.
 func TestShutDisplacesNothing(t *testing.T) {
 	n := &nic{id: "a", capacity: 100, unableV6: true}

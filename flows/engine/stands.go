@@ -31,6 +31,9 @@ func (g *Engine) join(s *session, tuples [2]flows.Tuple, stands []flows.Stand) (
 
 func (g *Engine) alone(e *entry) ([]*entry, flows.Reason, string) {
 	k := g.entries.kin(e.key.Tuple)
+	if k.over {
+		return nil, flows.ZoneUnknown, tooManyKin
+	}
 	for other := range k.each {
 		if other != e && !other.closed {
 			return nil, flows.ZoneUnknown, fmt.Sprintf("also in zone %d, and no port tells whose that is", other.key.Zone)
@@ -67,8 +70,9 @@ func (g *Engine) standingAt(s *session, at *flows.Stand) (*entry, flows.Reason, 
 		return nil, flows.ZoneUnknown, fmt.Sprintf("another session uses zone %d", at.Zone)
 	case !e.established || e.denied || !permits(e.reason):
 		return nil, e.reason, inZone(at.Zone)
-	case g.tombstoned(e):
-		return nil, flows.Tombstone, inZone(at.Zone)
+	}
+	if reason, _ := g.barred(e); reason != "" {
+		return nil, reason, inZone(at.Zone)
 	}
 	return e, "", ""
 }

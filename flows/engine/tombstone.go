@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"slices"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -81,10 +80,22 @@ func (e *entry) freshAfter(turned bool) bool {
 	return !turned
 }
 
-// tombstoned reports whether an entry must stay in the slow path because of
-// another one with a tuple of it that was denied, whether that is gone or not.
-func (g *Engine) tombstoned(e *entry) bool {
+// barred says why an entry must stay in the slow path because of others that may be of its
+// connection, or "".
+func (g *Engine) barred(e *entry) (flows.Reason, string) {
 	k := g.entries.kin(e.key.Tuple)
+	switch {
+	case k.over: // one of those that are not looked at may be denied
+		return flows.ZoneUnknown, tooManyKin
+	case g.tombstoned(e, &k):
+		return flows.Tombstone, ""
+	}
+	return "", ""
+}
+
+// tombstoned reports whether that is because of one that was denied, whether it is gone or
+// not.
+func (g *Engine) tombstoned(e *entry, k *kin) bool {
 	for other, turned := range k.each {
 		if other != e && other.denied && !e.freshAfter(turned) {
 			return true
@@ -96,11 +107,14 @@ func (g *Engine) tombstoned(e *entry) bool {
 // bury makes tombstones of what goes: of all tuples of a connection as soon as its first
 // entry goes, since the others go in any order.
 func (g *Engine) bury(gone *entry) {
-	k := g.entries.kin(gone.key.Tuple)
-	if !slices.ContainsFunc(k.list[:k.n], func(e *entry) bool { return e.denied }) {
+	kin, denied := g.entries.allKin(gone.key.Tuple), false
+	for e := range kin {
+		denied = denied || e.denied
+	}
+	if !denied {
 		return
 	}
-	for e := range k.each {
+	for e := range kin {
 		for _, tuple := range e.tuples() {
 			g.tombstones.bury(tuple, g.now)
 		}

@@ -134,21 +134,13 @@ func (s *stations) refresh(ctx context.Context, b bridgeFacts, known *bridgeStat
 	if len(old) == 0 {
 		return
 	}
-	sources := make(map[flows.MAC][]flows.PortID)
-	err := s.loop.ask(ctx, func(e *engine.Engine) {
-		e.EachPath(func(_ flows.SessionID, paths flows.Paths) {
-			for _, p := range paths {
-				if !slices.Contains(sources[p.SrcMAC], p.In) {
-					sources[p.SrcMAC] = append(sources[p.SrcMAC], p.In)
-				}
-			}
-		})
-	})
+	var at sources
+	err := s.loop.ask(ctx, func(e *engine.Engine) { at = sourcesOf(e) })
 	if err != nil {
 		return
 	}
-	for mac, at := range known.told {
-		if time.Since(at) > b.ageing {
+	for mac, told := range known.told {
+		if time.Since(told) > b.ageing {
 			delete(known.told, mac)
 		}
 	}
@@ -156,9 +148,32 @@ func (s *stations) refresh(ctx context.Context, b bridgeFacts, known *bridgeStat
 		if time.Since(known.told[mac]) < b.ageing/10 {
 			continue
 		}
-		for _, port := range sources[mac] {
+		for _, port := range at[mac] {
 			known.told[mac] = time.Now()
 			s.loop.post(engine.MACAgeing{Port: port, MAC: mac})
 		}
+	}
+}
+
+// sources are the ports where packets come in from a station; and where they go out as if
+// they came from it, since behind a router OVS has learned that one's MAC from them.
+type sources map[flows.MAC][]flows.PortID
+
+func sourcesOf(e *engine.Engine) sources {
+	at := make(sources)
+	e.EachPath(func(_ flows.SessionID, paths flows.Paths) {
+		for _, p := range paths {
+			at.add(p.SrcMAC, p.In)
+			if router := p.Leaves().SrcMAC; router != p.SrcMAC {
+				at.add(router, p.Out)
+			}
+		}
+	})
+	return at
+}
+
+func (s sources) add(mac flows.MAC, port flows.PortID) {
+	if !slices.Contains(s[mac], port) {
+		s[mac] = append(s[mac], port)
 	}
 }

@@ -90,10 +90,11 @@ func TestStations(t *testing.T) {
 // A station that sessions come from, and that OVS has not heard of for half of the
 // ageing time, is told; and not again at once.
 func TestAgeingStations(t *testing.T) {
-	l, _ := observing(t)
+	l, _ := observingPath(t, true)
 	d := newDoubts(&told{loop: l}, l, time.Minute)
 	defer d.close()
-	ovs := &learned{lines: "    1     0  02:00:00:00:00:01  151\n    2     0  02:00:00:00:00:02  149\n    3     0  02:00:00:00:00:03  200\n"}
+	ovs := &learned{lines: "    1     0  02:00:00:00:00:01  151\n    2     0  02:00:00:00:00:02  149\n    3     0  02:00:00:00:00:03  200\n" +
+		"    4     7  02:00:00:00:00:fe  152\n    5     0  02:00:00:00:00:ff  149\n"}
 	s := &stations{fdb: &ofproto.FDB{Caller: ovs}, doubts: d, loop: l, health: newComponent("fdb", silent)}
 	known := &bridgeStations{told: make(map[flows.MAC]time.Time)}
 	b := bridgeFacts{name: "br0", ageing: 300 * time.Second}
@@ -110,8 +111,11 @@ func TestAgeingStations(t *testing.T) {
 	cancel()
 	<-ended
 	got := l.inbox.take()
-	want := engine.MACAgeing{Port: 1, MAC: flows.MAC{2, 0, 0, 0, 0, 1}}
-	if len(got) != 1 || got[0].event != want {
+	want := []engine.Event{
+		engine.MACAgeing{Port: 1, MAC: flows.MAC{2, 0, 0, 0, 0, 1}},
+		engine.MACAgeing{Port: 2, MAC: flows.MAC{2, 0, 0, 0, 0, 0xfe}}, // the router's, behind it
+	}
+	if len(got) != 2 || got[0].event != want[0] || got[1].event != want[1] {
 		t.Errorf("told %+v, want %+v alone", got, want)
 	}
 }
@@ -132,6 +136,12 @@ func (l *loop) serveAsks(ctx context.Context) error {
 // id.
 func observing(t *testing.T) (*loop, flows.SessionID) {
 	t.Helper()
+	return observingPath(t, false)
+}
+
+// observingPath does, with a router in between or none.
+func observingPath(t *testing.T, routed bool) (*loop, flows.SessionID) {
+	t.Helper()
 	cfg := engine.DefaultConfig()
 	cfg.Mark.Offload = engine.MaskedMark{Value: 4, Mask: 4}
 	var session engine.Resolve
@@ -145,8 +155,13 @@ func observing(t *testing.T) (*loop, flows.SessionID) {
 	l.post(engine.PortsChanged{Ports: []engine.PortState{{ID: 1}, {ID: 2}}}, engine.EntriesRead{At: 1, Entries: []flows.Entry{e}})
 	l.step()
 	a, b := flows.MAC{2, 0, 0, 0, 0, 1}, flows.MAC{2, 0, 0, 0, 0, 2}
-	l.post(engine.PathResolved{Session: session.Session, Op: session.Op, Tuples: [2]flows.Tuple{e.Key.Tuple, e.Reply}, Stands: []flows.Stand{{Zone: 10, Tuple: e.Key.Tuple, Reply: e.Reply}},
-		Paths: flows.Paths{{In: 1, Out: 2, Frame: flows.Frame{SrcMAC: a, DstMAC: b}}, {In: 2, Out: 1, Frame: flows.Frame{SrcMAC: b, DstMAC: a}}}})
+	paths := flows.Paths{{In: 1, Out: 2, Frame: flows.Frame{SrcMAC: a, DstMAC: b}}, {In: 2, Out: 1, Frame: flows.Frame{SrcMAC: b, DstMAC: a}}}
+	if routed {
+		for d, router := range [2]flows.MAC{{2, 0, 0, 0, 0, 0xfe}, {2, 0, 0, 0, 0, 0xff}} {
+			paths[d].Change = flows.ChangeTo(paths[d].Frame, flows.Frame{SrcMAC: router, DstMAC: paths[d].DstMAC}, 1, flows.Tuple{})
+		}
+	}
+	l.post(engine.PathResolved{Session: session.Session, Op: session.Op, Tuples: [2]flows.Tuple{e.Key.Tuple, e.Reply}, Stands: []flows.Stand{{Zone: 10, Tuple: e.Key.Tuple, Reply: e.Reply}}, Paths: paths})
 	l.step()
 	return l, session.Session
 }
