@@ -346,3 +346,28 @@ func TestProbeVeth(t *testing.T) {
 		}
 	}
 }
+
+// An agent whose preferences a probe shares keeps its guards; those that a killed probe
+// left go.
+func TestProbeSparesGuards(t *testing.T) {
+	p, m := onModel(t, model.Config{}, scriptedTC{})
+	if err := m.Prepare(t.Context(), 4); err != nil {
+		t.Fatal(err)
+	}
+	guard := func(v6 bool, handle uint32) eswitch.Change {
+		rule := p.change(probeTuple(flows.TCP, v6, 5), flows.Orig, 5).Rule
+		routed(&rule)
+		what, _ := eswitch.GuardOf(rule)
+		return eswitch.Change{Op: eswitch.Add, Ref: eswitch.Ref{Link: 4, Class: eswitch.ClassOfGuard(what), Handle: handle}, Rule: what}
+	}
+	standing := []eswitch.Change{guard(false, 2), guard(true, probeHandle+3)}
+	m.Apply(t.Context(), standing)
+	if err := errors.Join(standing[0].Err, standing[1].Err, p.sweep(t.Context(), 4)); err != nil {
+		t.Fatal(err)
+	}
+	var left []eswitch.Ref
+	err := m.Rules(t.Context(), eswitch.Scope{Link: 4}, func(f *eswitch.Found) { left = append(left, f.Ref) })
+	if err != nil || !slices.Equal(left, []eswitch.Ref{standing[0].Ref}) {
+		t.Errorf("left %+v, %v, want the agent's guard", left, err)
+	}
+}
