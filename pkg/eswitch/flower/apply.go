@@ -72,10 +72,10 @@ func (d *Driver) request(w *worker, c *eswitch.Change) error {
 	return w.batch.AddFilter(&w.filter, how)
 }
 
-// hardwareOnly reports whether hardware and the kernel need a rule in different words:
-// then it is given to hardware alone first.
+// hardwareOnly reports whether hardware and the kernel need a rule in different words, or
+// the kernel has none: then it is given to hardware alone first.
 func (d *Driver) hardwareOnly(c *eswitch.Change) bool {
-	return d.cfg.Mode == Both && translates(&c.Rule)
+	return d.cfg.Mode == Both && (translates(&c.Rule) || portsOfUDP(&c.Rule))
 }
 
 // added takes the outcome of an Add.

@@ -39,7 +39,7 @@ func rig(t testing.TB, cfg flower.Config) *eswitchtest.Rig {
 		A:       tctest.Index(t, "p0"),
 		B:       tctest.Index(t, "p1"),
 		Gone:    func() { tctest.Run(t, "ip link del p1") },
-		Refuses: func(s eswitchtest.Shape) bool { return s.V6 && s.NAT != nil },
+		Refuses: func(s eswitchtest.Shape) bool { return s.V6 && s.NAT != nil || s.Name == "ports" },
 		Vanish: func(f eswitch.Found) {
 			proto := "ip"
 			if f.Ref.Class.IsIPv6() {
