@@ -92,6 +92,16 @@ func TestProbe(t *testing.T) {
 	says1(t, lines, "cleaned up", OK, "2273 rules inserted and removed")
 }
 
+// TestKindAdvice: what the kernel would refuse as well is not sent there.
+func TestKindAdvice(t *testing.T) {
+	for _, k := range probeKinds {
+		advised := strings.Contains(k.line("kind", refusal("no")).Why, "--hardware=both")
+		if want := k.name != "NAT over IPv6"; advised != want {
+			t.Errorf("%s: the kernel is advised %t, want %t", k.name, advised, want)
+		}
+	}
+}
+
 // A rule that nobody executes is no success, whatever the driver returned.
 func TestProbeNotInHW(t *testing.T) {
 	p, m := onModel(t, model.Config{}, scriptedTC{where: "not_in_hw"})
