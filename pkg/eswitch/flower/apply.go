@@ -54,6 +54,9 @@ func (d *Driver) apply(ctx context.Context, w *worker, changes []eswitch.Change)
 
 // request appends the request for one change to the worker's batch.
 func (d *Driver) request(w *worker, c *eswitch.Change) error {
+	if _, ok := d.preference(c.Ref.Class); !ok {
+		return fmt.Errorf("%w: there is no preference for %s", eswitch.ErrRefused, c.Ref.Class)
+	}
 	if c.Op == eswitch.Delete {
 		d.reference(&w.filter, c.Ref)
 		return w.batch.DeleteFilter(&w.filter)

@@ -24,6 +24,9 @@ const markChain = 0x0f105047
 // Whoever dies between the creation of the clsact and that of the mark leaves an
 // empty clsact that is taken for somebody else's and stays.
 func (d *Driver) Prepare(ctx context.Context, link int32) error {
+	if err := CheckPreference(d.cfg.Preference); err != nil {
+		return err
+	}
 	return d.with(ctx, func(w *worker) error {
 		if err := d.ensureClsact(ctx, w, link); err != nil {
 			return fmt.Errorf("ifindex %d: %w", link, err)
@@ -75,7 +78,8 @@ func noClsact(err error) error {
 func (d *Driver) checkForeign(ctx context.Context, w *worker, link int32) error {
 	var found eswitch.Found
 	for c := eswitch.Class(1); c <= eswitch.AllClasses; c++ {
-		s := tc.Scope{Link: link, Parent: tc.Ingress, Pref: d.preference(c), OnChain: true}
+		pref, _ := d.preference(c)
+		s := tc.Scope{Link: link, Parent: tc.Ingress, Pref: pref, OnChain: true}
 		err := w.conn.Filters(ctx, s, func(f *tc.Filter) error {
 			empty := f.Handle == 0 && f.Kind == tc.KindFlower && f.Protocol == protocol(c) // what a preference itself is reported as
 			if !empty && !d.decode(f, false, &found) {
