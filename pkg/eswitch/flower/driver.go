@@ -57,6 +57,7 @@ type Driver struct {
 	workers chan *worker
 	all     []*worker
 	tellsDF bool // the kernel knows of tunnel_key's no-fragment flag
+	foreign schedule
 }
 
 // worker is a socket with what is reused from request to request.

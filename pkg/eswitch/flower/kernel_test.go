@@ -186,6 +186,35 @@ func TestIngressRefused(t *testing.T) {
 	}
 }
 
+// TestForeignIsLookedForSeldom: not at each of the many Prepares, but at the first, after
+// the clsact was made anew, after a refusal and after a Release.
+func TestForeignIsLookedForSeldom(t *testing.T) {
+	const foreign = "tc filter add dev p0 ingress pref 107 protocol ip u32 match ip dst 10.0.0.1/32 flowid 1:1"
+	r := rig(t, flower.Config{Preference: 100})
+	refused := func(when string, want bool) {
+		t.Helper()
+		if err := r.Driver.Prepare(t.Context(), r.A); errors.Is(err, eswitch.ErrForeign) != want {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+	refused("first", false)
+	tctest.Run(t, foreign)
+	refused("soon after", false)
+	if err := r.Driver.Release(t.Context(), r.A); err != nil {
+		t.Fatal(err)
+	}
+	refused("after a release", true)
+	refused("after a refusal", true)
+	tctest.Run(t, "tc filter del dev p0 ingress pref 107")
+	refused("when it is gone", false)
+	tctest.Run(t, "tc qdisc del dev p0 clsact")
+	tctest.Run(t, "tc qdisc add dev p0 clsact")
+	tctest.Run(t, foreign)
+	refused("somebody else's clsact", false)
+	tctest.Run(t, "tc qdisc del dev p0 clsact")
+	refused("clsact made anew", false)
+}
+
 // TestForeignAtOurPreference refuses a port where a preference is taken.
 func TestForeignAtOurPreference(t *testing.T) {
 	r := rig(t, flower.Config{Preference: 100})
