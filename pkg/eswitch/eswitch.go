@@ -64,12 +64,13 @@ const (
 
 // session is what the Eswitch knows of one session.
 type session struct {
-	state     state
-	overtaken bool          // while installing: a Remove waits
-	done      chan struct{} // closed when installing or removing has ended
-	rules     []rule
-	guards    []*guard // that the rules need; nil: none
-	hardware  bool     // shall be in hardware unless that cannot do it
+	state      state
+	overtaken  bool          // while installing: a Remove waits
+	done       chan struct{} // closed when installing or removing has ended
+	rules      []rule
+	guards     []*guard // that the rules need; nil: none
+	hidesBreak bool     // rules say nothing of MayBreak, see Found
+	hardware   bool     // shall be in hardware unless that cannot do it
 
 	born  uint32 // epoch when it was installed
 	read  uint32 // epoch when rules of it were last seen

@@ -75,11 +75,26 @@ func (s *session) again(want flows.Session) error {
 	if s.state != installed {
 		return fmt.Errorf("session %s: %w", want.ID, ErrBusy)
 	}
-	same := slices.EqualFunc(s.rules, want.Rules, func(a rule, b flows.Rule) bool { return a.rule == b })
+	same := slices.EqualFunc(s.rules, want.Rules, func(a rule, b flows.Rule) bool {
+		return a.rule == b || s.hidesBreak && a.rule == hideBreak(b)
+	})
 	if !same {
 		return fmt.Errorf("session %s: %w", want.ID, ErrConflict)
 	}
 	return nil
+}
+
+// hideBreak returns a rule as it is read back where the kernel does not tell MayBreak.
+func hideBreak(r flows.Rule) flows.Rule {
+	if r.Change.IsZero() || r.Change.Value().Tunnel.IsZero() {
+		return r
+	}
+	c := r.Change.Value()
+	t := c.Tunnel.Value()
+	t.MayBreak = false
+	c.Tunnel = flows.RefTo(t)
+	r.Change = flows.RefTo(c)
+	return r
 }
 
 // installChunk installs sessions that share one done channel.

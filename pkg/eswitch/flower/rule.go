@@ -108,6 +108,8 @@ func (d *Driver) decodeRule(f *tc.Filter, found *eswitch.Found) {
 		found.Rule = guardOf(f)
 	} else {
 		found.Rule = ruleOf(f, found.Ref.Dir(), d.tellsDF)
+		c := found.Rule.Change.Value()
+		found.HidesBreak = !d.tellsDF && !c.Tunnel.IsZero()
 	}
 	want := tc.Filter{Actions: make([]tc.Action, 0, 8)}
 	c := eswitch.Change{Ref: found.Ref, Session: found.Session, Rule: found.Rule}
