@@ -42,7 +42,9 @@ type Eswitch struct {
 	guards   map[flows.Rule]*guard
 	guardAt  map[Ref]*guard
 
-	guarding sync.Mutex // one change of guards at a time; taken before mu
+	left map[Ref]flows.Rule // guards that were forgotten and may stand
+
+	guarding locks      // one change of guards at a port at a time; taken before mu
 	reading  sync.Mutex // one reading of counters at a time; guards stats
 	stats    []stat
 }
@@ -103,6 +105,7 @@ func New(driver Driver, cfg Config) *Eswitch {
 		read:     make(map[int32]bool),
 		guards:   make(map[flows.Rule]*guard),
 		guardAt:  make(map[Ref]*guard),
+		left:     make(map[Ref]flows.Rule),
 	}
 }
 

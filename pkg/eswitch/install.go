@@ -103,7 +103,7 @@ func (e *Eswitch) installChunk(ctx context.Context, todo []pending) {
 	e.raise(ctx, todo)
 	changes := e.additions(ctx, todo)
 	e.driver.Apply(ctx, changes)
-	undo := e.commit(todo, changes)
+	undo := e.commit(todo, changes, e.confirm(ctx, todo))
 	if len(undo) == 0 {
 		return
 	}
@@ -139,9 +139,10 @@ func (e *Eswitch) additions(ctx context.Context, todo []pending) []Change {
 	return changes
 }
 
-// commit takes the outcome of the additions. It returns what has to be undone;
+// commit takes the outcome of the additions, and why it is not known whether the guards
+// are there. It returns what has to be undone;
 // the sessions concerned stay in the state installing until that was tried.
-func (e *Eswitch) commit(todo []pending, changes []Change) (undo []Change) {
+func (e *Eswitch) commit(todo []pending, changes []Change, errGuards error) (undo []Change) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, p := range todo {
@@ -153,6 +154,9 @@ func (e *Eswitch) commit(todo []pending, changes []Change) (undo []Change) {
 		p.result.take(mine)
 		if p.result.Err == nil {
 			p.result.Err = e.unguarded(p.id, p.session, mine)
+		}
+		if p.result.Err == nil && errGuards != nil && p.session.guards != nil {
+			p.result.Err = &RuleError{Session: p.id, Rule: mine[0].Rule, Op: Add, Err: fmt.Errorf("guard: %w", errGuards)}
 		}
 		if p.result.Err == nil && p.session.overtaken {
 			p.result.Err = fmt.Errorf("session %s: %w", p.id, ErrOvertaken)
