@@ -67,6 +67,7 @@ const (
 // session is what the Eswitch knows of one session.
 type session struct {
 	state      state
+	sent       bool          // while installing: rules may be there
 	overtaken  bool          // while installing: a Remove waits
 	done       chan struct{} // closed when installing or removing has ended
 	rules      []rule

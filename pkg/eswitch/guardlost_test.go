@@ -150,6 +150,27 @@ func TestGuardLeavesHardware(t *testing.T) {
 	}
 }
 
+// So it is when many sessions come at once, in more than one chunk.
+func TestGuardLeavesHardwareForMany(t *testing.T) {
+	m := model.New(model.Config{}, 1, 2)
+	e, r := ready(t, m)
+	first := r.Shaped(1, routed)
+	e.Install(t.Context(), []flows.Session{first})
+	m.LeaveHardware(1)
+	counted(t, e)
+	e.Remove(t.Context(), []flows.SessionID{first.ID})
+	var many []flows.Session
+	for n := range 50 {
+		many = append(many, r.Shaped(n+2, routed))
+	}
+	for i, res := range e.Install(t.Context(), many) {
+		if res.Err != nil || !res.InHW {
+			t.Errorf("session %d: %+v", i, res)
+		}
+	}
+	allGuarded(t, e)
+}
+
 // Guards that nobody needs go now and then, without a sweep.
 func TestGuardsGo(t *testing.T) {
 	m := model.New(model.Config{}, 1, 2)

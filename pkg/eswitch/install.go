@@ -129,6 +129,7 @@ func (e *Eswitch) additions(ctx context.Context, todo []pending) []Change {
 			if p.result.Err = e.unguarded(p.id, p.session, nil); p.result.Err != nil {
 				break
 			}
+			p.session.sent = true
 			for _, r := range p.session.rules {
 				changes = append(changes, Change{Op: Add, Ref: r.ref, Session: p.id, Rule: r.rule, Hardware: p.session.hardware})
 			}

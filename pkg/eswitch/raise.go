@@ -92,9 +92,13 @@ func (e *Eswitch) lower(g *guard) {
 	e.guardAt[g.ref] = g
 }
 
-// relied reports whether sessions other than these need a guard. e.mu is held.
+// relied reports whether rules of sessions other than these may stand that need a guard.
+// e.mu is held.
 func (e *Eswitch) relied(what flows.Rule, but []pending) bool {
 	for id, s := range e.sessions {
+		if s.state == installing && !s.sent {
+			continue
+		}
 		needs := slices.ContainsFunc(s.guards, func(g *guard) bool { return g.rule == what })
 		if needs && !slices.ContainsFunc(but, func(p pending) bool { return p.id == id }) {
 			return true
@@ -122,6 +126,10 @@ func (e *Eswitch) raised(g *guard, c *Change) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if g.err = c.Err; g.err != nil {
+		return
+	}
+	if g.gone {
+		e.left[c.Ref] = g.rule
 		return
 	}
 	delete(e.guardAt, g.ref)
