@@ -387,9 +387,11 @@ func TestChangesEqualTC(t *testing.T) {
 			[]string{"pedit ex " + routers + "munge ip ttl add 255 pipe", "csum ip4h pipe"}},
 		{"routed with two tags", "pref 16404 protocol 802.1ad flower skip_hw vlan_id 8 vlan_prio 0 vlan_ethtype 802.1Q cvlan_id 7 cvlan_prio 0 cvlan_ethtype ipv6 " + macs + tcp6,
 			[]string{"vlan pop pipe", "pedit ex " + routers + "munge ip6 hoplimit add 254 pipe", "vlan push protocol 802.1ad id 8 priority 0 pipe"}},
-		{"ports", "pref 16385 protocol ip flower skip_hw " + macs + udp,
+		{"SNAT", "pref 16385 protocol ip flower skip_hw " + macs + udp,
+			[]string{"nat egress 10.0.0.1/32 203.0.113.9 pipe"}},
+		{"floating IP", "pref 16384 protocol ip flower skip_hw " + macs + tcp,
 			[]string{"nat egress 10.0.0.1/32 203.0.113.1 pipe", "nat ingress 192.0.2.1/32 203.0.113.2 pipe",
-				"pedit ex munge udp sport set 1024 munge udp dport set 53 pipe", "csum udp pipe"}},
+				"pedit ex " + routers + "munge ip ttl add 255 pipe", "csum ip4h pipe"}},
 		{"Geneve", "pref 16384 protocol ip flower skip_hw " + macs + tcp,
 			[]string{"tunnel_key set src_ip 198.51.100.1 dst_ip 198.51.100.2 id 1193046 dst_port 6081 geneve_opts 0102:80:00030004 tos 0x28 ttl 64 csum pipe"}},
 	} {
