@@ -127,7 +127,7 @@ func (r *rules) installAll(ctx context.Context, installs []engine.Install) {
 		}
 		if result.Err != nil {
 			ev.Reason, ev.Detail = refusal(result.Err), result.Err.Error()
-			if ev.Reason != flows.TableFull { // which is no trouble
+			if troubling(result.Err) {
 				r.health.note(result.Err)
 			}
 		}
@@ -166,4 +166,12 @@ func refusal(err error) flows.Reason {
 		return flows.Refused
 	}
 	return flows.InstallFailed
+}
+
+// troubling reports whether a failed installation is worth an operator's attention: a full
+// table, rules that cannot be said and a guard that was lost meanwhile are everyday, unless
+// something was left behind.
+func troubling(err error) bool {
+	everyday := errors.Is(err, eswitch.ErrFull) || errors.Is(err, eswitch.ErrRefused) || errors.Is(err, eswitch.ErrUnguarded)
+	return !everyday || errors.Is(err, eswitch.ErrUnknown)
 }

@@ -7,14 +7,14 @@ import (
 )
 
 // bug is a mistake of kernel.org's releases that concerns rules as pkg/tc makes them. Left
-// out are, among others, the inverted IPv6 addresses of ctnetlink's CTA_FILTER and the race
-// in act_pedit's offload (CVE-2026-72338): Flowshunt uses neither.
+// out are, among others, the inverted IPv6 addresses of ctnetlink's CTA_FILTER: Flowshunt
+// does not use it.
 type bug struct {
 	name   string
-	from   version
+	from   version   // zero: not known
 	fixed  []version // the first release without it, by series; later series never had it
-	broken string    // commit
-	fix    string    // commit
+	broken string    // commit; empty: not known
+	fix    string    // commit; empty: not known
 	found  string
 	why    string
 }
@@ -24,6 +24,12 @@ var knownBugs = []bug{{
 	broken: "047f340b36fc", fix: "a12c76a03386",
 	found: "inserts slowly, and may pass over software filters that share a preference with skip_sw ones",
 	why:   "with mlx5 a third of the usual insertions per second; Flowshunt shares no preference, so only the rate concerns it",
+}, {
+	// Rules that rewrite headers use act_pedit, each an action of its own that is never
+	// replaced. So Flowshunt does not bring the race about; who else changes actions may.
+	name: "act_pedit", fixed: []version{{6, 6, 145}, {6, 12, 97}, {6, 18, 40}, {7, 1, 5}},
+	found: "may have CVE-2026-72338: offloading a filter reads an act_pedit action that is replaced meanwhile beyond its end",
+	why:   "rules that route or translate use act_pedit, but are never replaced: only somebody else who changes actions of tc can cause it",
 }}
 
 func (b *bug) in(v version) bool {
@@ -59,6 +65,11 @@ func (b *bug) line(k kernel) Line {
 	var fixed []string
 	for _, f := range b.fixed {
 		fixed = append(fixed, f.String())
+	}
+	if b.fix == "" {
+		l := unknown("bug "+b.name, fmt.Errorf("%s %s", k.version, b.found))
+		return l.why("%s. Mended in %s; what other releases have it is not known", b.why, strings.Join(fixed, ", ")).
+			fix("boot one of these or a newer kernel, or ask your vendor whether it is mended in yours")
 	}
 	return warning("bug "+b.name, "%s %s", k.version, b.found).
 		why("%s. Broken by commit %s, mended by %s in %s; your vendor may have back-ported that",

@@ -92,6 +92,16 @@ func TestProbe(t *testing.T) {
 	says1(t, lines, "cleaned up", OK, "2273 rules inserted and removed")
 }
 
+// TestKindAdvice: what the kernel would refuse as well is not sent there.
+func TestKindAdvice(t *testing.T) {
+	for _, k := range probeKinds {
+		advised := strings.Contains(k.line("kind", refusal("no")).Why, "--hardware=both")
+		if want := k.name != "NAT over IPv6"; advised != want {
+			t.Errorf("%s: the kernel is advised %t, want %t", k.name, advised, want)
+		}
+	}
+}
+
 // A rule that nobody executes is no success, whatever the driver returned.
 func TestProbeNotInHW(t *testing.T) {
 	p, m := onModel(t, model.Config{}, scriptedTC{where: "not_in_hw"})
@@ -344,5 +354,30 @@ func TestProbeVeth(t *testing.T) {
 		if lines := Probe(t.Context(), ProbeConfig{Port: port}); lines[0].Status != Fatal {
 			t.Errorf("%q: %+v", port, lines)
 		}
+	}
+}
+
+// An agent whose preferences a probe shares keeps its guards; those that a killed probe
+// left go.
+func TestProbeSparesGuards(t *testing.T) {
+	p, m := onModel(t, model.Config{}, scriptedTC{})
+	if err := m.Prepare(t.Context(), 4); err != nil {
+		t.Fatal(err)
+	}
+	guard := func(v6 bool, handle uint32) eswitch.Change {
+		rule := p.change(probeTuple(flows.TCP, v6, 5), flows.Orig, 5).Rule
+		routed(&rule)
+		what, _ := eswitch.GuardOf(rule)
+		return eswitch.Change{Op: eswitch.Add, Ref: eswitch.Ref{Link: 4, Class: eswitch.ClassOfGuard(what), Handle: handle}, Rule: what}
+	}
+	standing := []eswitch.Change{guard(false, 2), guard(true, probeHandle+3)}
+	m.Apply(t.Context(), standing)
+	if err := errors.Join(standing[0].Err, standing[1].Err, p.sweep(t.Context(), 4)); err != nil {
+		t.Fatal(err)
+	}
+	var left []eswitch.Ref
+	err := m.Rules(t.Context(), eswitch.Scope{Link: 4}, func(f *eswitch.Found) { left = append(left, f.Ref) })
+	if err != nil || !slices.Equal(left, []eswitch.Ref{standing[0].Ref}) {
+		t.Errorf("left %+v, %v, want the agent's guard", left, err)
 	}
 }

@@ -16,6 +16,7 @@ type probeKind struct {
 	tunnel string // kind of the device that the packets leave in, or come in from; empty: none
 	decap  bool   // they come in from it
 	alter  func(*flows.Rule)
+	only   bool // the kernel cannot do it in the place of hardware
 }
 
 var (
@@ -35,7 +36,7 @@ var probeKinds = []probeKind{
 	{name: "routed", alter: routed},
 	{name: "routed over IPv6", v6: true, alter: routed},
 	{name: "NAT", alter: translated},
-	{name: "NAT over IPv6", v6: true, alter: translated},
+	{name: "NAT over IPv6", v6: true, alter: translated, only: true},
 	{name: "into Geneve", tunnel: "geneve", alter: encapsulated(probeOptions)},
 	{name: "out of Geneve", tunnel: "geneve", decap: true, alter: decapsulated(probeOptions)},
 	{name: "into VXLAN", tunnel: "vxlan", alter: encapsulated("")},
@@ -128,7 +129,7 @@ func (p *prober) kind(ctx context.Context, k probeKind, n int) Line {
 			err = errRemove
 		}
 	}
-	return kindLine(name, err)
+	return k.line(name, err)
 }
 
 // changesOf returns the rule of a kind, after the guard that it needs.
@@ -155,13 +156,16 @@ func (p *prober) changesOf(ctx context.Context, k probeKind, in, out device, n i
 	return []eswitch.Change{{Op: eswitch.Add, Ref: ref, Rule: guard}, c}, nil
 }
 
-func kindLine(name string, err error) Line {
+func (k probeKind) line(name string, err error) Line {
 	switch {
 	case err == nil:
 		return ok(name, "taken")
 	case ctxDone(err):
 		return unknown(name, err)
 	}
-	return warning(name, "refused: %s", words(err)).
-		why("connections that need it stay in the slow path, or in the kernel with --hardware=both")
+	l := warning(name, "refused: %s", words(err))
+	if k.only {
+		return l.why("connections that need it stay in the slow path: the kernel cannot do it instead")
+	}
+	return l.why("connections that need it stay in the slow path, or in the kernel with --hardware=both")
 }

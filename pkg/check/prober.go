@@ -84,7 +84,8 @@ func (p *prober) prepare(ctx context.Context) Line {
 
 func (p *prober) sweep(ctx context.Context, link int32) error {
 	err := p.driver.Rules(ctx, eswitch.Scope{Link: link}, func(f *eswitch.Found) {
-		if f.Session >= probeSession || f.Session == 0 { // guards there are a probe's
+		ours := f.Session >= probeSession || f.Session == 0 && f.Ref.Handle >= probeHandle // an agent's guards may stand there
+		if ours {
 			p.made[f.Ref] = true
 		}
 	})

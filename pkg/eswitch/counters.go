@@ -36,13 +36,16 @@ func (e *Eswitch) Counters(ctx context.Context) (counters []flows.SessionCounter
 	}
 	suspects := e.suspects(epoch)
 	if len(suspects) == 0 {
+		e.tidy(ctx, epoch)
 		return counters, nil, nil
 	}
 	// A dump can skip what moves while it runs: look again before saying so.
 	if err := e.readSlots(ctx, suspects); err != nil {
 		return counters, nil, err
 	}
-	return e.collect(epoch, counters), e.lost(epoch), nil
+	counters, lost = e.collect(epoch, counters), e.lost(epoch)
+	e.tidy(ctx, epoch)
+	return counters, lost, nil
 }
 
 func (e *Eswitch) beginReading() (epoch uint32, slots []slot, sessions int) {
@@ -118,23 +121,21 @@ func (s *session) find(ref Ref) int {
 // lost returns the sessions that the reading did not see in full, and forgets the
 // guards that it did not see: they are put back before anything relies on them again.
 func (e *Eswitch) lost(epoch uint32) (ids []flows.SessionID) {
-	e.guarding.Lock()
-	defer e.guarding.Unlock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	ids = e.unseen(epoch)
 	for _, g := range e.vanished(epoch) {
 		e.forget(g)
 	}
-	return ids
+	return e.unseen(epoch)
 }
 
 // unseen returns sessions that were installed before the reading began, still
-// are, and were not seen in full, or without a guard that they need. e.mu is held.
+// are, and were not seen in full, or without a guard that they need. Whose guard was
+// forgotten is lost whenever it was installed. e.mu is held.
 func (e *Eswitch) unseen(epoch uint32) (ids []flows.SessionID) {
 	for id, s := range e.sessions {
 		whole := s.read == epoch && s.seen == uint32(1<<len(s.rules)-1) && s.guarded(epoch)
-		if s.state == installed && s.born < epoch && !whole {
+		if s.state == installed && (s.born < epoch && !whole || s.bare()) {
 			ids = append(ids, id)
 		}
 	}

@@ -83,6 +83,9 @@ type Found struct {
 
 	Rule   flows.Rule // with Scope.Detail
 	Intact bool       // with Scope.Detail: matches and does what this version would install for Rule
+	// HidesBreak, with Scope.Detail, says that the kernel does not tell MayBreak of the tunnel
+	// that packets leave in: Rule has it false.
+	HidesBreak bool
 
 	Count    flows.Counters // hardware and software
 	Hardware flows.Counters // the part of hardware

@@ -42,7 +42,9 @@ type Eswitch struct {
 	guards   map[flows.Rule]*guard
 	guardAt  map[Ref]*guard
 
-	guarding sync.Mutex // one change of guards at a time; taken before mu
+	left map[Ref]flows.Rule // guards that were forgotten and may stand
+
+	guarding locks      // one change of guards at a port at a time; taken before mu
 	reading  sync.Mutex // one reading of counters at a time; guards stats
 	stats    []stat
 }
@@ -64,12 +66,14 @@ const (
 
 // session is what the Eswitch knows of one session.
 type session struct {
-	state     state
-	overtaken bool          // while installing: a Remove waits
-	done      chan struct{} // closed when installing or removing has ended
-	rules     []rule
-	guards    []*guard // that the rules need; nil: none
-	hardware  bool     // shall be in hardware unless that cannot do it
+	state      state
+	sent       bool          // while installing: rules may be there
+	overtaken  bool          // while installing: a Remove waits
+	done       chan struct{} // closed when installing or removing has ended
+	rules      []rule
+	guards     []*guard // that the rules need; nil: none
+	hidesBreak bool     // rules say nothing of MayBreak, see Found
+	hardware   bool     // shall be in hardware unless that cannot do it
 
 	born  uint32 // epoch when it was installed
 	read  uint32 // epoch when rules of it were last seen
@@ -102,6 +106,7 @@ func New(driver Driver, cfg Config) *Eswitch {
 		read:     make(map[int32]bool),
 		guards:   make(map[flows.Rule]*guard),
 		guardAt:  make(map[Ref]*guard),
+		left:     make(map[Ref]flows.Rule),
 	}
 }
 

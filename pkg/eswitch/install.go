@@ -75,11 +75,26 @@ func (s *session) again(want flows.Session) error {
 	if s.state != installed {
 		return fmt.Errorf("session %s: %w", want.ID, ErrBusy)
 	}
-	same := slices.EqualFunc(s.rules, want.Rules, func(a rule, b flows.Rule) bool { return a.rule == b })
+	same := slices.EqualFunc(s.rules, want.Rules, func(a rule, b flows.Rule) bool {
+		return a.rule == b || s.hidesBreak && a.rule == hideBreak(b)
+	})
 	if !same {
 		return fmt.Errorf("session %s: %w", want.ID, ErrConflict)
 	}
 	return nil
+}
+
+// hideBreak returns a rule as it is read back where the kernel does not tell MayBreak.
+func hideBreak(r flows.Rule) flows.Rule {
+	if r.Change.IsZero() || r.Change.Value().Tunnel.IsZero() {
+		return r
+	}
+	c := r.Change.Value()
+	t := c.Tunnel.Value()
+	t.MayBreak = false
+	c.Tunnel = flows.RefTo(t)
+	r.Change = flows.RefTo(c)
+	return r
 }
 
 // installChunk installs sessions that share one done channel.
@@ -88,7 +103,7 @@ func (e *Eswitch) installChunk(ctx context.Context, todo []pending) {
 	e.raise(ctx, todo)
 	changes := e.additions(ctx, todo)
 	e.driver.Apply(ctx, changes)
-	undo := e.commit(todo, changes)
+	undo := e.commit(todo, changes, e.confirm(ctx, todo))
 	if len(undo) == 0 {
 		return
 	}
@@ -114,6 +129,7 @@ func (e *Eswitch) additions(ctx context.Context, todo []pending) []Change {
 			if p.result.Err = e.unguarded(p.id, p.session, nil); p.result.Err != nil {
 				break
 			}
+			p.session.sent = true
 			for _, r := range p.session.rules {
 				changes = append(changes, Change{Op: Add, Ref: r.ref, Session: p.id, Rule: r.rule, Hardware: p.session.hardware})
 			}
@@ -124,9 +140,10 @@ func (e *Eswitch) additions(ctx context.Context, todo []pending) []Change {
 	return changes
 }
 
-// commit takes the outcome of the additions. It returns what has to be undone;
+// commit takes the outcome of the additions, and why it is not known whether the guards
+// are there. It returns what has to be undone;
 // the sessions concerned stay in the state installing until that was tried.
-func (e *Eswitch) commit(todo []pending, changes []Change) (undo []Change) {
+func (e *Eswitch) commit(todo []pending, changes []Change, errGuards error) (undo []Change) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, p := range todo {
@@ -138,6 +155,9 @@ func (e *Eswitch) commit(todo []pending, changes []Change) (undo []Change) {
 		p.result.take(mine)
 		if p.result.Err == nil {
 			p.result.Err = e.unguarded(p.id, p.session, mine)
+		}
+		if p.result.Err == nil && errGuards != nil && p.session.guards != nil {
+			p.result.Err = &RuleError{Session: p.id, Rule: mine[0].Rule, Op: Add, Err: fmt.Errorf("guard: %w", errGuards)}
 		}
 		if p.result.Err == nil && p.session.overtaken {
 			p.result.Err = fmt.Errorf("session %s: %w", p.id, ErrOvertaken)

@@ -3,6 +3,8 @@ package eswitch
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -46,11 +48,13 @@ func (e *Eswitch) ReleasePort(ctx context.Context, link int32) error {
 // clear removes what is left at a port. Guards go last, and stay with what cannot be
 // removed.
 func (e *Eswitch) clear(ctx context.Context, link int32) error {
-	e.guarding.Lock()
-	defer e.guarding.Unlock()
-	e.forgetAt(link)
+	unlock, err := e.quiet(ctx, link)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	var rules, guards []Found
-	err := e.driver.Rules(ctx, Scope{Link: link}, func(f *Found) {
+	err = e.driver.Rules(ctx, Scope{Link: link}, func(f *Found) {
 		f.Rule.In = link
 		if f.Session == 0 {
 			guards = append(guards, *f)
@@ -63,6 +67,47 @@ func (e *Eswitch) clear(ctx context.Context, link int32) error {
 	}
 	_, err = e.deleteAll(ctx, deletions(guards))
 	return err
+}
+
+// quiet forgets the guards of a port and waits for the sessions that come in relying on
+// them: each of these fails and takes its rules out again. It returns with the port's lock:
+// until that is given back no guard comes in there, and so nothing that needs one.
+func (e *Eswitch) quiet(ctx context.Context, link int32) (unlock func(), err error) {
+	for {
+		unlock = e.guarding.lock(link)
+		wait := e.forgetAt(link)
+		if len(wait) == 0 {
+			return unlock, nil
+		}
+		unlock()
+		for _, done := range wait {
+			select {
+			case <-done:
+			case <-ctx.Done():
+				return nil, fmt.Errorf("ifindex %d: waiting for installations: %w", link, ctx.Err())
+			}
+		}
+	}
+}
+
+// forgetAt forgets the guards of a port, and returns what to wait for until nothing that
+// is being installed relies on any that was forgotten there.
+func (e *Eswitch) forgetAt(link int32) (wait []chan struct{}) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, g := range e.guards {
+		if g.ref.Link == link {
+			e.forget(g)
+		}
+	}
+	e.takeLeft(func(ref Ref, _ flows.Rule) bool { return ref.Link == link }) // goes with the rest
+	for _, s := range e.sessions {
+		bare := slices.ContainsFunc(s.guards, func(g *guard) bool { return g.gone && g.ref.Link == link })
+		if s.state == installing && bare && !slices.Contains(wait, s.done) {
+			wait = append(wait, s.done)
+		}
+	}
+	return wait
 }
 
 func (e *Eswitch) using(link int32) (ids []flows.SessionID) {

@@ -68,13 +68,21 @@ func (s *Split) Prepare(ctx context.Context, link int32) error {
 	return err
 }
 
-// Release implements Driver.
+// Release implements Driver. A port that was released belongs to the first driver until
+// it is assigned again.
 func (s *Split) Release(ctx context.Context, link int32) error {
 	var errs []error
 	for _, i := range s.at(link) {
 		errs = append(errs, s.drivers[i].Release(ctx, link))
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.use, link)
+	delete(s.seen, link)
+	return nil
 }
 
 // Links implements Driver.

@@ -1,6 +1,8 @@
 package eswitch_test
 
 import (
+	"context"
+	"slices"
 	"testing"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -52,4 +54,52 @@ func TestSplitReassigned(t *testing.T) {
 	if err := e.ReleasePort(t.Context(), 1); err != nil || models[0].Len()+models[1].Len() != 0 {
 		t.Errorf("left %d and %d, %v", models[0].Len(), models[1].Len(), err)
 	}
+}
+
+// TestSplitForgets: nothing is kept in mind of a port that was released, unless something
+// may have stayed there.
+func TestSplitForgets(t *testing.T) {
+	refuse := true
+	models := []*model.Model{model.New(model.Config{}, 1), model.New(model.Config{}, 1)}
+	s := eswitch.NewSplit(models[0], stubborn{models[1], &refuse})
+	prepared := func() (n []int) {
+		if err := s.Prepare(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		for i, m := range models {
+			if links, err := m.Links(t.Context()); err != nil {
+				t.Error(err)
+			} else if len(links) > 0 {
+				n = append(n, i)
+			}
+		}
+		return n
+	}
+	s.Assign(1, 1)
+	if err := s.Release(t.Context(), 1); err == nil {
+		t.Error("an error was lost")
+	}
+	if at := prepared(); !slices.Equal(at, []int{1}) {
+		t.Errorf("after a release that failed it is at %v", at)
+	}
+	refuse = false
+	if err := s.Release(t.Context(), 1); err != nil {
+		t.Error(err)
+	}
+	if at := prepared(); !slices.Equal(at, []int{0}) {
+		t.Errorf("after a release it is at %v, want the first", at)
+	}
+}
+
+// stubborn is a driver that may refuse to release ports.
+type stubborn struct {
+	*model.Model
+	refuse *bool
+}
+
+func (d stubborn) Release(ctx context.Context, link int32) error {
+	if *d.refuse {
+		return errKernel
+	}
+	return d.Model.Release(ctx, link)
 }

@@ -44,6 +44,8 @@ type Adopted struct {
 	flows.Session
 	Count [2]flows.Counters // by Dir, since then
 	InHW  bool              // hardware has all rules
+	// HidesBreak says that tunnels may have MayBreak although the rules say otherwise.
+	HidesBreak bool
 }
 
 // Adopt takes over the complete sessions that an earlier process installed: from then
@@ -69,6 +71,7 @@ func adoptedOf(id flows.SessionID, rules []Found) Adopted {
 	for _, f := range rules {
 		a.Rules = append(a.Rules, f.Rule)
 		a.InHW = a.InHW && f.InHW
+		a.HidesBreak = a.HidesBreak || f.HidesBreak
 		c := &a.Count[f.Rule.Dir]
 		c.Packets += f.Count.Packets
 		c.Bytes += f.Count.Bytes
@@ -145,7 +148,8 @@ func (e *Eswitch) judge(id flows.SessionID, found []Found, adopt func([]Found) b
 	return strays, false
 }
 
-// complete reports whether the rules make up a session: each intact, none twice, those of
+// complete reports whether the rules make up a session: each intact and such as this version
+// would install, none twice, those of
 // one direction alike but for where packets come in (a bond has several such places), and
 // the two directions the way back of each other.
 func complete(found []Found) bool {
@@ -155,7 +159,7 @@ func complete(found []Found) bool {
 	var first [2]*flows.Rule
 	for i := range found {
 		r := &found[i].Rule
-		if !found[i].Intact || slices.ContainsFunc(found[:i], func(f Found) bool { return f.Rule == *r }) {
+		if !found[i].Intact || checkRule(*r) != nil || slices.ContainsFunc(found[:i], func(f Found) bool { return f.Rule == *r }) {
 			return false
 		}
 		if first[r.Dir] == nil {
@@ -191,6 +195,7 @@ func (e *Eswitch) adopt(id flows.SessionID, found []Found) {
 	for i, f := range found {
 		s.rules[i] = rule{f.Ref, f.Rule}
 		e.reserve(f.Ref.Handle)
+		s.hidesBreak = s.hidesBreak || f.HidesBreak
 	}
 	// In the order in which Install gets them, so that it recognizes them.
 	slices.SortStableFunc(s.rules, func(a, b rule) int { return cmp.Compare(a.rule.Dir, b.rule.Dir) })

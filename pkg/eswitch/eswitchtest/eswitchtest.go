@@ -69,7 +69,7 @@ func IDs(sessions []flows.Session) []flows.SessionID {
 }
 
 // notPlain are the tests with rules that a plain driver refuses.
-var notPlain = []string{"AllClasses", "Shapes", "Guards", "GuardVanishes", "AdoptGuarded", "AdoptUnguarded"}
+var notPlain = []string{"AllClasses", "Shapes", "Guards", "GuardVanishes", "GuardGone", "AdoptGuarded", "AdoptUnguarded"}
 
 // Run runs all tests, each on a new rig.
 func Run(t *testing.T, open func(t *testing.T) *Rig) {
@@ -82,6 +82,7 @@ func Run(t *testing.T, open func(t *testing.T) *Rig) {
 		{"Shapes", shapes},
 		{"Guards", guards},
 		{"GuardVanishes", guardVanishes},
+		{"GuardGone", guardGone},
 		{"AdoptGuarded", adoptGuarded},
 		{"AdoptUnguarded", adoptUnguarded},
 		{"AllOrNone", allOrNone},

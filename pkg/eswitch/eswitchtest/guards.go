@@ -106,6 +106,23 @@ func guardVanishes(t *testing.T, r *Rig) {
 	}
 }
 
+// guardGone: nothing is installed on the strength of a guard that stands no more, and the
+// next that needs it puts it back.
+func guardGone(t *testing.T, r *Rig) {
+	e := r.start(t)
+	install(t, e, r.Shaped(1, routed(false)))
+	for _, f := range guardsIn(t, e) {
+		r.Vanish(f)
+	}
+	if res := e.Install(t.Context(), []flows.Session{r.Shaped(2, routed(false))}); res[0].Err == nil {
+		t.Error("installed without a guard")
+	}
+	remove(t, e, r.Shaped(1, routed(false)).ID)
+	wantRules(t, e)
+	install(t, e, r.Shaped(2, routed(false)))
+	wantRules(t, e, r.Shaped(2, routed(false)))
+}
+
 func adoptGuarded(t *testing.T, r *Rig) {
 	var all []flows.Session
 	for i, s := range Shapes {

@@ -66,6 +66,17 @@ func translates(r *flows.Rule) bool {
 	return to != flows.Tuple{} && (to.Src != r.Tuple.Src || to.Dst != r.Tuple.Dst)
 }
 
+// portsOfUDP reports whether ports of UDP change. The kernel's csum action takes what is
+// still to be segmented (UDP GSO) for one packet, whose segments come out with a wrong
+// checksum.
+func portsOfUDP(r *flows.Rule) bool {
+	if r.Change.IsZero() || r.Tuple.Proto != flows.UDP {
+		return false
+	}
+	to := r.Change.Value().Tuple
+	return to != flows.Tuple{} && (to.SrcPort != r.Tuple.SrcPort || to.DstPort != r.Tuple.DstPort)
+}
+
 // appendNAT changes addresses, and all checksums with them.
 func appendNAT(to []tc.Action, r *flows.Rule) []tc.Action {
 	c := r.Change.Value().Tuple
@@ -90,6 +101,9 @@ func rewrite(r *flows.Rule, out flows.Frame, software bool) (w tc.Rewrite, sums 
 	w.TTLAdd = -c.Hops
 	if c.Tuple != (flows.Tuple{}) {
 		rewriteTuple(&w, r.Tuple, c.Tuple)
+	}
+	if software && portsOfUDP(r) {
+		return w, 0, fmt.Errorf("%w: the kernel cannot rewrite ports of UDP, hardware may", eswitch.ErrRefused)
 	}
 	if software && translates(r) {
 		if r.Tuple.IsIPv6() {

@@ -64,7 +64,6 @@ func TestActionLists(t *testing.T) {
 	}
 	software := map[string][2]string{
 		"floating IP":     {"nat nat pedit csum(0x1) mirred", "nat nat pedit csum(0x1) mirred"},
-		"ports":           {"nat nat pedit csum(0x10) mirred", "nat nat pedit csum(0x10) mirred"},
 		"SNAT":            {"nat mirred", "nat mirred"},
 		"VXLAN over IPv6": {"nat nat pedit csum(0x9) set mirred", "unset nat nat pedit csum(0x9) mirred"},
 	}
@@ -77,7 +76,7 @@ func TestActionLists(t *testing.T) {
 			actions, err = appendActions(nil, &rule, true)
 			kernel, other := software[s.Name]
 			switch {
-			case s.V6 && s.NAT != nil:
+			case s.V6 && s.NAT != nil, s.Name == "ports":
 				if !errors.Is(err, eswitch.ErrRefused) {
 					t.Errorf("%s in software: %v, want ErrRefused", s.Name, err)
 				}
@@ -97,6 +96,33 @@ func TestRefused(t *testing.T) {
 		rule := r.Shaped(1, s).Rules[flows.Orig]
 		if _, err := appendActions(nil, &rule, false); !errors.Is(err, eswitch.ErrRefused) {
 			t.Errorf("%s: %v, want ErrRefused", name, err)
+		}
+	}
+}
+
+// TestHardwareAlone: what the kernel cannot do is given to hardware alone where both
+// may have it.
+func TestHardwareAlone(t *testing.T) {
+	r := &eswitchtest.Rig{A: 1, B: 2}
+	ports := func(t flows.Tuple) flows.Tuple { t.SrcPort = 5; return t }
+	for name, tt := range map[string]struct {
+		shape eswitchtest.Shape
+		alone bool
+	}{
+		"addresses":          {eswitchtest.Shape{Proto: flows.TCP, NAT: func(t flows.Tuple) flows.Tuple { t.Src = t.Src.Next(); return t }}, true},
+		"ports of UDP":       {eswitchtest.Shape{Proto: flows.UDP, NAT: ports}, true},
+		"ports of UDP, IPv6": {eswitchtest.Shape{Proto: flows.UDP, V6: true, NAT: ports}, true},
+		"ports of TCP":       {eswitchtest.Shape{Proto: flows.TCP, NAT: ports}, false},
+		"routed":             {eswitchtest.Shape{Proto: flows.UDP, Hops: 1}, false},
+	} {
+		rule := r.Shaped(1, tt.shape).Rules[flows.Orig]
+		d := Driver{cfg: Config{Mode: Both}}
+		if got := d.hardwareOnly(&eswitch.Change{Rule: rule}); got != tt.alone {
+			t.Errorf("%s: given to hardware alone %t", name, got)
+		}
+		_, err := appendActions(nil, &rule, true)
+		if refused := rule.Tuple.Proto == flows.UDP && tt.alone; errors.Is(err, eswitch.ErrRefused) != refused {
+			t.Errorf("%s in software: %v", name, err)
 		}
 	}
 }

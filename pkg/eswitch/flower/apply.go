@@ -54,6 +54,9 @@ func (d *Driver) apply(ctx context.Context, w *worker, changes []eswitch.Change)
 
 // request appends the request for one change to the worker's batch.
 func (d *Driver) request(w *worker, c *eswitch.Change) error {
+	if _, ok := d.preference(c.Ref.Class); !ok {
+		return fmt.Errorf("%w: there is no preference for %s", eswitch.ErrRefused, c.Ref.Class)
+	}
 	if c.Op == eswitch.Delete {
 		d.reference(&w.filter, c.Ref)
 		return w.batch.DeleteFilter(&w.filter)
@@ -72,10 +75,10 @@ func (d *Driver) request(w *worker, c *eswitch.Change) error {
 	return w.batch.AddFilter(&w.filter, how)
 }
 
-// hardwareOnly reports whether hardware and the kernel need a rule in different words:
-// then it is given to hardware alone first.
+// hardwareOnly reports whether hardware and the kernel need a rule in different words, or
+// the kernel has none: then it is given to hardware alone first.
 func (d *Driver) hardwareOnly(c *eswitch.Change) bool {
-	return d.cfg.Mode == Both && translates(&c.Rule)
+	return d.cfg.Mode == Both && (translates(&c.Rule) || portsOfUDP(&c.Rule))
 }
 
 // added takes the outcome of an Add.

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/tc"
 )
 
@@ -40,7 +39,8 @@ type Config struct {
 	RequireHW bool
 	// Preference is the first of eswitch.Classes preferences, one for each class; the
 	// guards have the eswitch.GuardClasses ones before it. 0 means DefaultPreference.
-	// Rules at other preferences are not recognized as ours, except by Preferences.
+	// Rules at other preferences are not recognized as ours, except by Preferences. Where
+	// CheckPreference fails rules can be found and removed, but no port be prepared.
 	Preference uint16
 	// Generation goes into the cookies: it tells the lives of an agent apart.
 	Generation uint8
@@ -57,6 +57,7 @@ type Driver struct {
 	workers chan *worker
 	all     []*worker
 	tellsDF bool // the kernel knows of tunnel_key's no-fragment flag
+	foreign schedule
 }
 
 // worker is a socket with what is reused from request to request.
@@ -72,9 +73,6 @@ type worker struct {
 func Open(cfg Config) (*Driver, error) {
 	if cfg.Preference == 0 {
 		cfg.Preference = DefaultPreference
-	}
-	if !hasRoom(int(cfg.Preference)) {
-		return nil, fmt.Errorf("preference %d: possible are %d to %d", cfg.Preference, eswitch.GuardClasses+1, 1<<16-eswitch.Classes)
 	}
 	if cfg.Sockets <= 0 {
 		cfg.Sockets = 8
@@ -100,11 +98,6 @@ func Open(cfg Config) (*Driver, error) {
 		d.workers <- w
 	}
 	return d, nil
-}
-
-// hasRoom reports whether a Config.Preference leaves room on both sides.
-func hasRoom(preference int) bool {
-	return preference > eswitch.GuardClasses && preference+eswitch.Classes <= 1<<16
 }
 
 // Close closes the sockets. Rules stay. Calls that run end first or fail.

@@ -39,7 +39,7 @@ func rig(t testing.TB, cfg flower.Config) *eswitchtest.Rig {
 		A:       tctest.Index(t, "p0"),
 		B:       tctest.Index(t, "p1"),
 		Gone:    func() { tctest.Run(t, "ip link del p1") },
-		Refuses: func(s eswitchtest.Shape) bool { return s.V6 && s.NAT != nil },
+		Refuses: func(s eswitchtest.Shape) bool { return s.V6 && s.NAT != nil || s.Name == "ports" },
 		Vanish: func(f eswitch.Found) {
 			proto := "ip"
 			if f.Ref.Class.IsIPv6() {
@@ -184,6 +184,35 @@ func TestIngressRefused(t *testing.T) {
 	if !strings.Contains(tctest.Run(t, "tc qdisc show dev p0"), "ingress") {
 		t.Error("the ingress qdisc of somebody else is gone")
 	}
+}
+
+// TestForeignIsLookedForSeldom: not at each of the many Prepares, but at the first, after
+// the clsact was made anew, after a refusal and after a Release.
+func TestForeignIsLookedForSeldom(t *testing.T) {
+	const foreign = "tc filter add dev p0 ingress pref 107 protocol ip u32 match ip dst 10.0.0.1/32 flowid 1:1"
+	r := rig(t, flower.Config{Preference: 100})
+	refused := func(when string, want bool) {
+		t.Helper()
+		if err := r.Driver.Prepare(t.Context(), r.A); errors.Is(err, eswitch.ErrForeign) != want {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+	refused("first", false)
+	tctest.Run(t, foreign)
+	refused("soon after", false)
+	if err := r.Driver.Release(t.Context(), r.A); err != nil {
+		t.Fatal(err)
+	}
+	refused("after a release", true)
+	refused("after a refusal", true)
+	tctest.Run(t, "tc filter del dev p0 ingress pref 107")
+	refused("when it is gone", false)
+	tctest.Run(t, "tc qdisc del dev p0 clsact")
+	tctest.Run(t, "tc qdisc add dev p0 clsact")
+	tctest.Run(t, foreign)
+	refused("somebody else's clsact", false)
+	tctest.Run(t, "tc qdisc del dev p0 clsact")
+	refused("clsact made anew", false)
 }
 
 // TestForeignAtOurPreference refuses a port where a preference is taken.
@@ -358,9 +387,11 @@ func TestChangesEqualTC(t *testing.T) {
 			[]string{"pedit ex " + routers + "munge ip ttl add 255 pipe", "csum ip4h pipe"}},
 		{"routed with two tags", "pref 16404 protocol 802.1ad flower skip_hw vlan_id 8 vlan_prio 0 vlan_ethtype 802.1Q cvlan_id 7 cvlan_prio 0 cvlan_ethtype ipv6 " + macs + tcp6,
 			[]string{"vlan pop pipe", "pedit ex " + routers + "munge ip6 hoplimit add 254 pipe", "vlan push protocol 802.1ad id 8 priority 0 pipe"}},
-		{"ports", "pref 16385 protocol ip flower skip_hw " + macs + udp,
+		{"SNAT", "pref 16385 protocol ip flower skip_hw " + macs + udp,
+			[]string{"nat egress 10.0.0.1/32 203.0.113.9 pipe"}},
+		{"floating IP", "pref 16384 protocol ip flower skip_hw " + macs + tcp,
 			[]string{"nat egress 10.0.0.1/32 203.0.113.1 pipe", "nat ingress 192.0.2.1/32 203.0.113.2 pipe",
-				"pedit ex munge udp sport set 1024 munge udp dport set 53 pipe", "csum udp pipe"}},
+				"pedit ex " + routers + "munge ip ttl add 255 pipe", "csum ip4h pipe"}},
 		{"Geneve", "pref 16384 protocol ip flower skip_hw " + macs + tcp,
 			[]string{"tunnel_key set src_ip 198.51.100.1 dst_ip 198.51.100.2 id 1193046 dst_port 6081 geneve_opts 0102:80:00030004 tos 0x28 ttl 64 csum pipe"}},
 	} {

@@ -139,7 +139,7 @@ func bridged(t *testing.T) {
 func TestLooks(t *testing.T) {
 	tctest.NeedFlower(t)
 	for _, s := range eswitchtest.Shapes {
-		if s.Tunnel != (flows.Tunnel{}) || s.V6 && s.NAT != nil {
+		if s.Tunnel != (flows.Tunnel{}) || s.V6 && s.NAT != nil || s.Name == "ports" {
 			continue
 		}
 		t.Run(s.Name, func(t *testing.T) {
@@ -190,7 +190,7 @@ func TestZeroChecksum(t *testing.T) {
 	r := rig(t, flower.Config{})
 	e := prepared(t, r)
 	s := r.Shaped(1, eswitchtest.Shape{Proto: flows.UDP, NAT: func(t flows.Tuple) flows.Tuple {
-		t.Src, t.SrcPort = netip.MustParseAddr("203.0.113.1"), 1024
+		t.Src = netip.MustParseAddr("203.0.113.1")
 		return t
 	}})
 	if res := e.Install(t.Context(), []flows.Session{s}); res[0].Err != nil {

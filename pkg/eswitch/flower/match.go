@@ -12,6 +12,10 @@ var noControl = tc.Match16{Value: 0, Mask: 0x07}
 // fewHops matches a TTL, or hop limit, that some rule could take to zero.
 var fewHops = tc.Match8{Value: 0, Mask: ^uint8(flows.MaxHops)}
 
+// A mask can say that only because MaxHops+1 is a power of two: anything else does not
+// compile.
+var _ [0]struct{} = [flows.MaxHops & (flows.MaxHops + 1)]struct{}{}
+
 // matchOf matches the packets of a rule: all of how they look, also the priorities of
 // their tags. What looks otherwise was not what the path was found for.
 func matchOf(r *flows.Rule) tc.Match {

@@ -19,16 +19,22 @@ import (
 const markChain = 0x0f105047
 
 // Prepare implements eswitch.Driver: it makes sure that the port has a clsact, and
-// that nobody else has filters at our preferences.
+// that nobody else has filters at our preferences. It is called often: where the clsact
+// was there it looks for others once in recheck only.
 //
 // Whoever dies between the creation of the clsact and that of the mark leaves an
 // empty clsact that is taken for somebody else's and stays.
 func (d *Driver) Prepare(ctx context.Context, link int32) error {
+	if err := CheckPreference(d.cfg.Preference); err != nil {
+		return err
+	}
 	return d.with(ctx, func(w *worker) error {
-		if err := d.ensureClsact(ctx, w, link); err != nil {
-			return fmt.Errorf("ifindex %d: %w", link, err)
+		made, err := d.ensureClsact(ctx, w, link)
+		if err == nil && (d.foreign.due(link) || made) {
+			err = d.checkForeign(ctx, w, link)
 		}
-		if err := d.checkForeign(ctx, w, link); err != nil {
+		if err != nil {
+			d.foreign.forget(link)
 			return fmt.Errorf("ifindex %d: %w", link, err)
 		}
 		return nil
@@ -36,29 +42,28 @@ func (d *Driver) Prepare(ctx context.Context, link int32) error {
 }
 
 // ensureClsact copes with others that create or delete a qdisc at the same time.
-func (d *Driver) ensureClsact(ctx context.Context, w *worker, link int32) error {
-	var err error
+func (d *Driver) ensureClsact(ctx context.Context, w *worker, link int32) (made bool, err error) {
 	for range 5 {
 		_, err = w.do(ctx, func(b *tc.Batch) error { return b.AddClsact(link) })
 		if err == nil {
 			_, err = w.do(ctx, func(b *tc.Batch) error { return b.AddChain(link, tc.Ingress, markChain) })
-			return err
+			return true, err
 		}
 		if !errors.Is(err, unix.EEXIST) {
-			return noClsact(err)
+			return false, noClsact(err)
 		}
 		r, errGet := w.do(ctx, func(b *tc.Batch) error { return b.GetIngressQdisc(link) })
 		switch {
 		case errGet != nil:
-			return noClsact(errGet)
+			return false, noClsact(errGet)
 		case r.Qdisc == nil:
 			continue // gone again
 		case r.Qdisc.Kind != tc.KindClsact:
-			return fmt.Errorf("%w (qdisc %s)", eswitch.ErrIngress, r.Qdisc.Kind)
+			return false, fmt.Errorf("%w (qdisc %s)", eswitch.ErrIngress, r.Qdisc.Kind)
 		}
-		return nil
+		return false, nil
 	}
-	return err
+	return false, err
 }
 
 // noClsact says in our words why there can be no clsact.
@@ -72,22 +77,24 @@ func noClsact(err error) error {
 	return err
 }
 
+// checkForeign looks at all filters of the hook, our own among them, in their short form.
 func (d *Driver) checkForeign(ctx context.Context, w *worker, link int32) error {
 	var found eswitch.Found
-	for c := eswitch.Class(1); c <= eswitch.AllClasses; c++ {
-		s := tc.Scope{Link: link, Parent: tc.Ingress, Pref: d.preference(c), OnChain: true}
-		err := w.conn.Filters(ctx, s, func(f *tc.Filter) error {
-			empty := f.Handle == 0 && f.Kind == tc.KindFlower && f.Protocol == protocol(c) // what a preference itself is reported as
-			if !empty && !d.decode(f, false, &found) {
-				return fmt.Errorf("%w: %s at preference %d", eswitch.ErrForeign, f.Kind, f.Pref)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
+	check := func(f *tc.Filter) error {
+		class, ok := d.classAt(f.Pref)
+		empty := f.Handle == 0 && f.Kind == tc.KindFlower && f.Protocol == protocol(class) // what a preference itself is reported as
+		if ok && !empty && !d.decode(f, false, &found) {
+			return fmt.Errorf("%w: %s at preference %d", eswitch.ErrForeign, f.Kind, f.Pref)
 		}
+		return nil
 	}
-	return nil
+	s := tc.Scope{Link: link, Parent: tc.Ingress, OnChain: true, Terse: true}
+	err := w.conn.Filters(ctx, s, check)
+	if errors.Is(err, unix.EMSGSIZE) { // somebody's classifier has no short form
+		s.Terse = false
+		err = w.conn.Filters(ctx, s, check)
+	}
+	return err
 }
 
 // Release implements eswitch.Driver. A clsact goes only if it carries our mark
@@ -95,6 +102,7 @@ func (d *Driver) checkForeign(ctx context.Context, w *worker, link int32) error 
 // between the look and the deletion loses it; the kernel has no way to say "delete
 // if empty".
 func (d *Driver) Release(ctx context.Context, link int32) error {
+	d.foreign.forget(link)
 	return d.with(ctx, func(w *worker) error {
 		_, err := w.do(ctx, func(b *tc.Batch) error { return b.GetChain(link, tc.Ingress, markChain) })
 		var refusal *tc.Error

@@ -39,6 +39,18 @@ func (d *Driver) Preferences(ctx context.Context) ([]uint16, error) {
 	return slices.Sorted(maps.Keys(found)), errors.Join(errs...)
 }
 
+// CheckPreference says why a Config.Preference is not possible for an agent: all
+// preferences must be there. An earlier version, which had fewer, may have had it.
+func CheckPreference(first uint16) error {
+	if first <= eswitch.GuardClasses || int(first)+eswitch.Classes > 1<<16 {
+		return fmt.Errorf("preference %d: possible are %d to %d", first, eswitch.GuardClasses+1, 1<<16-eswitch.Classes)
+	}
+	return nil
+}
+
+// isPreference reports whether tc has such a preference.
+func isPreference(n int) bool { return n > 0 && n < 1<<16 }
+
 // firstPreference returns the preference that a driver was configured with which
 // made this rule; ours is false for a filter without our cookie, or one that is
 // like no rule of ours.
@@ -51,7 +63,7 @@ func firstPreference(f *tc.Filter) (first uint16, ours bool) {
 		class, _ = eswitch.ClassOf(ruleOf(f, flows.Orig, false))
 	}
 	n := int(f.Pref) - offset(class)
-	if class == 0 || !hasRoom(n) {
+	if class == 0 || !isPreference(n) {
 		return 0, false
 	}
 	d := Driver{cfg: Config{Preference: uint16(n)}}

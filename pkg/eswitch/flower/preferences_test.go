@@ -1,6 +1,7 @@
 package flower
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
 
@@ -31,7 +32,7 @@ func ruleFilter(t *testing.T, first uint16, proto flows.Proto, v6 bool) tc.Filte
 func TestFirstPreference(t *testing.T) {
 	for _, proto := range []flows.Proto{flows.TCP, flows.UDP, flows.SCTP, flows.ESP, flows.GRE} {
 		for _, v6 := range []bool{false, true} {
-			for _, want := range []uint16{5, 100, DefaultPreference, 1<<16 - eswitch.Classes} {
+			for _, want := range []uint16{1, 5, 100, DefaultPreference, 1<<16 - eswitch.Classes, 1<<16 - 8} {
 				f := ruleFilter(t, want, proto, v6)
 				if got, ours := firstPreference(&f); !ours || got != want {
 					t.Errorf("%s, IPv6 %v at %d: found %d, %v", proto, v6, want, got, ours)
@@ -57,5 +58,28 @@ func TestFirstPreferenceOfOthers(t *testing.T) {
 		if first, ours := firstPreference(&f); ours {
 			t.Errorf("%s: taken for ours at %d", name, first)
 		}
+	}
+}
+
+// TestCheckPreference: what may be found is more than what may be configured.
+func TestCheckPreference(t *testing.T) {
+	for first, possible := range map[uint16]bool{
+		0: false, 1: false, 4: false, 5: true, DefaultPreference: true, 1<<16 - 24: true, 1<<16 - 23: false, 1<<16 - 8: false,
+	} {
+		if err := CheckPreference(first); (err == nil) != possible {
+			t.Errorf("%d: %v, want %t", first, err, possible)
+		}
+	}
+	d, err := Open(Config{Preference: 1<<16 - 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Prepare(t.Context(), 1); err == nil {
+		t.Error("a port was prepared for preferences that are not there")
+	}
+	c := []eswitch.Change{{Op: eswitch.Delete, Ref: eswitch.Ref{Link: 1, Class: eswitch.Classes, Handle: 2}}}
+	if d.Apply(t.Context(), c); !errors.Is(c[0].Err, eswitch.ErrRefused) {
+		t.Errorf("a class beyond the last preference: %v", c[0].Err)
 	}
 }

@@ -8,8 +8,11 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/tc"
 )
 
-// preference returns where the rules of a class stand.
-func (d *Driver) preference(c eswitch.Class) uint16 { return uint16(int(d.cfg.Preference) + offset(c)) }
+// preference returns where the rules of a class stand, and whether they can stand at all.
+func (d *Driver) preference(c eswitch.Class) (uint16, bool) {
+	n := int(d.cfg.Preference) + offset(c)
+	return uint16(n), isPreference(n)
+}
 
 // offset counts from the first preference of rules; guards stand right before that.
 func offset(c eswitch.Class) int {
@@ -50,7 +53,8 @@ func network(v6 bool) uint16 {
 // reference writes into f what identifies the filter.
 func (d *Driver) reference(f *tc.Filter, ref eswitch.Ref) {
 	f.Link, f.Parent, f.Chain, f.Handle = ref.Link, tc.Ingress, 0, ref.Handle
-	f.Pref, f.Protocol, f.Kind = d.preference(ref.Class), protocol(ref.Class), tc.KindFlower
+	f.Pref, _ = d.preference(ref.Class)
+	f.Protocol, f.Kind = protocol(ref.Class), tc.KindFlower
 	f.Flags = d.flags
 }
 
@@ -104,6 +108,8 @@ func (d *Driver) decodeRule(f *tc.Filter, found *eswitch.Found) {
 		found.Rule = guardOf(f)
 	} else {
 		found.Rule = ruleOf(f, found.Ref.Dir(), d.tellsDF)
+		c := found.Rule.Change.Value()
+		found.HidesBreak = !d.tellsDF && !c.Tunnel.IsZero()
 	}
 	want := tc.Filter{Actions: make([]tc.Action, 0, 8)}
 	c := eswitch.Change{Ref: found.Ref, Session: found.Session, Rule: found.Rule}

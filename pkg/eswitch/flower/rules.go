@@ -45,6 +45,10 @@ func (d *Driver) read(ctx context.Context, w *worker, scope eswitch.Scope, fn fu
 }
 
 func (d *Driver) readClass(ctx context.Context, w *worker, scope eswitch.Scope, fn func(*eswitch.Found)) error {
+	pref, ok := d.preference(scope.Class)
+	if !ok {
+		return nil
+	}
 	var found eswitch.Found
 	ours := func(f *tc.Filter) error {
 		if d.decode(f, scope.Detail, &found) {
@@ -53,7 +57,7 @@ func (d *Driver) readClass(ctx context.Context, w *worker, scope eswitch.Scope, 
 		return nil
 	}
 	s := tc.Scope{
-		Link: scope.Link, Parent: tc.Ingress, Pref: d.preference(scope.Class), OnChain: true, Terse: !scope.Detail,
+		Link: scope.Link, Parent: tc.Ingress, Pref: pref, OnChain: true, Terse: !scope.Detail,
 	}
 	err := w.conn.Filters(ctx, s, ours)
 	if s.Terse && errors.Is(err, unix.EMSGSIZE) {

@@ -19,6 +19,7 @@ type Config struct {
 	Capacity   int           // rules; 0 means no limit
 	Delay      time.Duration // that each change takes
 	Generation uint8         // of the rules it makes
+	Unguarded  bool          // it takes rules without the guards that they need, as tc does
 
 	// Fail, if not nil, is asked before each change; an error refuses it. It may be
 	// called from several goroutines at once and must not call the model.
@@ -162,7 +163,7 @@ func (m *Model) refusal(c *eswitch.Change) error {
 	if m.cfg.Capacity > 0 && len(m.rules) >= m.cfg.Capacity {
 		return eswitch.ErrFull
 	}
-	if guard, needed := eswitch.GuardOf(c.Rule); needed && !m.has(guard) {
+	if guard, needed := eswitch.GuardOf(c.Rule); needed && !m.cfg.Unguarded && !m.has(guard) {
 		return errUnguarded
 	}
 	_, sameRef := m.rules[c.Ref]

@@ -63,6 +63,18 @@ func (m *Model) Delete(ref eswitch.Ref) bool {
 	return m.delete(ref)
 }
 
+// Clear removes all rules of a port behind the back of whoever installed them, as who
+// replaces its clsact does.
+func (m *Model) Clear(link int32) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for ref := range m.rules {
+		if ref.Link == link {
+			m.delete(ref)
+		}
+	}
+}
+
 // Len returns the number of rules, guards among them.
 func (m *Model) Len() int {
 	m.mu.Lock()
