@@ -12,6 +12,7 @@ const uplink = "up0"
 
 // A machine in a VLAN of the physical network, and a host there.
 func TestVLAN(t *testing.T) {
+	slowly(t)
 	u := harness.NewUnderlay(t)
 	w := harness.New(t)
 	o := w.OVN()
@@ -52,6 +53,7 @@ func newOutside(t *testing.T) *outside {
 
 // A host outside calls a machine by its floating IP, which its own node translates.
 func TestFloatingIP(t *testing.T) {
+	slowly(t)
 	x := newOutside(t)
 	address := x.router.FloatingIP(x.b, true)
 	x.host.Ping(t, address)

@@ -38,6 +38,7 @@ func openGroup(o *harness.OVN) *harness.Group {
 
 // Machines of one node in two networks, by a distributed router.
 func TestRouted(t *testing.T) {
+	slowly(t)
 	p := newRoutedPair(t)
 	at := p.b.Listen(t, "tcp", transferPort, false)
 	l := legOf(p.w, p.a.Rep, p.b.Rep)

@@ -36,6 +36,7 @@ func newOverlay(t *testing.T, v6 bool) *geneve {
 
 // Machines of two nodes in one network of OVN's.
 func TestGeneve(t *testing.T) {
+	slowly(t)
 	x := newOverlay(t, false)
 	x.a.Ping(t, x.b.IP4)
 	at := x.b.Listen(t, "tcp", transferPort, false)

@@ -37,6 +37,27 @@ func hairpin() []flows.Stand {
 	}
 }
 
+// pickedUp are the flags of both sides of a connection that conntrack met in mid-stream.
+const pickedUp = flows.TCPFlagSACKPerm | flows.TCPFlagBeLiberal
+
+// A session keeps the entry that was picked up when it is read again.
+func TestPickedUpStays(t *testing.T) {
+	g, now := askingEngine(), flows.Instant(time.Second)
+	entries := entriesAt(hairpin()...)
+	for i := range entries[1:] {
+		entries[i+1].Mark &^= 4
+	}
+	entries[3].TCP.Flags = [2]uint8{pickedUp, pickedUp}
+	live(g, now, g.Step(now, []Event{EntriesRead{At: now, Entries: entries}}), entries)
+	for range 3 {
+		now = now.Add(time.Second)
+		live(g, now, g.Step(now, []Event{EntriesRead{At: now, Entries: entries}}), entries)
+	}
+	if views := g.Sessions(); len(views) != 1 || views[0].State != Offloaded {
+		t.Errorf("%+v", views)
+	}
+}
+
 // entriesAt returns established entries, asked for by their mark.
 func entriesAt(stands ...flows.Stand) (list []flows.Entry) {
 	for i, at := range stands {
@@ -200,6 +221,15 @@ func TestStands(t *testing.T) {
 			list[2].Status |= flows.StatusSeqAdjust
 			return list
 		}, flows.SeqAdjusted},
+		// behind a machine that was moved here: the others know who opened it
+		{"one was picked up", func(*PathResolved) {}, func(list []flows.Entry) []flows.Entry {
+			list[3].TCP.Flags = [2]uint8{pickedUp, pickedUp}
+			return list
+		}, ""},
+		{"one was picked up, and is denied", func(*PathResolved) {}, func(list []flows.Entry) []flows.Entry {
+			list[3].TCP.Flags, list[3].Mark = [2]uint8{pickedUp, pickedUp}, 1
+			return list
+		}, flows.Blocked},
 		{"one clashed", func(*PathResolved) {}, func(list []flows.Entry) []flows.Entry {
 			list[1].Status |= flows.StatusNATClash
 			return list

@@ -24,6 +24,7 @@ func (g *Engine) join(s *session, tuples [2]flows.Tuple, stands []flows.Stand) (
 	for _, e := range list[1:] {
 		g.unqueue(e)
 		e.session = s
+		e.established = true // also one that was picked up: see standingAt
 	}
 	s.entries, s.zoned = list, len(stands) > 0
 	return "", ""
@@ -68,6 +69,10 @@ func (g *Engine) standingAt(s *session, at *flows.Stand) (*entry, flows.Reason, 
 	case e.session == s:
 	case e.session != nil:
 		return nil, flows.ZoneUnknown, fmt.Sprintf("another session uses zone %d", at.Zone)
+	case e.reason == flows.Midstream && !e.denied && s.primary().established:
+		// A machine that was moved here brings its connections along, and its zone picks them
+		// up. Who opened them is certain where another zone has seen the handshake, and the
+		// orientation there is the same (lead).
 	case !e.established || e.denied || !permits(e.reason):
 		return nil, e.reason, inZone(at.Zone)
 	}

@@ -175,6 +175,9 @@ func (a *Agent) openDevices() {
 func (a *Agent) openEswitch() error {
 	driver := a.cfg.driver
 	if driver == nil {
+		if err := flower.CheckPreference(cmp.Or(a.cfg.Preference, flower.DefaultPreference)); err != nil {
+			return err
+		}
 		opened, err := flower.Open(flower.Config{
 			Mode: a.cfg.Hardware, RequireHW: a.cfg.RequireHW, Preference: a.cfg.Preference,
 			Generation: uint8(a.cfg.Engine.FirstSession >> 32),

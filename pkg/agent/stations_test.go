@@ -133,12 +133,6 @@ func (l *loop) serveAsks(ctx context.Context) error {
 }
 
 // observing returns a loop whose engine has one session between ports 1 and 2, and its
-// id.
-func observing(t *testing.T) (*loop, flows.SessionID) {
-	t.Helper()
-	return observingPath(t, false)
-}
-
 // observingPath does, with a router in between or none.
 func observingPath(t *testing.T, routed bool) (*loop, flows.SessionID) {
 	t.Helper()

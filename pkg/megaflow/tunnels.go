@@ -3,7 +3,6 @@ package megaflow
 import (
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -77,7 +76,7 @@ const optionHead = 4
 // must know of them: what each is, and its data but for the first bit, which OVN keeps for
 // later and sets to 0. Where nothing of them is looked at, there may be any.
 func (o Options) known() (options string, ok bool) {
-	if strings.Trim(o.Mask, "\x00") == "" {
+	if all(o.Mask, 0) {
 		return "", true
 	}
 	for rest, mask := o.Value, o.Mask; len(rest) > 0; {
@@ -86,12 +85,21 @@ func (o Options) known() (options string, ok bool) {
 			size += int(rest[3]&0x1f) * 4
 		}
 		if len(rest) < size || mask[:3] != "\xff\xff\xff" || mask[3]&0x1f != 0x1f ||
-			size > optionHead && mask[optionHead]|0x80 != 0xff || strings.Trim(mask[min(optionHead+1, size):size], "\xff") != "" {
+			size > optionHead && mask[optionHead]|0x80 != 0xff || !all(mask[min(optionHead+1, size):size], 0xff) {
 			return "", false
 		}
 		rest, mask = rest[size:], mask[size:]
 	}
 	return o.Value, true
+}
+
+func all(bytes string, b byte) bool {
+	for i := range len(bytes) {
+		if bytes[i] != b {
+			return false
+		}
+	}
+	return true
 }
 
 // end returns the one address that an end of the tunnel must have. Of one of IPv4 only the
