@@ -24,11 +24,15 @@ func (s *session) claimed() []flows.Tuple {
 
 // claimants returns the sessions that claim an entry: because it may belong to rules of
 // an earlier agent that are not attributed yet, or not gone yet.
-func (g *Engine) claimants(e *entry) (list []*session) {
+func (g *Engine) claimants(e *entry) []*session {
 	if len(g.claims) == 0 {
 		return nil
 	}
-	for other, turned := range g.entries.allKin(e.key.Tuple) {
+	return g.claimantsOf(g.entries.allKin(e.key.Tuple))
+}
+
+func (g *Engine) claimantsOf(all allKin) (list []*session) {
+	for other, turned := range all.each {
 		if turned {
 			continue
 		}

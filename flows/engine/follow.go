@@ -208,7 +208,7 @@ func (g *Engine) hint(tuple flows.Tuple) {
 
 // sighted lets connections that waited for evidence try again.
 func (g *Engine) sighted(tuple flows.Tuple) {
-	for e := range g.entries.allKin(tuple) {
+	for e := range g.entries.allKin(tuple).each {
 		if e.session == nil && e.verdict == flows.Offload && e.reason == flows.PathUnknown {
 			e.notBefore, e.fails = 0, 0
 			g.want(e, e.asked)

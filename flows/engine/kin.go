@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"iter"
 	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -36,30 +35,27 @@ func (t *table) kin(tuple flows.Tuple) (k kin) {
 
 // meet adds the entries that a tuple comes to or goes out of.
 func (t *table) meet(k *kin, tuple flows.Tuple, turned bool) {
-	for e, other := range t.named(tuple) {
-		if k.add(e, turned != other); k.over {
-			return
-		}
-	}
+	t.named(tuple, func(e *entry, other bool) bool {
+		k.add(e, turned != other)
+		return !k.over
+	})
 }
 
 // named yields the entries that a tuple comes to or goes out of, and whether that is in
 // their reply direction.
-func (t *table) named(tuple flows.Tuple) iter.Seq2[*entry, bool] {
-	return func(yield func(*entry, bool) bool) {
-		o := orientationless(tuple)
-		for e := t.heads[o]; e != nil; e = e.next {
-			if !yield(e, e.key.Tuple != tuple) {
-				return
-			}
-		}
-		if len(t.far) == 0 {
+func (t *table) named(tuple flows.Tuple, yield func(e *entry, other bool) bool) {
+	o := orientationless(tuple)
+	for e := t.heads[o]; e != nil; e = e.next {
+		if !yield(e, e.key.Tuple != tuple) {
 			return
 		}
-		for e := t.far[o]; e != nil; e = e.nat.next {
-			if !yield(e, e.leaves() != tuple) {
-				return
-			}
+	}
+	if len(t.far) == 0 {
+		return
+	}
+	for e := t.far[o]; e != nil; e = e.nat.next {
+		if !yield(e, e.leaves() != tuple) {
+			return
 		}
 	}
 }
@@ -84,18 +80,27 @@ func (k *kin) each(yield func(e *entry, turned bool) bool) {
 	}
 }
 
-// allKin yields what kin would have without its bound. Whoever can make as many entries
-// must not thereby hide one of them.
-func (t *table) allKin(tuple flows.Tuple) iter.Seq2[*entry, bool] {
-	k := t.kin(tuple)
-	if !k.over {
-		return k.each
-	}
-	return t.reach(tuple)
+// allKin are what kin would have without its bound. Whoever can make as many entries must
+// not thereby hide one of them.
+type allKin struct {
+	table *table
+	tuple flows.Tuple
 }
 
-// reach is allKin where there are many.
-func (t *table) reach(tuple flows.Tuple) iter.Seq2[*entry, bool] {
+func (t *table) allKin(tuple flows.Tuple) allKin { return allKin{t, tuple} }
+
+// each is as kin.each.
+func (a allKin) each(yield func(e *entry, turned bool) bool) {
+	k := a.table.kin(a.tuple)
+	if !k.over {
+		k.each(yield)
+		return
+	}
+	a.table.reach(a.tuple, yield)
+}
+
+// reach yields all where there are many.
+func (t *table) reach(tuple flows.Tuple, yield func(e *entry, turned bool) bool) {
 	type name struct {
 		tuple  flows.Tuple
 		turned bool
@@ -109,28 +114,27 @@ func (t *table) reach(tuple flows.Tuple) iter.Seq2[*entry, bool] {
 			continue
 		}
 		asked[o] = true
-		for e, other := range t.named(n.tuple) {
+		t.named(n.tuple, func(e *entry, other bool) bool {
 			if _, before := turned[e]; before {
-				continue
+				return true
 			}
 			list, turned[e] = append(list, e), n.turned != other
 			if e.nat != nil {
 				names = append(names, name{e.key.Tuple, turned[e]}, name{e.leaves(), turned[e]})
 			}
-		}
+			return true
+		})
 	}
-	return func(yield func(*entry, bool) bool) {
-		for _, e := range list {
-			if !yield(e, turned[e]) {
-				return
-			}
+	for _, e := range list {
+		if !yield(e, turned[e]) {
+			return
 		}
 	}
 }
 
 // sessionsOf returns the sessions that all kin of a tuple have, each once.
 func (t *table) sessionsOf(tuple flows.Tuple) (list []*session) {
-	for e := range t.allKin(tuple) {
+	for e := range t.allKin(tuple).each {
 		if e.session != nil && !slices.Contains(list, e.session) {
 			list = append(list, e.session)
 		}

@@ -128,7 +128,7 @@ func TestAllKin(t *testing.T) {
 			want = append(want, key)
 		}
 		got, times := make(map[flows.EntryKey]bool), 0
-		for e, turned := range table.allKin(sent) {
+		for e, turned := range table.allKin(sent).each {
 			got[e.key] = turned
 			times++
 		}

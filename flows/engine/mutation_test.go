@@ -82,7 +82,7 @@ var mutations = []struct {
 	{3, "one tuple of what was denied is buried", "tombstone.go",
 		"range e.tuples() {\n\t\t\tg.tombstones", "range e.tuples()[:1] {\n\t\t\tg.tombstones"},
 	{3, "only the entry that was denied is buried", "tombstone.go",
-		"for e := range kin {\n\t\tfor", "for _, e := range []*entry{gone} {\n\t\tfor"},
+		"for e := range all.each {\n\t\tfor", "for _, e := range []*entry{gone} {\n\t\tfor"},
 	{3, "tombstones are compared with one tuple", "tombstone.go",
 		"range e.tuples() {\n\t\tif", "range e.tuples()[:1] {\n\t\tif"},
 	{3, "tombstones do not count", "tombstone.go",

@@ -107,14 +107,14 @@ func (g *Engine) tombstoned(e *entry, k *kin) bool {
 // bury makes tombstones of what goes: of all tuples of a connection as soon as its first
 // entry goes, since the others go in any order.
 func (g *Engine) bury(gone *entry) {
-	kin, denied := g.entries.allKin(gone.key.Tuple), false
-	for e := range kin {
+	all, denied := g.entries.allKin(gone.key.Tuple), false
+	for e := range all.each {
 		denied = denied || e.denied
 	}
 	if !denied {
 		return
 	}
-	for e := range kin {
+	for e := range all.each {
 		for _, tuple := range e.tuples() {
 			g.tombstones.bury(tuple, g.now)
 		}

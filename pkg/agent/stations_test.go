@@ -90,7 +90,7 @@ func TestStations(t *testing.T) {
 // A station that sessions come from, and that OVS has not heard of for half of the
 // ageing time, is told; and not again at once.
 func TestAgeingStations(t *testing.T) {
-	l, _ := observingPath(t, true)
+	l, _ := observing(t)
 	d := newDoubts(&told{loop: l}, l, time.Minute)
 	defer d.close()
 	ovs := &learned{lines: "    1     0  02:00:00:00:00:01  151\n    2     0  02:00:00:00:00:02  149\n    3     0  02:00:00:00:00:03  200\n" +
@@ -132,9 +132,9 @@ func (l *loop) serveAsks(ctx context.Context) error {
 	}
 }
 
-// observing returns a loop whose engine has one session between ports 1 and 2, and its
-// observingPath does, with a router in between or none.
-func observingPath(t *testing.T, routed bool) (*loop, flows.SessionID) {
+// observing returns a loop whose engine has one session between ports 1 and 2, over a
+// router, and its id.
+func observing(t *testing.T) (*loop, flows.SessionID) {
 	t.Helper()
 	cfg := engine.DefaultConfig()
 	cfg.Mark.Offload = engine.MaskedMark{Value: 4, Mask: 4}
@@ -150,10 +150,8 @@ func observingPath(t *testing.T, routed bool) (*loop, flows.SessionID) {
 	l.step()
 	a, b := flows.MAC{2, 0, 0, 0, 0, 1}, flows.MAC{2, 0, 0, 0, 0, 2}
 	paths := flows.Paths{{In: 1, Out: 2, Frame: flows.Frame{SrcMAC: a, DstMAC: b}}, {In: 2, Out: 1, Frame: flows.Frame{SrcMAC: b, DstMAC: a}}}
-	if routed {
-		for d, router := range [2]flows.MAC{{2, 0, 0, 0, 0, 0xfe}, {2, 0, 0, 0, 0, 0xff}} {
-			paths[d].Change = flows.ChangeTo(paths[d].Frame, flows.Frame{SrcMAC: router, DstMAC: paths[d].DstMAC}, 1, flows.Tuple{})
-		}
+	for d, router := range [2]flows.MAC{{2, 0, 0, 0, 0, 0xfe}, {2, 0, 0, 0, 0, 0xff}} {
+		paths[d].Change = flows.ChangeTo(paths[d].Frame, flows.Frame{SrcMAC: router, DstMAC: paths[d].DstMAC}, 1, flows.Tuple{})
 	}
 	l.post(engine.PathResolved{Session: session.Session, Op: session.Op, Tuples: [2]flows.Tuple{e.Key.Tuple, e.Reply}, Stands: []flows.Stand{{Zone: 10, Tuple: e.Key.Tuple, Reply: e.Reply}}, Paths: paths})
 	l.step()
