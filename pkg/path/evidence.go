@@ -19,7 +19,10 @@ type side struct {
 }
 
 func (s side) String() string {
-	return fmt.Sprintf("%s (%s to %s)", s.port.Name, s.SrcMAC, s.DstMAC)
+	if s.Tags.Len() == 0 && s.Tunnel.IsZero() {
+		return fmt.Sprintf("%s (%s to %s)", s.port.Name, s.SrcMAC, s.DstMAC)
+	}
+	return fmt.Sprintf("%s (%s)", s.port.Name, s.Frame)
 }
 
 // mayAnswer reports whether what comes in at the other side can be the answer to
