@@ -377,7 +377,7 @@ func run(seed uint64, n int, build func([]Flow) Source, conn func(Connection) Co
 				c.wrong = fmt.Sprintf("scene %d: composed %+v, executed %+v", i, path, in.outcome)
 			case err != nil && in.rules != nil: // the flows need not tell
 				continue
-			case err != nil && clean && !s.volatile && !errors.Is(err, errAnyTTL):
+			case err != nil && clean && !s.volatile && !errors.Is(err, ErrAnyTTL):
 				c.wrong = fmt.Sprintf("scene %d: %v, executed %+v, and nothing is unknown", i, err, in.outcome)
 			default:
 				continue

@@ -168,9 +168,10 @@ func behind(a Action) error {
 	}
 }
 
-// errAnyTTL refuses a path that holds for packets with many hops left only, of which no
-// guard keeps the others away: there is one for rules that take hops off.
-var errAnyTTL = refuse(flows.UnsupportedRouted, "OVS looks at the TTL, and does not lower it")
+// ErrAnyTTL is the *Refusal of a path that holds for packets with many hops left only, of
+// which no guard keeps the others away: there is one for rules that take hops off. Who knows
+// that OVS does the same with packets of few hops can clear Flow.AnyTTL.
+var ErrAnyTTL = refuse(flows.UnsupportedRouted, "OVS looks at the TTL, and does not lower it")
 
 func (w *walk) end() (Path, error) {
 	switch in := uint32(w.packet.Key.Uint(InPort)); {
@@ -180,7 +181,7 @@ func (w *walk) end() (Path, error) {
 		return Path{}, refuse(flows.UnsupportedHairpin, "back to port %d", in)
 	}
 	if w.anyTTL && w.packet.Hops == 0 { // there is no guard then that keeps those from a rule
-		return Path{}, errAnyTTL
+		return Path{}, ErrAnyTTL
 	}
 	w.path.Leaves = w.packet.Frame()
 	w.path.Leaves.Tunnel = w.tunnel

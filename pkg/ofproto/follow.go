@@ -41,6 +41,10 @@ func (t *Tracer) Follow(ctx context.Context, q Query, conn megaflow.Connection) 
 	}
 	q.guess(conn)
 	f, err := t.follow(ctx, q, conn)
+	if err == nil && errors.Is(f.undecided, megaflow.ErrAnyTTL) && t.anyTTL(ctx, q, conn) {
+		q.alike = true
+		f, err = t.follow(ctx, q, conn)
+	}
 	switch {
 	case err != nil:
 		return nil, err
@@ -58,6 +62,25 @@ func (t *Tracer) Follow(ctx context.Context, q Query, conn megaflow.Connection) 
 		return nil, &megaflow.Refusal{Reason: flows.UnsupportedRouted, Detail: "what OVS does depends on the TTL or on ECN"}
 	}
 	return f.trace(), nil
+}
+
+// anyTTL reports whether OVS does with a packet that has its last hop left, or all of them,
+// what it does with others, although it looks: OVN's port security asks for the TTL of some
+// ICMPv6, and OVS then matches it in all packets of IPv6.
+func (t *Tracer) anyTTL(ctx context.Context, q Query, conn megaflow.Connection) bool {
+	q.alike = true
+	f, err := t.follow(ctx, q, conn)
+	if err != nil || f.undecided != nil {
+		return false
+	}
+	for _, ttl := range []uint8{1, 255} {
+		q.exact = ttl
+		other, err := t.follow(ctx, q, conn)
+		if err != nil || other.undecided != nil || !other.path.Equal(f.path) {
+			return false
+		}
+	}
+	return true
 }
 
 // guess fills in what one trace can be told of conntrack.
@@ -108,7 +131,11 @@ func (f *follower) follow(conn megaflow.Connection) error {
 	if f.ask(nil); f.failed != nil {
 		return f.failed
 	}
-	f.path, f.undecided = megaflow.Compose(f, megaflow.NewPacket(in, f.query.Frame, conn.Tuple), conn)
+	p := megaflow.NewPacket(in, f.query.Frame, conn.Tuple)
+	if f.query.exact != 0 {
+		p.SetUint(megaflow.IPTTL, uint64(f.query.exact))
+	}
+	f.path, f.undecided = megaflow.Compose(f, p, conn)
 	return f.failed
 }
 
@@ -175,6 +202,9 @@ func (f *follower) ask(from *megaflow.Packet) {
 	all := make([]megaflow.Flow, len(stages))
 	for i := range stages {
 		stages[i].relaxed = stages[i].flow.Relax()
+		if q.alike {
+			stages[i].flow.AnyTTL = false
+		}
 		all[i] = stages[i].flow
 		f.stages[&all[i]] = &stages[i]
 		f.known = append(f.known, &stages[i])

@@ -29,8 +29,14 @@ table=5,ip,ct_state=+est+rpl+trk,nw_dst=10.0.0.1,ct_nw_src=10.0.0.1,actions=dec_
 table=6,ip,ct_state=+est+rpl,nw_dst=10.0.0.1,actions=output:1
 table=0,in_port=1,ip,nw_dst=10.2.0.0/16,actions=dec_ttl,dec_ttl,output:2
 table=0,in_port=1,ip,nw_dst=10.3.0.0/16,actions=resubmit(,10)
-table=10,priority=40000,ip,nw_ttl=4,actions=drop
+table=10,priority=40000,ip,nw_ttl=7,actions=drop
 table=10,ip,actions=dec_ttl,output:2
+table=0,in_port=1,ip,nw_dst=10.11.0.0/16,actions=resubmit(,21)
+table=21,priority=9,tcp,nw_ttl=200,actions=drop
+table=21,priority=1,actions=output:2
+table=0,in_port=1,ip,nw_dst=10.12.0.0/16,actions=resubmit(,22)
+table=22,priority=9,tcp,nw_ttl=1,actions=drop
+table=22,priority=1,actions=output:2
 table=0,in_port=1,ip,nw_dst=10.4.0.0/16,actions=set_field:63->nw_ttl,output:2
 table=0,in_port=1,ip,nw_dst=10.5.0.0/16,actions=push_vlan:0x88a8,set_field:4200->vlan_vid,output:2
 table=0,in_port=1,ip,vlan_vid=0x1007,nw_dst=10.6.0.0/16,actions=pop_vlan,push_vlan:0x8100,set_field:4104->vlan_vid,ct(table=7,zone=1)
@@ -151,6 +157,8 @@ func ways(t testing.TB) []way {
 		{name: "two routers", in: 1, tuple: "tcp,10.0.0.1:1,10.2.0.1:2", out: "wb", hops: 2, calls: 2},
 		{name: "a TTL of its own", in: 1, tuple: "tcp,10.0.0.1:1,10.3.0.1:2", calls: 2, reason: flows.UnsupportedRouted, detail: "depends on the TTL"},
 		{name: "a TTL that is set", in: 1, tuple: "tcp,10.0.0.1:1,10.4.0.1:2", calls: 2, reason: flows.UnsupportedRouted, detail: "depends on the TTL"},
+		{name: "a TTL that is looked at", in: 1, tuple: "tcp,10.0.0.1:1,10.11.0.1:2", out: "wb", calls: 6},
+		{name: "a TTL of one hop that matters", in: 1, tuple: "tcp,10.0.0.1:1,10.12.0.1:2", calls: 3, reason: flows.UnsupportedRouted, detail: "does not lower it"},
 		{name: "a provider's tag", in: 1, tuple: "tcp,10.0.0.1:1,10.5.0.1:2", out: "wb", calls: 1,
 			leaves: func(f *flows.Frame) { f.Tags[0] = flows.Tag{Type: flows.TagProvider, ID: 104} }},
 		{name: "a provider's tag outside of a customer's", in: 1, tuple: "tcp,10.0.0.1:1,10.5.0.1:2", out: "wb", calls: 1,

@@ -30,15 +30,20 @@ type Query struct {
 	Aside uint64
 
 	other bool             // with another TTL, and another ECN
+	exact uint8            // with this TTL, which matters; 0: any that a rule carries
+	alike bool             // what has few hops left is known to be treated like all others
 	from  *megaflow.Packet // as it is recirculated; nil: as it comes in
 }
 
 // ttl and tos return what the packet has of what differs from packet to packet: a TTL
-// that routers take as it is, or the least that a rule does; no ECN, or some (ECT(0)).
+// that routers take as it is, or a small one that a rule carries; no ECN, or some (ECT(0)).
 func (q *Query) ttl() int {
 	ttl := 64
-	if q.other {
-		ttl = flows.MaxHops + 1
+	switch {
+	case q.exact != 0:
+		return int(q.exact)
+	case q.other: // behind the last router still one that a rule carries
+		ttl = 2*flows.MaxHops + 1
 	}
 	if q.from != nil {
 		ttl -= int(q.from.Hops)

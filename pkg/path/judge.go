@@ -148,7 +148,7 @@ func (j *Judge) contradicted(ctx context.Context, q Question, number uint32, pat
 	switch {
 	case errors.Is(err, megaflow.ErrDiffer):
 		return refuse(flows.PathUnknown, "the flows of the datapath: %v", err)
-	case errors.Is(err, megaflow.ErrUnknown):
+	case errors.Is(err, megaflow.ErrUnknown), errors.Is(err, megaflow.ErrAnyTTL): // of few hops OVS was asked
 		return nil
 	case err != nil:
 		return refusalOf(err)
