@@ -202,10 +202,17 @@ func TestRoutedFDBMoves(t *testing.T) {
 		return oldWay{name, func() time.Time { return c.Of(t, transferPort, j.sport).Last }}
 	}
 	translated := &harness.VM{IP4: address, MAC: router.FloatingMAC(vm)}
-	e := j.leaves(ordered(func() { host.SendBy(t, "eth1", translated) }), back(first, "back to the first port"))
+	// who has left a port says nothing there, not even by ARP
+	e := j.leaves(ordered(func() {
+		host.SendBy(t, "eth1", translated)
+		host.Run(t, "ip", "link", "set", "eth0", "arp", "off")
+	}), back(first, "back to the first port"))
 	l.ports[0] = second.Rep
 	j.returns(e)
-	e = j.leaves(ordered(func() { host.SendBy(t, "eth0", translated) }), back(other, "back to the second port"))
+	e = j.leaves(ordered(func() {
+		host.Run(t, "ip", "link", "set", "eth0", "arp", "on")
+		host.SendBy(t, "eth0", translated)
+	}), back(other, "back to the second port"))
 	l.ports[0] = uplink
 	j.returns(e)
 	j.bypasses()
