@@ -88,7 +88,7 @@ func ordered(change func()) func() harness.Enforced {
 	}
 }
 
-// overlayJourney is an elephant from the first node's machine to the other's, in hardware on both nodes.
+// journey is an elephant from the first node's machine to the other's, in hardware on both nodes.
 func (x *geneve) journey(t *testing.T, v6 bool, sport uint16) *journey {
 	t.Helper()
 	x.a.Ping(t, x.b.Addr(v6))
@@ -149,7 +149,6 @@ func TestRouteChanges(t *testing.T) {
 
 // A machine migrates to the node of the one that talks to it.
 func TestMigration(t *testing.T) {
-	slowly(t)
 	x := newOverlay(t, false)
 	j := x.journey(t, false, 50000)
 	c := x.A.Tunnel.Capture(t)

@@ -60,8 +60,8 @@ func addresses(packet []byte) (from, to netip.Addr) {
 	return from, to
 }
 
-// LastTunnelled is when the last packet from one port to another was seen in a tunnel that
-// has this end, for what goes into it at the end (from), or comes out there; zero: never.
+// LastTunnelled is when the last packet from one port to another was seen in a tunnel: in
+// one from this end, or in one to it; zero: never.
 func (c *Capture) LastTunnelled(t testing.TB, end netip.Addr, from bool, src, dst uint16) (last time.Time) {
 	t.Helper()
 	if err := c.failed(); err != nil {
