@@ -21,12 +21,14 @@ func TestVLAN(t *testing.T) {
 	net := o.AddProvider(4, 100)
 	vm := net.AddVM(w, "vm1", harness.VMConfig{}, openGroup(o))
 	host := u.AddHost("host", 4, 50, harness.Tag{Proto: "802.1Q", ID: 100})
-	vm.Ping(t, host.IP4)
 	at := host.Listen(t, "tcp", transferPort, false)
 	l := legOf(w, vm.Rep, uplink)
-	j := setOut(t, direct(vm.VM, host, at, false), 50000, l)
-	j.offloaded()
-	j.bypasses()
+	for i, v6 := range families() {
+		vm.Ping(t, host.Addr(v6))
+		j := setOut(t, direct(vm.VM, host, at, v6), uint16(50000+i), l.next())
+		j.offloaded()
+		j.bypasses()
+	}
 }
 
 // outside is an overlay with a way out: each node has an uplink to a physical network,
