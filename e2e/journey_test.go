@@ -23,6 +23,17 @@ func legOf(w *harness.World, client, server string, flags ...string) *leg {
 	return &leg{w: w, agent: startAgent(w, append(flags, modest...)...), ports: [2]string{client, server}}
 }
 
+// next is the leg of another connection that goes the same way.
+func (l *leg) next() *leg { return &leg{w: l.w, agent: l.agent, ports: l.ports} }
+
+// families are those inside of which a story is told: IPv6 too where all is to be told.
+func families() []bool {
+	if slow() {
+		return []bool{false, true}
+	}
+	return []bool{false}
+}
+
 // journey is a connection that passes the nodes of its legs.
 type journey struct {
 	t      *testing.T

@@ -21,12 +21,14 @@ func TestVLAN(t *testing.T) {
 	net := o.AddProvider(4, 100)
 	vm := net.AddVM(w, "vm1", harness.VMConfig{}, openGroup(o))
 	host := u.AddHost("host", 4, 50, harness.Tag{Proto: "802.1Q", ID: 100})
-	vm.Ping(t, host.IP4)
 	at := host.Listen(t, "tcp", transferPort, false)
 	l := legOf(w, vm.Rep, uplink)
-	j := setOut(t, direct(vm.VM, host, at, false), 50000, l)
-	j.offloaded()
-	j.bypasses()
+	for i, v6 := range families() {
+		vm.Ping(t, host.Addr(v6))
+		j := setOut(t, direct(vm.VM, host, at, v6), uint16(50000+i), l.next())
+		j.offloaded()
+		j.bypasses()
+	}
 }
 
 // outside is an overlay with a way out: each node has an uplink to a physical network,
@@ -174,21 +176,30 @@ func TestQinQ(t *testing.T) {
 	j.bypasses()
 }
 
-// Large packets pass where they fit, and nobody drops silently those that do not.
+// Large packets pass where they fit, and nobody drops silently those that do not: where a
+// machine could send what is too long for the way out, the slow path judges each packet.
 func TestMTU(t *testing.T) {
-	u := harness.NewUnderlay(t)
-	u.MTU = 9000
-	w := harness.New(t)
-	w.Bridge("br0")
-	vm := w.AddVM("br0", "vm1", harness.VMConfig{MTU: 9000, NoOffload: true})
-	w.Run(t, "ip", "link", "set", vm.Rep, "mtu", "9000")
-	w.Vsctl("add-port", "br0", u.Uplink(w, uplink).Dev)
-	w.Switch("br0", harness.Pipeline{Zone: harness.PairZone})
-	host := u.AddHost("host", 0, 50)
-	vm.Ping(t, host.IP4)
-	at := host.Listen(t, "tcp", transferPort, false)
-	l := legOf(w, vm.Rep, uplink)
-	j := setOut(t, direct(vm, host, at, false), 50000, l)
-	j.offloaded()
-	j.bypasses()
+	for _, underlay := range []int{9000, 1500} {
+		t.Run(fmt.Sprint("9000 to ", underlay), func(t *testing.T) {
+			u := harness.NewUnderlay(t)
+			u.MTU = underlay
+			w := harness.New(t)
+			w.Bridge("br0")
+			vm := w.AddVM("br0", "vm1", harness.VMConfig{MTU: 9000, NoOffload: true})
+			w.Vsctl("add-port", "br0", u.Uplink(w, uplink).Dev)
+			w.Switch("br0", harness.Pipeline{Zone: harness.PairZone})
+			host := u.AddHost("host", 0, 50)
+			vm.Ping(t, host.IP4)
+			at := host.Listen(t, "tcp", transferPort, false)
+			l := legOf(w, vm.Rep, uplink)
+			j := setOut(t, direct(vm, host, at, false), 50000, l)
+			if underlay < 9000 {
+				j.refused("path-unsupported/mtu")
+				j.arrives()
+				return
+			}
+			j.offloaded()
+			j.bypasses()
+		})
+	}
 }

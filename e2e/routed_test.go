@@ -42,7 +42,9 @@ func TestRouted(t *testing.T) {
 	p := newRoutedPair(t)
 	at := p.b.Listen(t, "tcp", transferPort, false)
 	l := legOf(p.w, p.a.Rep, p.b.Rep)
-	j := setOut(t, direct(p.a.VM, p.b.VM, at, false), 50000, l)
-	j.offloaded()
-	j.bypasses()
+	for i, v6 := range families() {
+		j := setOut(t, direct(p.a.VM, p.b.VM, at, v6), uint16(50000+i), l.next())
+		j.offloaded()
+		j.bypasses()
+	}
 }

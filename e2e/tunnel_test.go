@@ -37,13 +37,16 @@ func newOverlay(t *testing.T, v6 bool) *geneve {
 // Machines of two nodes in one network of OVN's.
 func TestGeneve(t *testing.T) {
 	slowly(t)
-	x := newOverlay(t, false)
-	x.a.Ping(t, x.b.IP4)
-	at := x.b.Listen(t, "tcp", transferPort, false)
-	legs := []*leg{legOf(x.A, x.a.Rep, harness.Geneve), legOf(x.B, harness.Geneve, x.b.Rep)}
-	j := setOut(t, direct(x.a.VM, x.b.VM, at, false), 50000, legs...)
-	j.offloaded()
-	j.bypasses()
+	newOverlay(t, false).journey(t, false, 50000).bypasses()
+}
+
+func TestGeneveIPv6(t *testing.T) {
+	slowly(t)
+	for name, tt := range map[string]struct{ outside, inside bool }{
+		"inside": {false, true}, "outside": {true, false}, "both": {true, true},
+	} {
+		t.Run(name, func(t *testing.T) { newOverlay(t, tt.outside).journey(t, tt.inside, 50000).bypasses() })
+	}
 }
 
 // Machines of two nodes in one network of Neutron's Open vSwitch agent.

@@ -21,10 +21,11 @@ type Capture struct {
 	ended  chan struct{}
 	closed sync.Once
 
-	mu   sync.Mutex
-	last map[CapturedPorts]Captured
-	sum  Captured // also what is not taken apart
-	err  error
+	mu    sync.Mutex
+	last  map[CapturedPorts]Captured
+	outer map[tunnelled]Captured
+	sum   Captured // also what is not taken apart
+	err   error
 }
 
 // CapturedPorts are a packet's ports, source first; 0 for ESP.
@@ -55,7 +56,7 @@ func (w *World) CapturePort(vm *VM) *Capture {
 
 func (ns *Namespace) capture(t testing.TB, dev string, both bool) *Capture {
 	t.Helper()
-	c := &Capture{both: both, ended: make(chan struct{}), last: make(map[CapturedPorts]Captured)}
+	c := &Capture{both: both, ended: make(chan struct{}), last: make(map[CapturedPorts]Captured), outer: make(map[tunnelled]Captured)}
 	if err := ns.inside(func() error { return c.open(dev) }); err != nil {
 		t.Fatalf("capture on %s of %s: %v", dev, ns.Name, err)
 	}
@@ -142,17 +143,27 @@ func timestamp(control []byte) (time.Time, error) {
 
 // count takes the beginning of a packet.
 func (c *Capture) count(packet []byte, size uint64, at time.Time) {
-	if in, ok := inside(packet); ok {
-		packet = in
+	outer, in := tunnelled{}, packet
+	if behind, ok := inside(packet); ok {
+		outer.from, outer.to = addresses(packet)
+		in = behind
 	}
-	d, known := dissect(packet)
+	d, known := dissect(in)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sum = Captured{Packets: c.sum.Packets + 1, Bytes: c.sum.Bytes + size, Last: at}
 	if !known {
 		return
 	}
-	seen := c.last[d.ports]
+	c.last[d.ports] = c.last[d.ports].and(d, size, at)
+	if outer.to.IsValid() {
+		outer.ports = d.ports
+		c.outer[outer] = c.outer[outer].and(d, size, at)
+	}
+}
+
+// and counts one more packet.
+func (seen Captured) and(d dissected, size uint64, at time.Time) Captured {
 	seen.Packets, seen.Bytes, seen.Last = seen.Packets+1, seen.Bytes+size, at
 	if d.control {
 		seen.Control++
@@ -160,7 +171,7 @@ func (c *Capture) count(packet []byte, size uint64, at time.Time) {
 	if d.payload > 0 {
 		seen.Payload, seen.LastPayload = seen.Payload+uint64(d.payload), at
 	}
-	c.last[d.ports] = seen
+	return seen
 }
 
 // dissected is what the beginning of an IP packet says.

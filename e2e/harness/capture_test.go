@@ -2,7 +2,9 @@ package harness
 
 import (
 	"encoding/hex"
+	"net/netip"
 	"testing"
+	"time"
 )
 
 func TestDissect(t *testing.T) {
@@ -80,6 +82,38 @@ func TestInside(t *testing.T) {
 		got, found := inside(packet)
 		if found != tt.found || found && hex.EncodeToString(got) != in {
 			t.Errorf("%s: %x, %v", tt.name, got, found)
+		}
+	}
+}
+
+// A tunnel's ends are told apart, over either family.
+func TestLastTunnelled(t *testing.T) {
+	const (
+		v4    = "450000780000400040110000" + "c0000201" + "c0000202"
+		v6    = "6000000000601140" + "20010db8000000000000000000000001" + "20010db8000000000000000000000002"
+		outer = "c00017c100600000" + "0000655800000100" + "fa163e000002" + "fa163e000001" + "0800"
+		inner = "45000028000040004006000000000000" + "00000000" + "9c402328" + "0000000000000000" + "5010" + "000000000000"
+	)
+	for _, tt := range []struct{ header, from, to string }{{v4, "192.0.2.1", "192.0.2.2"}, {v6, "2001:db8::1", "2001:db8::2"}} {
+		c := &Capture{last: make(map[CapturedPorts]Captured), outer: make(map[tunnelled]Captured)}
+		packet, err := hex.DecodeString(tt.header + outer + inner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := time.Unix(1, 0)
+		c.count(packet, uint64(len(packet)), at)
+		for _, end := range []struct {
+			addr string
+			from bool
+			seen bool
+		}{{tt.from, true, true}, {tt.to, false, true}, {tt.from, false, false}, {tt.to, true, false}} {
+			last := c.LastTunnelled(t, netip.MustParseAddr(end.addr), end.from, 40000, 9000)
+			if last.Equal(at) != end.seen {
+				t.Errorf("%s, from %v: %v", end.addr, end.from, last)
+			}
+		}
+		if !c.LastTunnelled(t, netip.MustParseAddr(tt.to), false, 9000, 40000).IsZero() {
+			t.Error("seen with the ports the other way round")
 		}
 	}
 }

@@ -2,6 +2,9 @@ package harness
 
 import (
 	"encoding/binary"
+	"net/netip"
+	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,4 +40,43 @@ func inside(packet []byte) ([]byte, bool) {
 		return nil, false
 	}
 	return packet[behind:], true
+}
+
+// tunnelled is what is seen of a packet in a tunnel: the tunnel's ends, and the ports inside.
+type tunnelled struct {
+	from, to netip.Addr
+	ports    CapturedPorts
+}
+
+// addresses are those in the header of an IP packet, source first, of which inside has
+// found that it is there.
+func addresses(packet []byte) (from, to netip.Addr) {
+	at, length := 8, 16
+	if packet[0]>>4 == 4 {
+		at, length = 12, 4
+	}
+	from, _ = netip.AddrFromSlice(packet[at : at+length])
+	to, _ = netip.AddrFromSlice(packet[at+length : at+2*length])
+	return from, to
+}
+
+// LastTunnelled is when the last packet from one port to another was seen in a tunnel: in
+// one from this end, or in one to it; zero: never.
+func (c *Capture) LastTunnelled(t testing.TB, end netip.Addr, from bool, src, dst uint16) (last time.Time) {
+	t.Helper()
+	if err := c.failed(); err != nil {
+		t.Fatal(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for k, seen := range c.outer {
+		at := k.to
+		if from {
+			at = k.from
+		}
+		if at == end && k.ports == (CapturedPorts{src, dst}) && seen.Last.After(last) {
+			last = seen.Last
+		}
+	}
+	return last
 }

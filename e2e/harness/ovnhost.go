@@ -1,6 +1,11 @@
 package harness
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+)
 
 // ovnHost is a node as the network service knows it.
 type ovnHost struct {
@@ -25,6 +30,29 @@ func (o *OVN) Join(w *World, name string) {
 		})
 		h.w.rulePorts = append(h.w.rulePorts, Geneve)
 	}
+}
+
+// MoveEndpoint gives a host another address at which its tunnels end, and waits until all
+// others send there.
+func (o *OVN) MoveEndpoint(w *World, to netip.Addr) Enforced {
+	w.T.Helper()
+	ordered := time.Now()
+	w.MoveEndpoint(to)
+	w.Vsctl("set", "open_vswitch", ".", `external_ids:ovn-encap-ip="`+to.String()+`"`)
+	for _, h := range o.hosts {
+		if h.w == w {
+			continue
+		}
+		Within(w.T, 20*time.Second, h.name+" has heard of the address", func() error {
+			// the host tells it to others by the Southbound database, which Sync does not wait for
+			if firstLine(h.w.Vsctl("--bare", "--columns=name", "find", "interface", `options:remote_ip="`+to.String()+`"`)) == "" {
+				return errors.New("no tunnel leads there")
+			}
+			return nil
+		})
+	}
+	o.Sync()
+	return Enforced{ordered, time.Now()}
 }
 
 // Geneve and VXLAN are the devices by which all tunnels of a kind come in and go out.

@@ -14,6 +14,7 @@ type LogicalPort struct {
 	ID string // Neutron's: name of the logical switch port, iface-id of the interface
 
 	o        *OVN
+	cfg      VMConfig
 	row      string // _uuid of the Logical_Switch_Port
 	groups   []*Group
 	revision int
@@ -34,7 +35,7 @@ func (n *Network) AddVM(on *World, name string, cfg VMConfig, groups ...*Group) 
 	t.Helper()
 	p := &LogicalPort{ID: o.uuid(), On: on, o: o, groups: groups, revision: 1}
 	cfg.Subnet, cfg.IfaceID, cfg.ExternalIDs = n.Subnet, p.ID, []string{"iface-status=active", "vm-uuid=" + o.uuid()}
-	p.VM = on.AddVM(Integration, name, cfg)
+	p.cfg, p.VM = cfg, on.AddVM(Integration, name, cfg)
 	commands := []string{
 		"--id=@p", "create", "logical_switch_port", "name=" + p.ID, "enabled=true", "options:requested-chassis=" + o.host(on),
 		"addresses=" + p.addresses(), "port_security=" + p.addresses(),

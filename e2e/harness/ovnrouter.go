@@ -61,12 +61,19 @@ func (r *Router) SNAT(n *Network) netip.Addr {
 // is; else at the router's gateway.
 func (r *Router) FloatingIP(p *LogicalPort, distributed bool) netip.Addr {
 	r.o.w.T.Helper()
-	number := p.IP4.As4()[3] + 100
-	address := netip.AddrFrom4([4]byte{10, 0, r.external.Subnet, number})
+	address := netip.AddrFrom4([4]byte{10, 0, r.external.Subnet, floatingNumber(p)})
 	args := []string{"lr-nat-add", r.Name, "dnat_and_snat", address.String(), p.IP4.String()}
 	if distributed {
-		args = append(args, p.ID, fmt.Sprintf("fa:16:3e:02:%02x:%02x", r.external.Subnet, number))
+		args = append(args, p.ID, r.FloatingMAC(p))
 	}
 	r.o.Change(args...)
 	return address
 }
+
+// FloatingMAC is who answers for a port's floating IP that is distributed.
+func (r *Router) FloatingMAC(p *LogicalPort) string {
+	return fmt.Sprintf("fa:16:3e:02:%02x:%02x", r.external.Subnet, floatingNumber(p))
+}
+
+// floatingNumber is the last byte of a port's floating IP.
+func floatingNumber(p *LogicalPort) byte { return p.IP4.As4()[3] + 100 }

@@ -138,7 +138,7 @@ func (u *Underlay) AddHost(name string, subnet, number byte, tags ...Tag) *VM {
 func (u *Underlay) Endpoints(v6 bool, nodes ...*World) {
 	u.t.Helper()
 	for i, w := range nodes {
-		u.Uplink(w, "tun0")
+		w.Tunnel = u.Uplink(w, "tun0")
 		w.Endpoint = netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)})
 		length := 24
 		if v6 {

@@ -47,6 +47,19 @@ func (w *World) AddVM(bridge, name string, cfg VMConfig) *VM {
 	vm := newVM(ns, name, cfg.Subnet, cmp.Or(cfg.Number, byte(len(w.vms))+max(w.first, 1)))
 	w.vms = append(w.vms, vm)
 	w.cable(vm, "")
+	w.settle(vm, cfg)
+	ids := cfg.ExternalIDs
+	if cfg.IfaceID != "" {
+		ids = append([]string{"iface-id=" + cfg.IfaceID}, ids...)
+	}
+	w.Attach(bridge, vm, ids...)
+	return vm
+}
+
+// settle makes the machine's device, and its port's, what the config says.
+func (w *World) settle(vm *VM, cfg VMConfig) {
+	t := w.T
+	t.Helper()
 	if cfg.MTU != 0 {
 		vm.Run(t, "ip", "link", "set", "eth0", "mtu", strconv.Itoa(cfg.MTU))
 		w.Run(t, "ip", "link", "set", vm.Rep, "mtu", strconv.Itoa(cfg.MTU)) // as os-vif does
@@ -58,12 +71,6 @@ func (w *World) AddVM(bridge, name string, cfg VMConfig) *VM {
 	if cfg.NoOffload {
 		vm.Run(t, "ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
 	}
-	ids := cfg.ExternalIDs
-	if cfg.IfaceID != "" {
-		ids = append([]string{"iface-id=" + cfg.IfaceID}, ids...)
-	}
-	w.Attach(bridge, vm, ids...)
-	return vm
 }
 
 func newVM(ns *Namespace, name string, subnet, number byte) *VM {

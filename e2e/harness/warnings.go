@@ -42,6 +42,8 @@ var allowed = []struct{ pattern, why string }{
 		"a story has stopped the daemon"},
 	{`\|ofproto_dpif_xlate(\([^|]*\))?\|WARN\|received packet on unknown port`,
 		"a packet was on its way to the daemon while a story deleted the port where it came in"},
+	{`\|tunnel(\([^|]*\))?\|WARN\|receive tunnel port not found`,
+		"the same, of a tunnel whose end a story has moved; or a story lets packets come from another address than OVS expects"},
 	{`\|netdev_offload_tc(\([^|]*\))?\|ERR\|flow_put: recirc_id sharing not supported`,
 		"a kernel without NET_TC_SKB_EXT, in a story in which OVS is to offload what conntrack sees"},
 	{`\|(WARN|ERR)\|Dropped \d+ log messages`,

@@ -15,6 +15,7 @@ type World struct {
 	T testing.TB
 	// Endpoint is where the node's tunnels end, if it has any: see Underlay.Endpoints.
 	Endpoint netip.Addr
+	Tunnel   *Uplink // the device that has it
 	NIC      *Eswsim // whose virtual functions the machines have; nil: they have veth devices
 
 	bridges   []string
