@@ -1,6 +1,7 @@
 package openflow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	of "github.com/flowshunt/flowshunt/pkg/openflow"
 )
@@ -19,11 +21,20 @@ type bridge struct {
 	reads   line
 }
 
-// line is a connection to a bridge, made anew after an error.
+// idleFor is how long a connection is kept that nobody uses. OVS asks after 60 s whether
+// there is still somebody, and complains where nobody reads (ofproto/connmgr.c).
+const idleFor = 30 * time.Second
+
+// line is a connection to a bridge, made anew after an error, or when it was not used for
+// some time.
 type line struct {
 	socket string
+	idle   time.Duration // 0: idleFor
+
 	mu     sync.Mutex
 	client *of.Client
+	users  int
+	timer  *time.Timer // ends what is idle
 }
 
 func (d *Driver) newBridge(name string) *bridge {
@@ -41,6 +52,7 @@ func (l *line) with(ctx context.Context, f func(*of.Client) error) error {
 		return err
 	}
 	err = f(client)
+	l.leave()
 	if isAnswer(err) {
 		return err
 	}
@@ -64,17 +76,44 @@ func isAnswer(err error) bool {
 func (l *line) get(ctx context.Context) (client *of.Client, fresh bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.client != nil {
-		return l.client, false, nil
+	if l.timer != nil {
+		l.timer.Stop()
 	}
-	l.client, err = of.Dial(ctx, l.socket, 0)
-	return l.client, true, err
+	if l.client == nil {
+		fresh = true
+		if l.client, err = of.Dial(ctx, l.socket, 0); err != nil {
+			return nil, true, err
+		}
+	}
+	l.users++
+	return l.client, fresh, nil
+}
+
+// leave ends a use.
+func (l *line) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.users--; l.users == 0 {
+		l.timer = time.AfterFunc(cmp.Or(l.idle, idleFor), l.dropIdle)
+	}
+}
+
+func (l *line) dropIdle() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.users == 0 && l.client != nil {
+		_ = l.client.Close()
+		l.client = nil
+	}
 }
 
 // drop closes a connection, unless another has taken its place; nil: whichever it is.
 func (l *line) drop(client *of.Client) (err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if client == nil && l.timer != nil {
+		l.timer.Stop()
+	}
 	if l.client != nil && (client == nil || client == l.client) {
 		err = l.client.Close()
 		l.client = nil
