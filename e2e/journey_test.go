@@ -26,14 +26,6 @@ func legOf(w *harness.World, client, server string, flags ...string) *leg {
 // next is the leg of another connection that goes the same way.
 func (l *leg) next() *leg { return &leg{w: l.w, agent: l.agent, ports: l.ports} }
 
-// families are those inside of which a story is told: IPv6 too where all is to be told.
-func families() []bool {
-	if slow() {
-		return []bool{false, true}
-	}
-	return []bool{false}
-}
-
 // journey is a connection that passes the nodes of its legs.
 type journey struct {
 	t      *testing.T
