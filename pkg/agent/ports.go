@@ -246,6 +246,9 @@ func (p *ports) prepare(ctx context.Context, t *portTable) (keep map[int32]bool)
 	for i := range t.list {
 		s := &t.list[i]
 		if enforce && s.reason == "" {
+			if p.assign != nil {
+				p.assign(s.Ifindex, s.AsFlows)
+			}
 			if err := p.eswitch.PreparePort(ctx, s.Ifindex); err != nil {
 				s.reason, s.detail = flows.PortUnready, err.Error()
 				if errors.Is(err, eswitch.ErrPortGone) {
