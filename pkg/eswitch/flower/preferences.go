@@ -58,12 +58,12 @@ func firstPreference(f *tc.Filter) (first uint16, ours bool) {
 	if f.Kind != tc.KindFlower || f.Handle == 0 || len(f.Actions) == 0 {
 		return 0, false
 	}
-	class := eswitch.ClassOfGuard(guardOf(f))
+	class, known := eswitch.ClassOfGuard(guardOf(f)), true
 	if _, id, _ := eswitch.DecodeCookie(f.Actions[0].Cookie.Bytes()); id != 0 {
-		class, _ = eswitch.ClassOf(ruleOf(f, flows.Orig, false))
+		class, known = eswitch.ClassOf(ruleOf(f, flows.Orig, false)) // unknown: not of one connection
 	}
 	n := int(f.Pref) - offset(class)
-	if class == 0 || !isPreference(n) {
+	if class == 0 || !known || !isPreference(n) {
 		return 0, false
 	}
 	d := Driver{cfg: Config{Preference: uint16(n)}}

@@ -52,6 +52,7 @@ func TestFirstPreferenceOfOthers(t *testing.T) {
 		"one alien": func(f *tc.Filter) { f.Actions = append(f.Actions, tc.Action{Kind: tc.KindMirred}) },
 		"ICMP":      func(f *tc.Filter) { f.Match.IPProto = 1 },
 		"too low":   func(f *tc.Filter) { f.Pref = 0 },
+		"of many":   func(f *tc.Filter) { f.Match.Dst = tc.AddrMatch{} },
 	} {
 		f := ruleFilter(t, 100, flows.UDP, false)
 		change(&f)
