@@ -89,6 +89,7 @@ func TestSNAT(t *testing.T) {
 // that is known, and the connection lives on when it fails, in hardware again by the other one. Where a hash
 // decides, nobody can tell by which member a packet will go. A bond of the kernel's is one device, and lives on by itself.
 func TestBond(t *testing.T) {
+	slowly(t)
 	for mode, reason := range map[string]string{
 		"active-backup": "", "balance-slb": "path-unsupported/bond", "balance-tcp": "path-unsupported/bond", "linux": "",
 	} {

@@ -150,6 +150,7 @@ func TestRouteChanges(t *testing.T) {
 // A machine migrates to the node of the one that talks to it, with its connection: from
 // then on there is no tunnel.
 func TestMigration(t *testing.T) {
+	slowly(t)
 	x := newOverlay(t, false)
 	j := x.journey(t, false, 50000)
 	c := x.A.Tunnel.Capture(t)

@@ -51,6 +51,7 @@ func TestGeneveIPv6(t *testing.T) {
 
 // Machines of two nodes in one network of Neutron's Open vSwitch agent.
 func TestVXLAN(t *testing.T) {
+	slowly(t)
 	c := harness.NewCluster(t)
 	c.Endpoints(false, c.Nodes()...)
 	net := harness.ML2Network{Subnet: 3, Segment: 291}
