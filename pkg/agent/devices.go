@@ -8,6 +8,7 @@ import (
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/ovsdb"
 	"github.com/flowshunt/flowshunt/pkg/link"
+	"github.com/flowshunt/flowshunt/pkg/path"
 )
 
 // tunnelDevice marks the row ids of tunnels' devices, which no row of the database has.
@@ -19,7 +20,7 @@ func devices(s *ovsdb.Snapshot, links map[int32]link.State) []ovsdb.Port {
 	var list []ovsdb.Port
 	shared := make(map[int32]int) // place in list by ifindex
 	for _, p := range s.Ports {
-		if (p.Type != "vxlan" && p.Type != "geneve") || p.DatapathType != "system" || links[p.Ifindex].Name == "" {
+		if !path.IsTunnel(p.Type) || p.DatapathType != "system" || links[p.Ifindex].Name == "" {
 			list = append(list, p)
 			continue
 		}
@@ -73,7 +74,7 @@ func underlays(p *ovsdb.Port, links map[int32]link.State) (list []int32) {
 // mtuOf returns how long packets can be at a port. The devices of tunnels claim a length
 // that no underlay has.
 func mtuOf(typ string, dev link.State) int {
-	if typ == "vxlan" || typ == "geneve" {
+	if path.IsTunnel(typ) {
 		return 0
 	}
 	return dev.MTU

@@ -315,8 +315,12 @@ func (t *portTable) places(id flows.PortID) (in []int32, out int32, ok bool) {
 		return nil, 0, false
 	}
 	in = []int32{s.Ifindex}
-	for _, other := range t.list {
-		if s.Bond != "" && other.ID != id && other.Bond == s.Bond && other.Bridge == s.Bridge && t.byID[other.ID].reason == "" {
+	if s.Bond == "" {
+		return in, s.Ifindex, true
+	}
+	for i := range t.list {
+		other := &t.list[i]
+		if other.ID != id && other.Bond == s.Bond && other.Bridge == s.Bridge && t.byID[other.ID].reason == "" {
 			in = append(in, other.Ifindex)
 		}
 	}

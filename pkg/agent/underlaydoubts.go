@@ -9,8 +9,8 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/underlay"
 )
 
-// underlaysEvery is how often routes are looked at, though nobody told of a change: an MTU
-// changes without a word.
+// underlaysEvery bounds how often routes are looked at: each look asks the kernel for the
+// route to every host of the overlay, and devices and routes can come and go all the time.
 const underlaysEvery = 250 * time.Millisecond
 
 // underlayDoubts doubts what goes through tunnels when the host sends it another way, or
@@ -26,16 +26,14 @@ func (u *underlayDoubts) run(ctx context.Context) error {
 	told := make(chan struct{}, 1)
 	ended := make(chan error, 1)
 	go func() { ended <- u.changes.Run(ctx, func() { signal(told) }) }()
-	ticker := time.NewTicker(underlaysEvery)
-	defer ticker.Stop()
 	for {
 		select {
 		case <-told:
-		case <-ticker.C:
 		case err := <-ended:
 			return err
 		}
 		u.look()
+		pause(ctx, underlaysEvery)
 	}
 }
 

@@ -69,25 +69,34 @@ func appendFlowMod(b []byte, xid uint32, f *FlowMod) []byte {
 // bridge refused, a *RequestError; the others are in force when it returns. An error
 // that is returned says that the outcome of some is not known.
 func (c *Client) Change(ctx context.Context, mods []FlowMod, errs []error) error {
-	for len(mods) > 0 {
-		n := min(len(mods), MaxBundle)
-		if err := c.change(ctx, mods[:n], errs[:n]); err != nil {
-			return fmt.Errorf("change flows: %w", err)
-		}
-		mods, errs = mods[n:], errs[n:]
+	if err := inTurn(ctx, c, mods, errs, appendFlowMod); err != nil {
+		return fmt.Errorf("change flows: %w", err)
 	}
 	return nil
 }
 
-func (c *Client) change(ctx context.Context, mods []FlowMod, errs []error) error {
+// inTurn sends requests that are answered only where they are refused, some at a time, and
+// enters into errs what was; the others are carried out when it returns.
+func inTurn[T any](ctx context.Context, c *Client, all []T, errs []error, encode func([]byte, uint32, *T) []byte) error {
+	for len(all) > 0 {
+		n := min(len(all), MaxBundle)
+		if err := someInTurn(ctx, c, all[:n], errs[:n], encode); err != nil {
+			return err
+		}
+		all, errs = all[n:], errs[n:]
+	}
+	return nil
+}
+
+func someInTurn[T any](ctx context.Context, c *Client, some []T, errs []error, encode func([]byte, uint32, *T) []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	first := c.next(len(mods) + 1)
-	barrier := first + uint32(len(mods))
+	first := c.next(len(some) + 1)
+	barrier := first + uint32(len(some))
 	c.buf = c.buf[:0]
-	for i := range mods {
+	for i := range some {
 		errs[i] = nil
-		c.buf = appendFlowMod(c.buf, first+uint32(i), &mods[i])
+		c.buf = encode(c.buf, first+uint32(i), &some[i])
 	}
 	c.buf = appendMessage(c.buf, writing, writing.barrierRequest(), barrier, nil)
 	return c.exchange(ctx, c.buf, c.untilBarrier(first, barrier, errs))

@@ -18,28 +18,10 @@ type PacketOut struct {
 // Send sends packets, and enters into errs what the bridge refused. What it did not
 // refuse has been through the actions when it returns.
 func (c *Client) Send(ctx context.Context, packets []PacketOut, errs []error) error {
-	for len(packets) > 0 {
-		n := min(len(packets), MaxBundle)
-		if err := c.sendPackets(ctx, packets[:n], errs[:n]); err != nil {
-			return fmt.Errorf("send packets: %w", err)
-		}
-		packets, errs = packets[n:], errs[n:]
+	if err := inTurn(ctx, c, packets, errs, appendPacketOut); err != nil {
+		return fmt.Errorf("send packets: %w", err)
 	}
 	return nil
-}
-
-func (c *Client) sendPackets(ctx context.Context, packets []PacketOut, errs []error) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	first := c.next(len(packets) + 1)
-	barrier := first + uint32(len(packets))
-	c.buf = c.buf[:0]
-	for i := range packets {
-		errs[i] = nil
-		c.buf = appendPacketOut(c.buf, first+uint32(i), &packets[i])
-	}
-	c.buf = appendMessage(c.buf, writing, writing.barrierRequest(), barrier, nil)
-	return c.exchange(ctx, c.buf, c.untilBarrier(first, barrier, errs))
 }
 
 // untilBarrier takes errors of requests whose ids count from first on.

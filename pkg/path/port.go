@@ -42,7 +42,10 @@ func (p *Port) joined(other *Port) bool {
 
 // IsTunnel reports whether packets that come in, or go out, are in a tunnel there. Such
 // a port stands for the one device of all tunnels of its type and UDP port.
-func (p *Port) IsTunnel() bool { return p.Type == "vxlan" || p.Type == "geneve" }
+func (p *Port) IsTunnel() bool { return IsTunnel(p.Type) }
+
+// IsTunnel reports whether interfaces of a type are tunnels that rules can enter and leave.
+func IsTunnel(typ string) bool { return typ == "vxlan" || typ == "geneve" }
 
 // Ports is an immutable set of ports.
 type Ports struct {

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"testing"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -114,27 +113,8 @@ func (w *wire) receive() []byte {
 		if !bytes.HasSuffix(buf[:n], []byte(mark)) {
 			continue
 		}
-		frame := append([]byte(nil), buf[:12]...)
-		if tag, ok := tagOf(oob[:oobn]); ok {
-			frame = big.AppendUint32(frame, tag)
-		}
-		return append(frame, buf[12:n]...)
+		return tctest.WithTag(buf[:n], oob[:oobn])
 	}
-}
-
-func tagOf(oob []byte) (tag uint32, ok bool) {
-	messages, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return 0, false
-	}
-	for _, m := range messages {
-		if m.Header.Type != unix.PACKET_AUXDATA || len(m.Data) < int(unsafe.Sizeof(unix.TpacketAuxdata{})) {
-			continue
-		}
-		aux := (*unix.TpacketAuxdata)(unsafe.Pointer(&m.Data[0]))
-		return uint32(aux.Vlan_tpid)<<16 | uint32(aux.Vlan_tci), aux.Status&unix.TP_STATUS_VLAN_VALID != 0
-	}
-	return 0, false
 }
 
 // bench is a set of ports: what is sent into in comes to the filters of p0, and what

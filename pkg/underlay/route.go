@@ -65,9 +65,9 @@ func (t *Table) Changed() bool {
 // of policy routing that look at more than the destination are not seen, as a tunnel's
 // device asks by it alone too unless its packets are marked.
 func (t *Table) To(dst netip.Addr) (Route, error) {
-	route, err := t.ask(dst)
-	t.mu.Lock()
+	t.mu.Lock() // while asking: a change after this answer is looked for when it is remembered
 	defer t.mu.Unlock()
+	route, err := t.ask(dst)
 	if len(t.asked) < maxRemembered {
 		t.asked[dst] = route
 	}

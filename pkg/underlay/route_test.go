@@ -85,11 +85,20 @@ func TestWatch(t *testing.T) {
 	_, dst, err := net.ParseCIDR("198.51.100.0/24")
 	must(t, err)
 	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: dev.Attrs().Index, Dst: dst}))
-	select {
-	case <-heard:
-	case <-time.After(5 * time.Second):
-		t.Error("a route was added, and nobody told")
+	await := func(what string) {
+		t.Helper()
+		select {
+		case <-heard:
+		case <-time.After(5 * time.Second):
+			t.Errorf("%s, and nobody told", what)
+		}
 	}
+	await("a route was added")
+	for len(heard) > 0 {
+		<-heard
+	}
+	must(t, netlink.LinkSetMTU(dev, 1400))
+	await("an MTU changed")
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("ended with %v", err)

@@ -13,15 +13,15 @@ import (
 
 const retryAfter = 100 * time.Millisecond
 
-// Watcher hears of changes of routes, of the rules that choose among their tables, and of
-// addresses.
+// Watcher hears of changes of routes, of the rules that choose among their tables, of
+// addresses, and of devices, whose MTU bounds that of routes.
 type Watcher struct{ events *nlsocket.Listener }
 
 // Watch begins to listen, in the network namespace of the calling thread.
 func Watch() (*Watcher, error) {
 	events, err := nlsocket.Listen(unix.NETLINK_ROUTE,
 		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
-		unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE)
+		unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE, unix.RTNLGRP_LINK)
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to changes of routes: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -90,27 +89,8 @@ func (w *wire) whole() []byte {
 		if sent || !bytes.HasSuffix(buf[:n], []byte(mark)) {
 			continue
 		}
-		b := append([]byte(nil), buf[:12]...)
-		if tag, ok := auxTag(oob[:oobn]); ok {
-			b = big.AppendUint32(b, tag)
-		}
-		return append(b, buf[12:n]...)
+		return tctest.WithTag(buf[:n], oob[:oobn])
 	}
-}
-
-func auxTag(oob []byte) (tag uint32, ok bool) {
-	messages, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return 0, false
-	}
-	for _, m := range messages {
-		if m.Header.Type != unix.PACKET_AUXDATA || len(m.Data) < int(unsafe.Sizeof(unix.TpacketAuxdata{})) {
-			continue
-		}
-		aux := (*unix.TpacketAuxdata)(unsafe.Pointer(&m.Data[0]))
-		return uint32(aux.Vlan_tpid)<<16 | uint32(aux.Vlan_tci), aux.Status&unix.TP_STATUS_VLAN_VALID != 0
-	}
-	return 0, false
 }
 
 func (w *wire) expect(what string, want []byte) {
