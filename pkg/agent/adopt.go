@@ -51,8 +51,11 @@ func (a *Agent) takeRules(ctx context.Context) error {
 // by which it is judged. It installs nothing before.
 func (a *Agent) adopt(ctx context.Context) error {
 	began := time.Now()
-	for !a.ports.told.Load() || !a.dumper.whole.Load() {
-		pause(ctx, tick)
+	for asked := false; !a.ports.told.Load() || !a.dumper.whole.Load(); pause(ctx, tick) {
+		if !asked && a.ports.told.Load() { // a dump from before is not whole
+			a.dumper.soon()
+			asked = true
+		}
 		if ctx.Err() != nil {
 			return nil
 		}

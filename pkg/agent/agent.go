@@ -285,6 +285,7 @@ func (a *Agent) buildUserspace() {
 	a.user = newUserspaceConns(&dpctl.Client{Caller: &unixctl.Client{Rundir: a.cfg.OVSRundir, Timeout: callTime, MaxReply: maxConnections}})
 	bridges := func() []bridgeFacts { return a.ports.bridges() }
 	a.user.relax = a.cfg.UserspaceLiberal
+	a.user.known = func() bool { return a.ports.told.Load() }
 	a.user.exists = func() bool {
 		return slices.ContainsFunc(bridges(), func(b bridgeFacts) bool { return b.datapath == userspace })
 	}

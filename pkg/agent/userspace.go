@@ -34,7 +34,8 @@ type userspaceConns struct {
 	seen   *tap.Tally
 	relax  bool // the check of TCP sequence numbers may be turned off
 	touch  func(ctx context.Context, entries []flows.EntryKey) error
-	exists func() bool // there is such a datapath
+	known  func() bool // which datapaths there are is known
+	exists func() bool // there is such a datapath, as far as is known
 	health *component
 
 	mu     sync.Mutex
@@ -101,8 +102,14 @@ func (u *userspaceConns) complete(e *flows.Entry) {
 	}
 }
 
+// errTooEarly says that nobody knows yet whether there are entries to be read.
+var errTooEarly = errors.New("the bridges are not known yet")
+
 // Dump calls fn with the entries of both directions.
 func (u *userspaceConns) Dump(ctx context.Context, fn func(*flows.Entry) error) error {
+	if !u.known() {
+		return errTooEarly
+	}
 	if !u.exists() {
 		return nil
 	}

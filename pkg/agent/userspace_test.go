@@ -46,7 +46,8 @@ func (f *fakeSwitch) Call(_ context.Context, method string, _ ...string) (string
 
 func testUserspace(f *fakeSwitch) *userspaceConns {
 	u := newUserspaceConns(&dpctl.Client{Caller: f})
-	u.exists, u.health = func() bool { return true }, newComponent("userspace", silent)
+	u.known, u.exists = func() bool { return true }, func() bool { return true }
+	u.health = newComponent("userspace", silent)
 	u.touch = func(_ context.Context, keys []flows.EntryKey) error {
 		for range keys {
 			for line := range f.conns {
@@ -244,5 +245,19 @@ func TestEmptyPacket(t *testing.T) {
 				t.Errorf("%s: checksum", s)
 			}
 		}
+	}
+}
+
+// Before the bridges are known a dump is not whole: what an earlier agent left in the
+// userspace datapath would be judged by connections that nobody has looked for.
+func TestTooEarlyIsNotWhole(t *testing.T) {
+	u := testUserspace(&fakeSwitch{})
+	u.known, u.exists = func() bool { return false }, func() bool { return false }
+	if err := u.Dump(t.Context(), func(*flows.Entry) error { return nil }); !errors.Is(err, errTooEarly) {
+		t.Errorf("before the bridges are known: %v", err)
+	}
+	u.known = func() bool { return true }
+	if err := u.Dump(t.Context(), func(*flows.Entry) error { return nil }); err != nil {
+		t.Errorf("there is no such datapath: %v", err)
 	}
 }
