@@ -23,12 +23,12 @@ var anomalies = []struct {
 // nobody knows what it may do, and is back when all is as it was.
 func TestOVNAnomaly(t *testing.T) {
 	slowly(t)
-	r := newRevocation(newNeutronPair(t), "--policy-grace="+policyGrace.String())
+	r := newRevocation(newNeutronPair(t), "--security-groups-grace="+groupsGrace.String())
 	all := r.begin(kinds[0], kinds[2])
 	for _, c := range anomalies {
 		at := time.Now()
 		c.wipe(r.ovn)
-		rulesWithin(t, r.World, policyGrace+patience, 0)
+		rulesWithin(t, r.World, groupsGrace+patience, 0)
 		causes := r.removals(at)
 		t.Logf("%s: %d sessions left within %v for %v", c.name, len(causes), time.Since(at).Round(100*time.Millisecond), causes)
 		for _, cause := range causes {

@@ -10,9 +10,9 @@ import (
 	"github.com/flowshunt/flowshunt/e2e/harness"
 )
 
-// policyGrace is how long sessions live on without a word of the database, in these
+// groupsGrace is how long sessions live on without a word of the database, in these
 // stories.
-const policyGrace = 6 * time.Second
+const groupsGrace = 6 * time.Second
 
 // restarts are those of OVN's daemons.
 var restarts = []struct {
@@ -32,12 +32,12 @@ func TestOVNRestarts(t *testing.T) {
 	slowly(t)
 	for _, c := range restarts {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRevocation(newNeutronPair(t), "--policy-grace="+policyGrace.String())
+			r := newRevocation(newNeutronPair(t), "--security-groups-grace="+groupsGrace.String())
 			all := r.begin(kinds[0], kinds[2], kinds[6])
 			at := time.Now()
 			c.restart(r.ovn)
 			r.ovn.Sync()
-			harness.Throughout(t, 2*policyGrace, "no session leaves as denied", func() error {
+			harness.Throughout(t, 2*groupsGrace, "no session leaves as denied", func() error {
 				causes := r.removals(at)
 				if slices.Contains(causes, "sg-denied") || c.stay && len(causes) > 0 {
 					return fmt.Errorf("%v", causes)
@@ -79,16 +79,16 @@ func TestOVNUnreachable(t *testing.T) {
 		}, 2 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRevocation(newNeutronPair(t), "--policy-grace="+policyGrace.String())
+			r := newRevocation(newNeutronPair(t), "--security-groups-grace="+groupsGrace.String())
 			all := r.begin(kinds[0], kinds[2])
 			at := time.Now()
 			back := sync.OnceFunc(c.gone(r.ovn))
 			t.Cleanup(back)
-			first := r.agent.Logged(t, policyGrace+c.noticed+patience, "remove")
+			first := r.agent.Logged(t, groupsGrace+c.noticed+patience, "remove")
 			after := first.Time.Sub(at)
 			t.Logf("first session left after %v", after.Round(time.Millisecond))
-			if after < policyGrace || after > policyGrace+c.noticed {
-				t.Errorf("left after %v, want between %v and %v", after, policyGrace, policyGrace+c.noticed)
+			if after < groupsGrace || after > groupsGrace+c.noticed {
+				t.Errorf("left after %v, want between %v and %v", after, groupsGrace, groupsGrace+c.noticed)
 			}
 			rulesWithin(t, r.World, time.Second, 0)
 			for _, cause := range r.removals(at) {

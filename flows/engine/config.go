@@ -40,10 +40,10 @@ type Config struct {
 	ValidateWithin time.Duration // after a doubt about its path a session is confirmed within this, or leaves
 	MaxLifetime    time.Duration // a session leaves after so long, to be decided anew; 0: never
 
-	// PolicySources names who tells what security groups permit; all must permit a
-	// connection. A session stays for PolicyGrace when one does not tell what is so any more.
-	PolicySources []string
-	PolicyGrace   time.Duration
+	// PermissionSources names who tells what security groups permit; all must permit a
+	// connection. A session stays for PermissionGrace when one does not tell what is so any more.
+	PermissionSources []string
+	PermissionGrace   time.Duration
 
 	Displace float64 // a waiting connection displaces one whose rate, times this, is lower
 
@@ -119,9 +119,9 @@ func DefaultConfig() Config {
 		Relearn:      10 * time.Second,
 		Displace:     1.5,
 
-		ValidateWithin: time.Second,
-		MaxLifetime:    time.Hour,
-		PolicyGrace:    10 * time.Second,
+		ValidateWithin:  time.Second,
+		MaxLifetime:     time.Hour,
+		PermissionGrace: 10 * time.Second,
 	}
 }
 
@@ -142,7 +142,7 @@ func (c Config) Validate() error {
 	positive("idle time", c.IdleAfter > 0)
 	positive("no-hits time", c.NoHitsAfter > 0)
 	positive("validation bound", c.ValidateWithin > 0)
-	positive("policy grace", c.PolicyGrace >= 0)
+	positive("permission grace", c.PermissionGrace >= 0)
 	positive("maximum lifetime", c.MaxLifetime >= 0)
 	if c.Displace < 1 {
 		errs = append(errs, fmt.Errorf("displacement factor %g would let two sessions displace each other for ever: want at least 1", c.Displace))

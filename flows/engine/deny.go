@@ -34,7 +34,7 @@ func (g *Engine) denyAt(s *session, against []refusal) {
 		return
 	}
 	for _, r := range against {
-		if r.Reason == flows.SGDenied && g.policies[r.source].revision != 0 {
+		if r.Reason == flows.SGDenied && g.sources[r.source].revision != 0 {
 			g.denyIn(s, r)
 		}
 	}
@@ -44,14 +44,14 @@ func (g *Engine) denyIn(s *session, r refusal) {
 	port := g.ports[r.id]
 	for _, key := range g.keysOf(s) {
 		if port.HasZone && key.Zone == port.Zone {
-			g.denials = append(g.denials, deny{key, r.end, r.source, g.policies[r.source].revision, g.now.Add(denyAfter), 0})
+			g.denials = append(g.denials, deny{key, r.end, r.source, g.sources[r.source].revision, g.now.Add(denyAfter), 0})
 		}
 	}
 }
 
-// policyEnforced lets denials be done that waited for it.
-func (g *Engine) policyEnforced(ev PolicyEnforced) {
-	src := &g.policies[ev.Source]
+// permissionsEnforced lets denials be done that waited for it.
+func (g *Engine) permissionsEnforced(ev PermissionsEnforced) {
+	src := &g.sources[ev.Source]
 	src.enforced = ev.Revision
 }
 
@@ -66,7 +66,7 @@ func (g *Engine) deny() {
 		if g.settled(&d) {
 			continue
 		}
-		src := &g.policies[d.source]
+		src := &g.sources[d.source]
 		if d.tries == 0 && src.enforced >= d.revision || g.now >= d.due {
 			effect.Entries = append(effect.Entries, DenyEntry{d.entry, src.label})
 			d.tries++
@@ -90,6 +90,6 @@ func (g *Engine) settled(d *deny) bool {
 	if isBlocked(&g.cfg, &flows.Entry{Mark: e.mark, Labels: g.labelsOf(e)}) {
 		return true
 	}
-	src := &g.policies[d.source]
-	return src.policy != nil && src.policy.Judge(d.end.port, d.end.direction, d.end.tuple).Reason == ""
+	src := &g.sources[d.source]
+	return src.permissions != nil && src.permissions.Judge(d.end.port, d.end.direction, d.end.tuple).Reason == ""
 }

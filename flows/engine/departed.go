@@ -24,7 +24,7 @@ const (
 
 // remember keeps a session that is released.
 func (g *Engine) remember(s *session) {
-	if s.installedAt == 0 || s.denied || len(g.policies) == 0 || !strings.HasPrefix(string(s.cause), "path-") {
+	if s.installedAt == 0 || s.denied || len(g.sources) == 0 || !strings.HasPrefix(string(s.cause), "path-") {
 		return
 	}
 	if len(g.departed) == maxDeparted {

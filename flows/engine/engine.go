@@ -30,7 +30,7 @@ type Engine struct {
 	validating int           // Validates on their way
 	validateAt flows.Instant // no bound is passed before
 
-	policies []policySource
+	sources  []permissionSource
 	revision uint64                               // of all that sources told
 	logical  map[flows.LogicalPort][]flows.PortID // ports that have security groups
 	byRule   index[ruleKey]                       // bound sessions by the rules that permit them
@@ -66,7 +66,7 @@ func New(cfg Config) *Engine {
 		tombstones: tombstones{expires: make(map[flows.Tuple]flows.Instant)},
 		ports:      make(map[flows.PortID]PortState),
 		onPort:     make(map[flows.PortID][]*session),
-		policies:   newSources(cfg.PolicySources, 1),
+		sources:    newSources(cfg.PermissionSources, 1),
 		revision:   1,
 		byRule:     newIndex[ruleKey](),
 		byAddr:     newIndex[netip.Addr](),
@@ -151,12 +151,12 @@ func (g *Engine) handle(ev Event) {
 		g.eswitchReset(ev.Eswitch)
 	case PortsChanged:
 		g.portsChanged(ev.Ports)
-	case PolicyChanged:
-		g.policyChanged(&ev)
-	case PolicyStale:
-		g.policyStale(ev)
-	case PolicyEnforced:
-		g.policyEnforced(ev)
+	case PermissionsChanged:
+		g.permissionsChanged(&ev)
+	case PermissionsStale:
+		g.permissionsStale(ev)
+	case PermissionsEnforced:
+		g.permissionsEnforced(ev)
 	case ModeChanged:
 		g.modeChanged(ev)
 	case Stop:

@@ -178,31 +178,31 @@ type PortState struct {
 	HasZone bool       // that is known
 }
 
-// PolicyChanged carries what security groups permit from now on, and says which of the
+// PermissionsChanged carries what security groups permit from now on, and says which of the
 // connections that were permitted may not be any more; see secgroup.Change.
-type PolicyChanged struct {
-	Source int // which of Config.PolicySources tells
-	Policy Policy
-	Ports  []flows.LogicalPort
-	Rules  []flows.RuleRef
-	Addrs  []netip.Addr
-	// Revision is the first PolicyEnforced.Revision that says that the slow path enforces
+type PermissionsChanged struct {
+	Source      int // which of Config.PermissionSources tells
+	Permissions Permissions
+	Ports       []flows.LogicalPort
+	Rules       []flows.RuleRef
+	Addrs       []netip.Addr
+	// Revision is the first PermissionsEnforced.Revision that says that the slow path enforces
 	// this too; 0: none will.
 	Revision uint64
 	Label    bool          // the network service denies by bit 0 of the conntrack label, not of the mark
 	At       flows.Instant // when the agent was told, for those who look on; 0: it is no news
 }
 
-// PolicyStale says that what a source has told may be behind. The next PolicyChanged ends
+// PermissionsStale says that what a source has told may be behind. The next PermissionsChanged ends
 // that.
-type PolicyStale struct {
+type PermissionsStale struct {
 	Source int
 	Why    string
 }
 
-// PolicyEnforced says that the slow path enforces all that a source has told up to a
+// PermissionsEnforced says that the slow path enforces all that a source has told up to a
 // revision.
-type PolicyEnforced struct {
+type PermissionsEnforced struct {
 	Source   int
 	Revision uint64
 }
@@ -224,29 +224,29 @@ type ModeChanged struct {
 // Stop begins the end: nothing is admitted any more, every session is removed.
 type Stop struct{}
 
-func (EntriesRead) event()     {}
-func (EntriesAppeared) event() {}
-func (EntriesGone) event()     {}
-func (DumpDone) event()        {}
-func (Lost) event()            {}
-func (Hint) event()            {}
-func (Sighted) event()         {}
-func (PathResolved) event()    {}
-func (PathsDoubted) event()    {}
-func (Validated) event()       {}
-func (Pause) event()           {}
-func (RulesFound) event()      {}
-func (MACAgeing) event()       {}
-func (Relaxed) event()         {}
-func (Installed) event()       {}
-func (Removed) event()         {}
-func (SessionRead) event()     {}
-func (Counted) event()         {}
-func (RulesVanished) event()   {}
-func (EswitchReset) event()    {}
-func (PortsChanged) event()    {}
-func (ModeChanged) event()     {}
-func (PolicyChanged) event()   {}
-func (PolicyStale) event()     {}
-func (PolicyEnforced) event()  {}
-func (Stop) event()            {}
+func (EntriesRead) event()         {}
+func (EntriesAppeared) event()     {}
+func (EntriesGone) event()         {}
+func (DumpDone) event()            {}
+func (Lost) event()                {}
+func (Hint) event()                {}
+func (Sighted) event()             {}
+func (PathResolved) event()        {}
+func (PathsDoubted) event()        {}
+func (Validated) event()           {}
+func (Pause) event()               {}
+func (RulesFound) event()          {}
+func (MACAgeing) event()           {}
+func (Relaxed) event()             {}
+func (Installed) event()           {}
+func (Removed) event()             {}
+func (SessionRead) event()         {}
+func (Counted) event()             {}
+func (RulesVanished) event()       {}
+func (EswitchReset) event()        {}
+func (PortsChanged) event()        {}
+func (ModeChanged) event()         {}
+func (PermissionsChanged) event()  {}
+func (PermissionsStale) event()    {}
+func (PermissionsEnforced) event() {}
+func (Stop) event()                {}

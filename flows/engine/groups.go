@@ -45,11 +45,11 @@ type refusal struct {
 func (g *Engine) askGroups(s *session) (rules []ruleKey, against []refusal) {
 	var unsure []refusal
 	for _, e := range g.ends(s) {
-		if len(g.policies) == 0 {
+		if len(g.sources) == 0 {
 			return nil, []refusal{{e, flows.Permission{Reason: flows.SGUnknown}, nobody}}
 		}
-		for i := range g.policies {
-			p := g.policies[i].permission(s, &e)
+		for i := range g.sources {
+			p := g.sources[i].permission(s, &e)
 			switch {
 			case p.Reason == "":
 				rules = append(rules, ruleKey{i, p.Rule})
@@ -84,7 +84,7 @@ func (g *Engine) stands(s *session) bool {
 // news is what led to a new judgement: what a source permitted before, or nil.
 type news struct {
 	source int
-	before Policy
+	before Permissions
 }
 
 // rejudge asks about sessions that were judged when less was known, and ends those that

@@ -13,39 +13,39 @@ func (g *Engine) refusalDetail(r refusal) string {
 	if r.source == nobody {
 		return text + ": nobody tells what it permits"
 	}
-	src := &g.policies[r.source]
+	src := &g.sources[r.source]
 	return fmt.Sprintf("%s by %s: %s", text, src.name, src.detail(r.port, r.Permission))
 }
 
 // detail says for a person what a permission rests on.
-func (src *policySource) detail(port flows.LogicalPort, p flows.Permission) string {
+func (src *permissionSource) detail(port flows.LogicalPort, p flows.Permission) string {
 	switch {
-	case src.policy == nil, src.stale != 0 && p.Reason == flows.SGUnknown:
+	case src.permissions == nil, src.stale != 0 && p.Reason == flows.SGUnknown:
 		return src.why
 	case p.Rule != 0:
-		return src.policy.Describe(p.Rule)
+		return src.permissions.Describe(p.Rule)
 	case p.Reason == "":
 		return "port security is off, or what no rule denies is permitted"
 	case p.Reason == flows.SGDenied:
 		return "no rule permits it"
 	}
-	return src.policy.Detail(port)
+	return src.permissions.Detail(port)
 }
 
 // usedToPermit names the rules that permitted a session until now at the same end, by the word
 // of each source: one of them may call it by a name that tells more.
 func (g *Engine) usedToPermit(r refusal, why news) string {
 	var by []string
-	for i := range g.policies {
-		policy := g.policies[i].policy
+	for i := range g.sources {
+		permissions := g.sources[i].permissions
 		if i == why.source {
-			policy = why.before
+			permissions = why.before
 		}
-		if policy == nil {
+		if permissions == nil {
 			continue
 		}
-		if p := policy.Judge(r.port, r.direction, r.tuple); p.Reason == "" && p.Rule != 0 {
-			by = append(by, policy.Describe(p.Rule))
+		if p := permissions.Judge(r.port, r.direction, r.tuple); p.Reason == "" && p.Rule != 0 {
+			by = append(by, permissions.Describe(p.Rule))
 		}
 	}
 	if len(by) == 0 {
@@ -67,11 +67,11 @@ func (g *Engine) ExplainGroups(id flows.SessionID, paths flows.Paths, original f
 	}
 	for _, e := range g.ends(s) {
 		name := fmt.Sprintf("%s: %s", EndCheck, e.direction)
-		if len(g.policies) == 0 {
+		if len(g.sources) == 0 {
 			list = append(list, Check{Name: name, Outcome: Failed, Reason: flows.SGUnknown, Detail: g.refusalDetail(refusal{end: e, source: nobody})})
 		}
-		for i := range g.policies {
-			p := g.policies[i].permission(s, &e)
+		for i := range g.sources {
+			p := g.sources[i].permission(s, &e)
 			c := Check{Name: name, Reason: p.Reason, Detail: g.refusalDetail(refusal{e, p, i})}
 			if p.Reason != "" {
 				c.Outcome = Failed

@@ -12,7 +12,7 @@ import (
 func adoptedOnTrust(t *testing.T) (*Engine, flows.Instant) {
 	t.Helper()
 	cfg := DefaultConfig()
-	cfg.Enforce, cfg.PolicySources, cfg.Mark.Blocked = true, []string{"sb"}, MaskedMark{1, 1}
+	cfg.Enforce, cfg.PermissionSources, cfg.Mark.Blocked = true, []string{"sb"}, MaskedMark{1, 1}
 	g := New(cfg)
 	now := flows.Instant(time.Second)
 	e := inZoneOf(1, 10)
@@ -37,7 +37,7 @@ func adoptedOnTrust(t *testing.T) (*Engine, flows.Instant) {
 // no differences to tell; all that stands on trust is judged by it.
 func TestFirstWordOfASource(t *testing.T) {
 	g, now := adoptedOnTrust(t)
-	effects := g.Step(now, []Event{PolicyChanged{Policy: groupsWith()}})
+	effects := g.Step(now, []Event{PermissionsChanged{Permissions: groupsWith()}})
 	if removals(effects, flows.SGDenied) != 1 {
 		t.Errorf("the session stays although its groups deny it: %v, %v", effects, g.Used())
 	}
@@ -46,8 +46,8 @@ func TestFirstWordOfASource(t *testing.T) {
 // ... and filed under the rules that permit it.
 func TestFirstWordFiles(t *testing.T) {
 	g, now := adoptedOnTrust(t)
-	g.Step(now, []Event{PolicyChanged{Policy: groupsWith(10, 11, 12)}})
-	effects := g.Step(now, []Event{PolicyChanged{Policy: groupsWith(), Rules: []flows.RuleRef{10, 11, 12}}})
+	g.Step(now, []Event{PermissionsChanged{Permissions: groupsWith(10, 11, 12)}})
+	effects := g.Step(now, []Event{PermissionsChanged{Permissions: groupsWith(), Rules: []flows.RuleRef{10, 11, 12}}})
 	if removals(effects, flows.SGDenied) != 1 {
 		t.Errorf("its rule is gone, and the session stays: %v", g.Used())
 	}
@@ -64,8 +64,8 @@ func TestObserveDeniesNothing(t *testing.T) {
 	if g.Used()[Observed] != 3 {
 		t.Fatalf("%v", g.Used())
 	}
-	g.Step(now, []Event{PolicyChanged{Policy: groupsWith(), Rules: []flows.RuleRef{10, 11, 12}, Revision: 1}})
-	list := denials(g.Step(now, []Event{PolicyEnforced{Revision: 1}}))
+	g.Step(now, []Event{PermissionsChanged{Permissions: groupsWith(), Rules: []flows.RuleRef{10, 11, 12}, Revision: 1}})
+	list := denials(g.Step(now, []Event{PermissionsEnforced{Revision: 1}}))
 	if len(list) != 0 {
 		t.Errorf("mode observe writes to conntrack: %v", list)
 	}
@@ -78,7 +78,7 @@ func TestObserveDeniesNothing(t *testing.T) {
 func TestDeniedOnce(t *testing.T) {
 	g, _, now := guarded(t, 3)
 	for range 100 {
-		g.Step(now, []Event{PolicyChanged{Policy: groupsWith(), Rules: []flows.RuleRef{10, 11, 12}, Revision: 9}})
+		g.Step(now, []Event{PermissionsChanged{Permissions: groupsWith(), Rules: []flows.RuleRef{10, 11, 12}, Revision: 9}})
 	}
 	if len(g.denials) > 3 {
 		t.Errorf("%d denials of 3 entries", len(g.denials))
@@ -94,8 +94,8 @@ func TestDeniedAfterPathDropped(t *testing.T) {
 		t.Fatalf("%v", g.Used())
 	}
 	now = now.Add(10 * time.Millisecond)
-	g.Step(now, []Event{PolicyChanged{Policy: groupsWith(10, 0, 12), Rules: []flows.RuleRef{11}, Revision: 1}})
-	if list := denials(g.Step(now, []Event{PolicyEnforced{Revision: 1}})); len(list) != 1 {
+	g.Step(now, []Event{PermissionsChanged{Permissions: groupsWith(10, 0, 12), Rules: []flows.RuleRef{11}, Revision: 1}})
+	if list := denials(g.Step(now, []Event{PermissionsEnforced{Revision: 1}})); len(list) != 1 {
 		t.Errorf("%v, want 1: replies go on", list)
 	}
 	if !g.entries.get(entries[1].Key).denied {
@@ -106,8 +106,8 @@ func TestDeniedAfterPathDropped(t *testing.T) {
 // The counting of states begins anew with a database that was wiped.
 func TestEnforcedByAnotherDatabase(t *testing.T) {
 	g, _, now := guarded(t, 3)
-	g.Step(now, []Event{PolicyEnforced{Revision: 5000}})
-	effects := g.Step(now, []Event{PolicyEnforced{Revision: 2}, PolicyChanged{Policy: groupsWith(), Rules: []flows.RuleRef{10, 11, 12}, Revision: 3}})
+	g.Step(now, []Event{PermissionsEnforced{Revision: 5000}})
+	effects := g.Step(now, []Event{PermissionsEnforced{Revision: 2}, PermissionsChanged{Permissions: groupsWith(), Rules: []flows.RuleRef{10, 11, 12}, Revision: 3}})
 	if list := denials(effects); len(list) != 0 {
 		t.Errorf("before the slow path enforces the change: %v", list)
 	}

@@ -30,7 +30,7 @@ func guarded(tb testing.TB, n int) (*Engine, []flows.Entry, flows.Instant) {
 	cfg := DefaultConfig()
 	cfg.Enforce, cfg.InsertRate, cfg.Capacity, cfg.MaxFollow = true, 1e9, n, 2*n
 	cfg.Mark = Mark{Offload: MaskedMark{4, 4}, Blocked: MaskedMark{1, 1}, Deny: true}
-	cfg.PolicySources = []string{"sb"}
+	cfg.PermissionSources = []string{"sb"}
 	g := newEngineWithPorts(cfg)
 	entries := manyEntries(n)
 	for i := range entries {
@@ -41,7 +41,7 @@ func guarded(tb testing.TB, n int) (*Engine, []flows.Entry, flows.Instant) {
 	now := flows.Instant(time.Second)
 	effects := g.Step(now, []Event{
 		PortsChanged{[]PortState{{ID: 1, Logical: "lp1", Zone: 8, HasZone: true}, {ID: 2, Logical: "lp2", Zone: 7, HasZone: true}}},
-		PolicyChanged{Policy: groupsWith(10, 11, 12)},
+		PermissionsChanged{Permissions: groupsWith(10, 11, 12)},
 		EntriesRead{At: now, Entries: entries},
 	})
 	drive(g, now, effects, func(key flows.EntryKey) flows.Entry { return entries[key.ID] }, benchPaths)
@@ -62,7 +62,7 @@ func removals(effects []Effect, cause flows.Reason) (n int) {
 
 func TestRevokedByRule(t *testing.T) {
 	g, entries, now := guarded(t, 6)
-	effects := g.Step(now, []Event{PolicyChanged{Policy: groupsWith(10, 0, 12), Rules: []flows.RuleRef{11}}})
+	effects := g.Step(now, []Event{PermissionsChanged{Permissions: groupsWith(10, 0, 12), Rules: []flows.RuleRef{11}}})
 	if n := removals(effects, flows.SGDenied); n != 2 {
 		t.Fatalf("%d sessions are removed, want those 2 that rule 11 permitted: %v", n, effects)
 	}
@@ -73,7 +73,7 @@ func TestRevokedByRule(t *testing.T) {
 	}
 	// Given back, the old connection stays in the slow path.
 	now = now.Add(time.Minute)
-	effects = g.Step(now, []Event{PolicyChanged{Policy: groupsWith(10, 13, 12)}, EntriesRead{At: now, Entries: entries}})
+	effects = g.Step(now, []Event{PermissionsChanged{Permissions: groupsWith(10, 13, 12)}, EntriesRead{At: now, Entries: entries}})
 	for _, e := range effects {
 		if e, ok := e.(Resolve); ok {
 			t.Errorf("%v is offloaded again", e.Entry)
@@ -88,7 +88,7 @@ func TestRevokedByAddress(t *testing.T) {
 	g, entries, now := guarded(t, 6)
 	p := groupsWith(10, 11, 12)
 	p.outside[entries[4].Key.Tuple.Src] = true
-	effects := g.Step(now, []Event{PolicyChanged{Policy: p, Addrs: []netip.Addr{entries[4].Key.Tuple.Src}}})
+	effects := g.Step(now, []Event{PermissionsChanged{Permissions: p, Addrs: []netip.Addr{entries[4].Key.Tuple.Src}}})
 	if n := removals(effects, flows.SGDenied); n != 1 {
 		t.Fatalf("%d sessions are removed, want 1: %v", n, effects)
 	}
@@ -118,13 +118,13 @@ func TestDeny(t *testing.T) {
 	g, entries, now := guarded(t, 3)
 	p := groupsWith(10, 11, 12)
 	delete(p.rules, groupKey{"lp2", flows.Ingress, 1})
-	effects := g.Step(now, []Event{PolicyEnforced{Revision: 4}, PolicyChanged{Policy: p, Rules: []flows.RuleRef{11}, Revision: 5}})
+	effects := g.Step(now, []Event{PermissionsEnforced{Revision: 4}, PermissionsChanged{Permissions: p, Rules: []flows.RuleRef{11}, Revision: 5}})
 	if removals(effects, flows.SGDenied) != 1 || len(denials(effects)) != 0 {
 		t.Fatalf("before the slow path enforces the change: %v", effects)
 	}
 	drive(g, now, effects, noEntry, benchPaths)
 	now = now.Add(20 * time.Millisecond)
-	list := denials(g.Step(now, []Event{PolicyEnforced{Revision: 5}}))
+	list := denials(g.Step(now, []Event{PermissionsEnforced{Revision: 5}}))
 	if len(list) != 1 || list[0].Key != entries[1].Key {
 		t.Fatalf("%v, want %v", list, entries[1].Key)
 	}
@@ -144,7 +144,7 @@ func TestDeny(t *testing.T) {
 // Without a word of the slow path it is done after a while.
 func TestDenyUnasked(t *testing.T) {
 	g, _, now := guarded(t, 3)
-	effects := g.Step(now, []Event{PolicyChanged{Policy: groupsWith(), Rules: []flows.RuleRef{10, 11, 12}, Revision: 5, Label: true}})
+	effects := g.Step(now, []Event{PermissionsChanged{Permissions: groupsWith(), Rules: []flows.RuleRef{10, 11, 12}, Revision: 5, Label: true}})
 	drive(g, now, effects, noEntry, benchPaths)
 	for range denyTries {
 		now = now.Add(denyAfter)
@@ -163,7 +163,7 @@ func TestStandingIsGivenBack(t *testing.T) {
 	if len(g.byAddr.heads) != 31 || len(g.byRule.heads) != 3 {
 		t.Fatalf("%d addresses, %d rules", len(g.byAddr.heads), len(g.byRule.heads))
 	}
-	drive(g, now, g.Step(now, []Event{PolicyChanged{Policy: groupsWith(0, 11, 12), Rules: []flows.RuleRef{10}}}), noEntry, benchPaths)
+	drive(g, now, g.Step(now, []Event{PermissionsChanged{Permissions: groupsWith(0, 11, 12), Rules: []flows.RuleRef{10}}}), noEntry, benchPaths)
 	if len(g.byAddr.heads) != 21 || len(g.byRule.heads) != 2 {
 		t.Errorf("%d addresses, %d rules", len(g.byAddr.heads), len(g.byRule.heads))
 	}
@@ -183,13 +183,13 @@ func TestRevocationCost(t *testing.T) {
 		for range 3 {
 			g, entries, _ := guarded(t, n)
 			p := groupsWith(10, 11, 12)
-			ev := PolicyChanged{Policy: p}
+			ev := PermissionsChanged{Permissions: p}
 			for _, e := range entries[:100] {
 				p.outside[e.Key.Tuple.Src] = true
 				ev.Addrs = append(ev.Addrs, e.Key.Tuple.Src)
 			}
 			began := time.Now()
-			g.policyChanged(&ev)
+			g.permissionsChanged(&ev)
 			best = min(best, time.Since(began))
 			if n := removals(g.effects, flows.SGDenied); n != 100 {
 				t.Fatalf("%d sessions are removed, want 100", n)

@@ -68,7 +68,7 @@ func zoneOf(id flows.PortID) (flows.Zone, bool) {
 }
 
 func (w *world) newGroups() {
-	for range w.cfg.PolicySources {
+	for range w.cfg.PermissionSources {
 		s := &groupSource{now: &groups{map[groupKey]flows.RuleRef{}, map[netip.Addr]bool{}, map[flows.LogicalPort]bool{}}}
 		for id := range flows.PortID(portsNum) {
 			for d := range flows.Direction(2) {
@@ -88,7 +88,7 @@ func (w *world) tellGroups() {
 	for i, s := range w.sources {
 		s.told = nil
 		if w.agents > 0 && !w.quiet && w.chance(0.3) { // the database is slower than what reads the rules
-			s.silentTo = w.now.Add(time.Duration(w.rng.Int64N(int64(w.cfg.PolicyGrace / 2))))
+			s.silentTo = w.now.Add(time.Duration(w.rng.Int64N(int64(w.cfg.PermissionGrace / 2))))
 		}
 		if s.silentTo == 0 {
 			w.tell1(i)
@@ -100,7 +100,7 @@ func (w *world) tellGroups() {
 // find it out.
 func (w *world) tell1(i int) {
 	s := w.sources[i]
-	ev := PolicyChanged{Source: i, Policy: s.now, Revision: s.revision, At: w.now, Label: w.chance(0.2)}
+	ev := PermissionsChanged{Source: i, Permissions: s.now, Revision: s.revision, At: w.now, Label: w.chance(0.2)}
 	if s.told != nil {
 		for _, ref := range s.told.rules {
 			if !slices.Contains(slices.Collect(maps.Values(s.now.rules)), ref) {
@@ -154,8 +154,8 @@ func (w *world) changeGroups(c *conn) {
 		if s.silentTo != 0 {
 			return
 		}
-		s.silentTo = w.now.Add(time.Duration(w.rng.Int64N(int64(3 * w.cfg.PolicyGrace / 2))))
-		w.events = append(w.events, PolicyStale{Source: i, Why: "silent"})
+		s.silentTo = w.now.Add(time.Duration(w.rng.Int64N(int64(3 * w.cfg.PermissionGrace / 2))))
+		w.events = append(w.events, PermissionsStale{Source: i, Why: "silent"})
 		return
 	default: // what was taken is given back, by other rules
 		for id := range flows.PortID(portsNum) {
@@ -190,7 +190,7 @@ func (w *world) enforceGroups() {
 			if w.chance(0.05) {
 				s.revision = 0 // of a database that was wiped
 			}
-			w.events = append(w.events, PolicyEnforced{Source: i, Revision: s.revision})
+			w.events = append(w.events, PermissionsEnforced{Source: i, Revision: s.revision})
 		}
 	}
 }
@@ -207,29 +207,29 @@ func (w *world) denyEntries(e Deny) {
 
 // toldGroups is what the engine was told by one source.
 type toldGroups struct {
-	policy   Policy
-	stale    flows.Instant // since when it may be behind; 0: it is not
-	enforced uint64
+	permissions Permissions
+	stale       flows.Instant // since when it may be behind; 0: it is not
+	enforced    uint64
 }
 
 // deliverGroups notes what the engine is about to be told.
 func (l *ledger) deliverGroups(w *world, ev Event) {
 	switch ev := ev.(type) {
-	case PolicyChanged:
+	case PermissionsChanged:
 		src := l.group(w, ev.Source)
-		src.policy, src.stale = ev.Policy, 0
+		src.permissions, src.stale = ev.Permissions, 0
 		l.noteDenied(w)
-	case PolicyStale:
+	case PermissionsStale:
 		if src := l.group(w, ev.Source); src.stale == 0 {
 			src.stale = w.now
 		}
-	case PolicyEnforced:
+	case PermissionsEnforced:
 		l.group(w, ev.Source).enforced = ev.Revision
 	}
 }
 
 func (l *ledger) group(w *world, i int) *toldGroups {
-	for len(l.groups) < len(w.cfg.PolicySources) {
+	for len(l.groups) < len(w.cfg.PermissionSources) {
 		l.groups = append(l.groups, toldGroups{stale: w.now})
 	}
 	return &l.groups[i]
@@ -240,11 +240,11 @@ func (l *ledger) against(paths flows.Paths, t flows.Tuple) (why flows.Reason) {
 	for i := range l.groups {
 		for d, id := range [...]flows.PortID{paths[0].In, paths[0].Out} {
 			port := logicalOf(id)
-			if port == "" || l.groups[i].policy == nil {
+			if port == "" || l.groups[i].permissions == nil {
 				continue
 			}
 			at := [...]flows.Tuple{t, paths[0].Addressed(t)}[d]
-			if p := l.groups[i].policy.Judge(port, flows.Direction(d), at); why != flows.SGDenied && p.Reason != "" {
+			if p := l.groups[i].permissions.Judge(port, flows.Direction(d), at); why != flows.SGDenied && p.Reason != "" {
 				why = p.Reason
 			}
 		}
@@ -285,7 +285,7 @@ func (l *ledger) checkGroups(w *world) {
 			l.fail(1, "session %v is %s, and its security groups say %s", s.id, s.state, why)
 		}
 		for i, src := range l.groups {
-			if src.stale != 0 && w.now.Sub(src.stale) >= w.cfg.PolicyGrace && s.state.hasRules() {
+			if src.stale != 0 && w.now.Sub(src.stale) >= w.cfg.PermissionGrace && s.state.hasRules() {
 				l.fail(1, "session %v is %s, and source %d is silent since %v", s.id, s.state, i, w.now.Sub(src.stale))
 			}
 		}
@@ -297,7 +297,7 @@ func (l *ledger) checkGroups(w *world) {
 
 // checkFiled checks that a session that stands on rules is found by them.
 func (l *ledger) checkFiled(w *world, s *session) {
-	if !s.bound() || !secured(s.paths) || len(w.engine.policies) == 0 {
+	if !s.bound() || !secured(s.paths) || len(w.engine.sources) == 0 {
 		return
 	}
 	for _, m := range s.standing.rules {
@@ -312,8 +312,8 @@ func (l *ledger) orderedGroups(w *world, e Install) {
 	if !secured(e.Paths) {
 		return
 	}
-	for i := range w.cfg.PolicySources {
-		if src := l.group(w, i); src.stale != 0 || src.policy == nil {
+	for i := range w.cfg.PermissionSources {
+		if src := l.group(w, i); src.stale != 0 || src.permissions == nil {
 			l.fail(1, "%v is installed while source %d is silent", e.Tuples[0], i)
 		}
 	}
@@ -328,8 +328,8 @@ func (l *ledger) orderedDeny(w *world, e Deny) {
 			for dir := range flows.Direction(2) {
 				for i := range l.groups {
 					src := &l.groups[i]
-					justified = justified || told && zone == d.Key.Zone && src.policy != nil &&
-						src.policy.Judge(logicalOf(id+1), dir, d.Key.Tuple).Reason != ""
+					justified = justified || told && zone == d.Key.Zone && src.permissions != nil &&
+						src.permissions.Judge(logicalOf(id+1), dir, d.Key.Tuple).Reason != ""
 				}
 			}
 		}

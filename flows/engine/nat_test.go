@@ -375,12 +375,12 @@ func TestTableIsGivenBack(t *testing.T) {
 // All addresses and tuples of a session find it.
 func TestTranslatedIsFound(t *testing.T) {
 	g, now := askingEngine(), flows.Instant(time.Second)
-	g.cfg.PolicySources, g.policies = []string{"sb"}, newSources([]string{"sb"}, 1)
+	g.cfg.PermissionSources, g.sources = []string{"sb"}, newSources([]string{"sb"}, 1)
 	entries := entriesAt(hairpin()...)
 	asked := &judge{}
 	effects := g.Step(now, []Event{
 		PortsChanged{[]PortState{{ID: 1, Logical: "lp1"}, {ID: 2, Logical: "lp2"}}},
-		PolicyChanged{Policy: asked}, EntriesRead{At: now, Entries: entries},
+		PermissionsChanged{Permissions: asked}, EntriesRead{At: now, Entries: entries},
 	})
 	live(g, now, effects, entries)
 	want := fmt.Sprintf("egress of lp1: %v, ingress of lp2: %v", sent, received)

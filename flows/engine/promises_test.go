@@ -48,7 +48,7 @@ func (l *ledger) deliver(w *world, events []Event) {
 	l.left = make(map[flows.SessionID]bool)
 	for _, ev := range events {
 		switch ev := ev.(type) {
-		case PolicyChanged, PolicyStale, PolicyEnforced:
+		case PermissionsChanged, PermissionsStale, PermissionsEnforced:
 			l.deliverGroups(w, ev)
 		case Removed:
 			l.left[ev.Session] = ev.Err == nil

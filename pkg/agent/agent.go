@@ -229,7 +229,7 @@ func (a *Agent) build() {
 	part := a.part
 	a.groups = newGroups(a)
 	for _, src := range a.groups.sources {
-		a.cfg.Engine.PolicySources = append(a.cfg.Engine.PolicySources, src.name)
+		a.cfg.Engine.PermissionSources = append(a.cfg.Engine.PermissionSources, src.name)
 	}
 	a.loop = newLoop(newClock(), engine.New(a.cfg.Engine), a.dispatch)
 	l := a.loop

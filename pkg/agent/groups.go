@@ -22,7 +22,7 @@ import (
 // tells the engine.
 type groups struct {
 	cfg     *Config
-	sources []*groupSource // in the order of engine.PolicyChanged.Source
+	sources []*groupSource // in the order of engine.PermissionsChanged.Source
 }
 
 // groupSource is one of them.
@@ -126,7 +126,7 @@ func (g *groups) enforced(s *ovsdb.Snapshot) (events []engine.Event) {
 	}
 	for _, src := range g.sources {
 		if src.ovn {
-			events = append(events, engine.PolicyEnforced{Source: src.index, Revision: revision})
+			events = append(events, engine.PermissionsEnforced{Source: src.index, Revision: revision})
 		}
 	}
 	return events
@@ -200,12 +200,12 @@ func (src *groupSource) begin(ctx context.Context, how opening) (end func()) {
 // tell takes the news of a source.
 func (src *groupSource) tell(n secgroup.News) {
 	now := *src.now.Load()
-	ev := engine.PolicyChanged{Source: src.index, Policy: now.table, Revision: n.Revision, Label: n.Label}
+	ev := engine.PermissionsChanged{Source: src.index, Permissions: now.table, Revision: n.Revision, Label: n.Label}
 	if n.Update != nil {
 		began := time.Now()
 		ev.At = src.loop.clock.now()
 		table, change := src.compiler.Apply(n.Update)
-		ev.Policy, ev.Ports, ev.Rules, ev.Addrs = table, change.Ports, change.Rules, change.Addrs
+		ev.Permissions, ev.Ports, ev.Rules, ev.Addrs = table, change.Ports, change.Rules, change.Addrs
 		now.table, now.changes, now.compiling = table, now.changes+1, now.compiling+time.Since(began)
 	}
 	if now.table != nil && (n.Update != nil || n.Err == nil) {
@@ -255,15 +255,15 @@ func (src *groupSource) stale(why string) {
 		now.stale = time.Now()
 	}
 	src.now.Store(&now)
-	src.loop.post(engine.PolicyStale{Source: src.index, Why: why})
+	src.loop.post(engine.PermissionsStale{Source: src.index, Why: why})
 }
 
-func (g *groups) metrics() []metrics.Policy {
-	list := make([]metrics.Policy, len(g.sources))
+func (g *groups) metrics() []metrics.Groups {
+	list := make([]metrics.Groups, len(g.sources))
 	for i, src := range g.sources {
 		now := src.now.Load()
 		p := &list[i]
-		*p = metrics.Policy{Source: src.name, Changes: now.changes, Compiling: now.compiling}
+		*p = metrics.Groups{Source: src.name, Changes: now.changes, Compiling: now.compiling}
 		if now.table != nil {
 			size := now.table.Size()
 			p.Ports, p.Rules, p.Members = size.Ports, size.Rules, size.Members

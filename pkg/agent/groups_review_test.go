@@ -23,7 +23,7 @@ func TestLostAgainAndAgain(t *testing.T) {
 	time.Sleep(time.Millisecond)
 	src.tell(secgroup.News{Err: errors.New("refused")})
 	for _, m := range l.inbox.take() {
-		if ev, ok := m.event.(engine.PolicyChanged); ok {
+		if ev, ok := m.event.(engine.PermissionsChanged); ok {
 			t.Errorf("the engine is told that all is well: %+v", ev)
 		}
 	}

@@ -15,21 +15,21 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/eswitch/model"
 )
 
-// policyFile is a file with two ports in one security group.
-type policyFile struct {
+// groupsFile is a file with two ports in one security group.
+type groupsFile struct {
 	t    *testing.T
 	path string
 }
 
-func newPolicyFile(t *testing.T, ingress ...string) *policyFile {
+func newGroupsFile(t *testing.T, ingress ...string) *groupsFile {
 	t.Helper()
-	f := &policyFile{t, filepath.Join(t.TempDir(), "groups.yaml")}
+	f := &groupsFile{t, filepath.Join(t.TempDir(), "groups.yaml")}
 	f.write(ingress...)
 	return f
 }
 
 // write puts rules for what may come in into the place of those that were there.
-func (f *policyFile) write(ingress ...string) {
+func (f *groupsFile) write(ingress ...string) {
 	f.t.Helper()
 	text := `ports:
 - {id: lp0, "binding:host_id": here, security_groups: [sg], fixed_ips: [{ip_address: 10.9.0.1}]}
@@ -45,7 +45,7 @@ security_groups:
 	f.raw(text)
 }
 
-func (f *policyFile) raw(text string) {
+func (f *groupsFile) raw(text string) {
 	f.t.Helper()
 	next := f.path + ".next"
 	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
@@ -57,7 +57,7 @@ func (f *policyFile) raw(text string) {
 }
 
 // guardedAgent is one whose two ports have security groups, with n sessions.
-func guardedAgent(t *testing.T, f *policyFile, n int, grace time.Duration) (*running, *model.Model) {
+func guardedAgent(t *testing.T, f *groupsFile, n int, grace time.Duration) (*running, *model.Model) {
 	t.Helper()
 	kernelReady(t)
 	d := newDatabase(t)
@@ -66,7 +66,7 @@ func guardedAgent(t *testing.T, f *policyFile, n int, grace time.Duration) (*run
 	d.vsctl("set interface p1 external_ids:iface-id=lp1")
 	m := model.New(model.Config{}, a, b)
 	cfg := testConfig(t, d)
-	cfg.Engine.Enforce, cfg.Engine.PolicyGrace, cfg.driver = true, grace, m
+	cfg.Engine.Enforce, cfg.Engine.PermissionGrace, cfg.driver = true, grace, m
 	cfg.Groups.Host = "here"
 	if err := ParseGroups("file:"+f.path, &cfg.Groups); err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func (r *running) reasons() (n map[flows.Reason]int) {
 }
 
 func TestGroupsRevoke(t *testing.T) {
-	f := newPolicyFile(t, "protocol: udp")
+	f := newGroupsFile(t, "protocol: udp")
 	r, m := guardedAgent(t, f, 3, time.Hour)
 	client, err := control.Dial(t.Context(), r.cfg.Control.Path)
 	if err != nil {
@@ -124,7 +124,7 @@ func TestGroupsRevoke(t *testing.T) {
 
 // What cannot be known leaves after the grace, and comes back when it is known again.
 func TestGroupsUnknown(t *testing.T) {
-	f := newPolicyFile(t, "protocol: udp")
+	f := newGroupsFile(t, "protocol: udp")
 	r, m := guardedAgent(t, f, 3, 100*time.Millisecond)
 	f.raw("ports: [\n")
 	eventually(t, "nothing is offloaded by the word of a file that is wrong", func() bool { return m.Len() == 0 })
@@ -200,7 +200,7 @@ func TestEnforced(t *testing.T) {
 		{Name: "br0", ExternalIDs: map[string]string{"ovn-nb-cfg": "9"}},
 		{Name: "br-int", ExternalIDs: map[string]string{"ovn-nb-cfg": "5"}},
 	}}
-	want := fmt.Sprint([]engine.Event{engine.PolicyEnforced{Source: 0, Revision: 5}, engine.PolicyEnforced{Source: 2, Revision: 5}})
+	want := fmt.Sprint([]engine.Event{engine.PermissionsEnforced{Source: 0, Revision: 5}, engine.PermissionsEnforced{Source: 2, Revision: 5}})
 	if got := fmt.Sprint(g.enforced(s)); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

@@ -47,7 +47,7 @@ func (b *inbox) put(messages ...message) {
 
 func isUrgent(ev engine.Event) bool {
 	switch ev.(type) {
-	case engine.PolicyChanged, engine.PolicyStale, engine.PolicyEnforced:
+	case engine.PermissionsChanged, engine.PermissionsStale, engine.PermissionsEnforced:
 		return true
 	}
 	return false

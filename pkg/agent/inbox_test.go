@@ -15,7 +15,7 @@ func TestInbox(t *testing.T) {
 	for i := range readings {
 		b.put(message{at: flows.Instant(i + 1), event: engine.Counted{Sessions: make([]flows.SessionCounters, 1000)}})
 	}
-	b.put(message{event: engine.PolicyChanged{Revision: 1}}, message{event: engine.PolicyEnforced{Revision: 1}})
+	b.put(message{event: engine.PermissionsChanged{Revision: 1}}, message{event: engine.PermissionsEnforced{Revision: 1}})
 	if b.len() != readings+2 {
 		t.Fatalf("%d wait", b.len())
 	}
@@ -24,10 +24,10 @@ func TestInbox(t *testing.T) {
 		<-b.wake
 		list := b.take()
 		if step == 0 {
-			if _, ok := list[0].event.(engine.PolicyChanged); !ok {
+			if _, ok := list[0].event.(engine.PermissionsChanged); !ok {
 				t.Errorf("the first is %T", list[0].event)
 			}
-			if _, ok := list[1].event.(engine.PolicyEnforced); !ok {
+			if _, ok := list[1].event.(engine.PermissionsEnforced); !ok {
 				t.Errorf("the second is %T", list[1].event)
 			}
 			list = list[2:]

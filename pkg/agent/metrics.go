@@ -152,7 +152,7 @@ func (s *source) Snapshot(ctx context.Context) metrics.Snapshot {
 		part := c.get()
 		m.Components = append(m.Components, metrics.Component{Name: part.Name, Up: part.Health == control.HealthOK})
 	}
-	m.Policies = s.groups.metrics()
+	m.Groups = s.groups.metrics()
 	if d := s.dumper.last.Load(); d != nil {
 		m.DumpEntries = d.entries
 	}

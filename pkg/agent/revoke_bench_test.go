@@ -119,7 +119,7 @@ func rulesLeft(t *testing.T) (list []string) {
 // herd is an agent with many sessions, which rules of a file permit.
 type herd struct {
 	*running
-	file  *policyFile
+	file  *groupsFile
 	rules []string
 	watch lastRemoval
 }
@@ -131,7 +131,7 @@ func newHerd(t *testing.T, driver func(links ...int32) eswitch.Driver) *herd {
 	for i := range repetitions {
 		h.rules = append(h.rules, fmt.Sprintf("protocol: udp, port_range_min: %d, port_range_max: %[1]d", firstPort+i))
 	}
-	h.file = newPolicyFile(t, h.rules...)
+	h.file = newGroupsFile(t, h.rules...)
 	d := newDatabase(t)
 	a, b := d.wire(t)
 	d.vsctl("set interface p0 external_ids:iface-id=lp0")
@@ -238,7 +238,7 @@ func needConntrack(t *testing.T, n int) {
 	}
 }
 
-// lastRemoval sees policy change, and sessions leave.
+// lastRemoval sees a permission taken back, and sessions leave.
 type lastRemoval struct {
 	mu    sync.Mutex
 	left  int
@@ -257,7 +257,7 @@ func (l *lastRemoval) step(_ flows.Instant, events []message, _ []engine.Effect)
 	defer l.mu.Unlock()
 	for _, m := range events {
 		switch ev := m.event.(type) {
-		case engine.PolicyChanged:
+		case engine.PermissionsChanged:
 			if len(ev.Rules) > 0 {
 				l.began = ev.At
 			}

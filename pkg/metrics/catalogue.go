@@ -70,7 +70,7 @@ var (
 	groupRules   = gauge("security_group_rules", "Rules of them that are compiled.", "source")
 	groupMembers = gauge("security_group_members", "Addresses and prefixes in sets: members of remote groups, address groups.", "source")
 	groupNews    = counter("security_group_changes_total", "Changes that a source has told.", "source")
-	groupStale   = gauge("security_group_stale_seconds", "For how long a source has not told what is so: nothing new is offloaded on ports with security groups, and past --policy-grace what is there leaves. 0: it tells.", "source")
+	groupStale   = gauge("security_group_stale_seconds", "For how long a source has not told what is so: nothing new is offloaded on ports with security groups, and past --security-groups-grace what is there leaves. 0: it tells.", "source")
 	groupCompile = counter("security_group_compile_seconds_total", "Time spent on compiling what was told.", "source")
 )
 

@@ -35,7 +35,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-func collectPolicy(out chan<- prometheus.Metric, p *Policy) {
+func collectGroups(out chan<- prometheus.Metric, p *Groups) {
 	out <- groupPorts.value(float64(p.Ports), p.Source)
 	out <- groupRules.value(float64(p.Rules), p.Source)
 	out <- groupMembers.value(float64(p.Members), p.Source)
@@ -52,8 +52,8 @@ func (c *collector) collectAgent(out chan<- prometheus.Metric, s *Snapshot) {
 	for _, part := range s.Components {
 		out <- componentUp.value(truth(part.Up), part.Name)
 	}
-	for i := range s.Policies {
-		collectPolicy(out, &s.Policies[i])
+	for i := range s.Groups {
+		collectGroups(out, &s.Groups[i])
 	}
 	out <- ports.value(float64(s.Ports[""]), "usable")
 	for reason, n := range s.Ports {

@@ -63,7 +63,7 @@ func (o *origins) note(at flows.Instant, ev engine.Event) {
 	switch ev := ev.(type) {
 	case engine.PathsDoubted:
 		o.earliest(fromPath, at)
-	case engine.PolicyChanged:
+	case engine.PermissionsChanged:
 		if ev.At != 0 {
 			o.earliest(fromGroups, ev.At)
 		}

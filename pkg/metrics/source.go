@@ -30,13 +30,13 @@ type Snapshot struct {
 	Overruns    uint64            // conntrack events lost, times
 	TapMissed   uint64            // packets
 
-	Policies []Policy // sources of security groups
+	Groups []Groups // sources of security groups
 
 	Engine *Engine
 }
 
-// Policy is a source of security groups.
-type Policy struct {
+// Groups is a source of security groups.
+type Groups struct {
 	Source                string
 	Ports, Rules, Members int
 	Changes               uint64

@@ -51,7 +51,7 @@ func (o *options) registerGroups(f *pflag.FlagSet) {
 	f.StringVar(&g.CACert, "ovn-ca-cert", "", "certificate (file, PEM) that must have signed the servers'")
 	f.StringVar(&g.DropGroup, "ovn-drop-group", g.DropGroup, "port group by which Neutron denies what no security group permits; a port that should be in it and is not is taken for unknown")
 	f.StringVar(&g.Host, "security-groups-host", "", "this host's name in binding:host_id of a file's ports (default the host name)")
-	f.DurationVar(&o.Engine.PolicyGrace, "policy-grace", o.Engine.PolicyGrace, "how long sessions stay when nobody tells any more what security groups permit; nothing new is offloaded meanwhile")
+	f.DurationVar(&o.Engine.PermissionGrace, "security-groups-grace", o.Engine.PermissionGrace, "how long sessions stay when nobody tells any more what security groups permit; nothing new is offloaded meanwhile")
 	f.StringVar(&o.setBlocked, "set-blocked", "auto", "set --mark-blocked in conntrack where security groups do not permit a session any more, after the network service has carried the change out, so that it refuses replies too: on, off, or auto (on with ovn)")
 }
 

@@ -7,9 +7,9 @@ import (
 	"github.com/flowshunt/flowshunt/flows"
 )
 
-// Policy says what the security groups of logical ports permit, as one source knows it at
+// Permissions says what the security groups of logical ports permit, as one source knows it at
 // one moment. It never changes, and may be asked from any goroutine.
-type Policy interface {
+type Permissions interface {
 	// Judge says whether the first packet of a connection may pass a port.
 	Judge(port flows.LogicalPort, d flows.Direction, original flows.Tuple) flows.Permission
 	// Describe names a rule for a person.
@@ -18,31 +18,31 @@ type Policy interface {
 	Detail(flows.LogicalPort) string
 }
 
-// policySource is what one source has told. All of them must permit a connection.
-type policySource struct {
-	name     string
-	policy   Policy        // nil: nothing yet
-	revision uint64        // as PolicyChanged.Revision
-	enforced uint64        // as PolicyEnforced.Revision
-	label    bool          // as PolicyChanged.Label
-	stale    flows.Instant // since when it may be behind; 0: it is not
-	why      string        // it is
-	lapsed   bool          // for longer than Config.PolicyGrace
+// permissionSource is what one source has told. All of them must permit a connection.
+type permissionSource struct {
+	name        string
+	permissions Permissions   // nil: nothing yet
+	revision    uint64        // as PermissionsChanged.Revision
+	enforced    uint64        // as PermissionsEnforced.Revision
+	label       bool          // as PermissionsChanged.Label
+	stale       flows.Instant // since when it may be behind; 0: it is not
+	why         string        // it is
+	lapsed      bool          // for longer than Config.PermissionGrace
 }
 
-func newSources(names []string, now flows.Instant) []policySource {
-	list := make([]policySource, len(names))
+func newSources(names []string, now flows.Instant) []permissionSource {
+	list := make([]permissionSource, len(names))
 	for i, name := range names {
-		list[i] = policySource{name: name, stale: now, why: "nothing was told yet"}
+		list[i] = permissionSource{name: name, stale: now, why: "nothing was told yet"}
 	}
 	return list
 }
 
-// policyChanged judges again what a change can concern, and nothing else.
-func (g *Engine) policyChanged(ev *PolicyChanged) {
-	src := &g.policies[ev.Source]
-	before := src.policy
-	*src = policySource{name: src.name, policy: ev.Policy, revision: ev.Revision, enforced: src.enforced, label: ev.Label}
+// permissionsChanged judges again what a change can concern, and nothing else.
+func (g *Engine) permissionsChanged(ev *PermissionsChanged) {
+	src := &g.sources[ev.Source]
+	before := src.permissions
+	*src = permissionSource{name: src.name, permissions: ev.Permissions, revision: ev.Revision, enforced: src.enforced, label: ev.Label}
 	g.revision++
 	list := g.concerned(ev)
 	if before == nil { // what stands on trust was judged by nobody
@@ -54,7 +54,7 @@ func (g *Engine) policyChanged(ev *PolicyChanged) {
 }
 
 // concerned returns the sessions that a change names.
-func (g *Engine) concerned(ev *PolicyChanged) (list []*session) {
+func (g *Engine) concerned(ev *PermissionsChanged) (list []*session) {
 	for _, port := range ev.Ports {
 		for _, id := range g.logical[port] {
 			list = append(list, g.onPort[id]...)
@@ -69,9 +69,9 @@ func (g *Engine) concerned(ev *PolicyChanged) (list []*session) {
 	return list
 }
 
-// policyStale lets nothing new be offloaded; what is there may stay for a while.
-func (g *Engine) policyStale(ev PolicyStale) {
-	src := &g.policies[ev.Source]
+// permissionsStale lets nothing new be offloaded; what is there may stay for a while.
+func (g *Engine) permissionsStale(ev PermissionsStale) {
+	src := &g.sources[ev.Source]
 	if src.why = ev.Why; src.stale == 0 {
 		src.stale = g.now
 		g.revision++
@@ -80,9 +80,9 @@ func (g *Engine) policyStale(ev PolicyStale) {
 
 // checkGrace ends the sessions that rest on a source which has said nothing for too long.
 func (g *Engine) checkGrace() {
-	for i := range g.policies {
-		src := &g.policies[i]
-		if src.stale == 0 || src.lapsed || g.now.Sub(src.stale) < g.cfg.PolicyGrace {
+	for i := range g.sources {
+		src := &g.sources[i]
+		if src.stale == 0 || src.lapsed || g.now.Sub(src.stale) < g.cfg.PermissionGrace {
 			continue
 		}
 		src.lapsed = true
@@ -92,15 +92,15 @@ func (g *Engine) checkGrace() {
 }
 
 // permission is what one source says about one end of a session.
-func (src *policySource) permission(s *session, at *end) flows.Permission {
+func (src *permissionSource) permission(s *session, at *end) flows.Permission {
 	hold := src.stale == 0 || !src.lapsed && s.state.hasRules()
 	switch {
 	case !hold:
 		return flows.Permission{Reason: flows.SGUnknown}
-	case src.policy == nil:
+	case src.permissions == nil:
 		return flows.Permission{}
 	}
-	return src.policy.Judge(at.port, at.direction, at.tuple)
+	return src.permissions.Judge(at.port, at.direction, at.tuple)
 }
 
 // ruleKey names a rule of a source.
