@@ -8,7 +8,10 @@ type PolicyRef uint32
 
 // Subject is what offload policies look at of a connection, as far as it is known yet.
 type Subject struct {
-	Tuple Tuple // of the original direction, as its packets come in
+	// Tuple and Far are how packets of the original direction are addressed when they come
+	// in and when they go out; the same where nothing is translated. What asks for addresses
+	// or ports of one of them is met.
+	Tuple, Far Tuple
 	// In and Out are where packets of the original direction come in and go out. Without
 	// Placed nobody knows them yet; a port that is none of OVS's is 0.
 	In, Out PortID
@@ -30,17 +33,18 @@ type Content struct {
 	ServerName  string // lower case, as a client asked for it (TLS, QUIC); empty: none was seen
 }
 
-// Decision is what policies say about a connection.
+// Decision is what policies say about a connection, by what is known of it.
 type Decision struct {
-	// Policy is the first one that may match, by what is known; 0: none.
-	Policy PolicyRef
-	// Verdict is that of Policy where it is certain that it matches, else Inspect.
-	Verdict Verdict
-	// Certain means that what is not known yet can change nothing. Without a Policy it
-	// means that none matches.
-	Certain bool
-	// Hope is the first policy that says offload and may match, or of which it is certain:
-	// what it asks of a connection has to be met in any case. 0: there is none.
+	// Policy is the first one that matches for certain; 0: none does.
+	Policy  PolicyRef
+	Verdict Verdict // of Policy; without one Inspect
+	// Doubt is the first one before Policy that may match, and whose verdict is another: as
+	// long as that is so a connection is not offloaded. 0: what is not known yet cannot
+	// change the verdict.
+	Doubt PolicyRef
+	// Hope is the first one that says offload and matches for certain, or would if only the
+	// ports were known: it is worth while to look for them when its terms are met. 0: there
+	// is none.
 	Hope PolicyRef
 }
 

@@ -7,8 +7,9 @@ type Reason string
 
 // Reasons to offload.
 const (
-	Elephant    Reason = "elephant"     // bytes, rate and age passed the thresholds
-	MarkOffload Reason = "mark-offload" // the conntrack mark asks for it
+	Elephant      Reason = "elephant"     // bytes, rate and age passed the thresholds
+	MarkOffload   Reason = "mark-offload" // the conntrack mark asks for it
+	PolicyOffload Reason = "policy"       // a policy asks for it whatever its size
 )
 
 // Reasons from the conntrack entry.
@@ -33,6 +34,12 @@ const (
 const (
 	Mouse         Reason = "mouse"            // below the elephant thresholds
 	MarkNever     Reason = "mark-never"       // the conntrack mark forbids it
+	Inspecting    Reason = "inspecting"       // too few of its packets have been inspected yet
+	PolicyInspect Reason = "policy-inspect"   // a policy wants it inspected
+	PolicyDrop    Reason = "policy-drop"      // a policy denies it; after that a fresh handshake is needed
+	PolicyNone    Reason = "policy-none"      // no policy speaks of it
+	PolicyUnknown Reason = "policy-unknown"   // the policy database has not told anything yet
+	Reinspect     Reason = "re-inspect"       // was offloaded for so long that packets shall be inspected again
 	TableFull     Reason = "table-full"       // the believed capacity is used by more valuable sessions
 	RateLimited   Reason = "rate-limited"     // waits for the insertion budget
 	Displaced     Reason = "displaced"        // left for a more valuable session

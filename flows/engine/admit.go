@@ -63,7 +63,7 @@ func (g *Engine) begin(e *entry, expected home) {
 	if g.claimed(e) {
 		return
 	}
-	s := &session{id: g.nextID, tuple: e.key.Tuple, entries: []*entry{e}, reason: e.wanted(), rate: max(e.rate, 0)}
+	s := &session{id: g.nextID, tuple: e.key.Tuple, entries: []*entry{e}, reason: g.wanted(e), rate: max(e.rate, 0)}
 	s.home = expected
 	g.nextID++
 	g.keep(s)

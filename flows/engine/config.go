@@ -41,9 +41,14 @@ type Config struct {
 	MaxLifetime    time.Duration // a session leaves after so long, to be decided anew; 0: never
 
 	// PermissionSources names who tells what security groups permit; all must permit a
-	// connection. A session stays for PermissionGrace when one does not tell what is so any more.
+	// connection. A session stays for PermissionGrace when one does not tell what is so any more,
+	// and one that was found for as long without policies.
 	PermissionSources []string
 	PermissionGrace   time.Duration
+
+	// AwaitPolicies lets nothing be offloaded before PoliciesChanged has told what an operator
+	// wants. Without it, and until then, each elephant is offloaded.
+	AwaitPolicies bool
 
 	Displace float64 // a waiting connection displaces one whose rate, times this, is lower
 

@@ -50,6 +50,6 @@ func (g *Engine) rejudgeDeparted(why news) {
 		}
 		g.denyAt(d.session, against)
 		g.denyAll(d.session)
-		g.sayDenied(d.session, g.refusalDetail(against[0])+g.usedToPermit(against[0], why))
+		g.sayDenied(d.session, flows.SGDenied, g.refusalDetail(against[0])+g.usedToPermit(against[0], why))
 	}
 }

@@ -38,6 +38,10 @@ type Engine struct {
 	denials  []deny                               // on their way to conntrack
 	departed []departed                           // oldest first
 
+	policies Policies // nil: they have not been told yet
+	version  uint32   // counts them
+	lapsed   bool     // they were not told in time
+
 	rooms      []*room    // by eswitch, in order
 	sole       *room      // of all usable ports; nil: there are several
 	queues     []*queue   // of those that want to be offloaded, by where to
@@ -55,8 +59,9 @@ type Engine struct {
 
 // New returns an engine that follows nothing yet. cfg must be valid.
 func New(cfg Config) *Engine {
-	return &Engine{
+	g := &Engine{
 		cfg:        cfg,
+		version:    1,
 		now:        1, // 0 stands for "never"
 		labels:     make(map[*entry][16]byte),
 		claims:     make(map[flows.Tuple][]*session),
@@ -74,6 +79,10 @@ func New(cfg Config) *Engine {
 		reads:      newBucket(cfg.ReadBudget, time.Second),
 		counts:     newCounts(),
 	}
+	if !cfg.AwaitPolicies {
+		g.policies = elephants{cfg.Elephant}
+	}
+	return g
 }
 
 // Step takes what happened up to now and returns what shall be done. now must
@@ -88,6 +97,7 @@ func (g *Engine) Step(now flows.Instant, events []Event) []Effect {
 		g.handle(ev)
 	}
 	g.checkGrace()
+	g.checkPolicies()
 	g.validate()
 	g.installReady()
 	g.retryRemovals()
@@ -157,6 +167,8 @@ func (g *Engine) handle(ev Event) {
 		g.permissionsStale(ev)
 	case PermissionsEnforced:
 		g.permissionsEnforced(ev)
+	case PoliciesChanged:
+		g.policiesChanged(&ev)
 	case ModeChanged:
 		g.modeChanged(ev)
 	case Stop:

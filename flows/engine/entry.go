@@ -31,6 +31,9 @@ type entry struct {
 	inUntil flows.Instant   // until when that is taken to be so
 	shape   shape           // of that path
 
+	decided     decided    // what policies say
+	inspectFrom *[2]uint64 // packets that do not count as inspected any more; nil: all do
+
 	notBefore   flows.Instant // no new attempt until then
 	mark        uint32
 	place       int32 // in queue
@@ -100,7 +103,7 @@ func (e *entry) measure(at flows.Instant, rec *flows.Entry) {
 }
 
 // isElephant tells whether the entry passes the thresholds.
-func (e *entry) isElephant(t Elephant) bool {
+func (e *entry) isElephant(t *flows.Terms) bool {
 	return e.rate >= t.Rate && e.bytes >= t.Bytes && e.seen.Sub(e.first) >= t.Age
 }
 
@@ -119,11 +122,3 @@ func (v value) less(w value) bool {
 }
 
 func (e *entry) value() value { return value{e.asked, e.rate} }
-
-// wanted returns why an entry whose verdict is offload got it.
-func (e *entry) wanted() flows.Reason {
-	if e.asked {
-		return flows.MarkOffload
-	}
-	return flows.Elephant
-}

@@ -207,6 +207,14 @@ type PermissionsEnforced struct {
 	Revision uint64
 }
 
+// PoliciesChanged carries what an operator wants from now on. Concerns reports whether that
+// may be another thing than before for a connection about which a policy decided (0: none
+// did); nil: for all.
+type PoliciesChanged struct {
+	Policies Policies
+	Concerns func(flows.PolicyRef, *flows.Subject) bool
+}
+
 // EswitchReset says that an eswitch may have lost all of its rules, although tc still
 // lists them.
 type EswitchReset struct{ Eswitch flows.EswitchID }
@@ -248,5 +256,6 @@ func (PortsChanged) event()        {}
 func (ModeChanged) event()         {}
 func (PermissionsChanged) event()  {}
 func (PermissionsStale) event()    {}
+func (PoliciesChanged) event()     {}
 func (PermissionsEnforced) event() {}
 func (Stop) event()                {}

@@ -59,6 +59,9 @@ func (g *Engine) Explain(rec *flows.Entry) Explanation {
 	x.Known, x.View = true, g.view(e)
 	x.Verdict = e.verdict
 	x.add(Check{Name: "followed", Detail: fmt.Sprintf("for %s", g.now.Sub(e.first).Round(1e8))})
+	if _, own := g.policies.(elephants); !own {
+		x.add(g.explainPolicy(e))
+	}
 	x.add(g.explainWorth(e))
 	x.Checks = append(x.Checks, g.explainSession(e)...)
 	if x.Reason == "" {
@@ -93,7 +96,12 @@ func (g *Engine) whyNotFollowed() string {
 
 // explainWorth compares an entry with the thresholds.
 func (g *Engine) explainWorth(e *entry) Check {
-	t := g.cfg.Elephant
+	var t flows.Terms
+	if g.policies != nil {
+		if d := g.decisionOf(e); d.Hope != 0 {
+			t = g.policies.Terms(d.Hope)
+		}
+	}
 	c := Check{Name: "worth an entry", Detail: fmt.Sprintf("%d bytes (from %d), %.0f bytes/s (from %.0f), age %s (from %s)",
 		e.bytes, t.Bytes, max(e.rate, 0), t.Rate, e.seen.Sub(e.first).Round(1e8), t.Age)}
 	switch {
@@ -101,7 +109,7 @@ func (g *Engine) explainWorth(e *entry) Check {
 		c.Detail = string(g.sessionOf(e).reason)
 	case e.asked && e.verdict == flows.Offload:
 		c.Detail = string(flows.MarkOffload)
-	case !e.isElephant(t):
+	case !e.isElephant(&t):
 		c.Outcome, c.Reason = Failed, flows.Mouse
 	}
 	return c

@@ -91,20 +91,18 @@ func (g *Engine) appearedBeside(s *session) {
 
 // judge decides on an entry that has no session.
 func (g *Engine) judge(e *entry, why flows.Reason) {
-	detail := ""
+	detail, asked := "", g.cfg.Mark.Offload.Matches(e.mark)
 	if why == "" {
 		why, detail = g.barred(e)
 	}
-	switch {
-	case why != "":
-		g.refuse(e, why, detail)
-	case g.cfg.Mark.Offload.Matches(e.mark):
-		g.want(e, true)
-	case e.isElephant(g.cfg.Elephant):
-		g.want(e, false)
-	default:
-		g.refuse(e, flows.Mouse, "")
+	if why == "" {
+		why, detail = g.unwanted(e, asked)
 	}
+	if why != "" {
+		g.refuse(e, why, detail)
+		return
+	}
+	g.want(e, asked)
 }
 
 // want puts an entry on the waiting list, unless an attempt failed a moment ago;
@@ -120,7 +118,7 @@ func (g *Engine) want(e *entry, asked bool) {
 	}
 	if g.claimed(e) {
 		g.unqueue(e)
-		g.setReason(e, e.wanted(), "")
+		g.setReason(e, g.wanted(e), "")
 		return
 	}
 	g.enqueue(e)
@@ -136,7 +134,7 @@ func (g *Engine) refuse(e *entry, reason flows.Reason, detail string) {
 	switch {
 	case reason == flows.Mouse && g.now < e.notBefore:
 		return // why it was pulled back tells more
-	case e.denied && e.reason == flows.SGDenied && (reason == flows.Tombstone || reason == flows.Blocked):
+	case e.denied && (e.reason == flows.SGDenied || e.reason == flows.PolicyDrop) && (reason == flows.Tombstone || reason == flows.Blocked):
 		return // by which rule it was denied tells more
 	}
 	g.setReason(e, reason, detail)

@@ -53,6 +53,12 @@ func (g *Engine) usePath(s *session, ev *PathResolved) (flows.Reason, string) {
 	if reason, detail := g.permitted(s); reason != "" {
 		return reason, detail
 	}
+	if reason, detail := g.decide(s); reason != "" {
+		return reason, detail
+	}
+	if reason, detail := g.worthIt(s); reason != "" {
+		return reason, detail
+	}
 	reason, detail := g.refusedHome(s)
 	if reason == "" && g.cfg.Enforce {
 		s.tryShut(s.kind(), g.now)
@@ -65,7 +71,13 @@ func inZone(zone flows.Zone) string { return fmt.Sprintf("in zone %d", zone) }
 // permits reports whether a reason leaves an entry eligible: it is about its size
 // or about an attempt, not about the entry.
 func permits(r flows.Reason) bool {
-	return r == flows.Elephant || r == flows.MarkOffload || r == flows.Mouse || retryable(r)
+	switch r {
+	case flows.Elephant, flows.MarkOffload, flows.PolicyOffload, flows.Mouse:
+		return true
+	case flows.Inspecting, flows.PolicyInspect, flows.PolicyNone, flows.PolicyUnknown, flows.Reinspect:
+		return true // what policies say of a connection depends on its path, and is asked when that is known
+	}
+	return retryable(r)
 }
 
 func (g *Engine) relaxed(ev Relaxed) {

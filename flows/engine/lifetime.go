@@ -1,11 +1,31 @@
 package engine
 
-import "time"
+import (
+	"time"
 
-// outlived reports whether a session was offloaded for as long as may be. Up to a
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// ended ends a session that was offloaded for as long as may be.
+func (g *Engine) ended(s *session) bool {
+	t, limit := g.termsOf(s), g.cfg.MaxLifetime
+	if t.MaxLifetime > 0 {
+		limit = t.MaxLifetime
+	}
+	switch {
+	case g.outlived(s, t.Reinspect):
+		g.remove(s, flows.Reinspect)
+	case g.outlived(s, limit):
+		g.remove(s, flows.Lifetime)
+	default:
+		return false
+	}
+	return true
+}
+
+// outlived reports whether a session was offloaded for so long; 0 is for ever. Up to a
 // tenth is taken off, by its id, so that what came together does not leave together.
-func (g *Engine) outlived(s *session) bool {
-	limit := g.cfg.MaxLifetime
+func (g *Engine) outlived(s *session, limit time.Duration) bool {
 	if limit == 0 {
 		return false
 	}

@@ -22,8 +22,7 @@ func (g *Engine) poll() {
 			g.polls = g.polls[1:]
 			continue
 		}
-		if s.state == Offloaded && g.outlived(s) {
-			g.remove(s, flows.Lifetime)
+		if s.state == Offloaded && g.ended(s) {
 			continue
 		}
 		if g.now < turn.due || !g.reads.take(float64(len(s.entries))) {
@@ -201,15 +200,14 @@ func (g *Engine) checkHits(s *session) {
 
 // checkRate ends a session that stayed below the leave rate for too long.
 func (g *Engine) checkRate(s *session) {
-	t := g.cfg.Elephant
-	if s.rate >= t.LeaveRate {
+	if s.rate >= g.leaveRate(s) {
 		s.slowSince = 0
 		return
 	}
 	if s.slowSince == 0 {
 		s.slowSince = g.now
 	}
-	if g.now.Sub(s.slowSince) >= t.LeaveAfter {
+	if g.now.Sub(s.slowSince) >= g.cfg.Elephant.LeaveAfter {
 		g.remove(s, flows.Mouse)
 	}
 }

@@ -35,7 +35,9 @@ func (g *Engine) emitRemove(s *session) {
 
 // isDenial reports whether a cause revokes a permission, rather than asking for
 // another look.
-func isDenial(cause flows.Reason) bool { return cause == flows.Blocked || cause == flows.SGDenied }
+func isDenial(cause flows.Reason) bool {
+	return cause == flows.Blocked || cause == flows.SGDenied || cause == flows.PolicyDrop
+}
 
 // denyAll marks what a session stands for as denied. Which entries are those of one that
 // was only found is not known; then it is all that can be.
@@ -54,12 +56,12 @@ func (g *Engine) denyAll(s *session) {
 
 // sayDenied gives the entries that a session stood for, and that are nobody's now, the reason
 // and what led to it.
-func (g *Engine) sayDenied(s *session, detail string) {
+func (g *Engine) sayDenied(s *session, cause flows.Reason, detail string) {
 	for _, e := range g.entries.along(s.tuple) {
 		if e.denied && e.session == nil {
 			g.unqueue(e)
 			e.verdict = flows.Inspect
-			g.setReason(e, flows.SGDenied, detail)
+			g.setReason(e, cause, detail)
 		}
 	}
 }
@@ -130,13 +132,16 @@ func (g *Engine) release(s *session) {
 		if retryable(s.cause) && !e.denied {
 			e.verdict = flows.Offload
 		}
+		if s.cause == flows.Reinspect {
+			e.inspectAgain()
+		}
 		g.setReason(e, s.cause, e.detail)
 		if atOnce(s.cause) && e == s.primary() {
 			g.wantAgain(e)
 		}
 	}
-	if s.nominal && s.cause == flows.SGDenied {
-		g.sayDenied(s, s.primary().detail)
+	if s.nominal && isDenial(s.cause) && s.cause != flows.Blocked {
+		g.sayDenied(s, s.cause, s.primary().detail)
 	}
 	g.unclaim(s)
 }
@@ -167,14 +172,16 @@ func atOnce(cause flows.Reason) bool {
 
 // planned reports whether a cause is no failure of anything.
 func planned(cause flows.Reason) bool {
-	return cause == flows.Lifetime || cause == flows.MACAgeing || cause == flows.Displaced || atOnce(cause)
+	return cause == flows.Lifetime || cause == flows.Reinspect || cause == flows.MACAgeing || cause == flows.Displaced || atOnce(cause)
 }
 
 // retryable reports whether a cause is about an attempt, a port or the table, so
 // that the connection itself may still be offloaded.
 func retryable(cause flows.Reason) bool {
 	switch cause {
-	case "", flows.Elephant, flows.MarkOffload, flows.Mouse, flows.Tombstone, flows.Gone, flows.Stopping:
+	case "", flows.Elephant, flows.MarkOffload, flows.PolicyOffload, flows.Mouse, flows.Tombstone, flows.Gone, flows.Stopping:
+		return false
+	case flows.Inspecting, flows.PolicyInspect, flows.PolicyDrop, flows.PolicyNone, flows.PolicyUnknown, flows.Reinspect:
 		return false
 	}
 	for i := range checks {
@@ -189,8 +196,8 @@ func retryable(cause flows.Reason) bool {
 // longer the more often in a row it failed.
 func cooldown(cause flows.Reason, fails uint8) time.Duration {
 	switch cause {
-	case flows.Mouse:
-		return 0 // its rate decides
+	case flows.Mouse, flows.Inspecting, flows.PolicyInspect, flows.PolicyNone, flows.PolicyUnknown, flows.Reinspect:
+		return 0 // what it is decides
 	case flows.TableFull, flows.RateLimited, flows.EswitchReset:
 		return 0
 	case flows.Lifetime, flows.MACAgeing:

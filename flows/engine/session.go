@@ -47,6 +47,7 @@ type session struct {
 	stage    stage           // there
 	eswitch  flows.EswitchID // where its Install was sent to
 	changes  uint64          // PathsDoubted until its path was asked for
+	policy   flows.PolicyRef // that wants it offloaded; 0: none does
 	reason   flows.Reason    // why it is offloaded
 	cause    flows.Reason    // why it leaves, once it does
 	denied   bool            // it leaves because it was revoked

@@ -1,0 +1,254 @@
+package engine
+
+import (
+	"cmp"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// Policies say what an operator wants to happen to connections, at one moment. They never
+// change, and may be asked from any goroutine.
+type Policies interface {
+	// Decide says what is to happen to a connection, as far as that is certain.
+	Decide(*flows.Subject) flows.Decision
+	// Terms says what a policy asks of connections. It is asked only about those of Decide.
+	Terms(flows.PolicyRef) flows.Terms
+	// Describe names a policy for a person.
+	Describe(flows.PolicyRef) string
+}
+
+// elephants are the policies where an operator has none of his own: there is one, by which
+// each elephant is offloaded.
+type elephants struct{ Elephant }
+
+// Decide implements Policies.
+func (elephants) Decide(*flows.Subject) flows.Decision {
+	return flows.Decision{Policy: 1, Verdict: flows.Offload, Hope: 1}
+}
+
+// Terms implements Policies.
+func (t elephants) Terms(flows.PolicyRef) flows.Terms {
+	return flows.Terms{Bytes: t.Bytes, Rate: t.Rate, Age: t.Age}
+}
+
+// Describe implements Policies.
+func (elephants) Describe(flows.PolicyRef) string { return "" }
+
+// decided is what policies said about an entry, and when.
+type decided struct {
+	flows.Decision
+	version uint32 // Engine.version then
+	placed  bool   // its ports were known
+}
+
+// decisionOf returns what policies say about an entry by what is known without its path.
+func (g *Engine) decisionOf(e *entry) *flows.Decision {
+	placed := g.knowsHome(e)
+	if d := &e.decided; d.version != g.version || d.placed != placed {
+		s := flows.Subject{Tuple: e.key.Tuple, Far: e.leaves(), Placed: placed}
+		if placed {
+			s.In, s.Out = e.in[flows.Orig], e.in[flows.Reply]
+		}
+		*d = decided{g.policies.Decide(&s), g.version, placed}
+	}
+	return &e.decided.Decision
+}
+
+// subject returns what policies look at of a session that has a path.
+func (s *session) subject() flows.Subject {
+	p := s.paths[flows.Orig]
+	return flows.Subject{Tuple: s.tuple, Far: p.Addressed(s.tuple), In: p.In, Out: p.Out, Placed: true}
+}
+
+// unwanted says why policies leave an entry in the slow path whose path is not known, or "".
+// An entry whose mark asks for offload need not meet terms.
+func (g *Engine) unwanted(e *entry, asked bool) (flows.Reason, string) {
+	if g.policies == nil {
+		return flows.PolicyUnknown, ""
+	}
+	d := g.decisionOf(e)
+	switch {
+	case d.Hope != 0 && !asked:
+		return g.unmet(e, d.Hope)
+	case d.Hope != 0 || asked && d.Doubt != 0: // its path may tell
+		return "", ""
+	}
+	return g.against(d, asked)
+}
+
+// against says why a decision leaves a connection in the slow path, or "".
+func (g *Engine) against(d *flows.Decision, asked bool) (flows.Reason, string) {
+	switch {
+	case d.Doubt != 0:
+		return flows.PolicyInspect, "perhaps by " + g.policies.Describe(d.Doubt)
+	case d.Verdict == flows.Offload, asked && d.Policy == 0:
+		return "", ""
+	case d.Policy == 0:
+		return flows.PolicyNone, ""
+	case d.Verdict == flows.Drop:
+		return flows.PolicyDrop, g.policies.Describe(d.Policy)
+	}
+	return flows.PolicyInspect, g.policies.Describe(d.Policy)
+}
+
+// unmet says which terms of a policy an entry does not meet, or "".
+func (g *Engine) unmet(e *entry, policy flows.PolicyRef) (flows.Reason, string) {
+	t := g.policies.Terms(policy)
+	switch {
+	case min(e.inspected(flows.Orig), e.inspected(flows.Reply)) < uint64(t.InspectPackets):
+		return flows.Inspecting, ""
+	case t.Elephants() && !e.isElephant(&t):
+		return flows.Mouse, ""
+	}
+	return "", ""
+}
+
+// inspected returns how many packets of a direction the slow path has seen since the
+// connection began, or was to be inspected again.
+func (e *entry) inspected(d flows.Dir) uint64 {
+	if e.inspectFrom == nil {
+		return e.packets[d]
+	}
+	return e.packets[d] - e.inspectFrom[d]
+}
+
+// inspectAgain has the packets inspected that the slow path sees from now on.
+func (e *entry) inspectAgain() {
+	from := e.packets
+	e.inspectFrom = &from
+}
+
+// wanted returns why an entry whose verdict is offload got it.
+func (g *Engine) wanted(e *entry) flows.Reason {
+	if e.asked {
+		return flows.MarkOffload
+	}
+	return g.reasonOf(e.decided.Hope)
+}
+
+// reasonOf returns why a policy offloads what meets its terms.
+func (g *Engine) reasonOf(policy flows.PolicyRef) flows.Reason {
+	if g.policies == nil || policy == 0 {
+		return flows.Elephant
+	}
+	if t := g.policies.Terms(policy); !t.Elephants() {
+		return flows.PolicyOffload
+	}
+	return flows.Elephant
+}
+
+// decide says why policies do not let a session be offloaded that has a path, or takes the
+// policy that does.
+func (g *Engine) decide(s *session) (flows.Reason, string) {
+	if g.policies == nil {
+		return flows.PolicyUnknown, ""
+	}
+	asked := s.reason == flows.MarkOffload
+	subject := s.subject()
+	d := g.policies.Decide(&subject)
+	if reason, detail := g.against(&d, asked); reason != "" {
+		return reason, detail
+	}
+	if s.policy = d.Policy; !asked {
+		s.reason = g.reasonOf(d.Policy)
+	}
+	return "", ""
+}
+
+// worthIt says why a session that has no rules yet does not meet the terms of its policy, or
+// "": those by which its path was looked for may have been another one's.
+func (g *Engine) worthIt(s *session) (flows.Reason, string) {
+	if s.reason == flows.MarkOffload {
+		return "", ""
+	}
+	return g.unmet(s.primary(), s.policy)
+}
+
+// termsOf returns what the policy of a session asks of it.
+func (g *Engine) termsOf(s *session) flows.Terms {
+	if g.policies == nil || s.policy == 0 {
+		return flows.Terms{}
+	}
+	return g.policies.Terms(s.policy)
+}
+
+// policiesChanged decides anew about the sessions that a change can concern. All others are
+// decided about when their entries are read again.
+func (g *Engine) policiesChanged(ev *PoliciesChanged) {
+	first := g.policies == nil
+	g.policies = ev.Policies
+	g.version++
+	list := make([]*session, 0, len(g.list))
+	for _, s := range g.list {
+		if !s.bound() {
+			continue
+		}
+		subject := s.subject()
+		if first || ev.Concerns == nil || ev.Concerns(s.policy, &subject) {
+			list = append(list, s)
+		}
+	}
+	for _, s := range list {
+		g.decideAnew(s)
+	}
+}
+
+// decideAnew ends a session that policies do not want offloaded any more.
+func (g *Engine) decideAnew(s *session) {
+	if s.dead || !s.bound() {
+		return
+	}
+	if reason, detail := g.decide(s); reason != "" {
+		s.primary().detail = detail
+		g.remove(s, reason)
+	}
+}
+
+// checkPolicies ends what stands on trust when no policy was told for too long.
+func (g *Engine) checkPolicies() {
+	if g.policies != nil || g.lapsed || g.now.Sub(1) < g.cfg.PermissionGrace {
+		return
+	}
+	g.lapsed = true
+	for _, s := range g.sessionsInOrder() {
+		g.remove(s, flows.PolicyUnknown)
+	}
+}
+
+// leaveRate returns the rate below which a session is no elephant any more: in the same
+// relation to what its policy asks for as the configured ones.
+func (g *Engine) leaveRate(s *session) float64 {
+	t, own := g.cfg.Elephant, g.termsOf(s)
+	if g.policies == nil || own.Rate == t.Rate || t.Rate == 0 {
+		return t.LeaveRate
+	}
+	return own.Rate * t.LeaveRate / t.Rate
+}
+
+// PolicyCheck is the name of the check about what policies say.
+const PolicyCheck = "policy"
+
+// explainPolicy says what policies say about an entry, by its path where it has one.
+func (g *Engine) explainPolicy(e *entry) Check {
+	c := Check{Name: PolicyCheck}
+	if g.policies == nil {
+		c.Outcome, c.Reason = Unknown, flows.PolicyUnknown
+		return c
+	}
+	d, s := *g.decisionOf(e), g.sessionOf(e)
+	if s != nil && s.bound() {
+		subject := s.subject()
+		d = g.policies.Decide(&subject)
+	}
+	c.Detail = g.policies.Describe(cmp.Or(d.Policy, d.Hope))
+	asked := e.asked && e.verdict == flows.Offload
+	reason, _ := g.against(&d, asked)
+	switch {
+	case reason == "":
+	case d.Hope != 0 && (s == nil || !s.bound()):
+		c.Outcome = Unknown
+	default:
+		c.Outcome, c.Reason = Failed, reason
+	}
+	return c
+}
