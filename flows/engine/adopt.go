@@ -50,7 +50,13 @@ func (g *Engine) adopt(f *FoundSession) {
 		g.remove(s, reason)
 		return
 	}
-	if g.stands(s) {
+	if e, _ := g.candidate(s.tuple, nil); e != nil && g.cfg.Mark.Offload.Matches(e.mark) {
+		s.reason = flows.MarkOffload
+	}
+	if g.policies != nil {
+		g.decideAnew(s)
+	}
+	if !s.dead && s.state != Removing && g.stands(s) {
 		g.doubtPath(s)
 	}
 }

@@ -30,6 +30,10 @@ func (w *world) happen() {
 		if w.chance(0.6) {
 			w.changeGroups(c)
 		}
+	case 22:
+		if w.chance(0.3) {
+			w.changePolicies(c)
+		}
 	case 0:
 		w.finish(c, flows.TCPFinWait)
 	case 1:

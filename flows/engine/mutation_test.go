@@ -64,6 +64,16 @@ var mutations = []struct {
 		"g.now.Sub(src.stale) < g.cfg.PermissionGrace", "true"},
 	{1, "a silent source is asked for new sessions", "permissions.go",
 		"hold := src.stale == 0 ||", "hold := true || src.stale == 0 ||"},
+	{1, "changed policies are not held against what is offloaded", "policy.go",
+		"ev.Concerns(s.policy, &subject) {", "ev.Concerns(s.policy, &subject) && false {"},
+	{1, "what policies say of a path is not asked", "install.go",
+		"if reason, detail := g.decide(s); reason != \"\" {", "if reason, detail := flows.Reason(\"\"), \"\"; reason != \"\" {"},
+	{1, "a policy that may match is passed over", "policy.go",
+		"case d.Doubt != 0:\n\t\treturn flows.PolicyInspect", "case false:\n\t\treturn flows.PolicyInspect"},
+	{1, "found rules are not held against policies", "adopt.go",
+		"if g.policies != nil {\n\t\tg.decideAnew(s)\n\t}\n\tif !s.dead", "if !s.dead"},
+	{3, "what a policy drops may come back", "remove.go",
+		" || cause == flows.PolicyDrop", ""},
 	{1, "one source is enough", "groups.go",
 		"for i := range g.sources {\n\t\t\tp := g.sources[i].permission(s, &e)\n\t\t\tswitch",
 		"for i := range g.sources[:1] {\n\t\t\tp := g.sources[i].permission(s, &e)\n\t\t\tswitch"},
@@ -185,6 +195,11 @@ var measuredMutations = []struct {
 	{7, "TestSpeedOfDrivers", "window.go", "w.size = max(1,", "w.size = min(firstWindow,"},
 	{7, "TestSpeedOfDrivers", "window.go", "if float64(r.sessions[entering]+1) > r.window.size {", "if r == nil {"},
 	{7, "TestSpeedOfDrivers", "window.go", "w.size = max(1,", "w.size = max(100,"},
+	{1, "TestTermsOfThePath", "install.go", "if reason, detail := g.worthIt(s); reason != \"\" {", "if reason, detail := flows.Reason(\"\"), \"\"; reason != \"\" {"},
+	{1, "TestInspectPackets", "remove.go", "if s.cause == flows.Reinspect {", "if false {"},
+	{1, "TestInspectPackets", "policy.go", "case min(e.inspected(flows.Orig), e.inspected(flows.Reply)) <", "case max(e.inspected(flows.Orig), e.inspected(flows.Reply)) <"},
+	{1, "TestPolicyLifetime", "lifetime.go", "if t.MaxLifetime > 0 {", "if false {"},
+	{1, "TestAwaitPolicies", "policy.go", "g.now.Sub(1) < g.cfg.PermissionGrace", "true"},
 }
 
 // TestMeasuredMutations breaks the engine in every way above and sees the test fail.

@@ -11,26 +11,30 @@ import (
 // ledger remembers what the engine was told and what it ordered, to check the
 // promises of docs/architecture.md against.
 type ledger struct {
-	closed    map[flows.EntryKey]bool // the engine was told that it is closing
-	denied    map[flows.EntryKey]bool // ... that it is denied
-	picked    map[flows.EntryKey]bool // ... that it was picked up in mid-stream
-	buried    map[flows.Tuple]bool
-	present   map[flows.EntryKey]flows.Stand
-	liberal   map[flows.SessionID]bool
-	marks     map[flows.EntryKey]flows.ZoneState // as last told
-	ageing    int                                // stations that OVS was about to forget
-	installs  []flows.Instant
-	sentTo    map[flows.EswitchID]bool // in this step
-	reset     map[flows.EswitchID]bool // the engine was told so in this step
-	displaced []flows.Instant
-	groups    []toldGroups
-	left      map[flows.SessionID]bool // in this step, before what follows
-	broken    []string
+	closed      map[flows.EntryKey]bool // the engine was told that it is closing
+	denied      map[flows.EntryKey]bool // ... that it is denied
+	picked      map[flows.EntryKey]bool // ... that it was picked up in mid-stream
+	buried      map[flows.Tuple]bool
+	present     map[flows.EntryKey]flows.Stand
+	liberal     map[flows.SessionID]bool
+	marks       map[flows.EntryKey]flows.ZoneState // as last told
+	ageing      int                                // stations that OVS was about to forget
+	installs    []flows.Instant
+	sentTo      map[flows.EswitchID]bool // in this step
+	reset       map[flows.EswitchID]bool // the engine was told so in this step
+	displaced   []flows.Instant
+	groups      []toldGroups
+	policies    simPolicies   // nil: none were told
+	policiesAt  flows.Instant // when they last were
+	inspectFrom map[flows.EntryKey][2]uint64
+	left        map[flows.SessionID]bool // in this step, before what follows
+	broken      []string
 }
 
 func newLedger() *ledger {
 	return &ledger{
-		closed: make(map[flows.EntryKey]bool), denied: make(map[flows.EntryKey]bool),
+		inspectFrom: make(map[flows.EntryKey][2]uint64),
+		closed:      make(map[flows.EntryKey]bool), denied: make(map[flows.EntryKey]bool),
 		picked: make(map[flows.EntryKey]bool),
 		buried: make(map[flows.Tuple]bool), present: make(map[flows.EntryKey]flows.Stand), liberal: make(map[flows.SessionID]bool),
 		marks:  make(map[flows.EntryKey]flows.ZoneState),
@@ -50,6 +54,9 @@ func (l *ledger) deliver(w *world, events []Event) {
 		switch ev := ev.(type) {
 		case PermissionsChanged, PermissionsStale, PermissionsEnforced:
 			l.deliverGroups(w, ev)
+		case PoliciesChanged:
+			l.policiesAt = w.now
+			l.deliverPolicies(w, ev)
 		case Removed:
 			l.left[ev.Session] = ev.Err == nil
 		case MACAgeing:
@@ -106,6 +113,7 @@ func (l *ledger) order(w *world, effects []Effect) {
 			l.orderedDeny(w, e)
 		case Remove:
 			l.removing(w, e)
+			l.removingForInspection(w, e)
 			if e.Cause == flows.MACAgeing && w.engine.sessions[e.Session].retries == 0 {
 				l.ageing--
 			}
@@ -115,6 +123,7 @@ func (l *ledger) order(w *world, effects []Effect) {
 
 func (l *ledger) ordered(w *world, e Install) {
 	l.orderedGroups(w, e)
+	l.orderedPolicies(w, e)
 	l.installs = append(l.installs, w.now)
 	s := w.engine.sessions[e.Session]
 	for _, entry := range s.entries {
@@ -181,6 +190,7 @@ func (l *ledger) check(w *world) {
 	}
 	l.checkAllowed(w)
 	l.checkGroups(w)
+	l.checkPolicies(w)
 	l.checkPaths(w)
 	l.checkLifetime(w)
 	l.checkUseful(w)

@@ -73,6 +73,8 @@ func (w *world) start() {
 	w.events, w.dumping, w.dumpAt = nil, nil, w.now.Add(2500*time.Millisecond)
 	w.reportPorts()
 	w.tellGroups()
+	w.tellPolicies()
+	w.tellAt = w.now
 	ev := EntriesRead{At: w.now}
 	for _, k := range w.entriesInOrder() {
 		if k.finished && !k.TCP.State.Closing() { // reopened: who was not there cannot know

@@ -19,6 +19,7 @@ func simulationConfig() Config {
 	cfg.Mark = Mark{Offload: MaskedMark{0x10, 0x10}, Never: MaskedMark{0x20, 0x20}, Blocked: MaskedMark{0x1, 0x1}}
 	cfg.Timeouts = Timeouts{TCP: 20, UDP: 6, GRE: 6, Generic: 6}
 	cfg.Mark.Deny, cfg.PermissionSources, cfg.PermissionGrace = true, []string{"a", "b"}, 5*time.Second
+	cfg.AwaitPolicies = true
 	cfg.Capacity = 10
 	cfg.Relearn = 2 * time.Second
 	cfg.InsertRate = 3

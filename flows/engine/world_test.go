@@ -47,6 +47,12 @@ type world struct {
 	countAt   flows.Instant
 	nextTuple uint16
 	sources   []*groupSource
+
+	policies     simPolicies
+	policiesAt   flows.Instant // when an agent is told them
+	policiesTold bool
+	lastPolicy   flows.PolicyRef
+	tellAt       flows.Instant // when the agent was started
 }
 
 // conn is a connection between two ports, in one zone or several.
@@ -115,6 +121,8 @@ func newWorld(seed uint64, cfg Config, faults, restless bool) *world {
 	}
 	w.newChips()
 	w.newGroups()
+	w.policies = w.elephantsOnly()
+	w.tellPolicies()
 	w.reportPorts()
 	return w
 }
@@ -137,6 +145,7 @@ func (w *world) step() []Effect {
 		return nil
 	}
 	w.watch()
+	w.speakPolicies()
 	events := w.events
 	w.events = nil
 	w.seen.deliver(w, events)

@@ -1,0 +1,220 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// simPolicy is a policy of the simulation, for a share of the connections that come in, or
+// go out, at a port.
+type simPolicy struct {
+	ref     flows.PolicyRef
+	port    flows.PortID // at either end; 0: any
+	share   uint16       // of either name; shares: any
+	content bool         // matches only what nobody can know
+	verdict flows.Verdict
+	terms   flows.Terms
+}
+
+// simPolicies are all of them, first match. They never change.
+type simPolicies []simPolicy
+
+// matches says whether a policy matches, and whether it may if what is not known yet is so.
+func (p *simPolicy) matches(s *flows.Subject) (certain, byPort, may bool) {
+	if p.share != shares && s.Tuple.SrcPort%shares != p.share && s.Far.SrcPort%shares != p.share {
+		return false, false, false
+	}
+	if s.Placed && p.port != 0 && p.port != s.In && p.port != s.Out {
+		return false, false, false
+	}
+	unplaced := p.port != 0 && !s.Placed
+	return !unplaced && !p.content, !p.content, true
+}
+
+func (list simPolicies) Decide(s *flows.Subject) (d flows.Decision) {
+	var may []simPolicy
+	for _, p := range list {
+		certain, byPort, possible := p.matches(s)
+		if byPort && d.Hope == 0 && p.verdict == flows.Offload {
+			d.Hope = p.ref
+		}
+		if certain {
+			d.Policy, d.Verdict = p.ref, p.verdict
+			break
+		}
+		if possible {
+			may = append(may, p)
+		}
+	}
+	if i := slices.IndexFunc(may, func(p simPolicy) bool { return p.verdict != d.Verdict }); i >= 0 {
+		d.Doubt = may[i].ref
+	}
+	return d
+}
+
+func (list simPolicies) find(ref flows.PolicyRef) *simPolicy {
+	i := slices.IndexFunc(list, func(p simPolicy) bool { return p.ref == ref })
+	if i < 0 {
+		return nil
+	}
+	return &list[i]
+}
+
+func (list simPolicies) Terms(ref flows.PolicyRef) flows.Terms {
+	if p := list.find(ref); p != nil {
+		return p.terms
+	}
+	return flows.Terms{}
+}
+
+func (list simPolicies) Describe(ref flows.PolicyRef) string { return fmt.Sprint("policy ", ref) }
+
+// concerns is what changes from a list to the next, for those decided about by the former.
+func (list simPolicies) concerns(next simPolicies) func(flows.PolicyRef, *flows.Subject) bool {
+	return func(_ flows.PolicyRef, s *flows.Subject) bool {
+		a, b := list.Decide(s), next.Decide(s)
+		return a != b || list.Terms(a.Policy) != next.Terms(b.Policy)
+	}
+}
+
+// tellPolicies tells a new agent, which knows none, at once or later.
+func (w *world) tellPolicies() {
+	w.policiesAt = w.now
+	if w.agents > 0 && !w.quiet && w.chance(0.3) {
+		w.policiesAt = w.now.Add(time.Duration(w.rng.Int64N(int64(3 * w.cfg.PermissionGrace / 2))))
+	}
+	w.policiesTold = false
+}
+
+// speakPolicies tells them when it is time.
+func (w *world) speakPolicies() {
+	if !w.policiesTold && w.now >= w.policiesAt {
+		w.policiesTold = true
+		w.events = append(w.events, PoliciesChanged{Policies: w.policies})
+	}
+}
+
+// elephantsOnly is what an operator begins with, and comes back to.
+func (w *world) elephantsOnly() simPolicies {
+	w.lastPolicy++
+	t := w.cfg.Elephant
+	return simPolicies{{ref: w.lastPolicy, share: shares, verdict: flows.Offload,
+		terms: flows.Terms{Bytes: t.Bytes, Rate: t.Rate, InspectPackets: 10}}}
+}
+
+// changePolicies lets an operator put a policy before all others that concerns a
+// connection, or take one of them away.
+func (w *world) changePolicies(c *conn) {
+	before := w.policies
+	switch w.rng.IntN(4) {
+	case 0:
+		w.policies = w.elephantsOnly()
+	case 1:
+		i := w.rng.IntN(len(before))
+		if w.policies = slices.Delete(slices.Clone(before), i, i+1); len(w.policies) == 0 {
+			w.policies = w.elephantsOnly()
+		}
+	default:
+		w.lastPolicy++
+		p := simPolicy{ref: w.lastPolicy, share: c.tuple.SrcPort % shares, verdict: flows.Verdict(w.rng.IntN(3)), content: w.chance(0.2)}
+		if w.chance(0.7) {
+			p.port = c.ports[w.rng.IntN(2)]
+		}
+		if w.chance(0.5) {
+			p.terms = flows.Terms{Rate: 30_000, MaxLifetime: 10 * time.Second}
+		}
+		p.terms.InspectPackets = uint32(w.rng.IntN(100))
+		if w.chance(0.5) {
+			p.terms.Reinspect = 5 * time.Second
+		}
+		w.policies = append(simPolicies{p}, before[:min(len(before), 4)]...)
+	}
+	if w.policiesTold {
+		w.events = append(w.events, PoliciesChanged{Policies: w.policies, Concerns: before.concerns(w.policies)})
+	}
+}
+
+// deliverPolicies notes what the engine is about to be told, and what that denies for ever.
+func (l *ledger) deliverPolicies(w *world, ev PoliciesChanged) {
+	l.policies = ev.Policies.(simPolicies)
+	for _, s := range w.engine.sessions {
+		subject := s.subject()
+		if !s.state.hasRules() || s.state == Removing || l.left[s.id] {
+			continue
+		}
+		if d := l.policies.Decide(&subject); d.Doubt == 0 && d.Verdict == flows.Drop {
+			for _, key := range w.engine.keysOf(s) {
+				l.denied[key] = true
+			}
+		}
+	}
+}
+
+// checkPolicies is the part of promise 1 that is about policies: it holds at once.
+func (l *ledger) checkPolicies(w *world) {
+	for _, s := range w.engine.sessions {
+		if !s.bound() {
+			continue
+		}
+		if l.policies == nil {
+			if s.state.hasRules() && w.now.Sub(w.tellAt) > w.cfg.PermissionGrace+time.Second && s.state != Adopting {
+				l.fail(1, "session %v is %s, and nobody has told any policy", s.id, s.state)
+			}
+			continue
+		}
+		subject := s.subject()
+		d := l.policies.Decide(&subject)
+		asked := s.reason == flows.MarkOffload && d.Policy == 0
+		if d.Doubt != 0 || d.Verdict != flows.Offload && !asked {
+			l.fail(1, "session %v is %s, and policies say %+v", s.id, s.state, d)
+		}
+		if limit := l.policies.Terms(d.Policy).MaxLifetime; limit > 0 && s.state == Offloaded && w.now.Sub(s.installedAt) > limit+w.reaction() {
+			l.fail(1, "session %v is offloaded for %v, may be for %v", s.id, w.now.Sub(s.installedAt), limit)
+		}
+	}
+}
+
+// orderedPolicies checks an installation.
+func (l *ledger) orderedPolicies(w *world, e Install) {
+	if l.policies == nil {
+		l.fail(1, "%v is installed before any policy was told", e.Tuples[0])
+		return
+	}
+	s := w.engine.sessions[e.Session]
+	subject := s.subject()
+	d := l.policies.Decide(&subject)
+	if s.reason == flows.MarkOffload {
+		return
+	}
+	for _, n := range l.inspected(w, s) {
+		if n < uint64(l.policies.Terms(d.Policy).InspectPackets) && !l.kinder(w, s) {
+			l.fail(1, "%v is installed after %d packets, policy %d wants %d", e.Tuples[0], n, d.Policy, l.policies.Terms(d.Policy).InspectPackets)
+		}
+	}
+}
+
+// kinder reports whether policies have changed since the terms of a session were looked at.
+func (l *ledger) kinder(w *world, s *session) bool { return w.now.Sub(l.policiesAt) < 20*slowest }
+
+// inspected returns how many packets of each direction the slow path has seen since the
+// session before was taken out to be inspected.
+func (l *ledger) inspected(_ *world, s *session) [2]uint64 {
+	e := s.primary()
+	from := l.inspectFrom[e.key]
+	return [2]uint64{e.packets[0] - from[0], e.packets[1] - from[1]}
+}
+
+// removingForInspection remembers what had been inspected when a session was to be again. It
+// counts from when its rules are gone; until then the slow path sees little.
+func (l *ledger) removingForInspection(w *world, e Remove) {
+	s := w.engine.sessions[e.Session]
+	if e.Cause != flows.Reinspect || s.nominal {
+		return
+	}
+	for _, entry := range s.entries {
+		l.inspectFrom[entry.key] = entry.packets
+	}
+}
