@@ -7,8 +7,15 @@ import "github.com/flowshunt/flowshunt/flows"
 func meaning(r flows.Reason) string { return meanings[r] }
 
 var meanings = map[flows.Reason]string{
-	flows.Elephant:    "It moved enough bytes, fast and long enough, to be worth an entry of the table.",
-	flows.MarkOffload: "Its conntrack mark asks for it: a firewall or an operator decided.",
+	flows.Elephant:      "It moved enough bytes, fast and long enough, to be worth an entry of the table.",
+	flows.MarkOffload:   "Its conntrack mark asks for it: a firewall or an operator decided.",
+	flows.PolicyOffload: "A policy asks for it whatever its size.",
+	flows.Inspecting:    "Its policy lets it go when the slow path has seen enough packets of each direction.",
+	flows.PolicyInspect: "A policy wants it inspected, or may, when more is known of it.",
+	flows.PolicyDrop:    "A policy denies it: it never goes past the slow path again, unless it begins anew.",
+	flows.PolicyNone:    "No policy speaks of it; what none speaks of is inspected.",
+	flows.PolicyUnknown: "The policy database has not said yet what is wanted.",
+	flows.Reinspect:     "It was offloaded for as long as its policy lets packets go uninspected.",
 
 	flows.NotEstablished: "Its handshake is not complete. Only established connections are offloaded.",
 	flows.OneWay:         "No reply was seen yet. If replies do arrive, they may take a way that this conntrack zone does not see.",
