@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/megaflow"
@@ -32,17 +33,18 @@ func sample() []byte {
 			attr(keyCTLabels, []byte{1}, make([]byte, 15)), attr(keyEthernet, make([]byte, 6), ones(6)), exact2,
 			attr(keyIPv4, []byte{255, 255, 0, 0, 0, 0, 0, 0, 255, 0, 0, 255}), attr(keyTCP, []byte{0, 0, 255, 255}), attr(keyTCPFlags, []byte{0, 2})),
 		attr(flowStats, []byte{9, 0, 0, 0, 0, 0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 0}),
+		attr(flowUsed, native.AppendUint64(nil, 58_000)),
 		attr(flowActions, attr(actOutput, u32(4))),
 	)
 }
 
 func TestDecodeFlow(t *testing.T) {
-	f, ours, err := decodeFlow(sample())
+	f, ours, err := decodeFlow(sample(), time.Minute)
 	must(t, err)
 	want := "recirc_id=0x5/0xffffffff,in_port=0x3/0xffffffff,eth_dst=0x20000000002/0xffffffffffff,eth_type=0x800/0xffff,vlan_tci=0x0/0xffff," +
 		"nw_proto=0x6/0xff,ip_frag=0x0/0xff,tp_dst=0x1451/0xffff,tcp_flags=0x0/0x2,ct_state=0x22/0x3f," +
 		"ip_src=0000000000000000000000000a000000/000000000000000000000000ffff0000,ct_label=00000000000000000000000000000001/00000000000000000000000000000001,tun_id=0x0/0xffffffffffffffff"
-	if got := renderMatch(&f.Match); got != want || !ours || f.Unknown != "" || f.Packets != 9 || f.Bytes != 99 || len(f.Actions) != 1 {
+	if got := renderMatch(&f.Match); got != want || !ours || f.Unknown != "" || f.Packets != 9 || f.Bytes != 99 || f.Idle != 2*time.Second || len(f.Actions) != 1 {
 		t.Errorf("%v %+v\n%s\n%s", ours, f, got, want)
 	}
 }
@@ -191,11 +193,11 @@ func TestDecodeActions(t *testing.T) {
 }
 
 func TestActionsNotListed(t *testing.T) {
-	f, ours, err := decodeFlow(flow(1).attributes)
+	f, ours, err := decodeFlow(flow(1).attributes, 0)
 	if err != nil || !ours || !strings.Contains(f.Unknown, "actions") {
 		t.Errorf("%+v, %v, %v", f, ours, err)
 	}
-	f, _, err = decodeFlow(append(flow(1).attributes, attr(flowActions)...))
+	f, _, err = decodeFlow(append(flow(1).attributes, attr(flowActions)...), 0)
 	if err != nil || f.Unknown != "" || f.Actions != nil {
 		t.Errorf("%+v, %v", f, err)
 	}

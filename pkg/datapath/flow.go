@@ -2,6 +2,9 @@ package datapath
 
 import (
 	"context"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/megaflow"
@@ -32,7 +35,7 @@ func (c *Conn) Flows(ctx context.Context) (all []megaflow.Flow, err error) {
 		if seen++; seen > maxFlows {
 			return ErrTooMany
 		}
-		f, ours, err := decodeFlow(attributes)
+		f, ours, err := decodeFlow(attributes, monotonic())
 		if ours {
 			all = append(all, f)
 		}
@@ -44,8 +47,16 @@ func (c *Conn) Flows(ctx context.Context) (all []megaflow.Flow, err error) {
 	return all, nil
 }
 
-// decodeFlow reads a flow. ours is false if it is left out.
-func decodeFlow(attributes []byte) (f megaflow.Flow, ours bool, err error) {
+// monotonic returns the time of the clock by which the kernel tells when a flow was used.
+func monotonic() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return time.Duration(ts.Nano())
+}
+
+// decodeFlow reads a flow that was listed at a time of the monotonic clock. ours is false if
+// it is left out.
+func decodeFlow(attributes []byte, now time.Duration) (f megaflow.Flow, ours bool, err error) {
 	var key, mask, actions []byte
 	masked, told := false, false
 	a := attrs{b: attributes, err: &err}
@@ -60,6 +71,9 @@ func decodeFlow(attributes []byte) (f megaflow.Flow, ours bool, err error) {
 		case flowStats:
 			b := a.bytes(16)
 			f.Packets, f.Bytes = native.Uint64(b), native.Uint64(b[8:])
+		case flowUsed:
+			used := min(native.Uint64(a.bytes(8)), uint64(now.Milliseconds()))
+			f.Idle = now - time.Duration(used)*time.Millisecond
 		}
 	}
 	if err != nil {

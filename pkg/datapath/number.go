@@ -27,6 +27,7 @@ const (
 	flowKey     = 1
 	flowActions = 2
 	flowStats   = 3
+	flowUsed    = 5
 	flowMask    = 7
 )
 

@@ -262,7 +262,7 @@ func FuzzDecode(f *testing.F) {
 			_ = m.refusal("fuzz")
 			rest = next
 		}
-		flow, ours, err := decodeFlow(b)
+		flow, ours, err := decodeFlow(b, 0)
 		if err != nil || !ours {
 			return
 		}

@@ -3,6 +3,7 @@ package megaflow
 import (
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -17,6 +18,7 @@ type Flow struct {
 	AnyTTL  bool // Relax took its condition on the TTL away: it holds for packets with more than flows.MaxHops
 	Packets uint64
 	Bytes   uint64
+	Idle    time.Duration // since it handled a packet, when it was listed; 0: that was not told
 }
 
 // Action is one step: one of the types below, comparable with == but for CheckLength.

@@ -3,6 +3,7 @@ package megaflow
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -11,6 +12,9 @@ import (
 // tell for packets as they come in: each has its identifier and its two ends in full. What
 // else a flow matches of the outer header is told too; what it does not match, OVS does not
 // look at. Each is returned once, in no order.
+//
+// A flow stays for a while after its last packet, and then tells of what may be over: only
+// those count that are in use.
 func (t *Table) Tunnels(p Packet) (all []flows.Tunnel) {
 	at, exact := tierOf(&p.Key, &p.Known)
 	if !exact {
@@ -21,7 +25,7 @@ func (t *Table) Tunnels(p Packet) (all []flows.Tunnel) {
 		for _, g := range groups {
 			for _, same := range g.flows {
 				for _, f := range same {
-					if tunnel, ok := f.tunnel(&p); ok && !slices.Contains(all, tunnel) {
+					if tunnel, ok := f.tunnel(&p); ok && f.Idle <= inUse && !slices.Contains(all, tunnel) {
 						all = append(all, tunnel)
 					}
 				}
@@ -30,6 +34,10 @@ func (t *Table) Tunnels(p Packet) (all []flows.Tunnel) {
 	}
 	return all
 }
+
+// inUse is how long ago a flow may have handled a packet to be in use: what is worth a rule
+// has many packets in that time.
+const inUse = time.Second
 
 // tunnelBits are the bits of a key that tell of a tunnel.
 var tunnelBits = func() (k Key) {

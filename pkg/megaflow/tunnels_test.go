@@ -2,7 +2,9 @@ package megaflow
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -55,5 +57,33 @@ func TestTunnels(t *testing.T) {
 	}
 	if got := NewTable([]Flow{four, arrival("192.0.2.3", "192.0.2.1", 5, nil)}).Tunnels(p); len(got) != 2 {
 		t.Errorf("from two hosts: %+v", got)
+	}
+}
+
+// What a flow tells that has had no packet for a while may be over.
+func TestTunnelsMove(t *testing.T) {
+	idle := func(src string, d time.Duration) Flow {
+		f := arrival(src, "192.0.2.1", 5, nil)
+		f.Idle = d
+		return f
+	}
+	const a, b = "192.0.2.2", "192.0.2.3"
+	for _, test := range []struct {
+		name string
+		a, b time.Duration // since the last packet from either host
+		want []string
+	}{
+		{"both in use", 0, inUse, []string{a, b}},
+		{"moved", inUse + 1, inUse / 2, []string{b}},
+		{"moved back", inUse / 2, inUse + 1, []string{a}},
+		{"silent", 2 * inUse, 3 * inUse, nil},
+	} {
+		var got []string
+		for _, tunnel := range NewTable([]Flow{idle(a, test.a), idle(b, test.b)}).Tunnels(tcpPacket()) {
+			got = append(got, tunnel.Src.String())
+		}
+		if slices.Sort(got); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
 	}
 }
