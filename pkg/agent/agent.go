@@ -267,7 +267,7 @@ func (a *Agent) build() {
 			&monitors{counter: lateCounter{a}, rundir: cmp.Or(a.cfg.OVSRundir, unixctl.DefaultRundir), bridges: a.ports.bridges,
 				doubts: a.doubts, health: part("openflow"), confirm: a.cfg.ConfirmEvery, grace: a.cfg.OVSGrace},
 			&underlayDoubts{changes: a.routeChanges, routes: a.routes, ports: a.ports, doubts: a.doubts},
-			&stations{fdb: &ofproto.FDB{Caller: vswitchd}, bridges: a.ports.bridges, doubts: a.doubts, loop: l, health: part("fdb")})
+			&stations{fdb: &ofproto.FDB{Caller: vswitchd}, bridges: a.ports.bridges, doubts: a.doubts, seen: a.paths, loop: l, health: part("fdb")})
 	}
 	eswitchHealth := part("eswitch")
 	a.rules = newRules(a.eswitch, a.ports.places, l, eswitchHealth, a.log)

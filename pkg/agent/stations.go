@@ -25,10 +25,16 @@ type stations struct {
 	fdb     *ofproto.FDB
 	bridges func() []bridgeFacts
 	doubts  *doubts
+	seen    evidence
 	loop    *loop
 	health  *component
 
 	known map[string]*bridgeStations
+}
+
+// evidence is what forgets where stations were; *path.Resolver is one.
+type evidence interface {
+	Left(ports []flows.PortID, stations map[flows.MAC]bool)
 }
 
 // bridgeStations is what was seen of one bridge.
@@ -110,15 +116,24 @@ func (s *stations) lookAt(ctx context.Context, b bridgeFacts, known *bridgeStati
 	return nil
 }
 
-// compare raises a doubt about packets to stations that are not where they were.
+// compare raises a doubt about packets to stations that are not where they were, after what
+// taps saw of them there was forgotten. Where nobody knows which those are, nothing is: until it
+// is too old, it makes paths ambiguous.
 func (s *stations) compare(b bridgeFacts, before, after *ofproto.Table) {
-	moved := make(map[flows.MAC]bool)
-	for _, mac := range ofproto.Moved(before, after) {
-		moved[mac] = true
+	if left := setOf(ofproto.Left(before, after)); len(left) > 0 {
+		s.seen.Left(b.ports, left)
 	}
-	if len(moved) > 0 {
+	if moved := setOf(ofproto.Moved(before, after)); len(moved) > 0 {
 		s.raise(b, moved)
 	}
+}
+
+func setOf(macs []flows.MAC) map[flows.MAC]bool {
+	set := make(map[flows.MAC]bool, len(macs))
+	for _, mac := range macs {
+		set[mac] = true
+	}
+	return set
 }
 
 // raise doubts packets to some stations, or with nil to all.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -48,7 +50,7 @@ func TestStations(t *testing.T) {
 		defer d.close()
 		ovs := &learned{lines: "    1     0  02:00:00:00:00:0a    0\n    2     0  02:00:00:00:00:0b    0\n"}
 		facts := []bridgeFacts{{name: "br0", ports: []flows.PortID{1, 2}, ageing: 300 * time.Second}}
-		s := &stations{fdb: &ofproto.FDB{Caller: ovs}, bridges: func() []bridgeFacts { return facts }, doubts: d, loop: told.loop,
+		s := &stations{fdb: &ofproto.FDB{Caller: ovs}, bridges: func() []bridgeFacts { return facts }, doubts: d, seen: &forgotten{}, loop: told.loop,
 			health: newComponent("fdb", silent), known: make(map[string]*bridgeStations)}
 		look := func() []engine.PathsDoubted {
 			s.look(t.Context())
@@ -164,12 +166,14 @@ func station(port int) string { return fmt.Sprintf("    %d     0  02:00:00:00:00
 func TestStationMoves(t *testing.T) {
 	d, told := newTestDoubts(t)
 	l := &learned{lines: station(1)}
-	s := &stations{fdb: &ofproto.FDB{Caller: l}, doubts: d}
+	var left forgotten
+	s := &stations{fdb: &ofproto.FDB{Caller: l}, doubts: d, seen: &left}
 	facts := br0
 	facts.ageing = time.Hour
 	known := &bridgeStations{told: make(map[flows.MAC]time.Time), aged: time.Now()}
-	look := func(what string, doubts, matches int) {
+	look := func(what string, doubts, matches int, forgets ...flows.MAC) {
 		t.Helper()
+		left = nil
 		err := s.lookAt(t.Context(), facts, known)
 		if (err != nil) != (l.unreadable != nil) {
 			t.Errorf("%s: %v", what, err)
@@ -179,18 +183,33 @@ func TestStationMoves(t *testing.T) {
 		if len(got) != doubts || doubts > 0 && len(got[0].Stations) != matches {
 			t.Errorf("%s: told %+v, want %d with %d stations", what, got, doubts, matches)
 		}
+		if !slices.Equal(left, forgets) {
+			t.Errorf("%s: forgets what was seen of %v, want %v", what, left, forgets)
+		}
 	}
+	a, b := flows.MAC{2, 0, 0, 0, 0, 0xa}, flows.MAC{2, 0, 0, 0, 0, 0xb}
 	look("first", 1, 0)
 	look("nothing", 0, 0)
 	l.moved, l.lines = 1, station(2)
-	look("moved", 1, 1)
+	look("moved", 1, 1, a)
+	l.lines += "    1     0  02:00:00:00:00:0b    0\n"
+	look("another one is learned", 1, 1)
+	l.lines = station(2)
+	look("and forgotten", 1, 1, b)
 	l.moved, l.lines, l.unreadable = 2, station(3), errors.New("too long")
 	look("moved, unreadable", 1, 0)
 	look("still unreadable", 0, 0)
 	l.moved = 3
 	look("moved again, unreadable", 1, 0)
 	l.moved, l.unreadable = 4, nil
-	look("moved and back, readable", 1, 1)
+	look("moved and back, readable", 1, 1, a)
+}
+
+// forgotten are the stations of which nothing that was seen counts any more.
+type forgotten []flows.MAC
+
+func (f *forgotten) Left(_ []flows.PortID, stations map[flows.MAC]bool) {
+	*f = append(*f, slices.Collect(maps.Keys(stations))...)
 }
 
 // One bridge that cannot be asked is a failure, whichever others can.

@@ -81,19 +81,31 @@ func parseFDBStats(text string) (FDBStats, error) {
 // Moved returns, in order, the MACs of stations that are not at the same port in both
 // tables, or in one only.
 func Moved(before, after *Table) []flows.MAC {
-	var moved []flows.MAC
-	for key, station := range before.all() {
-		if now, ok := after.Lookup(key.vlan, key.mac); !ok || now.Ofport != station.Ofport {
-			moved = append(moved, key.mac)
-		}
-	}
+	moved := Left(before, after)
 	for key := range after.all() {
 		if _, ok := before.Lookup(key.vlan, key.mac); !ok {
 			moved = append(moved, key.mac)
 		}
 	}
-	slices.SortFunc(moved, func(a, b flows.MAC) int { return slices.Compare(a[:], b[:]) })
-	return slices.Compact(moved)
+	return inOrder(moved)
+}
+
+// Left returns, in order, the MACs of stations that are at another port than before, or at
+// none.
+func Left(before, after *Table) []flows.MAC {
+	var left []flows.MAC
+	for key, station := range before.all() {
+		if now, ok := after.Lookup(key.vlan, key.mac); !ok || now.Ofport != station.Ofport {
+			left = append(left, key.mac)
+		}
+	}
+	return inOrder(left)
+}
+
+// inOrder sorts MACs and leaves out those that are there twice.
+func inOrder(macs []flows.MAC) []flows.MAC {
+	slices.SortFunc(macs, func(a, b flows.MAC) int { return slices.Compare(a[:], b[:]) })
+	return slices.Compact(macs)
 }
 
 // OlderThan returns, in order, the MACs of learned stations that were not heard of
@@ -105,8 +117,7 @@ func (t *Table) OlderThan(age time.Duration) []flows.MAC {
 			old = append(old, key.mac)
 		}
 	}
-	slices.SortFunc(old, func(a, b flows.MAC) int { return slices.Compare(a[:], b[:]) })
-	return slices.Compact(old)
+	return inOrder(old)
 }
 
 func (t *Table) all() map[fdbKey]Station {

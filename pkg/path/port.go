@@ -52,6 +52,7 @@ type Ports struct {
 	byID   map[flows.PortID]*Port
 	byName map[string]*Port
 	owners map[stationKey][]*Port
+	joined map[string]bool // bridges with patch ports: packets go from one to another
 }
 
 // stationKey names a station in one layer 2 network of a bridge.
@@ -67,10 +68,14 @@ func NewPorts(ports []Port) *Ports {
 		byID:   make(map[flows.PortID]*Port, len(ports)),
 		byName: make(map[string]*Port, len(ports)),
 		owners: make(map[stationKey][]*Port),
+		joined: make(map[string]bool),
 	}
 	for _, p := range slices.Clone(ports) {
 		s.byID[p.ID] = &p
 		s.byName[p.Name] = &p
+		if p.Type == "patch" {
+			s.joined[p.Bridge] = true
+		}
 		if !p.AttachedMAC.IsZero() {
 			key := stationKey{p.Bridge, p.Tag, p.AttachedMAC}
 			s.owners[key] = append(s.owners[key], &p)

@@ -53,11 +53,25 @@ func (r *Resolver) Sighted(s tap.Sighting) {
 	r.wanted.Sighted(s.Tuple)
 }
 
+// Left takes that OVS has learned stations elsewhere, or has forgotten them: what ports sent
+// from them before tells nothing any more, neither where they are nor that two ports are
+// rivals. What they send from now on does.
+func (r *Resolver) Left(ports []flows.PortID, stations map[flows.MAC]bool) {
+	r.seen.Left(ports, stations)
+}
+
 // Sampling returns the ports at which packets should be sampled now, because a
 // path was refused for want of them during the last seconds.
 func (r *Resolver) Sampling(now flows.Instant) []Port {
 	bridges, all := r.wanted.Bridges(now)
-	return slices.DeleteFunc(r.ports.Load().All(), func(p Port) bool { return !all && !bridges[p.Bridge] })
+	ports := r.ports.Load()
+	joined := false // what was seen at one bridge is answered at another one, it may be
+	for bridge := range bridges {
+		joined = joined || ports.joined[bridge]
+	}
+	return slices.DeleteFunc(ports.All(), func(p Port) bool {
+		return !all && !bridges[p.Bridge] && !(joined && ports.joined[p.Bridge])
+	})
 }
 
 // Resolve finds the path of a connection. An error is a *Refusal, or says that OVS

@@ -87,5 +87,13 @@ func (s *Sightings) Retain(keep func(flows.PortID) bool) {
 	s.macs.retain(keep)
 }
 
+// Left forgets what ports sent from stations.
+func (s *Sightings) Left(ports []flows.PortID, stations map[flows.MAC]bool) {
+	for _, port := range ports {
+		s.tuples.forget(port, func(_ flows.Tuple, f flows.Frame) bool { return stations[f.SrcMAC] })
+		s.macs.forget(port, func(mac flows.MAC, _ flows.Tags) bool { return stations[mac] })
+	}
+}
+
 // Len returns the number of sightings that are remembered, old ones included.
 func (s *Sightings) Len() int { return s.tuples.len() }

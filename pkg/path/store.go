@@ -107,6 +107,22 @@ func (s *store[K, V]) retain(keep func(flows.PortID) bool) {
 	}
 }
 
+// forget forgets those items of a port that match.
+func (s *store[K, V]) forget(port flows.PortID, match func(K, V) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := s.ports[port]
+	if list == nil {
+		return
+	}
+	for i := list.oldest; i != none; {
+		at, it := i, &s.items[i]
+		if i = it.newer; match(it.key, it.value) {
+			s.remove(at)
+		}
+	}
+}
+
 func (s *store[K, V]) len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,6 +1,7 @@
 package path
 
 import (
+	"maps"
 	"math/rand/v2"
 	"testing"
 
@@ -34,6 +35,11 @@ func TestStoreRandom(t *testing.T) {
 					delete(m, k)
 				}
 			}
+		}
+		if random.IntN(200) == 0 {
+			port, value := flows.PortID(random.IntN(6)), random.IntN(5)
+			s.forget(port, func(key, v int) bool { return v == value && key > 10 })
+			maps.DeleteFunc(m, func(k modelKey, _ flows.Instant) bool { return k.port == port && k.value == value && k.key > 10 })
 		}
 		k := modelKey{random.IntN(30), flows.PortID(random.IntN(6)), random.IntN(5)}
 		at := flows.Instant(step)

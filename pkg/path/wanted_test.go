@@ -54,6 +54,23 @@ func TestSamplingOnDemand(t *testing.T) {
 	check("wanted by nobody", now.Add(wantedAge), "[]", 2)
 }
 
+// Where a direction was seen at one bridge, the other one may come in at any that patch ports
+// join it to.
+func TestSamplingAcrossBridges(t *testing.T) {
+	l := newLab(t)
+	l.port(4, func(p *Port) { p.Bridge = "br1" })
+	l.port(5, func(p *Port) { p.Bridge = "br2" })
+	l.port(6, func(p *Port) { p.Type = "patch" })
+	l.port(7, func(p *Port) { p.Bridge, p.Type = "br1", "patch" })
+	l.packet(1, l.orig, macA, macB)
+	l.wantReason(5, flows.UnsupportedOutputs)
+	l.at(2, macB)
+	l.wantReason(5, flows.PathUnknown)
+	if got := names(l.r.Sampling(now)); got != "[p1 p2 p3 p4 p6 p7]" {
+		t.Errorf("sampling %s", got)
+	}
+}
+
 // Only refusals that a packet could cure switch sampling on.
 func TestRefusalsThatNeedNoSampling(t *testing.T) {
 	for _, test := range refusals {
