@@ -39,6 +39,7 @@ type entry struct {
 	place       int32 // in queue
 	verdict     flows.Verdict
 	fails       uint8 // attempts in a row that failed
+	moves       uint8 // changes of its path in a row, each soon after the one before
 	asked       bool  // wanted because of its mark, not its size
 	established bool  // its handshake was seen: not picked up in mid-stream
 	closed      bool  // FIN or RST was seen; final

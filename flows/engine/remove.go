@@ -114,20 +114,14 @@ func (g *Engine) release(s *session) {
 	g.remember(s)
 	s.book(outside)
 	g.drop(s)
-	proven := s.installedAt > 0 && g.now.Sub(s.installedAt) > time.Minute
+	stood := g.stood(s)
 	for _, e := range s.entries {
-		if proven {
-			e.fails = 0
-		}
 		e.session = nil
 		e.inherit(s, g.now)
 		if g.entries.get(e.key) != e {
 			continue // destroyed meanwhile
 		}
-		e.notBefore = g.now.Add(cooldown(s.cause, e.fails))
-		if !planned(s.cause) {
-			e.fails = min(e.fails+1, 16)
-		}
+		e.coolDown(s, stood, g.now)
 		e.verdict = flows.Inspect
 		if retryable(s.cause) && !e.denied {
 			e.verdict = flows.Offload
@@ -170,11 +164,6 @@ func atOnce(cause flows.Reason) bool {
 	return cause == flows.TableFull || cause == flows.RateLimited || cause == flows.EswitchReset
 }
 
-// planned reports whether a cause is no failure of anything.
-func planned(cause flows.Reason) bool {
-	return cause == flows.Lifetime || cause == flows.Reinspect || cause == flows.MACAgeing || cause == flows.Displaced || atOnce(cause)
-}
-
 // retryable reports whether a cause is about an attempt, a port or the table, so
 // that the connection itself may still be offloaded.
 func retryable(cause flows.Reason) bool {
@@ -190,40 +179,6 @@ func retryable(cause flows.Reason) bool {
 		}
 	}
 	return true
-}
-
-// cooldown returns how long an entry waits after its session left for a cause, the
-// longer the more often in a row it failed.
-func cooldown(cause flows.Reason, fails uint8) time.Duration {
-	switch cause {
-	case flows.Mouse, flows.Inspecting, flows.PolicyInspect, flows.PolicyNone, flows.PolicyUnknown, flows.Reinspect:
-		return 0 // what it is decides
-	case flows.TableFull, flows.RateLimited, flows.EswitchReset:
-		return 0
-	case flows.Lifetime, flows.MACAgeing:
-		return 50 * time.Millisecond // for some packets to take the slow path
-	case flows.RulesGone:
-		return 250 * time.Millisecond // nothing speaks against it; the next dump comes later than that
-	case flows.PathUnknown, flows.PathAmbiguous, flows.PathChanged, flows.PathDoubted, flows.ZoneUnknown:
-		return backoff(time.Second, fails, 30*time.Second)
-	case flows.NotInHW:
-		return backoff(time.Second, fails, 30*time.Second)
-	case flows.UnsupportedOutputs, flows.PathDropped, flows.SGDenied, flows.SGUnknown, flows.PortUnbound, flows.PortMigrating:
-		// OVS learns a station, or its flows come back after a restart, in a moment.
-		return backoff(time.Second, fails, 10*time.Second)
-	case flows.UnsupportedNAT, flows.UnsupportedVLAN, flows.UnsupportedRouted, flows.UnsupportedInternal, flows.UnsupportedPatch,
-		flows.UnsupportedTunnel, flows.UnsupportedPortType, flows.UnsupportedDatapath, flows.UnsupportedBond,
-		flows.UnsupportedHairpin, flows.UnsupportedGroup, flows.UnsupportedUpcall, flows.UnsupportedEswitch, flows.UnsupportedAction:
-		return backoff(5*time.Second, fails, time.Minute)
-	case flows.NoHits, flows.Refused, flows.InstallFailed, flows.RelaxFailed, flows.KeepFailed:
-		return backoff(5*time.Second, fails, 5*time.Minute)
-	}
-	return time.Second
-}
-
-// backoff returns base doubled n times, at most limit.
-func backoff(base time.Duration, n uint8, limit time.Duration) time.Duration {
-	return min(base<<min(n, 16), limit)
 }
 
 // rulesVanished takes out what is left of sessions whose rules somebody else deleted.

@@ -51,6 +51,7 @@ type session struct {
 	reason   flows.Reason    // why it is offloaded
 	cause    flows.Reason    // why it leaves, once it does
 	denied   bool            // it leaves because it was revoked
+	refuted  bool            // it leaves because its path, on which it had rules, is another one
 	dead     bool            // left; lists skip it
 	index    int             // in Engine.list
 

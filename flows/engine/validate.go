@@ -80,6 +80,7 @@ func (g *Engine) validated(ev *Validated) {
 	}
 	if reason != "" {
 		g.counts.Refuted++
+		s.refuted = s.installedAt > 0
 		g.giveUp(s, reason, detail)
 		return
 	}
