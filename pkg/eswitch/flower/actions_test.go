@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -172,7 +173,7 @@ func TestNoAllocation(t *testing.T) {
 	w := worker{filter: tc.Filter{Actions: make([]tc.Action, 0, 8)}}
 	n := testing.AllocsPerRun(100, func() {
 		w.batch.Reset()
-		if err := d.request(&w, &c); err != nil {
+		if err := d.request(&w, &c, sent{flags: d.flagsOf(&c)}); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -199,10 +200,50 @@ func BenchmarkEncode(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				w.batch.Reset()
-				if err := d.request(&w, &c); err != nil {
+				if err := d.request(&w, &c, sent{flags: d.flagsOf(&c)}); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
+	}
+}
+
+// Behind a curtain rules have the words for hardware although they have no flag, and
+// nowhere else.
+func TestWordsBehindCurtain(t *testing.T) {
+	r := &eswitchtest.Rig{A: 1, B: 2}
+	i := slices.IndexFunc(eswitchtest.Shapes, func(s eswitchtest.Shape) bool { return s.Name == "floating IP" })
+	rule := r.Shaped(1, eswitchtest.Shapes[i]).Rules[0]
+	class, _ := eswitch.ClassOf(rule)
+	c := eswitch.Change{Session: 1, Ref: eswitch.Ref{Link: 1, Class: class, Handle: 2}, Rule: rule}
+	for _, tt := range []struct {
+		mode    Mode
+		curtain bool
+		flags   tc.FilterFlags
+		words   string
+	}{
+		{SkipSW, false, tc.SkipSW | tc.Verbose, "pedit csum(0x9) mirred"},
+		{SkipSW, true, tc.Verbose, "pedit csum(0x9) mirred"},
+		{Both, true, tc.SkipSW | tc.Verbose, "pedit csum(0x9) mirred"},
+		{SkipHW, true, tc.SkipHW, "nat nat pedit csum(0x1) mirred"},
+	} {
+		d, err := Open(Config{Mode: tt.mode})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		d.curtains.put(1, tt.curtain)
+		var f tc.Filter
+		flags := d.flagsOf(&c)
+		if err := d.encode(&f, &c, flags); err != nil {
+			t.Fatal(err)
+		}
+		if got := words(f.Actions); flags != tt.flags || got != tt.words {
+			t.Errorf("mode %d, curtain %t: %s with %s, want %s with %s", tt.mode, tt.curtain, flags, got, tt.flags, tt.words)
+		}
+		var found eswitch.Found
+		if f.Link = 1; !d.decode(&f, true, &found) || !found.Intact {
+			t.Errorf("mode %d, curtain %t: not intact: %+v", tt.mode, tt.curtain, found)
+		}
 	}
 }

@@ -30,8 +30,9 @@ func (d *Driver) apply(ctx context.Context, w *worker, changes []eswitch.Change)
 	for i := range changes {
 		c := &changes[i]
 		c.InHW = false
-		if c.Err = d.request(w, c); c.Err == nil {
-			w.sent = append(w.sent, i)
+		req := sent{i, d.flagsOf(c)}
+		if c.Err = d.request(w, c, req); c.Err == nil {
+			w.sent = append(w.sent, req)
 		}
 	}
 	if cap(w.results) < len(w.sent) {
@@ -39,21 +40,32 @@ func (d *Driver) apply(ctx context.Context, w *worker, changes []eswitch.Change)
 	}
 	w.results = w.results[:len(w.sent)]
 	_ = w.conn.Do(ctx, &w.batch, w.results) // each result says it
-	for n, i := range w.sent {
-		if changes[i].Op == eswitch.Add {
-			d.added(&changes[i], &w.results[n])
+	for n, req := range w.sent {
+		if c := &changes[req.change]; c.Op == eswitch.Add {
+			d.added(c, req, &w.results[n])
 		} else {
-			changes[i].Err = w.results[n].Err
+			c.Err = w.results[n].Err
 		}
 	}
 	// What needs the worker for requests of its own comes last.
-	for _, i := range w.sent {
-		d.settle(ctx, w, &changes[i])
+	for _, req := range w.sent {
+		d.settle(ctx, w, &changes[req.change], req)
 	}
 }
 
+// flagsOf returns those of a rule that is added.
+func (d *Driver) flagsOf(c *eswitch.Change) tc.FilterFlags {
+	switch {
+	case d.hasCurtain(c.Ref.Link):
+		return tc.Verbose
+	case d.hardwareOnly(c):
+		return d.flags | tc.SkipSW
+	}
+	return d.flags
+}
+
 // request appends the request for one change to the worker's batch.
-func (d *Driver) request(w *worker, c *eswitch.Change) error {
+func (d *Driver) request(w *worker, c *eswitch.Change, req sent) error {
 	if _, ok := d.preference(c.Ref.Class); !ok {
 		return fmt.Errorf("%w: there is no preference for %s", eswitch.ErrRefused, c.Ref.Class)
 	}
@@ -61,15 +73,11 @@ func (d *Driver) request(w *worker, c *eswitch.Change) error {
 		d.reference(&w.filter, c.Ref)
 		return w.batch.DeleteFilter(&w.filter)
 	}
-	flags := d.flags
-	if d.hardwareOnly(c) {
-		flags |= tc.SkipSW
-	}
-	if err := d.encode(&w.filter, c, flags); err != nil {
+	if err := d.encode(&w.filter, c, req.flags); err != nil {
 		return err
 	}
 	how := uint16(tc.Exclusive)
-	if d.cfg.Mode == Both { // only then success does not say where the rule is
+	if req.asked() { // only then success does not say where the rule is
 		how |= tc.Echo | tc.Ack
 	}
 	return w.batch.AddFilter(&w.filter, how)
@@ -82,28 +90,24 @@ func (d *Driver) hardwareOnly(c *eswitch.Change) bool {
 }
 
 // added takes the outcome of an Add.
-func (d *Driver) added(c *eswitch.Change, r *tc.Result) {
-	mode := d.cfg.Mode
-	if d.hardwareOnly(c) {
-		mode = SkipSW
-	}
-	c.Err = classify(r.Err, mode)
-	if c.Err != nil {
-		return
-	}
-	switch mode {
-	case SkipSW:
+func (d *Driver) added(c *eswitch.Change, req sent, r *tc.Result) {
+	c.Err = classify(r.Err, req.hardwareAlone())
+	switch {
+	case c.Err != nil:
+	case req.hardwareAlone():
 		c.InHW = true // the kernel refuses it otherwise
-	case Both:
+	case req.asked():
 		c.InHW = r.Filter != nil && r.Filter.Flags&tc.InHW != 0
-		if (d.cfg.RequireHW || c.Hardware) && !c.InHW {
+		if (d.requiresHW() || c.Hardware) && !c.InHW {
 			c.Err = fmt.Errorf("%w: not_in_hw %s", eswitch.ErrNotOffloaded, r.Warning)
 		}
 	}
 }
 
+func (d *Driver) requiresHW() bool { return d.cfg.Mode == SkipSW || d.cfg.RequireHW }
+
 // classify puts the sentinel that callers look for into the chain of an error.
-func classify(err error, mode Mode) error {
+func classify(err error, hardwareAlone bool) error {
 	var refusal *tc.Error
 	if err == nil {
 		return nil
@@ -126,14 +130,14 @@ func classify(err error, mode Mode) error {
 	case unix.EPERM, unix.ENOMEM:
 		return err
 	}
-	if mode == SkipSW { // drivers refuse with whatever number they like
+	if hardwareAlone { // drivers refuse with whatever number they like
 		return fmt.Errorf("%w: %w", eswitch.ErrNotOffloaded, err)
 	}
 	return err
 }
 
 // settle finishes what one answer of the kernel does not decide.
-func (d *Driver) settle(ctx context.Context, w *worker, c *eswitch.Change) {
+func (d *Driver) settle(ctx context.Context, w *worker, c *eswitch.Change, req sent) {
 	switch {
 	case c.Err == nil:
 	case c.Op == eswitch.Delete:
@@ -143,23 +147,31 @@ func (d *Driver) settle(ctx context.Context, w *worker, c *eswitch.Change) {
 		var refusal *tc.Error
 		_ = errors.As(c.Err, &refusal)
 		c.Err = fmt.Errorf("%w: %w", eswitch.ErrNotPrepared, refusal)
-	case d.cfg.Mode == Both && errors.Is(c.Err, eswitch.ErrNotOffloaded):
+	case !errors.Is(c.Err, eswitch.ErrNotOffloaded):
+	case req.asked():
 		c.Err = d.withdraw(ctx, w, c)
+	case d.cfg.Mode == Both:
+		c.Err = d.fallBack(ctx, w, c, c.Err)
 	}
 }
 
 // withdraw takes out again what no hardware took, and asks once more for hardware
 // alone: only that makes the kernel pass on the driver's number, by which a full table
-// is told from what the driver cannot do. The latter the kernel may do instead, unless
-// hardware is required.
+// is told from what the driver cannot do. Behind a curtain it cannot be asked so.
 func (d *Driver) withdraw(ctx context.Context, w *worker, c *eswitch.Change) error {
-	err := c.Err
-	if !d.hardwareOnly(c) {
-		if _, err := w.do(ctx, d.deletion(w, c)); err != nil {
-			return fmt.Errorf("%w; %w: %w", c.Err, eswitch.ErrUnknown, err)
-		}
-		err = classify(d.addOnly(ctx, w, c, tc.SkipSW), SkipSW)
+	_, err := w.do(ctx, d.deletion(w, c))
+	switch {
+	case err != nil && !errors.Is(err, unix.ENOENT):
+		return fmt.Errorf("%w; %w: %w", c.Err, eswitch.ErrUnknown, err)
+	case d.cfg.Mode == SkipSW:
+		return c.Err
 	}
+	return d.fallBack(ctx, w, c, classify(d.addOnly(ctx, w, c, tc.SkipSW), true))
+}
+
+// fallBack takes the outcome of asking for hardware alone. What the driver cannot do the
+// kernel may do instead, unless hardware is required.
+func (d *Driver) fallBack(ctx context.Context, w *worker, c *eswitch.Change, err error) error {
 	switch {
 	case err == nil: // it has room now
 		c.InHW = true
@@ -167,7 +179,7 @@ func (d *Driver) withdraw(ctx context.Context, w *worker, c *eswitch.Change) err
 	case d.cfg.RequireHW || !errors.Is(err, eswitch.ErrNotOffloaded):
 		return err
 	}
-	software := classify(d.addOnly(ctx, w, c, tc.SkipHW), SkipHW)
+	software := classify(d.addOnly(ctx, w, c, tc.SkipHW), false)
 	if errors.Is(software, eswitch.ErrRefused) {
 		return fmt.Errorf("%w; %w", err, software)
 	}

@@ -14,22 +14,22 @@ import (
 
 func TestClassify(t *testing.T) {
 	for _, tt := range []struct {
-		err  error
-		mode Mode
-		want error // in the chain; nil: none of the sentinels
+		err   error
+		alone bool
+		want  error // in the chain; nil: none of the sentinels
 	}{
-		{&tc.Error{Errno: unix.ENOSPC}, SkipSW, eswitch.ErrFull},
-		{&tc.Error{Errno: unix.ENOSPC}, Both, eswitch.ErrFull},
-		{&tc.Error{Errno: unix.ENODEV}, SkipHW, eswitch.ErrPortGone},
-		{&tc.Error{Errno: unix.EEXIST}, SkipSW, eswitch.ErrExists},
-		{&tc.Error{Errno: unix.ENOENT}, SkipHW, eswitch.ErrNotSupported},
-		{&tc.Error{Errno: unix.EOPNOTSUPP}, SkipSW, eswitch.ErrNotOffloaded},
-		{&tc.Error{Errno: unix.EOPNOTSUPP}, SkipHW, nil},
-		{&tc.Error{Errno: unix.EPERM}, SkipSW, nil},
-		{fmt.Errorf("lost: %w", tc.ErrOverrun), SkipHW, eswitch.ErrUnknown},
-		{context.Canceled, SkipHW, nil},
+		{&tc.Error{Errno: unix.ENOSPC}, true, eswitch.ErrFull},
+		{&tc.Error{Errno: unix.ENOSPC}, false, eswitch.ErrFull},
+		{&tc.Error{Errno: unix.ENODEV}, false, eswitch.ErrPortGone},
+		{&tc.Error{Errno: unix.EEXIST}, true, eswitch.ErrExists},
+		{&tc.Error{Errno: unix.ENOENT}, false, eswitch.ErrNotSupported},
+		{&tc.Error{Errno: unix.EOPNOTSUPP}, true, eswitch.ErrNotOffloaded},
+		{&tc.Error{Errno: unix.EOPNOTSUPP}, false, nil},
+		{&tc.Error{Errno: unix.EPERM}, true, nil},
+		{fmt.Errorf("lost: %w", tc.ErrOverrun), false, eswitch.ErrUnknown},
+		{context.Canceled, false, nil},
 	} {
-		got := classify(tt.err, tt.mode)
+		got := classify(tt.err, tt.alone)
 		if !errors.Is(got, tt.err) {
 			t.Errorf("%v: the cause is not in the chain of %v", tt.err, got)
 		}
@@ -37,11 +37,11 @@ func TestClassify(t *testing.T) {
 			eswitch.ErrFull, eswitch.ErrPortGone, eswitch.ErrExists, eswitch.ErrNotSupported, eswitch.ErrNotOffloaded, eswitch.ErrUnknown,
 		} {
 			if errors.Is(got, sentinel) != (sentinel == tt.want) {
-				t.Errorf("%v in mode %d became %v", tt.err, tt.mode, got)
+				t.Errorf("%v alone %t became %v", tt.err, tt.alone, got)
 			}
 		}
 	}
-	if classify(nil, SkipSW) != nil {
+	if classify(nil, true) != nil {
 		t.Error("a success became an error")
 	}
 }

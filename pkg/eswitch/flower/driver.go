@@ -12,7 +12,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/flowshunt/flowshunt/pkg/nlsocket"
 	"github.com/flowshunt/flowshunt/pkg/tc"
 )
 
@@ -27,8 +31,11 @@ type Mode uint8
 // The modes.
 const (
 	SkipHW Mode = iota // the kernel
-	SkipSW             // hardware; a rule that no driver takes fails with ErrNotOffloaded
-	Both               // hardware where a driver takes the rule, the kernel for the rest
+	// SkipSW: hardware; a rule that no driver takes fails with ErrNotOffloaded. Where the
+	// kernel does not let rules say so, as at tunnels and bonds, a curtain keeps it from
+	// them, and Prepare fails with ErrForeign if that would hide filters of others.
+	SkipSW
+	Both // hardware where a driver takes the rule, the kernel for the rest
 )
 
 // Config changes how a Driver works. The zero value is for a machine without a
@@ -38,7 +45,8 @@ type Config struct {
 	// RequireHW makes Mode Both fail with ErrNotOffloaded where no driver takes the rule.
 	RequireHW bool
 	// Preference is the first of eswitch.Classes preferences, one for each class; the
-	// guards have the eswitch.GuardClasses ones before it. 0 means DefaultPreference.
+	// guards have the eswitch.GuardClasses ones before it, a curtain the one before these.
+	// 0 means DefaultPreference.
 	// Rules at other preferences are not recognized as ours, except by Preferences. Where
 	// CheckPreference fails rules can be found and removed, but no port be prepared.
 	Preference uint16
@@ -58,16 +66,31 @@ type Driver struct {
 	all     []*worker
 	tellsDF bool // the kernel knows of tunnel_key's no-fragment flag
 	foreign schedule
+
+	links    *nlsocket.Conn // with SkipSW: asks what devices are
+	curtains linkSet        // ifindexes of the ports that have one
 }
 
 // worker is a socket with what is reused from request to request.
 type worker struct {
 	conn    *tc.Conn
 	batch   tc.Batch
-	sent    []int // index of the change, by request
+	sent    []sent // by request
 	results []tc.Result
 	filter  tc.Filter
 }
+
+// sent is the addition or deletion of a rule.
+type sent struct {
+	change int // its index
+	flags  tc.FilterFlags
+}
+
+// hardwareAlone reports whether the kernel was told to leave the rule to hardware.
+func (s sent) hardwareAlone() bool { return s.flags&tc.SkipSW != 0 }
+
+// asked reports whether hardware was asked to take the rule, and need not.
+func (s sent) asked() bool { return s.flags&(tc.SkipSW|tc.SkipHW) == 0 }
 
 // Open opens a driver in the network namespace of the calling thread.
 func Open(cfg Config) (*Driver, error) {
@@ -88,6 +111,13 @@ func Open(cfg Config) (*Driver, error) {
 	default:
 		return nil, fmt.Errorf("mode %d: there is none", cfg.Mode)
 	}
+	if cfg.Mode == SkipSW {
+		links, err := nlsocket.Dial(unix.NETLINK_ROUTE, nlsocket.Config{ReceiveBuffer: 256 << 10, Timeout: 10 * time.Second})
+		if err != nil {
+			return nil, err
+		}
+		d.links = links
+	}
 	for range cfg.Sockets {
 		conn, err := tc.Dial(tc.Config{})
 		if err != nil {
@@ -103,6 +133,9 @@ func Open(cfg Config) (*Driver, error) {
 // Close closes the sockets. Rules stay. Calls that run end first or fail.
 func (d *Driver) Close() error {
 	var errs []error
+	if d.links != nil {
+		errs = append(errs, d.links.Close())
+	}
 	for _, w := range d.all {
 		errs = append(errs, w.conn.Close())
 	}

@@ -143,11 +143,12 @@ func TestClsactOwnership(t *testing.T) {
 func TestProbe(t *testing.T) {
 	r := rig(t, flower.Config{Mode: flower.SkipSW})
 	prepared(t, r)
+	before := ingress(t, "p0")
 	err := r.Driver.(*flower.Driver).Probe(t.Context(), r.A)
 	if tctest.HasFlower() && err != nil || !tctest.HasFlower() && !errors.Is(err, eswitch.ErrNotSupported) {
 		t.Errorf("flower: %v, probe: %v", tctest.HasFlower(), err)
 	}
-	if show := tctest.Run(t, "tc filter show dev p0 ingress"); show != "" {
+	if show := ingress(t, "p0"); show != before {
 		t.Errorf("left: %s", show)
 	}
 }

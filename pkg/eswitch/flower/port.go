@@ -18,8 +18,8 @@ import (
 // OVS, which counts chains upward.
 const markChain = 0x0f105047
 
-// Prepare implements eswitch.Driver: it makes sure that the port has a clsact, and
-// that nobody else has filters at our preferences. It is called often: where the clsact
+// Prepare implements eswitch.Driver: it makes sure that the port has a clsact, and a curtain
+// if it needs one, and that nobody else has filters at our preferences. It is called often: where the clsact
 // was there it looks for others once in recheck only.
 //
 // Whoever dies between the creation of the clsact and that of the mark leaves an
@@ -30,8 +30,14 @@ func (d *Driver) Prepare(ctx context.Context, link int32) error {
 	}
 	return d.with(ctx, func(w *worker) error {
 		made, err := d.ensureClsact(ctx, w, link)
+		if err == nil {
+			err = d.drawCurtain(ctx, w, link)
+		}
 		if err == nil && (d.foreign.due(link) || made) {
 			err = d.checkForeign(ctx, w, link)
+			if err == nil && !d.hasCurtain(link) {
+				err = d.dropCurtain(ctx, w, link) // an earlier agent's
+			}
 		}
 		if err != nil {
 			d.foreign.forget(link)
@@ -82,8 +88,11 @@ func (d *Driver) checkForeign(ctx context.Context, w *worker, link int32) error 
 	var found eswitch.Found
 	check := func(f *tc.Filter) error {
 		class, ok := d.classAt(f.Pref)
+		if !ok {
+			return d.checkHidden(f)
+		}
 		empty := f.Handle == 0 && f.Kind == tc.KindFlower && f.Protocol == protocol(class) // what a preference itself is reported as
-		if ok && !empty && !d.decode(f, false, &found) {
+		if !empty && !d.decode(f, false, &found) {
 			return fmt.Errorf("%w: %s at preference %d", eswitch.ErrForeign, f.Kind, f.Pref)
 		}
 		return nil
@@ -104,6 +113,9 @@ func (d *Driver) checkForeign(ctx context.Context, w *worker, link int32) error 
 func (d *Driver) Release(ctx context.Context, link int32) error {
 	d.foreign.forget(link)
 	return d.with(ctx, func(w *worker) error {
+		if err := d.dropCurtain(ctx, w, link); err != nil {
+			return err
+		}
 		_, err := w.do(ctx, func(b *tc.Batch) error { return b.GetChain(link, tc.Ingress, markChain) })
 		var refusal *tc.Error
 		if errors.As(err, &refusal) {

@@ -42,8 +42,8 @@ func (d *Driver) Preferences(ctx context.Context) ([]uint16, error) {
 // CheckPreference says why a Config.Preference is not possible for an agent: all
 // preferences must be there. An earlier version, which had fewer, may have had it.
 func CheckPreference(first uint16) error {
-	if first <= eswitch.GuardClasses || int(first)+eswitch.Classes > 1<<16 {
-		return fmt.Errorf("preference %d: possible are %d to %d", first, eswitch.GuardClasses+1, 1<<16-eswitch.Classes)
+	if first <= eswitch.GuardClasses+1 || int(first)+eswitch.Classes > 1<<16 {
+		return fmt.Errorf("preference %d: possible are %d to %d", first, eswitch.GuardClasses+2, 1<<16-eswitch.Classes)
 	}
 	return nil
 }
@@ -57,6 +57,9 @@ func isPreference(n int) bool { return n > 0 && n < 1<<16 }
 func firstPreference(f *tc.Filter) (first uint16, ours bool) {
 	if f.Kind != tc.KindFlower || f.Handle == 0 || len(f.Actions) == 0 {
 		return 0, false
+	}
+	if n := int(f.Pref) + eswitch.GuardClasses + 1; isCurtain(f) && isPreference(n) {
+		return uint16(n), true
 	}
 	class, known := eswitch.ClassOfGuard(guardOf(f)), true
 	if _, id, _ := eswitch.DecodeCookie(f.Actions[0].Cookie.Bytes()); id != 0 {

@@ -65,7 +65,7 @@ func TestFirstPreferenceOfOthers(t *testing.T) {
 // TestCheckPreference: what may be found is more than what may be configured.
 func TestCheckPreference(t *testing.T) {
 	for first, possible := range map[uint16]bool{
-		0: false, 1: false, 4: false, 5: true, DefaultPreference: true, 1<<16 - 24: true, 1<<16 - 23: false, 1<<16 - 8: false,
+		0: false, 1: false, 5: false, 6: true, DefaultPreference: true, 1<<16 - 24: true, 1<<16 - 23: false, 1<<16 - 8: false,
 	} {
 		if err := CheckPreference(first); (err == nil) != possible {
 			t.Errorf("%d: %v, want %t", first, err, possible)

@@ -58,7 +58,8 @@ func (d *Driver) reference(f *tc.Filter, ref eswitch.Ref) {
 	f.Flags = d.flags
 }
 
-// encode writes the whole filter into f. It fails where tc has no words for the rule.
+// encode writes the whole filter into f, in the words for the kernel if it may be the one
+// who executes it. It fails where tc has no words for the rule.
 func (d *Driver) encode(f *tc.Filter, c *eswitch.Change, flags tc.FilterFlags) (err error) {
 	d.reference(f, c.Ref)
 	f.Flags = flags
@@ -67,7 +68,7 @@ func (d *Driver) encode(f *tc.Filter, c *eswitch.Change, flags tc.FilterFlags) (
 		f.Match, f.Actions = guardMatch(&c.Rule), append(f.Actions[:0], pass)
 	} else {
 		f.Match = matchOf(&c.Rule)
-		if f.Actions, err = appendActions(f.Actions[:0], &c.Rule, flags&tc.SkipSW == 0); err != nil {
+		if f.Actions, err = appendActions(f.Actions[:0], &c.Rule, d.cfg.Mode != SkipSW && flags&tc.SkipSW == 0); err != nil {
 			return err
 		}
 	}
