@@ -38,6 +38,15 @@ func TestTenantsEswsim(t *testing.T)          { onEswsim(t, TestTenants) }
 func TestPatchPortsEswsim(t *testing.T)       { slowly(t); onEswsim(t, TestPatchPorts) }
 func TestOVNRevokeEswsim(t *testing.T)        { onEswsim(t, TestOVNRevoke) }
 
+func TestGeneveEswsim(t *testing.T)     { onEswsim(t, TestGeneve) }
+func TestVXLANEswsim(t *testing.T)      { slowly(t); onEswsim(t, TestVXLAN) }
+func TestRoutedEswsim(t *testing.T)     { slowly(t); onEswsim(t, TestRouted) }
+func TestVLANEswsim(t *testing.T)       { slowly(t); onEswsim(t, TestVLAN) }
+func TestQinQEswsim(t *testing.T)       { slowly(t); onEswsim(t, TestQinQ) }
+func TestFloatingIPEswsim(t *testing.T) { slowly(t); onEswsim(t, TestFloatingIP) }
+func TestSNATEswsim(t *testing.T)       { slowly(t); onEswsim(t, TestSNAT) }
+func TestBondEswsim(t *testing.T)       { slowly(t); onEswsim(t, TestBond) }
+
 func TestObserveEswsim(t *testing.T)             { slowly(t); onEswsim(t, TestObserve) }
 func TestUDPWithoutKeepAliveEswsim(t *testing.T) { slowly(t); onEswsim(t, TestUDPWithoutKeepAlive) }
 func TestESPEswsim(t *testing.T)                 { slowly(t); onEswsim(t, TestESP) }

@@ -124,6 +124,7 @@ func (j *journey) bypasses() {
 	type seen struct {
 		tracked uint64
 		ovs     [2]map[string]uint64
+		nic     harness.NICCounters
 	}
 	look := func(l *leg) (s seen) {
 		entries, err := l.w.Conntrack("-p", "tcp", "--orig-port-src", fmt.Sprint(j.sport))
@@ -135,6 +136,9 @@ func (j *journey) bypasses() {
 		}
 		for i, port := range l.ports {
 			s.ovs[i] = l.w.SlowPathAt(port)
+		}
+		if l.w.NIC != nil {
+			s.nic = l.w.NIC.Counters(t)
 		}
 		return s
 	}
@@ -156,5 +160,20 @@ func (j *journey) bypasses() {
 				t.Errorf("node %d: OVS saw %d packets at %s", i, n, port)
 			}
 		}
+		if l.w.NIC != nil {
+			pastHost(t, fmt.Sprint("node ", i), before[i].nic, now.nic, size)
+			onlyHardware(l.w)
+		}
+	}
+}
+
+// pastHost fails unless a NIC has taken so many bytes at least past the host, in packets of
+// any size that a wire carries, and but for a few has left the host none.
+func pastHost(t testing.TB, who string, before, now harness.NICCounters, bytes int) {
+	t.Helper()
+	hits, misses, dropped := now.Hits-before.Hits, now.Misses-before.Misses, now.Dropped-before.Dropped
+	t.Logf("%s: the NIC took %d packets, left %d to the host and dropped %d", who, hits, misses, dropped)
+	if hits < uint64(bytes)/1500 || misses > 100 || dropped > 0 {
+		t.Errorf("%s: the NIC took %d packets of %d bytes, left %d to the host and dropped %d", who, hits, bytes, misses, dropped)
 	}
 }

@@ -36,7 +36,9 @@ func newOverlay(t *testing.T, v6 bool) *geneve {
 
 // Machines of two nodes in one network of OVN's.
 func TestGeneve(t *testing.T) {
-	slowly(t)
+	if !harness.Modelled() {
+		slowly(t)
+	}
 	newOverlay(t, false).journey(t, false, 50000).bypasses()
 }
 
