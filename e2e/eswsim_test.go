@@ -40,6 +40,7 @@ func TestOVNRevokeEswsim(t *testing.T)        { onEswsim(t, TestOVNRevoke) }
 
 func TestGeneveEswsim(t *testing.T)     { onEswsim(t, TestGeneve) }
 func TestVXLANEswsim(t *testing.T)      { slowly(t); onEswsim(t, TestVXLAN) }
+func TestGeneveIPv6Eswsim(t *testing.T) { slowly(t); onEswsim(t, TestGeneveIPv6) }
 func TestRoutedEswsim(t *testing.T)     { slowly(t); onEswsim(t, TestRouted) }
 func TestVLANEswsim(t *testing.T)       { slowly(t); onEswsim(t, TestVLAN) }
 func TestQinQEswsim(t *testing.T)       { slowly(t); onEswsim(t, TestQinQ) }

@@ -51,6 +51,24 @@ func (d *Driver) apply(ctx context.Context, w *worker, changes []eswitch.Change)
 	for _, req := range w.sent {
 		d.settle(ctx, w, &changes[req.change], req)
 	}
+	d.tellFull(changes)
+}
+
+// tellFull takes what was refused behind a curtain for a matter of room where another rule
+// of its session was: the kernel does not pass on the driver's number there.
+func (d *Driver) tellFull(changes []eswitch.Change) {
+	for i := range changes {
+		c := &changes[i]
+		if c.Session == 0 || !d.hasCurtain(c.Ref.Link) || !errors.Is(c.Err, eswitch.ErrNotOffloaded) {
+			continue
+		}
+		for j := range changes {
+			if changes[j].Session == c.Session && errors.Is(changes[j].Err, eswitch.ErrFull) {
+				c.Err = fmt.Errorf("%w: %w", eswitch.ErrFull, c.Err)
+				break
+			}
+		}
+	}
 }
 
 // flagsOf returns those of a rule that is added.

@@ -54,3 +54,23 @@ func TestOpenRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Behind a curtain a rule is refused for room if another one of its session is.
+func TestTellFull(t *testing.T) {
+	d := Driver{cfg: Config{Mode: SkipSW}}
+	d.curtains.put(2, true)
+	c := []eswitch.Change{
+		{Session: 1, Ref: eswitch.Ref{Link: 2}, Err: eswitch.ErrNotOffloaded},
+		{Session: 1, Ref: eswitch.Ref{Link: 1}, Err: eswitch.ErrFull},
+		{Session: 2, Ref: eswitch.Ref{Link: 2}, Err: eswitch.ErrNotOffloaded},
+		{Session: 2, Ref: eswitch.Ref{Link: 1}},
+		{Session: 3, Ref: eswitch.Ref{Link: 1}, Err: eswitch.ErrNotOffloaded},
+		{Session: 3, Ref: eswitch.Ref{Link: 1}, Err: eswitch.ErrFull},
+	}
+	d.tellFull(c)
+	for i, want := range []bool{true, true, false, false, false, true} {
+		if got := errors.Is(c[i].Err, eswitch.ErrFull); got != want {
+			t.Errorf("change %d: %v", i, c[i].Err)
+		}
+	}
+}
