@@ -130,7 +130,28 @@ func (u *Underlay) AddHost(name string, subnet, number byte, tags ...Tag) *VM {
 	}
 	batch += fmt.Sprintf("link set %s mtu %d\n", dev, u.MTU)
 	h.Feed(t, batch+h.addresses(dev), "ip", "-batch", "-")
+	for i := range tags {
+		h.dropUntagged(t, below(i))
+	}
 	return h
+}
+
+// below is the device of a host below its tag number i.
+func below(i int) string {
+	if i == 0 {
+		return "eth0"
+	}
+	return fmt.Sprint("tag", i-1)
+}
+
+// dropUntagged keeps a host from taking at a device what lacks the tag of the next: Linux
+// takes what is for any address of its own, wherever that is.
+func (vm *VM) dropUntagged(t testing.TB, dev string) {
+	t.Helper()
+	vm.Run(t, "tc", "qdisc", "add", "dev", dev, "clsact")
+	for _, family := range []string{"ip", "ipv6"} {
+		vm.Run(t, "tc", "filter", "add", "dev", dev, "ingress", "protocol", family, "flower", "skip_hw", "action", "drop")
+	}
 }
 
 // Endpoints gives each node an address at which tunnels end, IPv6 if v6, by a device of

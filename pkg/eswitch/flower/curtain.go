@@ -45,23 +45,22 @@ func isCurtain(f *tc.Filter) bool {
 	return ours && id == 0
 }
 
-// drawCurtain makes sure that a port has a curtain, if it needs one, and keeps in mind
-// whether it has.
+// drawCurtain makes sure that a port has a curtain, and keeps in mind whether it has.
 func (d *Driver) drawCurtain(ctx context.Context, w *worker, link int32) error {
-	needed, err := d.needsCurtain(ctx, link)
-	if err == nil && needed {
-		_, err = w.do(ctx, func(b *tc.Batch) error {
-			f := d.curtain(link)
-			return b.AddFilter(&f, tc.Exclusive)
-		})
-		switch {
-		case errors.Is(err, unix.EEXIST):
-			err = nil
-		case errors.Is(err, unix.ENOENT): // there is no cls_flower, and so nothing to hide; see Probe
-			needed, err = false, nil
+	_, err := w.do(ctx, func(b *tc.Batch) error {
+		f := d.curtain(link)
+		return b.AddFilter(&f, tc.Exclusive)
+	})
+	drawn := err == nil
+	switch {
+	case errors.Is(err, unix.EEXIST):
+		if drawn, err = d.findCurtain(ctx, w, link); !drawn && err == nil {
+			err = fmt.Errorf("%w: preference %d", eswitch.ErrForeign, d.curtainPreference())
 		}
+	case errors.Is(err, unix.ENOENT): // there is no cls_flower, and so nothing to hide; see Probe
+		err = nil
 	}
-	d.curtains.put(link, err == nil && needed)
+	d.curtains.put(link, drawn && err == nil)
 	return err
 }
 
@@ -76,22 +75,27 @@ func (d *Driver) needsCurtain(ctx context.Context, link int32) (bool, error) {
 
 func (d *Driver) hasCurtain(link int32) bool { return d.cfg.Mode == SkipSW && d.curtains.has(link) }
 
-// dropCurtain removes the curtain of a port, if there is one.
-func (d *Driver) dropCurtain(ctx context.Context, w *worker, link int32) error {
-	d.curtains.put(link, false)
+// findCurtain reports whether a port has a curtain.
+func (d *Driver) findCurtain(ctx context.Context, w *worker, link int32) (there bool, err error) {
 	if d.curtainPreference() == 0 {
-		return nil
+		return false, nil
 	}
-	there := false
 	s := tc.Scope{Link: link, Parent: tc.Ingress, Pref: d.curtainPreference(), OnChain: true, Terse: true}
-	err := w.conn.Filters(ctx, s, func(f *tc.Filter) error {
+	err = w.conn.Filters(ctx, s, func(f *tc.Filter) error {
 		there = there || isCurtain(f)
 		return nil
 	})
-	if errors.Is(err, unix.EMSGSIZE) { // of somebody's who has no short form
-		return nil
+	if errors.Is(err, unix.EMSGSIZE) { // of a classifier without a short form
+		return false, nil
 	}
-	if err != nil || !there {
+	return there, err
+}
+
+// dropCurtain removes the curtain of a port, if there is one.
+func (d *Driver) dropCurtain(ctx context.Context, w *worker, link int32) error {
+	d.curtains.put(link, false)
+	there, err := d.findCurtain(ctx, w, link)
+	if !there || err != nil {
 		return err
 	}
 	_, err = w.do(ctx, func(b *tc.Batch) error {
@@ -104,10 +108,24 @@ func (d *Driver) dropCurtain(ctx context.Context, w *worker, link int32) error {
 	return err
 }
 
+// liftCurtain is dropCurtain unless rules of ours are left behind it.
+func (d *Driver) liftCurtain(ctx context.Context, w *worker, link int32) error {
+	there, err := d.findCurtain(ctx, w, link)
+	if !there || err != nil {
+		return err
+	}
+	left := false
+	err = d.read(ctx, w, eswitch.Scope{Link: link}, func(*eswitch.Found) { left = true })
+	if left || err != nil {
+		return err
+	}
+	return d.dropCurtain(ctx, w, link)
+}
+
 // checkHidden refuses a filter at no preference of ours that a curtain would keep from
 // the packets that it is for.
 func (d *Driver) checkHidden(f *tc.Filter) error {
-	if !d.hasCurtain(f.Link) || f.Pref < d.cfg.Preference || f.Handle == 0 && f.Kind == tc.KindFlower {
+	if f.Pref < d.cfg.Preference || f.Handle == 0 && f.Kind == tc.KindFlower {
 		return nil
 	}
 	if len(f.Actions) > 0 {

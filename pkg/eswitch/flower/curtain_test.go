@@ -122,10 +122,49 @@ func TestCurtainHides(t *testing.T) {
 			tctest.Run(t, "tc qdisc add dev p0 clsact")
 			tctest.Run(t, fmt.Sprintf("tc filter add dev p0 ingress pref %d protocol ip flower ip_proto udp action ok", pref))
 			err := r.Driver.Prepare(t.Context(), r.A)
-			if want := hidden && mode == flower.SkipSW; errors.Is(err, eswitch.ErrForeign) != want || !want && err != nil {
-				t.Errorf("mode %d, preference %d: %v", mode, pref, err)
+			want := hidden && mode == flower.SkipSW
+			if errors.Is(err, eswitch.ErrForeign) != want || !want && err != nil || want && curtained(t, "p0") {
+				t.Errorf("mode %d, preference %d: %v\n%s", mode, pref, err, ingress(t, "p0"))
 			}
 		}
+	}
+}
+
+// TestCurtainTaken: a filter of somebody else's is taken for no curtain.
+func TestCurtainTaken(t *testing.T) {
+	tctest.NeedFlower(t)
+	r := rig(t, flower.Config{Mode: flower.SkipSW})
+	tctest.Run(t, "tc qdisc add dev p0 clsact")
+	tctest.Run(t, "tc filter add dev p0 ingress pref 16379 protocol all handle 1 flower skip_hw action ok")
+	if err := r.Driver.Prepare(t.Context(), r.A); !errors.Is(err, eswitch.ErrForeign) {
+		t.Errorf("got %v, want ErrForeign", err)
+	}
+	if !curtained(t, "p0") { // it looks like one, but for the cookie
+		t.Errorf("a filter of somebody else's is gone")
+	}
+}
+
+// TestCurtainStays as long as there are rules behind it.
+func TestCurtainStays(t *testing.T) {
+	tctest.NeedFlower(t)
+	r := rig(t, flower.Config{})
+	e := prepared(t, r)
+	if res := e.Install(t.Context(), r.Sessions(1)); res[0].Err != nil {
+		t.Fatal(res[0].Err)
+	}
+	alone, err := flower.Open(flower.Config{Mode: flower.SkipSW})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alone.Close()
+	if err := alone.Prepare(t.Context(), r.A); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []bool{true, false} {
+		if err := alone.Release(t.Context(), r.A); err != nil || curtained(t, "p0") != want {
+			t.Errorf("curtain %t, want %t, %v", !want, want, err)
+		}
+		e.Remove(t.Context(), eswitchtest.IDs(r.Sessions(1)))
 	}
 }
 

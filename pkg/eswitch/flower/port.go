@@ -29,22 +29,35 @@ func (d *Driver) Prepare(ctx context.Context, link int32) error {
 		return err
 	}
 	return d.with(ctx, func(w *worker) error {
-		made, err := d.ensureClsact(ctx, w, link)
-		if err == nil {
-			err = d.drawCurtain(ctx, w, link)
-		}
-		if err == nil && (d.foreign.due(link) || made) {
-			err = d.checkForeign(ctx, w, link)
-			if err == nil && !d.hasCurtain(link) {
-				err = d.dropCurtain(ctx, w, link) // an earlier agent's
-			}
-		}
-		if err != nil {
+		if err := d.prepare(ctx, w, link); err != nil {
 			d.foreign.forget(link)
 			return fmt.Errorf("ifindex %d: %w", link, err)
 		}
 		return nil
 	})
+}
+
+func (d *Driver) prepare(ctx context.Context, w *worker, link int32) error {
+	made, err := d.ensureClsact(ctx, w, link)
+	if err != nil {
+		return err
+	}
+	curtain, err := d.needsCurtain(ctx, link)
+	if err != nil {
+		return err
+	}
+	if d.foreign.due(link) || made {
+		if err := d.checkForeign(ctx, w, link, curtain); err != nil {
+			return err
+		}
+		if !curtain {
+			return d.dropCurtain(ctx, w, link) // an earlier agent's
+		}
+	}
+	if curtain {
+		return d.drawCurtain(ctx, w, link)
+	}
+	return nil
 }
 
 // ensureClsact copes with others that create or delete a qdisc at the same time.
@@ -84,15 +97,15 @@ func noClsact(err error) error {
 }
 
 // checkForeign looks at all filters of the hook, our own among them, in their short form.
-func (d *Driver) checkForeign(ctx context.Context, w *worker, link int32) error {
+func (d *Driver) checkForeign(ctx context.Context, w *worker, link int32, curtain bool) error {
 	var found eswitch.Found
 	check := func(f *tc.Filter) error {
 		class, ok := d.classAt(f.Pref)
-		if !ok {
+		if !ok && curtain {
 			return d.checkHidden(f)
 		}
 		empty := f.Handle == 0 && f.Kind == tc.KindFlower && f.Protocol == protocol(class) // what a preference itself is reported as
-		if !empty && !d.decode(f, false, &found) {
+		if ok && !empty && !d.decode(f, false, &found) {
 			return fmt.Errorf("%w: %s at preference %d", eswitch.ErrForeign, f.Kind, f.Pref)
 		}
 		return nil
@@ -113,7 +126,7 @@ func (d *Driver) checkForeign(ctx context.Context, w *worker, link int32) error 
 func (d *Driver) Release(ctx context.Context, link int32) error {
 	d.foreign.forget(link)
 	return d.with(ctx, func(w *worker) error {
-		if err := d.dropCurtain(ctx, w, link); err != nil {
+		if err := d.liftCurtain(ctx, w, link); err != nil {
 			return err
 		}
 		_, err := w.do(ctx, func(b *tc.Batch) error { return b.GetChain(link, tc.Ingress, markChain) })
