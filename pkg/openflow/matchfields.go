@@ -14,6 +14,9 @@ type Match struct {
 	InPort                 uint32 // OpenFlow port
 	Metadata, MetadataMask uint64
 	SrcMAC, DstMAC         flows.MAC
+	VLAN, VLANMask         uint16 // of the outermost tag: VLANPresent, and its number; 0 under VLANPresent: there is none
+	Priority               uint8  // of the outermost tag
+	MatchPriority          bool   // Priority is matched; requires VLANPresent
 	EthType                uint16 // required by all below
 	IPProto                flows.Proto
 	Src, Dst               netip.Addr // of the family that EthType says
@@ -21,6 +24,8 @@ type Match struct {
 	SrcPort, DstPort       uint16
 	TCPFlags, TCPFlagsMask uint16 // for TCP
 	NotFragment            bool   // nw_frag=no
+	TTL                    uint8  // or hop limit
+	MatchTTL               bool   // TTL is matched
 	// Partial says of a match that was read that it has more than can stand here.
 	Partial bool
 }
@@ -31,8 +36,15 @@ const (
 	IPv6 = ethIPv6
 )
 
+// Of Match.VLAN and its mask.
+const (
+	VLANPresent = 0x1000
+	VLANAll     = VLANPresent | 0xfff
+)
+
 const (
 	oxmMetadata field = classBasic<<7 | 2
+	nxmTTL      field = classNiciraMore<<7 | 29
 	nxmTCPFlags field = classNiciraMore<<7 | 34
 	nxmIPFrag   field = classNiciraMore<<7 | 26
 
@@ -67,6 +79,7 @@ func (m *Match) appendFields(b []byte) []byte {
 	if !m.SrcMAC.IsZero() {
 		b = append(appendField(b, oxmEthSrc, 6), m.SrcMAC[:]...)
 	}
+	b = m.appendTag(b)
 	if m.EthType == 0 {
 		return b
 	}
@@ -75,11 +88,29 @@ func (m *Match) appendFields(b []byte) []byte {
 	if m.NotFragment {
 		b = append(appendMasked(b, nxmIPFrag, 1), 0, anyFragment)
 	}
+	if m.MatchTTL {
+		b = append(appendField(b, nxmTTL, 1), m.TTL)
+	}
 	if m.IPProto == 0 {
 		return b
 	}
 	b = append(appendField(b, oxmIPProto, 1), byte(m.IPProto))
 	return m.appendPorts(b)
+}
+
+func (m *Match) appendTag(b []byte) []byte {
+	switch m.VLANMask {
+	case 0:
+	case VLANAll:
+		b = binary.BigEndian.AppendUint16(appendField(b, oxmVLANID, 2), m.VLAN)
+	default:
+		b = binary.BigEndian.AppendUint16(appendMasked(b, oxmVLANID, 2), m.VLAN)
+		b = binary.BigEndian.AppendUint16(b, m.VLANMask)
+	}
+	if m.MatchPriority {
+		b = append(appendField(b, oxmVLANPriority, 1), m.Priority)
+	}
+	return b
 }
 
 func (m *Match) appendAddresses(b []byte) []byte {
@@ -194,6 +225,24 @@ func (m *Match) setField(f field, value, mask []byte) bool {
 			return false
 		}
 		*map[field]*flows.MAC{oxmEthSrc: &m.SrcMAC, oxmEthDst: &m.DstMAC}[f] = flows.MAC(value)
+	case oxmVLANID:
+		if !isWide(value, mask, 2) {
+			return false
+		}
+		m.VLAN, m.VLANMask = u16(), VLANAll
+		if mask != nil {
+			m.VLANMask = binary.BigEndian.Uint16(mask)
+		}
+	case oxmVLANPriority:
+		if !exact(1) {
+			return false
+		}
+		m.Priority, m.MatchPriority = value[0], true
+	case nxmTTL:
+		if !exact(1) {
+			return false
+		}
+		m.TTL, m.MatchTTL = value[0], true
 	case oxmEthType:
 		if !exact(2) {
 			return false

@@ -30,7 +30,7 @@ type mark struct {
 	handle     uint32
 	generation uint8
 	link       int32
-	session    flows.SessionID
+	session    flows.SessionID // 0: it is a guard
 }
 
 func (m *mark) note() []byte {
@@ -54,7 +54,7 @@ func markOf(f *of.Flow) (m mark, ok bool) {
 		handle: uint32(f.Cookie), generation: b[0],
 		link: int32(binary.BigEndian.Uint32(b[2:])), session: flows.SessionID(binary.BigEndian.Uint64(b[6:])),
 	}
-	return m, b[1] == 0 && m.session != 0 && m.handle != 0 && m.link > 0
+	return m, b[1] == 0 && (m.session != 0) == !f.Match.MatchTTL && m.handle != 0 && m.link > 0
 }
 
 func (m *mark) ref(class eswitch.Class) eswitch.Ref {
