@@ -208,8 +208,8 @@ func (j *journey) lastHop(v6 bool) {
 	j.goesOn(journeyRate / 4)
 }
 
-// TestNAT: the source of what goes to the other machine, and the destination of what goes
-// to an address that nobody has, are translated by conntrack.
+// TestNAT: the source of what goes to the other machine, the destination of what goes to an
+// address that nobody has, and both, in a zone each, are translated by conntrack.
 func TestNAT(t *testing.T) {
 	w := newPair(t, harness.VMConfig{Subnet: 1, Routed: true}, harness.VMConfig{Subnet: 2, Routed: true})
 	w.neighbours()
@@ -221,6 +221,14 @@ func TestNAT(t *testing.T) {
 		"table=1,ipv6,ct_state=+trk+est-inv,actions=resubmit(,2)",
 		fmt.Sprintf("table=1,ip,ct_state=+trk+new-inv,actions=ct(commit,zone=10,table=2,nat(src=%s))", public),
 		fmt.Sprintf("table=1,ipv6,ipv6_dst=%s,ct_state=+trk+new-inv,actions=ct(commit,zone=10,table=2,nat(dst=%s))", virtual, w.B.IP6),
+		"table=0,priority=110,ip,nw_dst=203.0.113.9,actions=ct(table=4,zone=10,nat)",
+		fmt.Sprintf("table=4,ip,ct_state=+trk+new-inv,actions=ct(commit,zone=10,table=5,nat(dst=%s))", w.B.IP4),
+		"table=4,ip,ct_state=+trk+est-inv,actions=resubmit(,5)",
+		"table=5,ip,actions=ct(table=6,zone=11,nat)",
+		"table=6,ip,ct_state=+trk+new-inv,actions=ct(commit,zone=11,table=2,nat(src=203.0.113.2))",
+		"table=6,ip,ct_state=+trk+est-inv,actions=resubmit(,2)",
+		"table=0,priority=110,ip,nw_dst=203.0.113.2,actions=ct(table=7,zone=11,nat)",
+		"table=7,ip,actions=ct(table=2,zone=10,nat)",
 	)
 	w.Flows("br0", list...)
 	w.agent()
@@ -231,6 +239,9 @@ func TestNAT(t *testing.T) {
 	destination := w.setOut(t, at, netip.AddrPortFrom(virtual, dport), sport+1, w.A.IP6)
 	destination.bypasses(4)
 	defer destination.arrived()
+	both := w.setOut(t, at, netip.MustParseAddrPort("203.0.113.9:9000"), sport+2, netip.MustParseAddr("203.0.113.2"))
+	both.bypasses(6)
+	defer both.arrived()
 	all := strings.Join(w.ours(), "\n")
 	for _, want := range []string{
 		"set_field:203.0.113.1->ip_src", "nw_dst=203.0.113.1", "set_field:10.0.1.1->ip_dst",
