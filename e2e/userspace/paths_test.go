@@ -101,7 +101,7 @@ func count(list []string) (n int64) {
 // newPair starts a node with two machines on br0.
 func newPair(t *testing.T, a, b harness.VMConfig) *world {
 	t.Helper()
-	node := startNode(t)
+	node := startNode(t, "us")
 	w := harness.On(t, node)
 	w.UserspaceBridge("br0")
 	a.NoOffload, b.NoOffload = true, true

@@ -53,6 +53,8 @@ var matches = []Match{
 	{EthType: IPv4, IPProto: flows.SCTP, Ports: true, DstPort: 9},
 	{EthType: IPv4, IPProto: flows.ESP, NotFragment: true},
 	{VLANMask: VLANAll, EthType: IPv4},
+	{MatchTunnelID: true, TunnelID: 1 << 40, TunnelSrc: netip.MustParseAddr("192.0.2.1"), TunnelDst: netip.MustParseAddr("192.0.2.2")},
+	{MatchTunnelID: true, TunnelSrc: netip.MustParseAddr("2001:db8::1"), TunnelDst: netip.MustParseAddr("2001:db8::2"), EthType: IPv6},
 	{VLAN: VLANPresent, VLANMask: VLANPresent, EthType: IPv6, MatchTTL: true, TTL: 3},
 	{VLAN: VLANPresent | 7, VLANMask: VLANAll, Priority: 5, MatchPriority: true, EthType: IPv4, IPProto: flows.UDP},
 	{VLAN: VLANPresent, VLANMask: VLANAll, MatchPriority: true, EthType: IPv4, MatchTTL: true},
@@ -67,6 +69,8 @@ var changes = []FlowMod{
 	{Match: Match{VLAN: VLANPresent, VLANMask: VLANPresent, EthType: IPv6, IPProto: flows.UDP}, Actions: []Action{
 		{Kind: PopVLAN}, set(IPv6Src, make([]byte, 16)...), set(IPv6Dst, make([]byte, 16)...), set(UDPSrc, 1, 2), set(UDPDst, 3, 4)}},
 	{Match: Match{EthType: IPv4, IPProto: flows.SCTP}, Actions: []Action{set(SCTPSrc, 1, 2), set(SCTPDst, 3, 4)}},
+	{Actions: []Action{set(TunnelID, 0, 0, 0, 0, 0, 0, 0, 7), set(TunnelIPv4Src, 192, 0, 2, 1), set(TunnelIPv4Dst, 192, 0, 2, 2),
+		set(TunnelIPv6Src, make([]byte, 16)...), set(TunnelIPv6Dst, make([]byte, 16)...)}},
 	{Actions: []Action{{Kind: SetMetadata, Bit: 63}, {Kind: Resubmit}, {Kind: SetMetadata}, {Kind: Resubmit, Table: 9}}},
 }
 
@@ -220,6 +224,19 @@ func TestFilter(t *testing.T) {
 	}
 }
 
+// TestMapsOptions asks a bridge that knows no option of Geneve, and then one.
+func TestMapsOptions(t *testing.T) {
+	b := newBridge(t)
+	c := b.client()
+	if maps, err := c.MapsOptions(t.Context()); maps || err != nil {
+		t.Errorf("%v, %v", maps, err)
+	}
+	b.ofctl("add-tlv-map", "br0", "{class=0x102,type=0x80,len=4}->tun_metadata0")
+	if maps, err := c.MapsOptions(t.Context()); !maps || err != nil {
+		t.Errorf("with an option: %v, %v", maps, err)
+	}
+}
+
 func TestPortsOfBridge(t *testing.T) {
 	b := newBridge(t)
 	b.Vsctl("add-port", "br0", "i1", "--", "set", "interface", "i1", "type=internal", "ofport_request=7")
@@ -286,6 +303,7 @@ func FuzzReplies(f *testing.F) {
 		for _, request := range []func(*Client){
 			func(c *Client) { _ = c.Flows(t.Context(), Filter{}, func(*Flow) error { return nil }) },
 			func(c *Client) { _, _ = c.Ports(t.Context()) },
+			func(c *Client) { _, _ = c.MapsOptions(t.Context()) },
 			func(c *Client) { _ = c.Change(t.Context(), make([]FlowMod, 3), make([]error, 3)) },
 			func(c *Client) { _ = c.Bundle(t.Context(), make([]FlowMod, 3)) },
 		} {

@@ -26,6 +26,9 @@ type Match struct {
 	NotFragment            bool   // nw_frag=no
 	TTL                    uint8  // or hop limit
 	MatchTTL               bool   // TTL is matched
+	TunnelID               uint64 // of the tunnel that packets come in
+	MatchTunnelID          bool   // TunnelID is matched
+	TunnelSrc, TunnelDst   netip.Addr
 	// Partial says of a match that was read that it has more than can stand here.
 	Partial bool
 }
@@ -73,6 +76,7 @@ func (m *Match) appendFields(b []byte) []byte {
 		b = binary.BigEndian.AppendUint64(appendMasked(b, oxmMetadata, 8), m.Metadata)
 		b = binary.BigEndian.AppendUint64(b, m.MetadataMask)
 	}
+	b = m.appendTunnel(b)
 	if !m.DstMAC.IsZero() {
 		b = append(appendField(b, oxmEthDst, 6), m.DstMAC[:]...)
 	}
@@ -96,6 +100,26 @@ func (m *Match) appendFields(b []byte) []byte {
 	}
 	b = append(appendField(b, oxmIPProto, 1), byte(m.IPProto))
 	return m.appendPorts(b)
+}
+
+func (m *Match) appendTunnel(b []byte) []byte {
+	if m.MatchTunnelID {
+		b = binary.BigEndian.AppendUint64(appendField(b, oxmTunnelID, 8), m.TunnelID)
+	}
+	for _, a := range [...]struct {
+		addr   netip.Addr
+		v4, v6 field
+	}{{m.TunnelSrc, nxmTunnelSrc, nxmTunnel6Src}, {m.TunnelDst, nxmTunnelDst, nxmTunnel6Dst}} {
+		if !a.addr.IsValid() {
+			continue
+		}
+		f, raw := a.v4, a.addr.AsSlice()
+		if a.addr.Is6() {
+			f = a.v6
+		}
+		b = append(appendField(b, f, len(raw)), raw...)
+	}
+	return b
 }
 
 func (m *Match) appendTag(b []byte) []byte {
@@ -225,6 +249,11 @@ func (m *Match) setField(f field, value, mask []byte) bool {
 			return false
 		}
 		*map[field]*flows.MAC{oxmEthSrc: &m.SrcMAC, oxmEthDst: &m.DstMAC}[f] = flows.MAC(value)
+	case oxmTunnelID:
+		if !exact(8) {
+			return false
+		}
+		m.TunnelID, m.MatchTunnelID = binary.BigEndian.Uint64(value), true
 	case oxmVLANID:
 		if !isWide(value, mask, 2) {
 			return false
@@ -271,15 +300,20 @@ func (m *Match) setField(f field, value, mask []byte) bool {
 
 func (m *Match) setAddress(f field, value, mask []byte) bool {
 	switch f {
-	case oxmIPv4Src, oxmIPv4Dst, oxmIPv6Src, oxmIPv6Dst:
+	case oxmIPv4Src, oxmIPv4Dst, oxmIPv6Src, oxmIPv6Dst, nxmTunnelSrc, nxmTunnelDst, nxmTunnel6Src, nxmTunnel6Dst:
 		addr, ok := netip.AddrFromSlice(value)
 		if !ok || !isExact(value, mask, len(value)) {
 			return false
 		}
-		if f == oxmIPv4Src || f == oxmIPv6Src {
+		switch f {
+		case oxmIPv4Src, oxmIPv6Src:
 			m.Src = addr
-		} else {
+		case oxmIPv4Dst, oxmIPv6Dst:
 			m.Dst = addr
+		case nxmTunnelSrc, nxmTunnel6Src:
+			m.TunnelSrc = addr
+		default:
+			m.TunnelDst = addr
 		}
 	case oxmTCPSrc, oxmUDPSrc, oxmSCTPSrc, oxmTCPDst, oxmUDPDst, oxmSCTPDst:
 		if !isExact(value, mask, 2) {

@@ -20,6 +20,11 @@ const (
 	UDPDst
 	SCTPSrc
 	SCTPDst
+	TunnelID
+	TunnelIPv4Src
+	TunnelIPv4Dst
+	TunnelIPv6Src
+	TunnelIPv6Dst
 )
 
 // settable says where fields are written, and how many bytes they have.
@@ -30,7 +35,9 @@ var settable = [...]struct {
 	EthSrc: {oxmEthSrc, 6}, EthDst: {oxmEthDst, 6}, VLANID: {oxmVLANID, 2}, VLANPriority: {oxmVLANPriority, 1},
 	IPv4Src: {oxmIPv4Src, 4}, IPv4Dst: {oxmIPv4Dst, 4}, IPv6Src: {oxmIPv6Src, 16}, IPv6Dst: {oxmIPv6Dst, 16},
 	TCPSrc: {oxmTCPSrc, 2}, TCPDst: {oxmTCPDst, 2}, UDPSrc: {oxmUDPSrc, 2}, UDPDst: {oxmUDPDst, 2},
-	SCTPSrc: {oxmSCTPSrc, 2}, SCTPDst: {oxmSCTPDst, 2},
+	SCTPSrc: {oxmSCTPSrc, 2}, SCTPDst: {oxmSCTPDst, 2}, TunnelID: {oxmTunnelID, 8},
+	TunnelIPv4Src: {nxmTunnelSrc, 4}, TunnelIPv4Dst: {nxmTunnelDst, 4},
+	TunnelIPv6Src: {nxmTunnel6Src, 16}, TunnelIPv6Dst: {nxmTunnel6Dst, 16},
 }
 
 func headerOf(f field, size int) uint32 { return uint32(f)<<9 | uint32(size) }

@@ -61,6 +61,9 @@ func (d *Driver) sort(ctx context.Context, c *eswitch.Change, p *places, put fun
 	if err == nil {
 		err = in.bridge.leavesAside(ctx)
 	}
+	if err == nil && (isTunnelLink(c.Rule.In) || isTunnelLink(c.Rule.Out)) {
+		err = in.bridge.leavesOptions()
+	}
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,11 @@ func appendChange(to []of.Action, r *flows.Rule) []of.Action {
 	if c.Tuple != (flows.Tuple{}) {
 		to = appendTuple(to, r.Tuple, c.Tuple)
 	}
-	return appendTag(to, r.Tags[0], c.Tags[0])
+	to = appendTag(to, r.Tags[0], c.Tags[0])
+	if !c.Tunnel.IsZero() {
+		to = appendTunnel(to, c.Tunnel.Value())
+	}
+	return to
 }
 
 func appendTuple(to []of.Action, from, tuple flows.Tuple) []of.Action {

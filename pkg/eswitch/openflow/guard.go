@@ -49,6 +49,7 @@ func guardOf(f *of.Flow, m *mark) flows.Rule {
 		nobody = netip.IPv6Unspecified()
 	}
 	r.Tuple = flows.Tuple{Src: nobody, Dst: nobody}
+	r.Tunnel = arrives(&f.Match, m.in)
 	if f.Match.VLAN != 0 {
 		r.Tags[0].Type = flows.TagCustomer
 	}

@@ -2,6 +2,7 @@ package openflow
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -206,6 +207,77 @@ func TestChanges(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("want %q in\n%s", want, got)
 		}
+	}
+}
+
+// tunnelled is a session by a tunnel of br0, which is made.
+func (w *world) tunnelled(n int, kind string, v6 bool, s eswitchtest.Shape) flows.Session {
+	w.t.Helper()
+	ends := [2]string{"192.0.2.1", "192.0.2.2"}
+	if v6 {
+		ends = [2]string{"2001:db8::1", "2001:db8::2"}
+	}
+	name := fmt.Sprintf("tun%d", n)
+	w.Vsctl("add-port", "br0", name, "--", "set", "interface", name, "type="+kind, "options:remote_ip=flow", "options:key=flow",
+		fmt.Sprintf("ofport_request=%d", 100+n), fmt.Sprintf("options:dst_port=%d", 5000+n))
+	s.Tunnel = flows.Tunnel{Src: netip.MustParseAddr(ends[0]), Dst: netip.MustParseAddr(ends[1]), ID: 0x1234, TTL: 64, TOS: 0x28, Port: uint16(5000 + n)}
+	s.Tunnel.Checksum, s.Tunnel.MayBreak = v6, v6
+	link := TunnelLink("br0", uint32(100+n))
+	if err := w.driver.Prepare(w.t.Context(), link); err != nil {
+		w.t.Fatal(err)
+	}
+	session := w.Shaped(n, s)
+	session.Rules[0].Out, session.Rules[1].In = link, link
+	return session
+}
+
+// TestTunnels: rules into tunnels and out of them are read back as they were meant, also
+// by another driver, and what would be half of that is refused.
+func TestTunnels(t *testing.T) {
+	w := newWorld(t, Config{})
+	e := w.prepared(t, w.driver)
+	all := []flows.Session{
+		w.tunnelled(1, "vxlan", false, eswitchtest.Shape{Proto: flows.TCP}),
+		w.tunnelled(2, "geneve", true, eswitchtest.Shape{Proto: flows.UDP, V6: true, Hops: 1}),
+		w.tunnelled(3, "vxlan", false, eswitchtest.Shape{Proto: flows.TCP, A: flows.Tags{{Type: flows.TagCustomer, ID: 9}}}),
+	}
+	mustInstall(t, e, all...)
+	got := strings.Join(w.flows(), "\n")
+	for _, want := range []string{
+		",set_field:0x1234->tun_id,set_field:192.0.2.1->tun_src,set_field:192.0.2.2->tun_dst,output:101",
+		"tun_id=0x1234,tun_src=192.0.2.2,tun_dst=192.0.2.1,metadata=0/0x8000000000000000,in_port=101,vlan_tci=0x0000/0x1fff,",
+		"set_field:2001:db8::2->tun_ipv6_dst,output:102", "tun_ipv6_dst=2001:db8::1,", "nw_ttl=3",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("want %q in\n%s", want, got)
+		}
+	}
+	other := eswitch.New(w.open(Config{Generation: 2}), eswitch.Config{})
+	found, err := other.Audit(t.Context())
+	rules := 0
+	for _, f := range found {
+		i := slices.IndexFunc(all, func(s flows.Session) bool { return s.ID == f.Session })
+		if f.Session != 0 && (i < 0 || !slices.Contains(all[i].Rules, f.Rule)) || !f.Intact {
+			t.Errorf("%+v, changes %+v", f, f.Rule.Change.Value())
+		}
+		if f.Session != 0 {
+			rules++
+		}
+	}
+	if adopted, n, errAdopt := other.Adopt(t.Context()); err != nil || errAdopt != nil || n != 0 || len(adopted) != 3 || rules != 6 {
+		t.Errorf("found %d rules, adopted %d, removed %d: %v, %v", rules, len(adopted), n, err, errAdopt)
+	}
+
+	plain := w.Shaped(9, eswitchtest.Shape{Proto: flows.TCP})
+	plain.Rules[0].Out = all[0].Rules[0].Out
+	if err := e.Install(t.Context(), []flows.Session{plain})[0].Err; !errors.Is(err, eswitch.ErrRefused) {
+		t.Errorf("to a tunnel's port without a tunnel: %v", err)
+	}
+	w.ofctl("add-tlv-map", "{class=0x102,type=0x80,len=4}->tun_metadata0")
+	w.driver.bridges["br0"].pipeline.last = time.Time{} // as some time later
+	err = e.Install(t.Context(), []flows.Session{w.tunnelled(4, "geneve", false, eswitchtest.Shape{Proto: flows.TCP})})[0].Err
+	if !errors.Is(err, eswitch.ErrRefused) || !strings.Contains(err.Error(), "options") {
+		t.Errorf("where options are fields: %v", err)
 	}
 }
 

@@ -21,14 +21,18 @@ func ruleOf(f *of.Flow, m *mark, out int32) flows.Rule {
 	}
 	r := flows.Rule{
 		Dir: (eswitch.Ref{Handle: m.handle}).Dir(), In: m.link, Out: out,
-		Frame: flows.Frame{SrcMAC: f.Match.SrcMAC, DstMAC: f.Match.DstMAC, Tags: tagsOf(&f.Match)}, Tuple: t,
+		Frame: flows.Frame{SrcMAC: f.Match.SrcMAC, DstMAC: f.Match.DstMAC, Tags: tagsOf(&f.Match), Tunnel: arrives(&f.Match, m.in)}, Tuple: t,
 	}
-	l := leaving{frame: r.Frame, tuple: t}
+	l := leaving{frame: r.Frame, tuple: t, tunnel: m.out}
+	l.frame.Tunnel = flows.Ref[flows.Tunnel]{}
 	for i := range f.Actions {
 		l.take(&f.Actions[i])
 	}
 	if l.tuple == t {
 		l.tuple = flows.Tuple{}
+	}
+	if l.tunnel.Dst.IsValid() {
+		l.frame.Tunnel = flows.RefTo(l.tunnel)
 	}
 	r.Change = flows.ChangeTo(r.Frame, l.frame, l.hops, l.tuple)
 	return r
@@ -43,9 +47,10 @@ func tagsOf(m *of.Match) (tags flows.Tags) {
 
 // leaving is how packets look between two actions.
 type leaving struct {
-	frame flows.Frame
-	tuple flows.Tuple
-	hops  uint8
+	frame  flows.Frame
+	tuple  flows.Tuple
+	hops   uint8
+	tunnel flows.Tunnel // without a destination: none
 }
 
 func (l *leaving) take(a *of.Action) {
@@ -82,5 +87,7 @@ func (l *leaving) set(f of.Field, value []byte) {
 		l.tuple.SrcPort = binary.BigEndian.Uint16(value)
 	case of.TCPDst, of.UDPDst, of.SCTPDst:
 		l.tuple.DstPort = binary.BigEndian.Uint16(value)
+	default:
+		l.setTunnel(f, value)
 	}
 }

@@ -23,6 +23,9 @@ const table = 0
 // matchOf returns what a rule matches at an OpenFlow port.
 func matchOf(r *flows.Rule, in uint32) of.Match {
 	m := outsideOf(r, in)
+	if t := r.Tunnel.Value(); !r.Tunnel.IsZero() {
+		m.TunnelID, m.MatchTunnelID, m.TunnelSrc = uint64(t.ID), true, t.Src
+	}
 	m.SrcMAC, m.DstMAC = r.SrcMAC, r.DstMAC
 	m.IPProto, m.Src, m.Dst, m.NotFragment = r.Tuple.Proto, r.Tuple.Src, r.Tuple.Dst, true
 	if tag := r.Tags[0]; !tag.IsZero() {
@@ -38,10 +41,11 @@ func matchOf(r *flows.Rule, in uint32) of.Match {
 	return m
 }
 
-// outsideOf returns what a rule and its guard have in common: where packets come in, of
-// which family they are, and whether they have a tag.
+// outsideOf returns what a rule and its guard have in common: where packets come in, at
+// which end of tunnels, of which family they are, and whether they have a tag. Of which
+// kind a tunnel is, the port tells.
 func outsideOf(r *flows.Rule, in uint32) of.Match {
-	m := of.Match{InPort: in, MetadataMask: Aside, EthType: of.IPv4, VLANMask: of.VLANAll}
+	m := of.Match{InPort: in, MetadataMask: Aside, EthType: of.IPv4, VLANMask: of.VLANAll, TunnelDst: r.Tunnel.Value().Dst}
 	if r.Tuple.IsIPv6() {
 		m.EthType = of.IPv6
 	}
@@ -70,7 +74,8 @@ func (d *Driver) additions(c *eswitch.Change, in, out uint32) []of.FlowMod {
 }
 
 func (d *Driver) markOf(c *eswitch.Change) mark {
-	return mark{c.Ref.Handle, d.cfg.Generation, c.Ref.Link, c.Session}
+	in, out := c.Rule.Tunnel, flows.Path{Frame: c.Rule.Frame, Change: c.Rule.Change}.Leaves().Tunnel
+	return mark{c.Ref.Handle, d.cfg.Generation, c.Ref.Link, c.Session, !in.IsZero() || !out.IsZero(), in.Value(), out.Value()}
 }
 
 // deletion returns what deletes a rule, whatever it looks like.

@@ -1,0 +1,99 @@
+package agent
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/ovsdb"
+	ofswitch "github.com/flowshunt/flowshunt/pkg/eswitch/openflow"
+	"github.com/flowshunt/flowshunt/pkg/link"
+	"github.com/flowshunt/flowshunt/pkg/path"
+	"github.com/flowshunt/flowshunt/pkg/tap"
+)
+
+// tunnelPorts are the UDP ports of tunnels whose packets taps can look into, and the
+// names that OVS's datapaths have for what stands for all tunnels of a port.
+var tunnelPorts = map[string]struct {
+	udp    uint16
+	device string
+}{
+	"vxlan":  {tap.VXLANPort, "vxlan_sys_4789"},
+	"geneve": {tap.GenevePort, "genev_sys_6081"},
+}
+
+// userspaceTunnels puts in place of the tunnels of bridges on the userspace datapath,
+// which have no network device, a port of that datapath, as if it were one. It returns why
+// those cannot be used of which there are several to one port of the datapath: nobody
+// tells in which of them packets go.
+func userspaceTunnels(rows []ovsdb.Port, links map[int32]link.State) (map[int32]link.State, map[flows.PortID]string) {
+	first := make(map[string]int)
+	refused := make(map[flows.PortID]string)
+	all := maps.Clone(links)
+	for i := range rows {
+		p := &rows[i]
+		if !path.IsTunnel(p.Type) || p.DatapathType != userspace || p.OFPort == 0 {
+			continue
+		}
+		kind := tunnelPorts[p.Type]
+		if p.Tunnel.Port != "" && p.Tunnel.Port != fmt.Sprint(kind.udp) {
+			refused[p.ID] = fmt.Sprintf("%s has the UDP port %s, of which nobody tells what is inside", p.Name, p.Tunnel.Port)
+			continue
+		}
+		if other, shared := first[kind.device]; shared {
+			detail := fmt.Sprintf("several tunnels are one port of the userspace datapath, %s", kind.device)
+			refused[rows[other].ID], refused[p.ID] = detail, detail
+			continue
+		}
+		first[kind.device] = i
+	}
+	for device, i := range first {
+		p := &rows[i]
+		if refused[p.ID] != "" {
+			continue
+		}
+		p.Name, p.Ifindex = device, ofswitch.TunnelLink(p.Bridge, p.OFPort)
+		all[p.Ifindex] = link.State{Name: device, Admin: p.AdminUp, Carrier: p.LinkUp}
+	}
+	return all, refused
+}
+
+// underlayBridges returns the bridges by whose own port tunnels of the userspace datapath
+// leave the host: what enters their other ports may be in one.
+func underlayBridges(rows []ovsdb.Port) map[string]bool {
+	bridges := make(map[string]bool)
+	for i := range rows {
+		if p := &rows[i]; path.IsTunnel(p.Type) && p.DatapathType == userspace {
+			for name := range strings.SplitSeq(p.Tunnel.Egress, ",") {
+				bridges[name] = name != ""
+			}
+		}
+	}
+	return bridges
+}
+
+// arrival gives a packet that a tap saw inside of a tunnel to the port of that tunnel; ok
+// is false where there is none.
+func (t *portTunnels) arrival(s *tap.Sighting) (ok bool) {
+	tunnel := s.Tunnel.Value()
+	if s.Port = (*t)[tunnel.Port]; s.Port == 0 {
+		return false
+	}
+	tunnel.Port = 0 // that of the tunnel's port
+	s.Tunnel = flows.RefTo(tunnel)
+	return true
+}
+
+// portTunnels are the ports of the userspace datapath's tunnels, by UDP port.
+type portTunnels map[uint16]flows.PortID
+
+func tunnelsOf(list []portStatus) portTunnels {
+	tunnels := make(portTunnels)
+	for _, p := range list {
+		if p.IsTunnel() && p.Datapath == userspace && p.Ifindex > 0 {
+			tunnels[tunnelPorts[p.Type].udp] = p.ID
+		}
+	}
+	return tunnels
+}
