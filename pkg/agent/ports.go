@@ -77,6 +77,7 @@ type portStatus struct {
 	zone     ovsdb.OptionalZone // in which OVN tracks its connections
 	reason   flows.Reason
 	detail   string
+	tunnel   ovsdb.Tunnel
 	underlay bool // packets in tunnels of the userspace datapath come in here
 }
 
@@ -234,6 +235,7 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 			status.reason, status.detail = reason, detail
 		}
 		status.zone = row.OVNZone
+		status.tunnel = row.Tunnel
 		status.underlay = status.Datapath == userspace && underlays[status.Bridge]
 		t.list = append(t.list, status)
 	}

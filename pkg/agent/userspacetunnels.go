@@ -3,6 +3,8 @@ package agent
 import (
 	"fmt"
 	"maps"
+	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -30,7 +32,6 @@ var tunnelPorts = map[string]struct {
 func userspaceTunnels(rows []ovsdb.Port, links map[int32]link.State) (map[int32]link.State, map[flows.PortID]string) {
 	first := make(map[string]int)
 	refused := make(map[flows.PortID]string)
-	all := maps.Clone(links)
 	for i := range rows {
 		p := &rows[i]
 		if !path.IsTunnel(p.Type) || p.DatapathType != userspace || p.OFPort == 0 {
@@ -48,6 +49,10 @@ func userspaceTunnels(rows []ovsdb.Port, links map[int32]link.State) (map[int32]
 		}
 		first[kind.device] = i
 	}
+	if len(first) == 0 {
+		return links, refused
+	}
+	all := maps.Clone(links)
 	for device, i := range first {
 		p := &rows[i]
 		if refused[p.ID] != "" {
@@ -73,27 +78,49 @@ func underlayBridges(rows []ovsdb.Port) map[string]bool {
 	return bridges
 }
 
-// arrival gives a packet that a tap saw inside of a tunnel to the port of that tunnel; ok
-// is false where there is none.
-func (t *portTunnels) arrival(s *tap.Sighting) (ok bool) {
-	tunnel := s.Tunnel.Value()
-	if s.Port = (*t)[tunnel.Port]; s.Port == 0 {
-		return false
-	}
-	tunnel.Port = 0 // that of the tunnel's port
-	s.Tunnel = flows.RefTo(tunnel)
-	return true
+// tunnelPort is a tunnel of the userspace datapath, with what its configuration demands of
+// the packets that come in.
+type tunnelPort struct {
+	id            flows.PortID
+	remote, local netip.Addr // invalid: any
+	key           uint64     // anyKey: any
 }
 
-// portTunnels are the ports of the userspace datapath's tunnels, by UDP port.
-type portTunnels map[uint16]flows.PortID
+const anyKey = 1 << 63
+
+// portTunnels are the tunnels of the userspace datapath, by UDP port.
+type portTunnels map[uint16]tunnelPort
 
 func tunnelsOf(list []portStatus) portTunnels {
 	tunnels := make(portTunnels)
 	for _, p := range list {
-		if p.IsTunnel() && p.Datapath == userspace && p.Ifindex > 0 {
-			tunnels[tunnelPorts[p.Type].udp] = p.ID
+		if !p.IsTunnel() || p.Datapath != userspace || p.Ifindex <= 0 {
+			continue
 		}
+		t := tunnelPort{id: p.ID, key: anyKey}
+		t.remote, _ = netip.ParseAddr(p.tunnel.Remote) // "flow" is any
+		t.local, _ = netip.ParseAddr(p.tunnel.Local)
+		switch key, err := strconv.ParseUint(p.tunnel.Key, 0, 24); {
+		case p.tunnel.Key == "":
+			t.key = 0
+		case err == nil:
+			t.key = key
+		}
+		tunnels[tunnelPorts[p.Type].udp] = t
 	}
 	return tunnels
+}
+
+// arrival gives a packet that a tap saw inside of a tunnel to the port of that tunnel; ok
+// is false where there is none that takes it.
+func (t portTunnels) arrival(s *tap.Sighting) (ok bool) {
+	tunnel := s.Tunnel.Value()
+	port, ok := t[tunnel.Port]
+	if !ok || port.remote.IsValid() && port.remote != tunnel.Src || port.local.IsValid() && port.local != tunnel.Dst ||
+		port.key != anyKey && port.key != uint64(tunnel.ID) {
+		return false
+	}
+	tunnel.Port = 0 // that of the tunnel's port
+	s.Port, s.Tunnel = port.id, flows.RefTo(tunnel)
+	return true
 }
