@@ -12,6 +12,7 @@ import (
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/eswitchtest"
+	"github.com/flowshunt/flowshunt/pkg/tc/tctest"
 )
 
 func TestConformance(t *testing.T) {
@@ -332,6 +333,19 @@ func TestMetadata(t *testing.T) {
 				return len(w.flows()) == 2
 			})
 		})
+	}
+}
+
+// TestTwoBridges: a flow of one bridge cannot put packets out at a port of another.
+func TestTwoBridges(t *testing.T) {
+	w := newWorld(t, Config{})
+	tctest.Veth(t, "p2", "q2")
+	w.Vsctl("add-br", "br1", "--", "set", "bridge", "br1", "datapath_type=netdev", "--", "add-port", "br1", "p2")
+	e := w.prepared(t, w.driver)
+	s := w.Session(1, flows.TCP, false)
+	s.Rules[0].Out = tctest.Index(t, "p2")
+	if err := e.Install(t.Context(), []flows.Session{s})[0].Err; !errors.Is(err, eswitch.ErrRefused) || !strings.Contains(err.Error(), "br1") {
+		t.Errorf("got %v, want ErrRefused that names br1", err)
 	}
 }
 
