@@ -305,14 +305,14 @@ func TestGuardInPart(t *testing.T) {
 }
 
 // TestMetadata: a pipeline that looks at the bit that rules use is left alone, and rules
-// that stand there end.
+// that stand there are not kept.
 func TestMetadata(t *testing.T) {
 	for name, flow := range map[string]string{
 		"matches": "table=3,metadata=5,actions=drop",
 		"copies":  "table=3,actions=move:OXM_OF_METADATA[32..63]->NXM_NX_REG0[],resubmit(,4)",
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, Config{Hard: 2 * time.Second})
+			w := newWorld(t, Config{})
 			w.ofctl("add-flow", "table=3,metadata=5/0xff,actions=set_field:7->metadata")
 			e := w.prepared(t, w.driver)
 			mustInstall(t, e, w.Session(1, flows.TCP, false))
@@ -326,12 +326,9 @@ func TestMetadata(t *testing.T) {
 					t.Errorf("%s: %v", what, err)
 				}
 			}
-			until(t, 10*time.Second, "the rules end although they are kept", func() bool {
-				if err := e.Keep(t.Context()); !errors.Is(err, eswitch.ErrNotSupported) {
-					t.Fatalf("keep: %v", err)
-				}
-				return len(w.flows()) == 2
-			})
+			if err := e.Keep(t.Context()); !errors.Is(err, eswitch.ErrNotSupported) {
+				t.Errorf("keep: %v", err)
+			}
 		})
 	}
 }
