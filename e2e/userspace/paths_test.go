@@ -31,24 +31,42 @@ func (w *world) setOut(t *testing.T, at *harness.Peer, to netip.AddrPort, sport 
 	x := &transfer{w: w, b: at, a: w.A.Dial(t, "tcp", to, sport, 1)}
 	j := &journey{transfer: x, t: t, from: netip.AddrPortFrom(from, sport)}
 	x.number = at.Conn(j.from)
-	x.send(3*journeyRate, journeyRate)
+	x.send(4*journeyRate, journeyRate)
 	return j
 }
 
-// bypass looks whether rules take connections, and flows of OVS's own see nothing of them.
+// bypass waits until rules alone see connections, and flows of OVS's own nothing of them. OVS
+// adds up what its datapath counted twice a second: each look takes longer than that.
 func bypass(all ...*journey) {
 	w := all[0].w
 	w.T.Helper()
-	pipeline, ours := w.pipeline(), count(w.ours())
-	for _, j := range all {
-		j.goesOn(journeyRate / 4)
+	harness.Within(w.T, patience, "the pipeline is still", func() error {
+		pipeline, ours := w.pipeline(), count(w.ours())
+		goOn(all, journeyRate*3/4)
+		pipeline, ours = w.pipeline()-pipeline, count(w.ours())-ours
+		if pipeline > 20 || ours < 100 { // of what arrived meanwhile there are more
+			return fmt.Errorf("it saw %d packets more, and the rules %d", pipeline, ours)
+		}
+		return nil
+	})
+}
+
+// goOn waits until so many bytes more have arrived of each.
+func goOn(all []*journey, bytes int64) {
+	w := all[0].w
+	w.T.Helper()
+	before := make([]int64, len(all))
+	for i, j := range all {
+		before[i] = j.b.Report(j.number).Received
 	}
-	if n := w.pipeline() - pipeline; n > 20 {
-		w.T.Errorf("the pipeline saw %d packets more", n)
-	}
-	if n := count(w.ours()) - ours; n < 100 { // a quarter of the megabytes of a second is more
-		w.T.Errorf("the rules saw %d packets more", n)
-	}
+	harness.Within(w.T, patience, fmt.Sprintf("%d bytes more", bytes), func() error {
+		for i, j := range all {
+			if more := j.b.Report(j.number).Received - before[i]; more < bytes {
+				return fmt.Errorf("%d of %s", more, j.from)
+			}
+		}
+		return nil
+	})
 }
 
 // arrive waits until all is there, unchanged.

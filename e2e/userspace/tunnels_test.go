@@ -11,8 +11,9 @@ import (
 
 // overlay is a tunnel between two nodes, with a machine at either end, tracked by both.
 type overlay struct {
-	options    string // of the tunnel's interface but for the other end
+	options    string // of the tunnel's interface
 	ends       [2]string
+	flowBased  bool   // flows say the other end
 	port       string // of OpenFlow
 	match      string // IP packets in it
 	neighbours string // and those that ask for stations
@@ -24,7 +25,7 @@ var overlays = []overlay{{
 	options: "type=vxlan options:key=7", ends: [2]string{"192.0.2.1", "192.0.2.2"}, port: "104", match: "ip", neighbours: "arp",
 	into: "set_field:192.0.2.2->tun_dst,output:", out: "tun_id=0x7,tun_src=192.0.2.2,tun_dst=192.0.2.1",
 }, {
-	options: "type=geneve options:key=8 options:csum=true", ends: [2]string{"2001:db8::1", "2001:db8::2"}, port: "106", match: "ipv6", neighbours: "icmp6", v6: true,
+	options: "type=geneve options:key=flow options:csum=true", flowBased: true, ends: [2]string{"2001:db8::1", "2001:db8::2"}, port: "106", match: "ipv6", neighbours: "icmp6", v6: true,
 	into: "set_field:2001:db8::2->tun_ipv6_dst,output:", out: "tun_id=0x8,tun_ipv6_src=2001:db8::2,tun_ipv6_dst=2001:db8::1",
 }}
 
@@ -70,22 +71,26 @@ func newNodes(t *testing.T) (pairs [][2]*world) {
 func (o *overlay) attach(w *harness.World, vm *harness.VM, node int) []string {
 	w.T.Helper()
 	name := "tunnel" + o.port
+	remote, into := o.ends[1-node], "output:"+o.port
+	if o.flowBased {
+		remote, into = "flow", fmt.Sprintf("set_field:8->tun_id,set_field:%s->tun_ipv6_dst,output:%s", remote, o.port)
+	}
 	w.Vsctl(append([]string{"add-port", "br0", name, "--", "set", "interface", name, "ofport_request=" + o.port,
-		"options:remote_ip=\"" + o.ends[1-node] + "\""}, strings.Fields(o.options)...)...)
+		"options:remote_ip=\"" + remote + "\""}, strings.Fields(o.options)...)...)
 	port := w.OFPort(vm)
 	return []string{
 		fmt.Sprintf("table=0,priority=100,%s,actions=ct(table=1,zone=10)", o.match),
 		fmt.Sprintf("table=1,%s,ct_state=+trk+new-inv,actions=ct(commit,zone=10),resubmit(,2)", o.match),
 		fmt.Sprintf("table=1,%s,ct_state=+trk+est-inv,actions=resubmit(,2)", o.match),
-		fmt.Sprintf("table=2,%s,in_port=%s,actions=output:%s", o.match, port, o.port),
+		fmt.Sprintf("table=2,%s,in_port=%s,actions=%s", o.match, port, into),
 		fmt.Sprintf("table=2,%s,in_port=%s,actions=output:%s", o.match, o.port, port),
-		fmt.Sprintf("priority=200,%s,in_port=%s,actions=output:%s", o.neighbours, port, o.port),
+		fmt.Sprintf("priority=200,%s,in_port=%s,actions=%s", o.neighbours, port, into),
 		fmt.Sprintf("priority=200,%s,in_port=%s,actions=output:%s", o.neighbours, o.port, port),
 	}
 }
 
 // TestTunnels: machines of two nodes, each of which offloads its part, into the tunnels
-// and out of them; IPv4 in VXLAN over IPv4, and IPv6 in Geneve over IPv6.
+// and out of them; IPv4 in VXLAN over IPv4, and IPv6 in Geneve over IPv6, whose ends flows say.
 func TestTunnels(t *testing.T) {
 	pairs := newNodes(t)
 	for n, pair := range pairs {

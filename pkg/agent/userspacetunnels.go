@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/netip"
 	"strconv"
-	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/ovsdb"
@@ -65,13 +64,22 @@ func userspaceTunnels(rows []ovsdb.Port, links map[int32]link.State) (map[int32]
 }
 
 // underlayBridges returns the bridges by whose own port tunnels of the userspace datapath
-// leave the host: what enters their other ports may be in one.
+// leave the host: what enters their other ports may be in one. Where OVS does not say, as
+// of a tunnel to wherever its flows tell, it may be any but that of the tunnel itself.
 func underlayBridges(rows []ovsdb.Port) map[string]bool {
 	bridges := make(map[string]bool)
 	for i := range rows {
-		if p := &rows[i]; path.IsTunnel(p.Type) && p.DatapathType == userspace {
-			for name := range strings.SplitSeq(p.Tunnel.Egress, ",") {
-				bridges[name] = name != ""
+		p := &rows[i]
+		if !path.IsTunnel(p.Type) || p.DatapathType != userspace {
+			continue
+		}
+		if p.Tunnel.Egress != "" {
+			bridges[p.Tunnel.Egress] = true
+			continue
+		}
+		for j := range rows {
+			if other := &rows[j]; other.DatapathType == userspace && other.Bridge != p.Bridge {
+				bridges[other.Bridge] = true
 			}
 		}
 	}

@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,11 +82,25 @@ func TestArrival(t *testing.T) {
 	}
 }
 
-// TestUnderlayBridges: packets in tunnels come in at the bridge by which they go out.
+// TestUnderlayBridges: packets in tunnels come in at the bridge by which they go out, or
+// anywhere else where that is not known.
 func TestUnderlayBridges(t *testing.T) {
-	rows := []ovsdb.Port{userspaceTunnel(1, "vx1", "vxlan", ovsdb.Tunnel{Egress: "brp"}), {Name: "eth0", Bridge: "brp", DatapathType: userspace},
-		userspaceTunnel(2, "vx2", "vxlan", ovsdb.Tunnel{}), {Type: "vxlan", DatapathType: "system", Tunnel: ovsdb.Tunnel{Egress: "eth9"}}}
-	if got := underlayBridges(rows); !got["brp"] || got[""] || got["eth9"] {
-		t.Errorf("%v", got)
+	eth := func(bridge, datapath string) ovsdb.Port {
+		return ovsdb.Port{Name: "eth-" + bridge, Bridge: bridge, DatapathType: datapath}
+	}
+	others := []ovsdb.Port{eth("br0", userspace), eth("brp", userspace), eth("brq", userspace), eth("brk", "system")}
+	for name, tt := range map[string]struct {
+		tunnel ovsdb.Port
+		want   string
+	}{
+		"known":      {userspaceTunnel(1, "vx1", "vxlan", ovsdb.Tunnel{Egress: "brp"}), "brp"},
+		"not known":  {userspaceTunnel(1, "vx1", "vxlan", ovsdb.Tunnel{Remote: "flow"}), "brp brq"},
+		"kernel's":   {ovsdb.Port{Type: "vxlan", DatapathType: "system", Tunnel: ovsdb.Tunnel{Egress: "brp"}}, ""},
+		"not a kind": {userspaceTunnel(1, "gre1", "gre", ovsdb.Tunnel{}), ""},
+	} {
+		got := underlayBridges(append(others, tt.tunnel))
+		if text := strings.Join(slices.Sorted(maps.Keys(got)), " "); text != tt.want {
+			t.Errorf("%s: %s, want %s", name, text, tt.want)
+		}
 	}
 }
