@@ -45,7 +45,9 @@ func bypass(all ...*journey) {
 		goOn(all, journeyRate*3/4)
 		pipeline, ours = w.pipeline()-pipeline, count(w.ours())-ours
 		if pipeline > 20 || ours < 100 { // of what arrived meanwhile there are more
-			return fmt.Errorf("it saw %d packets more, and the rules %d", pipeline, ours)
+			err := fmt.Errorf("it saw %d packets more, and the rules %d", pipeline, ours)
+			w.T.Log(err) // the data may end before the patience does
+			return err
 		}
 		return nil
 	})
