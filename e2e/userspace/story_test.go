@@ -29,7 +29,8 @@ type world struct {
 	*harness.Pair
 }
 
-func newWorld(t *testing.T) *world {
+// startNode starts a node of the test's own, or skips the test where there can be none.
+func startNode(t *testing.T, name string) *harness.Node {
 	t.Helper()
 	dependOnPrograms(t)
 	for _, program := range []string{"ip", "ovs-vswitchd", "ovsdb-server", "ovs-vsctl", "ovs-ofctl", "ovs-appctl", "conntrack", "sysctl", "ethtool", "ping"} {
@@ -40,12 +41,17 @@ func newWorld(t *testing.T) *world {
 	if os.Getuid() != 0 {
 		t.Skip("missing: root, for network namespaces")
 	}
-	node, err := harness.StartNode("us")
+	node, err := harness.StartNode(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(node.Stop)
-	w := harness.On(t, node)
+	return node
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := harness.On(t, startNode(t, "us"))
 	w.UserspaceBridge("br0")
 	plain := harness.VMConfig{NoOffload: true} // OVS hands on checksums that are not there yet
 	p := &world{&harness.Pair{World: w, A: w.AddVM("br0", "vm1", plain), B: w.AddVM("br0", "vm2", plain), Zone: harness.PairZone}}

@@ -77,6 +77,8 @@ type portStatus struct {
 	zone     ovsdb.OptionalZone // in which OVN tracks its connections
 	reason   flows.Reason
 	detail   string
+	tunnel   ovsdb.Tunnel
+	underlay bool // packets in tunnels of the userspace datapath come in here
 }
 
 func (p *ports) run(ctx context.Context) error {
@@ -203,6 +205,8 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 	}
 	p.ids.begin()
 	rows := devices(s, links)
+	links, refused := userspaceTunnels(rows, links)
+	underlays := underlayBridges(rows)
 	bonds := bondsOf(rows)
 	for i := range rows {
 		row := &rows[i]
@@ -221,6 +225,8 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 			status.detail = reps.Refuse(port.Ifindex)
 		case status.reason == flows.BridgeOwned:
 			status.detail = status.Owner
+		case refused[row.ID] != "" && status.reason == flows.PortGone:
+			status.reason, status.detail = flows.UnsupportedTunnel, refused[row.ID]
 		case status.reason == "" && s.Switch.HWOffload && t.forced == "" && !status.AsFlows:
 			status.reason = flows.OVSHWOffload
 		}
@@ -229,6 +235,8 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 			status.reason, status.detail = reason, detail
 		}
 		status.zone = row.OVNZone
+		status.tunnel = row.Tunnel
+		status.underlay = status.Datapath == userspace && underlays[status.Bridge]
 		t.list = append(t.list, status)
 	}
 	p.ids.end()

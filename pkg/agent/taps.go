@@ -27,6 +27,7 @@ type taps struct {
 	wake   chan struct{}
 
 	counted atomic.Pointer[map[flows.PortID]bool] // always, never changed
+	tunnels atomic.Pointer[portTunnels]           // never changed
 
 	mu     sync.Mutex
 	ports  []tap.Port
@@ -41,6 +42,11 @@ func newTaps(paths *path.Resolver, user *userspaceConns, l *loop, health *compon
 }
 
 func (t *taps) sighted(s tap.Sighting) {
+	if !s.Tunnel.IsZero() {
+		if tunnels := t.tunnels.Load(); tunnels == nil || !tunnels.arrival(&s) {
+			return
+		}
+	}
 	t.paths.Sighted(s)
 	if counted := t.counted.Load(); counted != nil && (*counted)[s.Port] {
 		t.user.sighted(&s)
@@ -57,14 +63,20 @@ func (t *taps) set(list []portStatus) {
 	ports := make([]tap.Port, 0, len(list))
 	always := make(map[flows.PortID]bool)
 	for _, p := range list {
+		if p.IsTunnel() && p.Datapath == userspace {
+			always[p.ID] = true // its packets are seen at the ports of the underlay
+			continue
+		}
 		if p.Ifindex > 0 && (p.Type == "" || p.Type == "system" || p.IsTunnel()) && (p.Datapath == "system" || p.Datapath == userspace) {
-			ports = append(ports, tap.Port{ID: p.ID, Ifindex: p.Ifindex})
+			ports = append(ports, tap.Port{ID: p.ID, Ifindex: p.Ifindex, Inside: p.underlay})
 			always[p.ID] = p.Datapath == userspace
 		}
 	}
 	t.mu.Lock()
 	t.ports, t.always = ports, always
 	t.counted.Store(&always)
+	tunnels := tunnelsOf(list)
+	t.tunnels.Store(&tunnels)
 	t.mu.Unlock()
 	t.apply()
 }

@@ -39,7 +39,8 @@ type userspaceConns struct {
 	health *component
 
 	mu     sync.Mutex
-	past   map[flows.Tuple]flows.SessionID // packets that rules of ours take
+	past   map[flows.Tuple]flows.SessionID // packets that rules of ours take, as they come in
+	names  names
 	tuples map[flows.SessionID][]flows.Tuple
 	aged   time.Time
 }
@@ -56,11 +57,28 @@ func (u *userspaceConns) sighted(s *tap.Sighting) {
 	}
 }
 
+// passes reports whether rules of ours take packets that come in addressed by a tuple.
 func (u *userspaceConns) passes(t flows.Tuple) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	_, ok := u.past[t]
 	return ok
+}
+
+// arrived returns what was seen of packets that come to a zone addressed by a tuple, and
+// whether rules of ours take them.
+func (u *userspaceConns) arrived(t flows.Tuple) (count flows.Counters, past bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for name := range u.names.before(t) {
+		if _, past = u.past[name]; past {
+			return u.seen.Get(name), true
+		}
+		if count = u.seen.Get(name); count.Packets > 0 {
+			return count, false
+		}
+	}
+	return count, false
 }
 
 // installed says that rules take the packets of a session; none: they do not any more.
@@ -91,13 +109,15 @@ func (u *userspaceConns) age() {
 
 // complete adds to an entry what the datapath does not tell.
 func (u *userspaceConns) complete(e *flows.Entry) {
-	e.Count[flows.Orig], e.Count[flows.Reply] = u.seen.Get(e.Key.Tuple), u.seen.Get(e.Reply)
+	var past [2]bool
+	e.Count[flows.Orig], past[flows.Orig] = u.arrived(e.Key.Tuple)
+	e.Count[flows.Reply], past[flows.Reply] = u.arrived(e.Reply)
 	e.HasCount = true
 	if e.Key.Tuple.Proto == flows.TCP {
 		return
 	}
 	bothWays := e.Count[flows.Orig].Packets > 0 && e.Count[flows.Reply].Packets > 0
-	if bothWays || u.passes(e.Key.Tuple) && u.passes(e.Reply) {
+	if bothWays || past == [2]bool{true, true} {
 		e.Status |= flows.StatusSeenReply | flows.StatusAssured
 	}
 }
@@ -114,7 +134,10 @@ func (u *userspaceConns) Dump(ctx context.Context, fn func(*flows.Entry) error) 
 		return nil
 	}
 	u.age()
+	found := make(names)
+	defer func() { u.rename(found) }()
 	unread, err := u.client.Connections(ctx, nil, func(e *flows.Entry) error {
+		found.add(e)
 		if u.complete(e); !e.Status.Has(flows.StatusSeenReply) {
 			return nil
 		}

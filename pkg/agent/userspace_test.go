@@ -106,6 +106,45 @@ func TestUserspaceEstimates(t *testing.T) {
 	}
 }
 
+// TestUserspaceTranslated: two zones translate, one each end. No port sees how packets are
+// addressed between them, but what was seen at the ports counts for both entries, and so
+// does that rules take it.
+func TestUserspaceTranslated(t *testing.T) {
+	const line = "udp,orig=(src=%s,dst=%s,sport=3,dport=4),reply=(src=10.0.0.2,dst=%s,sport=4,dport=3),id=0,zone=%d"
+	u := testUserspace(&fakeSwitch{conns: map[string]int{
+		fmt.Sprintf(line, "10.0.0.1", "10.9.9.9", "10.0.0.1", 10): 20,
+		fmt.Sprintf(line, "10.0.0.1", "10.0.0.2", "10.8.8.8", 11): 20,
+	}})
+	dump := func() (n int, packets uint64) {
+		err := u.Dump(t.Context(), func(e *flows.Entry) error {
+			if !e.Status.Has(flows.StatusAssured) {
+				t.Errorf("%+v", e)
+			}
+			n, packets = n+1, packets+e.Packets()
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n, packets
+	}
+	there, back := userspaceKey(t, "udp,10.0.0.1:3,10.9.9.9:4").Tuple, userspaceKey(t, "udp,10.0.0.2:4,10.8.8.8:3").Tuple
+	u.sighted(&tap.Sighting{Tuple: there, Length: 1000})
+	u.sighted(&tap.Sighting{Tuple: back, Length: 1000})
+	dump()
+	if n, packets := dump(); n != 2 || packets != 4*sampleOne {
+		t.Errorf("%d entries, %d packets", n, packets)
+	}
+	u.seen = &tap.Tally{Weight: sampleOne, Max: maxTallied}
+	if n, _ := dump(); n != 0 {
+		t.Errorf("%d entries of which nothing was seen", n)
+	}
+	u.installed(7, []flows.Rule{{Tuple: there}, {Tuple: back}})
+	if n, _ := dump(); n != 2 {
+		t.Errorf("%d entries that rules take", n)
+	}
+}
+
 // TestUserspaceTakenOver: what an earlier agent's rules take was seen both ways by it.
 func TestUserspaceTakenOver(t *testing.T) {
 	u := testUserspace(&fakeSwitch{conns: map[string]int{userspaceUDP: 20}})

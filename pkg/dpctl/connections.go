@@ -73,7 +73,20 @@ func parseEntry(line string, e *flows.Entry) (known bool, err error) {
 	if err == nil && (seen&needed != needed || !e.Key.Tuple.IsValid() || !e.Reply.IsValid()) {
 		err = fmt.Errorf("%w: no tuples", ErrFormat)
 	}
+	e.Status |= translation(e)
 	return true, err
+}
+
+// translation returns what the kernel's status would say of two tuples.
+func translation(e *flows.Entry) (s flows.Status) {
+	leaves := e.Reply.Reverse()
+	if t := e.Key.Tuple; t.Src != leaves.Src || t.SrcPort != leaves.SrcPort {
+		s |= flows.StatusSrcNAT
+	}
+	if t := e.Key.Tuple; t.Dst != leaves.Dst || t.DstPort != leaves.DstPort {
+		s |= flows.StatusDstNAT
+	}
+	return s
 }
 
 // nextField cuts a list at its first comma outside of parentheses.

@@ -54,6 +54,22 @@ func TestConnections(t *testing.T) {
 	}
 }
 
+// TestTranslated: the datapath does not say that an entry is translated, but shows it.
+func TestTranslated(t *testing.T) {
+	for reply, want := range map[string]flows.Status{
+		"src=10.9.0.2,dst=10.9.0.1,sport=2,dport=1":    0,
+		"src=10.9.0.2,dst=203.0.113.1,sport=2,dport=1": flows.StatusSrcNAT,
+		"src=10.9.0.2,dst=10.9.0.1,sport=2,dport=9":    flows.StatusSrcNAT,
+		"src=10.9.0.9,dst=10.9.0.1,sport=2,dport=1":    flows.StatusDstNAT,
+		"src=10.9.0.2,dst=10.9.0.7,sport=8,dport=1":    flows.StatusSrcNAT | flows.StatusDstNAT,
+	} {
+		list, unread := entries(t, "udp,orig=(src=10.9.0.1,dst=10.9.0.2,sport=1,dport=2),reply=("+reply+"),id=0,status=0,timeout=29\n")
+		if len(list) != 1 || unread != 0 || list[0].Status != want|flows.StatusConfirmed {
+			t.Errorf("%s: %+v, want status %#x", reply, list, want)
+		}
+	}
+}
+
 func TestTCPStates(t *testing.T) {
 	for states, want := range map[string]flows.TCPState{
 		"state_orig=SYN_SENT,state_reply=CLOSED":         flows.TCPSynSent,

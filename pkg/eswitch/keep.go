@@ -11,7 +11,7 @@ import (
 // of a process that died do not stay.
 type Keeper interface {
 	// Keep lets rules live on that are there, and makes none. Of the changes it reads
-	// Ref, Session and Rule.
+	// Ref, Session and Rule; guards come before the rules that rely on them.
 	Keep(ctx context.Context, rules []Change) error
 	// KeepWithin is how long a rule lives without that.
 	KeepWithin() time.Duration
@@ -25,8 +25,8 @@ func (e *Eswitch) KeepWithin() time.Duration {
 	return 0
 }
 
-// Keep lets the rules of all installed sessions live on, where the driver's rules end
-// by themselves. It goes on after errors.
+// Keep lets the rules of all installed sessions, and guards before them, live on, where
+// the driver's rules end by themselves. It goes on after errors.
 func (e *Eswitch) Keep(ctx context.Context) error {
 	k, ok := e.driver.(Keeper)
 	if !ok {
@@ -43,6 +43,11 @@ func (e *Eswitch) Keep(ctx context.Context) error {
 func (e *Eswitch) standing() (rules []Change) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	for _, g := range e.guards {
+		if g.in {
+			rules = append(rules, Change{Ref: g.ref, Rule: g.rule})
+		}
+	}
 	for id, s := range e.sessions {
 		if s.state != installed {
 			continue

@@ -1,6 +1,10 @@
 package openflow
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+)
 
 // ActionKind says what an Action does.
 type ActionKind uint8
@@ -9,25 +13,57 @@ type ActionKind uint8
 const (
 	OtherAction ActionKind = iota // read, but not understood
 	Output
-	Note  // does nothing, and keeps bytes: Nicira's
-	Track // ct(zone=Zone), without commit and recirculation: Nicira's
+	Note        // does nothing, and keeps bytes: Nicira's
+	Track       // ct(zone=Zone), without commit and recirculation: Nicira's
+	PushVLAN    // an empty tag outside of those that there are
+	PopVLAN     // the outermost tag goes
+	DecTTL      // the packet is dropped where that leaves none
+	SetField    // Field becomes Value
+	SetMetadata // the one bit Bit of the metadata becomes 1: Nicira's
+	Resubmit    // what Table does is done, then what comes after: Nicira's
 )
 
 // Action is one action of a flow or of a packet sent through a bridge.
 type Action struct {
-	Kind ActionKind
-	Port uint32 // of Output
-	Zone uint16 // of Track
-	Note []byte // of Note; padded with zeros to 6 plus a multiple of 8 bytes
+	Kind    ActionKind
+	Port    uint32 // of Output
+	Zone    uint16 // of Track
+	EthType uint16 // of PushVLAN
+	Table   uint8  // of Resubmit
+	Bit     uint8  // of SetMetadata, 0 to 63
+	Field   Field  // of SetField
+	Value   []byte // of SetField, as wide as the field
+	Note    []byte // of Note; padded with zeros to 6 plus a multiple of 8 bytes
 }
 
+// Equal reports whether two actions do the same.
+func (a Action) Equal(b Action) bool {
+	return a.Kind == b.Kind && a.Port == b.Port && a.Zone == b.Zone && a.EthType == b.EthType && a.Table == b.Table &&
+		a.Bit == b.Bit && a.Field == b.Field && bytes.Equal(a.Value, b.Value) && bytes.Equal(a.Note, b.Note)
+}
+
+// Clone returns an action that shares no memory with a.
+func (a Action) Clone() Action {
+	a.Value, a.Note = slices.Clone(a.Value), slices.Clone(a.Note)
+	return a
+}
+
+// Of ofp_action_type, and the subtypes of Nicira's (lib/ofp-actions.c).
 const (
 	actionOutput       = 0
+	actionPushVLAN     = 17
+	actionPopVLAN      = 18
+	actionDecTTL       = 24
+	actionSetField     = 25
 	actionExperimenter = 0xffff
+	niciraLoad         = 7
 	niciraNote         = 8
+	niciraResubmit     = 14
+	niciraLoadMasked   = 33
 	niciraConntrack    = 35
 
 	noRecirculation = 0xff
+	samePort        = 0xfff8 // OFPP_IN_PORT
 )
 
 func appendActions(b []byte, actions []Action) []byte {
@@ -47,6 +83,24 @@ func appendActions(b []byte, actions []Action) []byte {
 			b = append(b, 0, 0, 0, 0, 0, 0) // flags; the zone is no field's
 			b = binary.BigEndian.AppendUint16(b, a.Zone)
 			b = append(b, noRecirculation, 0, 0, 0, 0, 0)
+		case PushVLAN:
+			b = append(b, 0, actionPushVLAN, 0, 8)
+			b = append(binary.BigEndian.AppendUint16(b, a.EthType), 0, 0)
+		case PopVLAN:
+			b = append(b, 0, actionPopVLAN, 0, 8, 0, 0, 0, 0)
+		case DecTTL:
+			b = append(b, 0, actionDecTTL, 0, 8, 0, 0, 0, 0)
+		case SetField:
+			b = appendSetField(b, a)
+		case SetMetadata:
+			b = appendNicira(b, 24, niciraLoad)
+			b = binary.BigEndian.AppendUint16(b, uint16(a.Bit)<<6) // one bit from there on
+			b = binary.BigEndian.AppendUint32(b, headerOf(oxmMetadata, 8))
+			b = binary.BigEndian.AppendUint64(b, 1)
+		case Resubmit:
+			b = appendNicira(b, 16, niciraResubmit)
+			b = binary.BigEndian.AppendUint16(b, samePort)
+			b = append(b, a.Table, 0, 0, 0)
 		}
 	}
 	return b
@@ -59,7 +113,14 @@ func appendNicira(b []byte, size int, subtype uint16) []byte {
 	return binary.BigEndian.AppendUint16(b, subtype)
 }
 
-// parseActions appends the actions that b consists of. Notes alias b.
+func appendSetField(b []byte, a *Action) []byte {
+	size := (4 + 4 + len(a.Value) + 7) &^ 7
+	b = append(b, 0, actionSetField, byte(size>>8), byte(size))
+	b = append(appendField(b, settable[a.Field].field, len(a.Value)), a.Value...)
+	return append(b, make([]byte, size-8-len(a.Value))...)
+}
+
+// parseActions appends the actions that b consists of. Notes and values alias b.
 func parseActions(into []Action, b []byte) ([]Action, error) {
 	for len(b) > 0 {
 		if len(b) < 8 {
@@ -79,9 +140,63 @@ func parseAction(b []byte) Action {
 	switch kind := binary.BigEndian.Uint16(b); {
 	case kind == actionOutput && len(b) == 16:
 		return Action{Kind: Output, Port: binary.BigEndian.Uint32(b[4:])}
-	case kind != actionExperimenter || len(b) < 10 || binary.BigEndian.Uint32(b[4:]) != vendorNicira:
-	case binary.BigEndian.Uint16(b[8:]) == niciraNote:
-		return Action{Kind: Note, Note: b[10:]}
+	case kind == actionPushVLAN && len(b) == 8:
+		return Action{Kind: PushVLAN, EthType: binary.BigEndian.Uint16(b[4:])}
+	case kind == actionPopVLAN && len(b) == 8:
+		return Action{Kind: PopVLAN}
+	case kind == actionDecTTL && len(b) == 8:
+		return Action{Kind: DecTTL}
+	case kind == actionSetField:
+		return parseSetField(b)
+	case kind == actionExperimenter && len(b) >= 16 && binary.BigEndian.Uint32(b[4:]) == vendorNicira:
+		return parseNicira(binary.BigEndian.Uint16(b[8:]), b)
 	}
 	return Action{}
+}
+
+func parseNicira(subtype uint16, b []byte) Action {
+	switch {
+	case subtype == niciraNote:
+		return Action{Kind: Note, Note: b[10:]}
+	case subtype == niciraResubmit && len(b) == 16 && binary.BigEndian.Uint16(b[10:]) == samePort:
+		return Action{Kind: Resubmit, Table: b[12]}
+	case subtype == niciraLoad && len(b) == 24 && binary.BigEndian.Uint32(b[12:]) == headerOf(oxmMetadata, 8) &&
+		binary.BigEndian.Uint64(b[16:]) == 1:
+		if bits := binary.BigEndian.Uint16(b[10:]); bits&0x3f == 0 && bits>>6 < 64 {
+			return Action{Kind: SetMetadata, Bit: uint8(bits >> 6)}
+		}
+	}
+	return Action{}
+}
+
+func parseSetField(b []byte) Action {
+	header, size := binary.BigEndian.Uint32(b[4:]), int(b[7])
+	if header&0x100 != 0 || 8+size > len(b) {
+		return Action{}
+	}
+	for f, to := range settable {
+		if f != 0 && to.field == field(header>>9) && to.width == size {
+			return Action{Kind: SetField, Field: Field(f), Value: b[8 : 8+size]}
+		}
+	}
+	return Action{}
+}
+
+// readsMetadata reports whether an action may make something depend on the metadata: it
+// names that, and not only to write it.
+func readsMetadata(b []byte) bool {
+	switch kind := binary.BigEndian.Uint16(b); {
+	case kind == actionSetField:
+		return false
+	case kind == actionExperimenter && len(b) >= 10 && binary.BigEndian.Uint32(b[4:]) == vendorNicira:
+		if s := binary.BigEndian.Uint16(b[8:]); s == niciraLoad || s == niciraLoadMasked || s == niciraNote {
+			return false
+		}
+	}
+	for _, header := range [...]uint32{headerOf(oxmMetadata, 8), headerOf(oxmMetadata, 16) | 1<<8} {
+		if bytes.Contains(b, binary.BigEndian.AppendUint32(nil, header)) {
+			return true
+		}
+	}
+	return false
 }

@@ -28,9 +28,9 @@ func (b *bridge) read(c *Client, filter Filter) (list []Flow) {
 	b.t.Helper()
 	err := c.Flows(context.Background(), filter, func(f *Flow) error {
 		copied := *f
-		copied.Actions = slices.Clone(f.Actions)
-		for i := range copied.Actions {
-			copied.Actions[i].Note = slices.Clone(copied.Actions[i].Note)
+		copied.Actions = nil
+		for _, a := range f.Actions {
+			copied.Actions = append(copied.Actions, a.Clone())
 		}
 		list = append(list, copied)
 		return nil
@@ -52,6 +52,76 @@ var matches = []Match{
 	{EthType: IPv6, IPProto: flows.TCP, TCPFlags: 2, TCPFlagsMask: 0xfff},
 	{EthType: IPv4, IPProto: flows.SCTP, Ports: true, DstPort: 9},
 	{EthType: IPv4, IPProto: flows.ESP, NotFragment: true},
+	{VLANMask: VLANAll, EthType: IPv4},
+	{MatchTunnelID: true, TunnelID: 1 << 40, TunnelSrc: netip.MustParseAddr("192.0.2.1"), TunnelDst: netip.MustParseAddr("192.0.2.2")},
+	{MatchTunnelID: true, TunnelSrc: netip.MustParseAddr("2001:db8::1"), TunnelDst: netip.MustParseAddr("2001:db8::2"), EthType: IPv6},
+	{VLAN: VLANPresent, VLANMask: VLANPresent, EthType: IPv6, MatchTTL: true, TTL: 3},
+	{VLAN: VLANPresent | 7, VLANMask: VLANAll, Priority: 5, MatchPriority: true, EthType: IPv4, IPProto: flows.UDP},
+	{VLAN: VLANPresent, VLANMask: VLANAll, MatchPriority: true, EthType: IPv4, MatchTTL: true},
+}
+
+// changes has every action but Output, Note and Track, behind the match that they require.
+var changes = []FlowMod{
+	{Match: Match{VLANMask: VLANAll, EthType: IPv4, IPProto: flows.TCP}, Actions: []Action{
+		set(EthSrc, 2, 0, 0, 0, 0, 1), set(EthDst, 2, 0, 0, 0, 0, 2), set(IPv4Src, 10, 0, 0, 1), set(IPv4Dst, 10, 0, 0, 2),
+		set(TCPSrc, 1, 2), set(TCPDst, 3, 4), {Kind: DecTTL}, {Kind: DecTTL},
+		{Kind: PushVLAN, EthType: 0x8100}, set(VLANID, 0x10, 7), set(VLANPriority, 5)}},
+	{Match: Match{VLAN: VLANPresent, VLANMask: VLANPresent, EthType: IPv6, IPProto: flows.UDP}, Actions: []Action{
+		{Kind: PopVLAN}, set(IPv6Src, make([]byte, 16)...), set(IPv6Dst, make([]byte, 16)...), set(UDPSrc, 1, 2), set(UDPDst, 3, 4)}},
+	{Match: Match{EthType: IPv4, IPProto: flows.SCTP}, Actions: []Action{set(SCTPSrc, 1, 2), set(SCTPDst, 3, 4)}},
+	{Actions: []Action{set(TunnelID, 0, 0, 0, 0, 0, 0, 0, 7), set(TunnelIPv4Src, 192, 0, 2, 1), set(TunnelIPv4Dst, 192, 0, 2, 2),
+		set(TunnelIPv6Src, make([]byte, 16)...), set(TunnelIPv6Dst, make([]byte, 16)...)}},
+	{Actions: []Action{{Kind: SetMetadata, Bit: 63}, {Kind: Resubmit}, {Kind: SetMetadata}, {Kind: Resubmit, Table: 9}}},
+}
+
+func set(f Field, value ...byte) Action { return Action{Kind: SetField, Field: f, Value: value} }
+
+// TestActionsComeBack: what is written is read as it was written.
+func TestActionsComeBack(t *testing.T) {
+	b := newBridge(t)
+	c := b.client()
+	var mods []FlowMod
+	for i, m := range changes {
+		m.Priority = uint16(i)
+		mods = append(mods, m)
+	}
+	if err := c.Bundle(t.Context(), mods); err != nil {
+		t.Fatal(err)
+	}
+	list := b.read(c, Filter{})
+	if len(list) != len(mods) {
+		t.Errorf("%d flows, want %d", len(list), len(mods))
+	}
+	for _, f := range list {
+		want := mods[f.Priority]
+		if f.Match != want.Match || f.Partial || f.ReadsMetadata || !slices.EqualFunc(f.Actions, want.Actions, Action.Equal) {
+			t.Errorf("\n got %+v\nwant %+v", f, want)
+		}
+	}
+}
+
+// TestReadsMetadata finds the flows by whose actions something can depend on the metadata.
+func TestReadsMetadata(t *testing.T) {
+	b := newBridge(t)
+	c := b.client()
+	for actions, reads := range map[string]bool{
+		"set_field:5->metadata,resubmit(,1)":                        false,
+		"load:1->OXM_OF_METADATA[63],resubmit(,1)":                  false,
+		"note:80.00.04.08.00.00":                                    false,
+		"move:OXM_OF_METADATA[0..31]->NXM_NX_REG0[]":                true,
+		"push:OXM_OF_METADATA[]":                                    true,
+		"output:OXM_OF_METADATA[0..15]":                             true,
+		"learn(table=3,OXM_OF_METADATA[],output:OXM_OF_IN_PORT[])":  true,
+		"clone(move:OXM_OF_METADATA[0..31]->NXM_NX_REG0[])":         true,
+		"write_actions(move:OXM_OF_METADATA[0..31]->NXM_NX_REG0[])": true,
+		"write_metadata:7,goto_table:1":                             false,
+	} {
+		b.ofctl("-O", "OpenFlow14", "del-flows", "br0")
+		b.ofctl("-O", "OpenFlow14", "add-flow", "br0", "priority=7,actions="+actions)
+		if list := b.read(c, Filter{}); len(list) != 1 || list[0].ReadsMetadata != reads {
+			t.Errorf("%s: %+v", actions, list)
+		}
+	}
 }
 
 // TestFlowsComeBack: what is written is read as it was written.
@@ -154,6 +224,19 @@ func TestFilter(t *testing.T) {
 	}
 }
 
+// TestMapsOptions asks a bridge that knows no option of Geneve, and then one.
+func TestMapsOptions(t *testing.T) {
+	b := newBridge(t)
+	c := b.client()
+	if maps, err := c.MapsOptions(t.Context()); maps || err != nil {
+		t.Errorf("%v, %v", maps, err)
+	}
+	b.ofctl("add-tlv-map", "br0", "{class=0x102,type=0x80,len=4}->tun_metadata0")
+	if maps, err := c.MapsOptions(t.Context()); !maps || err != nil {
+		t.Errorf("with an option: %v, %v", maps, err)
+	}
+}
+
 func TestPortsOfBridge(t *testing.T) {
 	b := newBridge(t)
 	b.Vsctl("add-port", "br0", "i1", "--", "set", "interface", "i1", "type=internal", "ofport_request=7")
@@ -220,6 +303,7 @@ func FuzzReplies(f *testing.F) {
 		for _, request := range []func(*Client){
 			func(c *Client) { _ = c.Flows(t.Context(), Filter{}, func(*Flow) error { return nil }) },
 			func(c *Client) { _, _ = c.Ports(t.Context()) },
+			func(c *Client) { _, _ = c.MapsOptions(t.Context()) },
 			func(c *Client) { _ = c.Change(t.Context(), make([]FlowMod, 3), make([]error, 3)) },
 			func(c *Client) { _ = c.Bundle(t.Context(), make([]FlowMod, 3)) },
 		} {

@@ -34,17 +34,26 @@ const (
 	oxmEthDst  field = classBasic<<7 | 3
 	oxmEthSrc  field = classBasic<<7 | 4
 	oxmEthType field = classBasic<<7 | 5
-	oxmIPProto field = classBasic<<7 | 10
-	oxmIPv4Src field = classBasic<<7 | 11
-	oxmIPv4Dst field = classBasic<<7 | 12
-	oxmTCPSrc  field = classBasic<<7 | 13
-	oxmTCPDst  field = classBasic<<7 | 14
-	oxmUDPSrc  field = classBasic<<7 | 15
-	oxmUDPDst  field = classBasic<<7 | 16
-	oxmSCTPSrc field = classBasic<<7 | 17
-	oxmSCTPDst field = classBasic<<7 | 18
-	oxmIPv6Src field = classBasic<<7 | 26
-	oxmIPv6Dst field = classBasic<<7 | 27
+
+	oxmVLANID       field = classBasic<<7 | 6 // 13 bits: that there is a tag, and its number
+	oxmVLANPriority field = classBasic<<7 | 7
+
+	oxmTunnelID   field = classBasic<<7 | 38
+	nxmTunnelSrc  field = classNiciraMore<<7 | 31
+	nxmTunnelDst  field = classNiciraMore<<7 | 32
+	nxmTunnel6Src field = classNiciraMore<<7 | 109
+	nxmTunnel6Dst field = classNiciraMore<<7 | 110
+	oxmIPProto    field = classBasic<<7 | 10
+	oxmIPv4Src    field = classBasic<<7 | 11
+	oxmIPv4Dst    field = classBasic<<7 | 12
+	oxmTCPSrc     field = classBasic<<7 | 13
+	oxmTCPDst     field = classBasic<<7 | 14
+	oxmUDPSrc     field = classBasic<<7 | 15
+	oxmUDPDst     field = classBasic<<7 | 16
+	oxmSCTPSrc    field = classBasic<<7 | 17
+	oxmSCTPDst    field = classBasic<<7 | 18
+	oxmIPv6Src    field = classBasic<<7 | 26
+	oxmIPv6Dst    field = classBasic<<7 | 27
 )
 
 // EtherTypes that say what a flow concerns. Others leave that open: an IP packet

@@ -20,6 +20,9 @@ type Flow struct {
 	Actions  []Action // that are applied
 	Partial  bool     // it does more than that
 	Count    flows.Counters
+	// ReadsMetadata says that actions may make something depend on the metadata. What is
+	// matched of it says Match.
+	ReadsMetadata bool
 }
 
 // Filter says which flows are meant. The zero Filter is all of table 0.
@@ -39,6 +42,7 @@ const (
 	multipartMore     = 1
 	multipartHeader   = 8
 	flowStatsLen      = 48
+	instructionWrite  = 3
 	instructionApply  = 4
 	instructionHeader = 8
 )
@@ -138,14 +142,33 @@ func (f *Flow) parseInstructions(b []byte) (err error) {
 		if size < instructionHeader || size > len(b) {
 			return malformed("length of an instruction")
 		}
-		if binary.BigEndian.Uint16(b) == instructionApply {
+		if kindOf(b) == instructionApply {
 			if f.Actions, err = parseActions(f.Actions, b[instructionHeader:size]); err != nil {
 				return err
 			}
+			f.ReadsMetadata = f.ReadsMetadata || anyReadsMetadata(b[instructionHeader:size])
 		} else {
 			f.Partial = true
+			f.ReadsMetadata = f.ReadsMetadata || kindOf(b) == instructionWrite && anyReadsMetadata(b[instructionHeader:size])
 		}
 		b = b[size:]
 	}
 	return nil
+}
+
+func kindOf(instruction []byte) uint16 { return binary.BigEndian.Uint16(instruction) }
+
+// anyReadsMetadata looks through a list of actions that may be malformed.
+func anyReadsMetadata(b []byte) bool {
+	for len(b) >= 8 {
+		size := int(binary.BigEndian.Uint16(b[2:]))
+		if size < 8 || size > len(b) {
+			break
+		}
+		if readsMetadata(b[:size]) {
+			return true
+		}
+		b = b[size:]
+	}
+	return false
 }

@@ -14,6 +14,9 @@ type Match struct {
 	InPort                 uint32 // OpenFlow port
 	Metadata, MetadataMask uint64
 	SrcMAC, DstMAC         flows.MAC
+	VLAN, VLANMask         uint16 // of the outermost tag: VLANPresent, and its number; 0 under VLANPresent: there is none
+	Priority               uint8  // of the outermost tag
+	MatchPriority          bool   // Priority is matched; requires VLANPresent
 	EthType                uint16 // required by all below
 	IPProto                flows.Proto
 	Src, Dst               netip.Addr // of the family that EthType says
@@ -21,6 +24,11 @@ type Match struct {
 	SrcPort, DstPort       uint16
 	TCPFlags, TCPFlagsMask uint16 // for TCP
 	NotFragment            bool   // nw_frag=no
+	TTL                    uint8  // or hop limit
+	MatchTTL               bool   // TTL is matched
+	TunnelID               uint64 // of the tunnel that packets come in
+	MatchTunnelID          bool   // TunnelID is matched
+	TunnelSrc, TunnelDst   netip.Addr
 	// Partial says of a match that was read that it has more than can stand here.
 	Partial bool
 }
@@ -31,8 +39,15 @@ const (
 	IPv6 = ethIPv6
 )
 
+// Of Match.VLAN and its mask.
+const (
+	VLANPresent = 0x1000
+	VLANAll     = VLANPresent | 0xfff
+)
+
 const (
 	oxmMetadata field = classBasic<<7 | 2
+	nxmTTL      field = classNiciraMore<<7 | 29
 	nxmTCPFlags field = classNiciraMore<<7 | 34
 	nxmIPFrag   field = classNiciraMore<<7 | 26
 
@@ -61,12 +76,14 @@ func (m *Match) appendFields(b []byte) []byte {
 		b = binary.BigEndian.AppendUint64(appendMasked(b, oxmMetadata, 8), m.Metadata)
 		b = binary.BigEndian.AppendUint64(b, m.MetadataMask)
 	}
+	b = m.appendTunnel(b)
 	if !m.DstMAC.IsZero() {
 		b = append(appendField(b, oxmEthDst, 6), m.DstMAC[:]...)
 	}
 	if !m.SrcMAC.IsZero() {
 		b = append(appendField(b, oxmEthSrc, 6), m.SrcMAC[:]...)
 	}
+	b = m.appendTag(b)
 	if m.EthType == 0 {
 		return b
 	}
@@ -75,11 +92,49 @@ func (m *Match) appendFields(b []byte) []byte {
 	if m.NotFragment {
 		b = append(appendMasked(b, nxmIPFrag, 1), 0, anyFragment)
 	}
+	if m.MatchTTL {
+		b = append(appendField(b, nxmTTL, 1), m.TTL)
+	}
 	if m.IPProto == 0 {
 		return b
 	}
 	b = append(appendField(b, oxmIPProto, 1), byte(m.IPProto))
 	return m.appendPorts(b)
+}
+
+func (m *Match) appendTunnel(b []byte) []byte {
+	if m.MatchTunnelID {
+		b = binary.BigEndian.AppendUint64(appendField(b, oxmTunnelID, 8), m.TunnelID)
+	}
+	for _, a := range [...]struct {
+		addr   netip.Addr
+		v4, v6 field
+	}{{m.TunnelSrc, nxmTunnelSrc, nxmTunnel6Src}, {m.TunnelDst, nxmTunnelDst, nxmTunnel6Dst}} {
+		if !a.addr.IsValid() {
+			continue
+		}
+		f, raw := a.v4, a.addr.AsSlice()
+		if a.addr.Is6() {
+			f = a.v6
+		}
+		b = append(appendField(b, f, len(raw)), raw...)
+	}
+	return b
+}
+
+func (m *Match) appendTag(b []byte) []byte {
+	switch m.VLANMask {
+	case 0:
+	case VLANAll:
+		b = binary.BigEndian.AppendUint16(appendField(b, oxmVLANID, 2), m.VLAN)
+	default:
+		b = binary.BigEndian.AppendUint16(appendMasked(b, oxmVLANID, 2), m.VLAN)
+		b = binary.BigEndian.AppendUint16(b, m.VLANMask)
+	}
+	if m.MatchPriority {
+		b = append(appendField(b, oxmVLANPriority, 1), m.Priority)
+	}
+	return b
 }
 
 func (m *Match) appendAddresses(b []byte) []byte {
@@ -194,6 +249,29 @@ func (m *Match) setField(f field, value, mask []byte) bool {
 			return false
 		}
 		*map[field]*flows.MAC{oxmEthSrc: &m.SrcMAC, oxmEthDst: &m.DstMAC}[f] = flows.MAC(value)
+	case oxmTunnelID:
+		if !exact(8) {
+			return false
+		}
+		m.TunnelID, m.MatchTunnelID = binary.BigEndian.Uint64(value), true
+	case oxmVLANID:
+		if !isWide(value, mask, 2) {
+			return false
+		}
+		m.VLAN, m.VLANMask = u16(), VLANAll
+		if mask != nil {
+			m.VLANMask = binary.BigEndian.Uint16(mask)
+		}
+	case oxmVLANPriority:
+		if !exact(1) {
+			return false
+		}
+		m.Priority, m.MatchPriority = value[0], true
+	case nxmTTL:
+		if !exact(1) {
+			return false
+		}
+		m.TTL, m.MatchTTL = value[0], true
 	case oxmEthType:
 		if !exact(2) {
 			return false
@@ -222,15 +300,20 @@ func (m *Match) setField(f field, value, mask []byte) bool {
 
 func (m *Match) setAddress(f field, value, mask []byte) bool {
 	switch f {
-	case oxmIPv4Src, oxmIPv4Dst, oxmIPv6Src, oxmIPv6Dst:
+	case oxmIPv4Src, oxmIPv4Dst, oxmIPv6Src, oxmIPv6Dst, nxmTunnelSrc, nxmTunnelDst, nxmTunnel6Src, nxmTunnel6Dst:
 		addr, ok := netip.AddrFromSlice(value)
 		if !ok || !isExact(value, mask, len(value)) {
 			return false
 		}
-		if f == oxmIPv4Src || f == oxmIPv6Src {
+		switch f {
+		case oxmIPv4Src, oxmIPv6Src:
 			m.Src = addr
-		} else {
+		case oxmIPv4Dst, oxmIPv6Dst:
 			m.Dst = addr
+		case nxmTunnelSrc, nxmTunnel6Src:
+			m.TunnelSrc = addr
+		default:
+			m.TunnelDst = addr
 		}
 	case oxmTCPSrc, oxmUDPSrc, oxmSCTPSrc, oxmTCPDst, oxmUDPDst, oxmSCTPDst:
 		if !isExact(value, mask, 2) {

@@ -109,13 +109,31 @@ func (c *chains) trace(ctx context.Context, q Question, number uint32) (chain, e
 		Datapath: &ofproto.Datapath{Type: cmp.Or(q.In.Datapath, "system"), Port: number},
 	}
 	if q.In.AsFlows {
-		query.Aside = c.aside
+		if query.Aside = c.aside; c.aside != 0 {
+			if refusal := unsaid(q.Frame); refusal != nil {
+				return chain{}, refusal
+			}
+		}
 	}
 	trace, err := c.tracer.Follow(ctx, query, connectionOf(q))
 	if err != nil {
 		return chain{}, err
 	}
 	return chain{megaflow.NewTable(trace.Stages), trace}, nil
+}
+
+// unsaid refuses a frame that OpenFlow has no words for, in which OVS is asked about
+// packets with metadata.
+func unsaid(f flows.Frame) *megaflow.Refusal {
+	switch {
+	case f.Tags.Len() > 1:
+		return &megaflow.Refusal{Reason: flows.UnsupportedVLAN, Detail: "a second tag is nothing to OpenFlow"}
+	case f.Tags[0].Type == flows.TagProvider:
+		return &megaflow.Refusal{Reason: flows.UnsupportedVLAN, Detail: "the type of a tag is nothing to OpenFlow"}
+	case f.Tunnel.Value().Options != "":
+		return &megaflow.Refusal{Reason: flows.UnsupportedTunnel, Detail: "options of Geneve are nothing to OpenFlow"}
+	}
+	return nil
 }
 
 func (ch chain) compose(q Question, number uint32) (megaflow.Path, error) {

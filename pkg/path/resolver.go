@@ -126,10 +126,11 @@ func (r *Resolver) evidence(ctx context.Context, ports *Ports, req Request, now 
 	return &e, nil
 }
 
-// unfold tells apart in which tunnels packets come that were seen at a tunnel's device.
+// unfold tells apart in which tunnels packets come that were seen at a tunnel's device,
+// where that was not seen with them.
 func (r *Resolver) unfold(ctx context.Context, sides []side, dir flows.Dir, states []flows.ZoneState, now flows.Instant) (all []side, err error) {
 	for _, s := range sides {
-		if !s.port.IsTunnel() {
+		if !s.port.IsTunnel() || !s.Tunnel.IsZero() {
 			all = append(all, s)
 			continue
 		}

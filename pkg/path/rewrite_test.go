@@ -1,10 +1,14 @@
 package path
 
 import (
+	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/megaflow"
+	"github.com/flowshunt/flowshunt/pkg/tap"
 )
 
 var (
@@ -97,6 +101,51 @@ func TestPathsThatChangePackets(t *testing.T) {
 				t.Errorf("changed in another way: %+v, %v", got, err)
 			}
 		})
+	}
+}
+
+// Where the tunnel was seen with a packet, nobody else is asked.
+func TestSeenInTunnel(t *testing.T) {
+	l := newLab(t)
+	remote(l)
+	l.tunnels = nil
+	in := between(macB, macA)
+	in.Tunnel = flows.RefTo(overlay)
+	l.r.Sighted(tap.Sighting{Port: 2, Frame: in, Tuple: l.orig.Reverse(), At: now})
+	out := between(macA, macB)
+	out.Tunnel = flows.RefTo(back(overlay))
+	l.wantPath(5, flows.Paths{
+		{In: 1, Out: 2, Frame: between(macA, macB), Change: flows.RefTo(flows.Change{Frame: out})},
+		{In: 2, Out: 1, Frame: in, Change: flows.RefTo(flows.Change{Frame: between(macB, macA)})},
+	})
+}
+
+// Where rules are flows, frames are refused that OVS cannot be asked about as they are.
+func TestUnsaid(t *testing.T) {
+	provider := flows.Tag{Type: flows.TagProvider, ID: 8}
+	withOptions := overlay
+	withOptions.Options = "\x01\x02\x80\x00"
+	for name, tt := range map[string]struct {
+		frame   flows.Frame
+		asFlows bool
+		want    flows.Reason
+	}{
+		"one tag":                 {flows.Frame{Tags: flows.Tags{vlan10}}, true, ""},
+		"two tags":                {flows.Frame{Tags: flows.Tags{vlan10, vlan10}}, true, flows.UnsupportedVLAN},
+		"a provider's":            {flows.Frame{Tags: flows.Tags{provider}}, true, flows.UnsupportedVLAN},
+		"a provider's, to tc":     {flows.Frame{Tags: flows.Tags{provider}}, false, ""},
+		"a tunnel":                {flows.Frame{Tunnel: flows.RefTo(overlay)}, true, ""},
+		"with options":            {flows.Frame{Tunnel: flows.RefTo(withOptions)}, true, flows.UnsupportedTunnel},
+		"with options, out of tc": {flows.Frame{Tunnel: flows.RefTo(withOptions)}, false, ""},
+	} {
+		c := chains{tracer: &word{trace: sends(megaflow.Output{Port: 12})}, aside: 1 << 63, known: make(map[chainKey][]chain)}
+		q := Question{In: &Port{Name: "p1", Bridge: "br0", AsFlows: tt.asFlows}, Frame: tt.frame, Tuple: mustTuple(t, "tcp,10.0.0.1:1,10.0.0.2:2")}
+		_, _, err := c.compose(t.Context(), q, 11)
+		refusal, _ := errors.AsType[*megaflow.Refusal](err)
+		if tt.want == "" && refusal != nil && refusal.Detail != "" && strings.Contains(refusal.Detail, "OpenFlow") ||
+			tt.want != "" && (refusal == nil || refusal.Reason != tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -10,8 +10,9 @@ import (
 )
 
 // SnapLen is how much of a packet a tap reads: Ethernet, a VLAN tag, IP with
-// options or a few extension headers, and the first bytes of TCP.
-const SnapLen = 128
+// options or a few extension headers, and the first bytes of TCP; all that once more
+// inside of a tunnel.
+const SnapLen = 192
 
 const packetOutgoing = 4 // PACKET_OUTGOING, include/uapi/linux/if_packet.h
 

@@ -6,7 +6,7 @@ import "github.com/flowshunt/flowshunt/flows"
 type Sighting struct {
 	Port        flows.PortID
 	Ifindex     int32
-	flows.Frame               // without a tunnel
+	flows.Frame               // with a tunnel only where Port.Inside was asked for
 	Tuple       flows.Tuple   // ports are 0 for protocols without them, ICMP among these
 	Length      uint16        // of the IP packet, with its header; of segments that were joined, of all together
 	TCPFlags    uint8         // byte 13 of the TCP header; 0 for other protocols

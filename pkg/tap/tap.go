@@ -21,6 +21,7 @@ type tap struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
+	inside  atomic.Bool // see Port
 
 	seen, ignored, dropped atomic.Uint64
 }
@@ -40,6 +41,7 @@ func openTap(want Port, cfg *Config) (*tap, error) {
 		return nil, &Error{"open socket", want.Ifindex, err}
 	}
 	t := &tap{want: want, file: file, raw: raw, limiter: rate.NewLimiter(rate.Limit(cfg.Rate), max(cfg.Rate/10, batchLen))}
+	t.inside.Store(want.Inside)
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.done.Go(func() { t.read(cfg) })
 	return t, nil
@@ -117,5 +119,12 @@ func (t *tap) report(cfg *Config, b *batch, n int) {
 		s.Port, s.Ifindex, s.At = t.want.ID, t.want.Ifindex, now
 		t.seen.Add(1)
 		cfg.Sighted(s)
+		if !t.inside.Load() {
+			continue
+		}
+		if s, ok = Inside(b.frame(i)); ok {
+			s.Port, s.Ifindex, s.At = t.want.ID, t.want.Ifindex, now
+			cfg.Sighted(s)
+		}
 	}
 }

@@ -16,6 +16,7 @@ type Port struct {
 	ID      flows.PortID
 	Ifindex int32
 	Sample  uint32 // report one of so many packets besides FIN, SYN and RST; 0 is none, 1 is all
+	Inside  bool   // of a packet in a tunnel what is inside is reported, too: see Inside
 }
 
 // Config says how taps work. Now and Sighted are required.
@@ -91,6 +92,7 @@ func (t *Taps) Set(ports []Port) error {
 
 func (t *Taps) set(p Port) error {
 	if tap, ok := t.taps[p.ID]; ok {
+		tap.inside.Store(p.Inside)
 		if tap.want.Sample == p.Sample || tap.dead() {
 			return nil
 		}

@@ -13,7 +13,13 @@ import (
 type batch struct {
 	bridge  *bridge
 	mods    []of.FlowMod
-	changes []*eswitch.Change
+	changes []*eswitch.Change // of each of mods: a guard takes several
+}
+
+func (b *batch) add(c *eswitch.Change, mods ...of.FlowMod) {
+	for _, mod := range mods {
+		b.mods, b.changes = append(b.mods, mod), append(b.changes, c)
+	}
 }
 
 // Apply implements eswitch.Driver. What is for one bridge goes there as one bundle,
@@ -47,21 +53,25 @@ func (d *Driver) sort(ctx context.Context, c *eswitch.Change, p *places, put fun
 	if c.Op == eswitch.Delete {
 		bridges, err := d.bridgesOf(c.Ref)
 		for _, bridge := range bridges {
-			b := put(bridge)
-			b.mods, b.changes = append(b.mods, deletion(c.Ref.Handle)), append(b.changes, c)
+			put(bridge).add(c, deletion(c.Ref.Handle))
 		}
 		return err
 	}
 	in, out, err := d.ends(c, p)
+	if err == nil {
+		err = in.bridge.leavesAside(ctx)
+	}
+	if err == nil && (isTunnelLink(c.Rule.In) || isTunnelLink(c.Rule.Out)) {
+		err = in.bridge.leavesOptions()
+	}
 	if err != nil {
 		return err
 	}
-	mod := d.addition(c, in.port, out.port)
-	if err := d.reserve(ctx, c.Ref.Handle, in.bridge, mod.Match); err != nil {
+	mods := d.additions(c, in.port, out.port)
+	if err := d.reserve(ctx, c.Ref.Handle, in.bridge, mods[0].Match); err != nil {
 		return err
 	}
-	b := put(in.bridge)
-	b.mods, b.changes = append(b.mods, mod), append(b.changes, c)
+	put(in.bridge).add(c, mods...)
 	return nil
 }
 
@@ -78,7 +88,7 @@ func (d *Driver) bridgesOf(ref eswitch.Ref) ([]*bridge, error) {
 
 // ends returns the ports of a rule that is to be added.
 func (d *Driver) ends(c *eswitch.Change, p *places) (in, out place, err error) {
-	if err := supported(c); err != nil {
+	if err := sayable(&c.Rule); err != nil {
 		return in, out, err
 	}
 	if in, err = p.of(c.Ref.Link); err != nil {
@@ -87,11 +97,14 @@ func (d *Driver) ends(c *eswitch.Change, p *places) (in, out place, err error) {
 	if !d.isPrepared(c.Ref.Link) {
 		return in, out, fmt.Errorf("ifindex %d: %w", c.Ref.Link, eswitch.ErrNotPrepared)
 	}
+	if c.Session == 0 {
+		return in, out, nil
+	}
 	if out, err = p.of(c.Rule.Out); err != nil {
 		return in, out, err
 	}
 	if in.bridge != out.bridge {
-		return in, out, fmt.Errorf("%w a way from bridge %s to %s", errCannot, in.bridge.name, out.bridge.name)
+		return in, out, fmt.Errorf("%w say a way from bridge %s to %s", errCannot, in.bridge.name, out.bridge.name)
 	}
 	return in, out, nil
 }
@@ -143,6 +156,24 @@ func (d *Driver) sendSome(ctx context.Context, b *bridge, mods []of.FlowMod, cha
 	}
 	for i, c := range changes {
 		d.outcome(ctx, c, errs[i], err, sent)
+	}
+	d.undo(ctx, b, changes)
+}
+
+// undo removes the flows of a guard that were made although others of it were refused.
+func (d *Driver) undo(ctx context.Context, b *bridge, changes []*eswitch.Change) {
+	var cookies []uint64
+	for _, c := range changes {
+		if c.Op == eswitch.Add && c.Session == 0 && c.Err != nil && !errors.Is(c.Err, eswitch.ErrUnknown) {
+			cookies = append(cookies, cookieOf(c.Ref.Handle))
+		}
+	}
+	if err := d.prune(ctx, b, cookies); err != nil {
+		for _, c := range changes {
+			if c.Op == eswitch.Add && c.Session == 0 && c.Err != nil {
+				c.Err = errors.Join(c.Err, fmt.Errorf("%w: %w", eswitch.ErrUnknown, err))
+			}
+		}
 	}
 }
 

@@ -19,6 +19,8 @@ type bridge struct {
 	name    string
 	changes line // nothing waits here for a long answer
 	reads   line
+
+	pipeline pipeline
 }
 
 // idleFor is how long a connection is kept that nobody uses. OVS asks after 60 s whether

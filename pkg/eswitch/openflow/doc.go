@@ -8,7 +8,8 @@
 // and the handle of the rule, so that one flow is found, changed and deleted by its
 // cookie alone. A note, which does nothing, holds what 64 bits have no room for: the
 // generation, the session, and the index of the network device where packets come in.
-// Flows without the magic are never touched.
+// Flows without the magic are never touched. A guard, which leaves packets with few hops
+// left to the bridge's own pipeline, is several flows with one cookie.
 //
 // # The dead man's switch
 //

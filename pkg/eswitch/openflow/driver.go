@@ -25,7 +25,7 @@ const DefaultHard = 30 * time.Second
 // Config changes how a Driver works. The zero value is fine.
 type Config struct {
 	Rundir     string        // where ovs-vswitchd has its sockets; empty: the usual place
-	Priority   uint16        // of flows; 0: DefaultPriority
+	Priority   uint16        // of flows, and one less than that of guards; 0: DefaultPriority
 	Generation uint8         // of the rules it makes
 	Hard       time.Duration // how long a rule lives without Keep, in seconds; 0: DefaultHard
 }
@@ -56,8 +56,11 @@ func Open(cfg Config) (*Driver, error) {
 	cfg.Rundir = cmp.Or(cfg.Rundir, unixctl.DefaultRundir)
 	cfg.Priority = cmp.Or(cfg.Priority, DefaultPriority)
 	cfg.Hard = cmp.Or(cfg.Hard, DefaultHard)
-	if cfg.Hard < time.Second || cfg.Hard > 1<<16*time.Second-1 {
-		return nil, fmt.Errorf("timeout of flows %v: want 1s to 65535s", cfg.Hard)
+	switch most := (1<<16 - 1 - guardsLive) * time.Second; {
+	case cfg.Hard < time.Second || cfg.Hard > most:
+		return nil, fmt.Errorf("timeout of flows %v: want 1s to %v", cfg.Hard, most)
+	case cfg.Priority == 1<<16-1:
+		return nil, fmt.Errorf("priority of flows %d: one above that is needed", cfg.Priority)
 	}
 	links, err := netlink.NewHandle()
 	if err != nil {

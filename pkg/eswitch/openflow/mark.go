@@ -30,14 +30,20 @@ type mark struct {
 	handle     uint32
 	generation uint8
 	link       int32
-	session    flows.SessionID
+	session    flows.SessionID // 0: it is a guard
+	tunnels    bool            // packets arrive in one, or leave in one
+	in, out    flows.Tunnel    // then: what of them stands nowhere else
 }
 
 func (m *mark) note() []byte {
-	b := make([]byte, 0, noteLen)
+	b := make([]byte, 0, tunnelNoteLen)
 	b = append(b, m.generation, 0)
 	b = binary.BigEndian.AppendUint32(b, uint32(m.link))
-	return binary.BigEndian.AppendUint64(b, uint64(m.session))
+	b = binary.BigEndian.AppendUint64(b, uint64(m.session))
+	if m.tunnels {
+		b = appendTunnelNote(b, m.in, m.out)
+	}
+	return b
 }
 
 // markOf reads what a flow says of itself; ok is false where that is nothing we wrote.
@@ -46,15 +52,17 @@ func markOf(f *of.Flow) (m mark, ok bool) {
 		return m, false
 	}
 	first := &f.Actions[0]
-	if first.Kind != of.Note || len(first.Note) != noteLen {
+	if first.Kind != of.Note || len(first.Note) != noteLen && len(first.Note) != tunnelNoteLen {
 		return m, false
 	}
 	b := first.Note
 	m = mark{
 		handle: uint32(f.Cookie), generation: b[0],
 		link: int32(binary.BigEndian.Uint32(b[2:])), session: flows.SessionID(binary.BigEndian.Uint64(b[6:])),
+		tunnels: len(b) == tunnelNoteLen,
 	}
-	return m, b[1] == 0 && m.session != 0 && m.handle != 0 && m.link > 0
+	m.in, m.out = tunnelsOf(b)
+	return m, b[1] == 0 && (m.session != 0) == !f.Match.MatchTTL && m.handle != 0 && m.link > 0
 }
 
 func (m *mark) ref(class eswitch.Class) eswitch.Ref {

@@ -2,6 +2,8 @@ package openflow
 
 import (
 	"errors"
+	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/eswitchtest"
+	"github.com/flowshunt/flowshunt/pkg/tc/tctest"
 )
 
 func TestConformance(t *testing.T) {
@@ -43,7 +46,7 @@ func TestFlow(t *testing.T) {
 	mustInstall(t, e, w.Session(1, flows.TCP, false), w.Session(2, flows.UDP, true))
 	got := strings.Join(w.flows(), "\n")
 	for _, want := range []string{
-		"cookie=0xf105470100000002, hard_timeout=20, priority=61701,tcp,metadata=0/0x8000000000000000,in_port=1," +
+		"cookie=0xf105470100000002, hard_timeout=20, priority=61701,tcp,metadata=0/0x8000000000000000,in_port=1,vlan_tci=0x0000/0x1fff," +
 			"dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:02,nw_src=10.0.0.1,nw_dst=192.0.2.1,nw_frag=no," +
 			"tp_src=40000,tp_dst=443,tcp_flags=-fin-syn-rst actions=note:07.00.",
 		",output:2",
@@ -99,7 +102,7 @@ func TestMalformedNote(t *testing.T) {
 func TestEndsByItself(t *testing.T) {
 	w := newWorld(t, Config{Hard: 2 * time.Second})
 	e := w.prepared(t, w.driver)
-	s := w.Sessions(3)
+	s := append(w.Sessions(1), w.Shaped(2, eswitchtest.Shape{Proto: flows.TCP, Hops: 1}), w.Session(3, flows.TCP, false))
 	mustInstall(t, e, s...)
 	if err := errors.Join(e.Remove(t.Context(), eswitchtest.IDs(s[2:]))...); err != nil {
 		t.Fatal(err)
@@ -109,14 +112,14 @@ func TestEndsByItself(t *testing.T) {
 		if err := e.Keep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if n := len(w.flows()); n != 4 {
+		if n := len(w.flows()); n != 4+2*4 {
 			t.Fatalf("%d flows after %v", n, time.Since(began))
 		}
-		return time.Since(began) > 6*time.Second
+		return time.Since(began) > 6*time.Second // guards live longer than 4
 	})
 	ended := time.Now()
 	until(t, 10*time.Second, "ended", func() bool { return len(w.flows()) == 0 })
-	if d := time.Since(ended); d > 4*time.Second {
+	if d := time.Since(ended); d > 4*time.Second+guardsLive*time.Second {
 		t.Errorf("ended after %v", d)
 	}
 	if _, lost, err := e.Counters(t.Context()); err != nil || len(lost) != 2 {
@@ -152,22 +155,194 @@ func TestAnotherTimeout(t *testing.T) {
 	}
 }
 
-// TestUnsupported refuses what a flow of this version cannot do.
+// TestUnsupported refuses what a flow cannot say, and why.
 func TestUnsupported(t *testing.T) {
 	w := newWorld(t, Config{})
 	e := w.prepared(t, w.driver)
-	tagged, routed := w.Session(1, flows.TCP, false), w.Session(2, flows.TCP, false)
-	for i := range tagged.Rules {
-		tagged.Rules[i].Tags[0] = flows.Tag{Type: flows.TagCustomer, ID: 7}
-		routed.Rules[i].Change = flows.ChangeTo(routed.Rules[i].Frame, routed.Rules[i].Frame, 1, flows.Tuple{})
+	shape := func(n int, a, b flows.Tags, tunnel flows.Tunnel) flows.Session {
+		return w.Shaped(n, eswitchtest.Shape{Proto: flows.TCP, A: a, B: b, Tunnel: tunnel, Hops: 1})
 	}
-	for _, r := range e.Install(t.Context(), []flows.Session{tagged, routed}) {
-		if !errors.Is(r.Err, eswitch.ErrNotSupported) {
-			t.Errorf("got %v, want ErrNotSupported", r.Err)
+	customer, provider := flows.Tag{Type: flows.TagCustomer, ID: 7}, flows.Tag{Type: flows.TagProvider, ID: 7}
+	for i, tt := range []struct {
+		session flows.Session
+		why     string
+	}{
+		{shape(1, flows.Tags{provider}, flows.Tags{provider}, flows.Tunnel{}), "type of a tag"},
+		{shape(2, flows.Tags{customer}, flows.Tags{customer, customer}, flows.Tunnel{}), "second tag"},
+		{shape(3, flows.Tags{}, flows.Tags{}, flows.Tunnel{Dst: netip.MustParseAddr("192.0.2.9"), ID: 7}), "tunnel"},
+	} {
+		err := e.Install(t.Context(), []flows.Session{tt.session})[0].Err
+		if !errors.Is(err, eswitch.ErrRefused) || !strings.Contains(err.Error(), tt.why) {
+			t.Errorf("%d: %v, want ErrRefused for the %s", i, err, tt.why)
 		}
+	}
+	if _, err := e.Sweep(t.Context()); err != nil {
+		t.Error(err)
 	}
 	if left := w.flows(); len(left) != 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// TestChanges looks at rules that change packets as ovs-ofctl shows them.
+func TestChanges(t *testing.T) {
+	w := newWorld(t, Config{})
+	e := w.prepared(t, w.driver)
+	tag := flows.Tag{Type: flows.TagCustomer, ID: 9, Priority: 5}
+	nat := func(t flows.Tuple) flows.Tuple {
+		t.Src, t.SrcPort = netip.MustParseAddr("203.0.113.1"), 1024
+		return t
+	}
+	mustInstall(t, e, w.Shaped(1, eswitchtest.Shape{Proto: flows.UDP, B: flows.Tags{tag}, Hops: 1, NAT: nat}))
+	got := strings.Join(w.flows(), "\n")
+	for _, want := range []string{
+		"udp,metadata=0/0x8000000000000000,in_port=1,vlan_tci=0x0000/0x1fff,dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:02," +
+			"nw_src=10.0.0.1,nw_dst=192.0.2.1,nw_frag=no,tp_src=40000,tp_dst=443 actions=note:",
+		",set_field:02:00:00:00:00:03->eth_src,set_field:02:00:00:00:00:04->eth_dst,dec_ttl,set_field:203.0.113.1->ip_src," +
+			"set_field:1024->udp_src,push_vlan:0x8100,set_field:4105->vlan_vid,set_field:5->vlan_pcp,output:2",
+		"in_port=2,dl_vlan=9,dl_vlan_pcp=5,", "nw_dst=203.0.113.1", "tp_dst=1024", ",set_field:40000->udp_dst,pop_vlan,output:1",
+		"hard_timeout=32, priority=61702,ip,metadata=0/0x8000000000000000,in_port=1,vlan_tci=0x0000/0x1fff,nw_ttl=3 actions=note:",
+		",load:0x1->OXM_OF_METADATA[63],resubmit(,0)",
+		"ip,metadata=0/0x8000000000000000,in_port=2,vlan_tci=0x1000/0x1000,nw_ttl=0 actions=",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("want %q in\n%s", want, got)
+		}
+	}
+}
+
+// tunnelled is a session by a tunnel of br0, which is made.
+func (w *world) tunnelled(n int, kind string, v6 bool, s eswitchtest.Shape) flows.Session {
+	w.t.Helper()
+	ends := [2]string{"192.0.2.1", "192.0.2.2"}
+	if v6 {
+		ends = [2]string{"2001:db8::1", "2001:db8::2"}
+	}
+	name := fmt.Sprintf("tun%d", n)
+	w.Vsctl("add-port", "br0", name, "--", "set", "interface", name, "type="+kind, "options:remote_ip=flow", "options:key=flow",
+		fmt.Sprintf("ofport_request=%d", 100+n), fmt.Sprintf("options:dst_port=%d", 5000+n))
+	s.Tunnel = flows.Tunnel{Src: netip.MustParseAddr(ends[0]), Dst: netip.MustParseAddr(ends[1]), ID: 0x1234, TTL: 64, TOS: 0x28, Port: uint16(5000 + n)}
+	s.Tunnel.Checksum, s.Tunnel.MayBreak = v6, v6
+	link := TunnelLink("br0", uint32(100+n))
+	if err := w.driver.Prepare(w.t.Context(), link); err != nil {
+		w.t.Fatal(err)
+	}
+	session := w.Shaped(n, s)
+	session.Rules[0].Out, session.Rules[1].In = link, link
+	return session
+}
+
+// TestTunnels: rules into tunnels and out of them are read back as they were meant, also
+// by another driver, and what would be half of that is refused.
+func TestTunnels(t *testing.T) {
+	w := newWorld(t, Config{})
+	e := w.prepared(t, w.driver)
+	all := []flows.Session{
+		w.tunnelled(1, "vxlan", false, eswitchtest.Shape{Proto: flows.TCP}),
+		w.tunnelled(2, "geneve", true, eswitchtest.Shape{Proto: flows.UDP, V6: true, Hops: 1}),
+		w.tunnelled(3, "vxlan", false, eswitchtest.Shape{Proto: flows.TCP, A: flows.Tags{{Type: flows.TagCustomer, ID: 9}}}),
+	}
+	mustInstall(t, e, all...)
+	got := strings.Join(w.flows(), "\n")
+	for _, want := range []string{
+		",set_field:0x1234->tun_id,set_field:192.0.2.1->tun_src,set_field:192.0.2.2->tun_dst,output:101",
+		"tun_id=0x1234,tun_src=192.0.2.2,tun_dst=192.0.2.1,metadata=0/0x8000000000000000,in_port=101,vlan_tci=0x0000/0x1fff,",
+		"set_field:2001:db8::2->tun_ipv6_dst,output:102", "tun_ipv6_dst=2001:db8::1,", "nw_ttl=3",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("want %q in\n%s", want, got)
+		}
+	}
+	other := eswitch.New(w.open(Config{Generation: 2}), eswitch.Config{})
+	found, err := other.Audit(t.Context())
+	rules := 0
+	for _, f := range found {
+		i := slices.IndexFunc(all, func(s flows.Session) bool { return s.ID == f.Session })
+		if f.Session != 0 && (i < 0 || !slices.Contains(all[i].Rules, f.Rule)) || !f.Intact {
+			t.Errorf("%+v, changes %+v", f, f.Rule.Change.Value())
+		}
+		if f.Session != 0 {
+			rules++
+		}
+	}
+	if adopted, n, errAdopt := other.Adopt(t.Context()); err != nil || errAdopt != nil || n != 0 || len(adopted) != 3 || rules != 6 {
+		t.Errorf("found %d rules, adopted %d, removed %d: %v, %v", rules, len(adopted), n, err, errAdopt)
+	}
+
+	plain := w.Shaped(9, eswitchtest.Shape{Proto: flows.TCP})
+	plain.Rules[0].Out = all[0].Rules[0].Out
+	if err := e.Install(t.Context(), []flows.Session{plain})[0].Err; !errors.Is(err, eswitch.ErrRefused) {
+		t.Errorf("to a tunnel's port without a tunnel: %v", err)
+	}
+	w.ofctl("add-tlv-map", "{class=0x102,type=0x80,len=4}->tun_metadata0")
+	w.driver.bridges["br0"].pipeline.last = time.Time{} // as some time later
+	err = e.Install(t.Context(), []flows.Session{w.tunnelled(4, "geneve", false, eswitchtest.Shape{Proto: flows.TCP})})[0].Err
+	if !errors.Is(err, eswitch.ErrRefused) || !strings.Contains(err.Error(), "options") {
+		t.Errorf("where options are fields: %v", err)
+	}
+}
+
+// TestGuardInPart: a guard of which somebody deleted a flow is none.
+func TestGuardInPart(t *testing.T) {
+	w := newWorld(t, Config{})
+	e := w.prepared(t, w.driver)
+	s := w.Shaped(1, eswitchtest.Shape{Proto: flows.TCP, Hops: 1})
+	mustInstall(t, e, s)
+	if _, lost, err := e.Counters(t.Context()); err != nil || len(lost) != 0 {
+		t.Fatalf("lost %v, %v", lost, err)
+	}
+	w.ofctl("del-flows", "in_port=1,ip,nw_ttl=1")
+	if _, lost, err := e.Counters(t.Context()); err != nil || !slices.Equal(lost, []flows.SessionID{s.ID}) {
+		t.Errorf("lost %v, %v", lost, err)
+	}
+	if err := errors.Join(e.Remove(t.Context(), []flows.SessionID{s.ID})...); err != nil {
+		t.Error(err)
+	}
+	mustInstall(t, e, s)
+	if n := len(w.flows()); n != 2+2*4 {
+		t.Errorf("%d flows:\n%s", n, strings.Join(w.flows(), "\n"))
+	}
+}
+
+// TestMetadata: a pipeline that looks at the bit that rules use is left alone, and rules
+// that stand there are not kept.
+func TestMetadata(t *testing.T) {
+	for name, flow := range map[string]string{
+		"matches": "table=3,metadata=5,actions=drop",
+		"copies":  "table=3,actions=move:OXM_OF_METADATA[32..63]->NXM_NX_REG0[],resubmit(,4)",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, Config{})
+			w.ofctl("add-flow", "table=3,metadata=5/0xff,actions=set_field:7->metadata")
+			e := w.prepared(t, w.driver)
+			mustInstall(t, e, w.Session(1, flows.TCP, false))
+			w.ofctl("add-flow", flow)
+			w.driver.bridges["br0"].pipeline.last = time.Time{} // as some time later
+			for what, err := range map[string]error{
+				"prepare": e.PreparePort(t.Context(), w.A),
+				"install": e.Install(t.Context(), []flows.Session{w.Session(2, flows.TCP, false)})[0].Err,
+			} {
+				if !errors.Is(err, eswitch.ErrNotSupported) || !strings.Contains(err.Error(), "table 3") {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			if err := e.Keep(t.Context()); !errors.Is(err, eswitch.ErrNotSupported) {
+				t.Errorf("keep: %v", err)
+			}
+		})
+	}
+}
+
+// TestTwoBridges: a flow of one bridge cannot put packets out at a port of another.
+func TestTwoBridges(t *testing.T) {
+	w := newWorld(t, Config{})
+	tctest.Veth(t, "p2", "q2")
+	w.Vsctl("add-br", "br1", "--", "set", "bridge", "br1", "datapath_type=netdev", "--", "add-port", "br1", "p2")
+	e := w.prepared(t, w.driver)
+	s := w.Session(1, flows.TCP, false)
+	s.Rules[0].Out = tctest.Index(t, "p2")
+	if err := e.Install(t.Context(), []flows.Session{s})[0].Err; !errors.Is(err, eswitch.ErrRefused) || !strings.Contains(err.Error(), "br1") {
+		t.Errorf("got %v, want ErrRefused that names br1", err)
 	}
 }
 

@@ -47,6 +47,13 @@ func (p *places) of(link int32) (place, error) {
 }
 
 func (p *places) find(link int32) (place, error) {
+	if isTunnelLink(link) {
+		at, ok, err := p.ofTunnel(link)
+		if err == nil && !ok {
+			err = fmt.Errorf("%w: no bridge has that tunnel", eswitch.ErrPortGone)
+		}
+		return at, err
+	}
 	dev, err := p.driver.links.LinkByIndex(int(link))
 	if notFound := (netlink.LinkNotFoundError{}); errors.As(err, &notFound) {
 		return place{}, fmt.Errorf("%w: %w", eswitch.ErrPortGone, err)
@@ -105,7 +112,7 @@ func (p *places) read(b *bridge) (map[string]uint32, error) {
 	return ports, nil
 }
 
-// linkOf returns the network device of an OpenFlow port, 0 for none.
+// linkOf returns the network device of an OpenFlow port, or what stands for that; 0 for none.
 func (p *places) linkOf(b *bridge, port uint32) int32 {
 	for link, at := range p.links {
 		if at == (place{b, port}) {
@@ -117,11 +124,10 @@ func (p *places) linkOf(b *bridge, port uint32) int32 {
 		if n != port {
 			continue
 		}
-		dev, err := p.driver.links.LinkByName(name)
-		if err != nil {
-			return 0
+		link := TunnelLink(b.name, n)
+		if dev, err := p.driver.links.LinkByName(name); err == nil {
+			link = int32(dev.Attrs().Index)
 		}
-		link := int32(dev.Attrs().Index)
 		p.links[link] = place{b, port}
 		return link
 	}

@@ -11,9 +11,13 @@ import (
 )
 
 // Prepare implements eswitch.Driver: the port must be one of a bridge that speaks
-// OpenFlow 1.4. Nothing is changed there.
+// OpenFlow 1.4, and whose pipeline leaves Aside alone. Nothing is changed there.
 func (d *Driver) Prepare(ctx context.Context, link int32) error {
-	if _, err := d.places(ctx).of(link); err != nil {
+	at, err := d.places(ctx).of(link)
+	if err == nil {
+		err = at.bridge.leavesAside(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	d.mu.Lock()
@@ -86,7 +90,9 @@ func (d *Driver) look(ctx context.Context, b *bridge, filter of.Filter, p *place
 		case err != nil:
 			return nil, err
 		default:
-			d.remember(m.handle, standing{b.name, f.Match})
+			if f.Match.TTL == 0 { // of a guard's flows the first stands for all
+				d.remember(m.handle, standing{b.name, f.Match})
+			}
 			fn(f, &m)
 		}
 	}
@@ -96,7 +102,7 @@ func (d *Driver) look(ctx context.Context, b *bridge, filter of.Filter, p *place
 func cloneActions(actions []of.Action) []of.Action {
 	actions = slices.Clone(actions)
 	for i := range actions {
-		actions[i].Note = slices.Clone(actions[i].Note)
+		actions[i] = actions[i].Clone()
 	}
 	return actions
 }

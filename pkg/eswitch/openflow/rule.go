@@ -1,7 +1,7 @@
 package openflow
 
 import (
-	"fmt"
+	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
@@ -20,31 +20,17 @@ const noControl = 0x07
 // table is where packets come to first.
 const table = 0
 
-// supported returns why a rule cannot be a flow.
-func supported(c *eswitch.Change) error {
-	switch r := &c.Rule; {
-	case c.Session == 0:
-		return fmt.Errorf("%w: a guard", errCannot)
-	case !r.Tunnel.IsZero():
-		return fmt.Errorf("%w: a tunnel", errCannot)
-	case r.Tags != (flows.Tags{}):
-		return fmt.Errorf("%w: a VLAN tag", errCannot)
-	case !r.Change.IsZero():
-		return fmt.Errorf("%w: a change of the packet", errCannot)
-	}
-	return nil
-}
-
-var errCannot = fmt.Errorf("%w: the OpenFlow driver does not carry", eswitch.ErrNotSupported)
-
 // matchOf returns what a rule matches at an OpenFlow port.
 func matchOf(r *flows.Rule, in uint32) of.Match {
-	m := of.Match{
-		InPort: in, MetadataMask: Aside, SrcMAC: r.SrcMAC, DstMAC: r.DstMAC,
-		EthType: of.IPv4, IPProto: r.Tuple.Proto, Src: r.Tuple.Src, Dst: r.Tuple.Dst, NotFragment: true,
+	m := outsideOf(r, in)
+	if t := r.Tunnel.Value(); !r.Tunnel.IsZero() {
+		m.TunnelID, m.MatchTunnelID, m.TunnelSrc = uint64(t.ID), true, t.Src
 	}
-	if r.Tuple.IsIPv6() {
-		m.EthType = of.IPv6
+	m.SrcMAC, m.DstMAC = r.SrcMAC, r.DstMAC
+	m.IPProto, m.Src, m.Dst, m.NotFragment = r.Tuple.Proto, r.Tuple.Src, r.Tuple.Dst, true
+	if tag := r.Tags[0]; !tag.IsZero() {
+		m.VLAN, m.VLANMask = of.VLANPresent|tag.ID, of.VLANAll
+		m.Priority, m.MatchPriority = tag.Priority, true
 	}
 	if r.Tuple.Proto.HasPorts() {
 		m.Ports, m.SrcPort, m.DstPort = true, r.Tuple.SrcPort, r.Tuple.DstPort
@@ -55,18 +41,41 @@ func matchOf(r *flows.Rule, in uint32) of.Match {
 	return m
 }
 
-// actionsOf returns what a rule does: first its note, then what is done to the packet.
-func actionsOf(m *mark, out uint32) []of.Action {
-	return []of.Action{{Kind: of.Note, Note: m.note()}, {Kind: of.Output, Port: out}}
+// outsideOf returns what a rule and its guard have in common: where packets come in, at
+// which end of tunnels, of which family they are, and whether they have a tag. Of which
+// kind a tunnel is, the port tells.
+func outsideOf(r *flows.Rule, in uint32) of.Match {
+	m := of.Match{InPort: in, MetadataMask: Aside, EthType: of.IPv4, VLANMask: of.VLANAll, TunnelDst: r.Tunnel.Value().Dst}
+	if r.Tuple.IsIPv6() {
+		m.EthType = of.IPv6
+	}
+	if r.Tags.Len() > 0 {
+		m.VLAN, m.VLANMask = of.VLANPresent, of.VLANPresent
+	}
+	return m
 }
 
-// addition returns what makes a rule.
-func (d *Driver) addition(c *eswitch.Change, in, out uint32) of.FlowMod {
-	m := mark{c.Ref.Handle, d.cfg.Generation, c.Ref.Link, c.Session}
-	return of.FlowMod{
-		Command: of.AddFlow, Table: table, Priority: d.cfg.Priority, Cookie: cookieOf(c.Ref.Handle),
-		Hard: d.hard(), Match: matchOf(&c.Rule, in), Actions: actionsOf(&m, out),
+// actionsOf returns what a rule does: first its note, then what is done to the packet.
+func actionsOf(m *mark, r *flows.Rule, out uint32) []of.Action {
+	actions := appendChange([]of.Action{{Kind: of.Note, Note: m.note()}}, r)
+	return append(actions, of.Action{Kind: of.Output, Port: out})
+}
+
+// additions returns what makes a rule: one flow, and of a guard several.
+func (d *Driver) additions(c *eswitch.Change, in, out uint32) []of.FlowMod {
+	if c.Session == 0 {
+		return d.guards(c, in)
 	}
+	m := d.markOf(c)
+	return []of.FlowMod{{
+		Command: of.AddFlow, Table: table, Priority: d.cfg.Priority, Cookie: cookieOf(c.Ref.Handle),
+		Hard: d.hard(), Match: matchOf(&c.Rule, in), Actions: actionsOf(&m, &c.Rule, out),
+	}}
+}
+
+func (d *Driver) markOf(c *eswitch.Change) mark {
+	in, out := c.Rule.Tunnel, flows.Path{Frame: c.Rule.Frame, Change: c.Rule.Change}.Leaves().Tunnel
+	return mark{c.Ref.Handle, d.cfg.Generation, c.Ref.Link, c.Session, !in.IsZero() || !out.IsZero(), in.Value(), out.Value()}
 }
 
 // deletion returns what deletes a rule, whatever it looks like.
@@ -74,34 +83,27 @@ func deletion(handle uint32) of.FlowMod {
 	return of.FlowMod{Command: of.DeleteFlow, Table: of.AllTables, Cookie: cookieOf(handle), CookieMask: wholeCookie}
 }
 
-// prolongation returns what makes a rule live on, if it is still there.
-func (d *Driver) prolongation(c *eswitch.Change, out uint32) of.FlowMod {
-	m := d.addition(c, 0, out)
-	m.Command, m.CookieMask, m.Match = of.ModifyFlow, wholeCookie, of.Match{}
+// prolongation returns what makes a rule live on, if it is still there. OVS wants to see
+// in the match what the actions require.
+func (d *Driver) prolongation(c *eswitch.Change, in, out uint32) of.FlowMod {
+	m := d.additions(c, in, out)[0]
+	m.Command, m.CookieMask = of.ModifyFlow, wholeCookie
+	if c.Session == 0 { // of a guard all flows do the same
+		m.Match.TTL, m.Match.MatchTTL = 0, false
+	}
 	return m
-}
-
-// ruleOf reads back what a flow was made from, as far as it tells.
-func ruleOf(f *of.Flow, m *mark, out int32) flows.Rule {
-	t := flows.Tuple{Src: f.Match.Src, Dst: f.Match.Dst, Proto: f.Match.IPProto}
-	if f.Match.Ports {
-		t.SrcPort, t.DstPort = f.Match.SrcPort, f.Match.DstPort
-	}
-	return flows.Rule{
-		Dir: (eswitch.Ref{Handle: m.handle}).Dir(), In: m.link, Out: out,
-		Frame: flows.Frame{SrcMAC: f.Match.SrcMAC, DstMAC: f.Match.DstMAC}, Tuple: t,
-	}
 }
 
 // intact reports whether a flow is what this version makes of the rule.
 func (d *Driver) intact(f *of.Flow, r *flows.Rule, in uint32) bool {
 	return f.Table == table && f.Priority == d.cfg.Priority && f.Hard == d.hard() && f.Idle == 0 && !f.Partial &&
-		r.Out != 0 && f.Match == matchOf(r, in) && len(f.Actions) == 2 && f.Actions[1].Kind == of.Output
+		r.Out != 0 && f.Match == matchOf(r, in) && sayable(r) == nil &&
+		slices.EqualFunc(f.Actions[1:len(f.Actions)-1], appendChange(nil, r), of.Action.Equal)
 }
 
 func outOf(f *of.Flow) uint32 {
-	if len(f.Actions) == 2 && f.Actions[1].Kind == of.Output {
-		return f.Actions[1].Port
+	if last := len(f.Actions) - 1; last > 0 && f.Actions[last].Kind == of.Output {
+		return f.Actions[last].Port
 	}
 	return 0
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	of "github.com/flowshunt/flowshunt/pkg/openflow"
 )
@@ -18,38 +19,69 @@ func (d *Driver) Rules(ctx context.Context, scope eswitch.Scope, fn func(*eswitc
 	if err != nil {
 		return err
 	}
+	var guards []eswitch.Found
 	strays, err := d.look(ctx, at.bridge, filterOf(scope, at.port), p, func(f *of.Flow, m *mark) {
-		if found, ok := d.decode(f, m, scope, p, at); ok {
+		found, ok := d.decode(f, m, scope, p, at)
+		switch {
+		case !ok:
+		case found.Session == 0:
+			guards = append(guards, found)
+		default:
 			fn(&found)
 		}
 	})
-	return errors.Join(err, d.prune(ctx, at.bridge, strays))
+	guards, broken := whole(guards)
+	for i := range guards {
+		fn(&guards[i])
+	}
+	return errors.Join(err, d.prune(ctx, at.bridge, append(strays, broken...)))
 }
 
 // filterOf lets the bridge pick out what is wanted, as far as it can.
 func filterOf(s eswitch.Scope, port uint32) of.Filter {
 	f := of.Filter{Match: of.Match{InPort: port}}
-	if s.Class != 0 {
+	switch {
+	case s.Class == 0:
+		return f
+	case s.Class.TagType() == 0:
+		f.Match.VLANMask = of.VLANAll
+	default:
+		f.Match.VLAN, f.Match.VLANMask = of.VLANPresent, of.VLANPresent
+	}
+	switch {
+	case s.Class == eswitch.GuardCustomer || s.Class == eswitch.GuardProvider: // of both families
+	case s.Class.IsIPv6():
+		f.Match.EthType = of.IPv6
+	default:
 		f.Match.EthType = of.IPv4
-		if s.Class.IsIPv6() {
-			f.Match.EthType = of.IPv6
-		}
 	}
 	return f
 }
 
 func (d *Driver) decode(f *of.Flow, m *mark, scope eswitch.Scope, p *places, at place) (eswitch.Found, bool) {
-	rule := ruleOf(f, m, 0)
-	class, ok := eswitch.ClassOf(rule)
+	var out int32
+	if n := outOf(f); n != 0 && scope.Detail {
+		out = p.linkOf(at.bridge, n)
+	}
+	rule := ruleOf(f, m, out)
+	class, ok := classOf(rule, m)
 	if !ok || scope.Class != 0 && scope.Class != class {
 		return eswitch.Found{}, false
 	}
 	found := eswitch.Found{Ref: m.ref(class), Session: m.session, Generation: m.generation, Count: f.Count}
-	if scope.Detail {
-		if out := outOf(f); out != 0 {
-			rule.Out = p.linkOf(at.bridge, out)
-		}
+	switch {
+	case !scope.Detail:
+	case m.session == 0:
+		found.Rule, found.Intact = rule, d.guardIntact(f, m, &rule, at.port)
+	default:
 		found.Rule, found.Intact = rule, d.intact(f, &rule, at.port)
 	}
 	return found, true
+}
+
+func classOf(r flows.Rule, m *mark) (eswitch.Class, bool) {
+	if m.session == 0 {
+		return eswitch.ClassOfGuard(r), true
+	}
+	return eswitch.ClassOf(r)
 }

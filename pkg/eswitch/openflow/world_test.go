@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/eswitchtest"
 	"github.com/flowshunt/flowshunt/pkg/tc/tctest"
@@ -32,7 +33,7 @@ func newWorld(t testing.TB, cfg Config) *world {
 		"--", "add-port", "br0", "p0", "--", "add-port", "br0", "p1")
 	w.driver = w.open(cfg)
 	w.Rig = &eswitchtest.Rig{
-		Driver: w.driver, Plain: true,
+		Driver: w.driver, Refuses: beyondOpenFlow,
 		A: tctest.Index(t, "p0"), B: tctest.Index(t, "p1"),
 		Gone:   func() { tctest.Run(t, "ip link del p1") },
 		Vanish: func(f eswitch.Found) { w.ofctl("del-flows", fmt.Sprintf("cookie=%#x/-1", cookieOf(f.Ref.Handle))) },
@@ -88,4 +89,14 @@ func until(t testing.TB, within time.Duration, what string, is func() bool) {
 		case <-tick.C:
 		}
 	}
+}
+
+// beyondOpenFlow are the shapes of which a match would see half.
+func beyondOpenFlow(s eswitchtest.Shape) bool {
+	for _, tags := range []flows.Tags{s.A, s.B} {
+		if tags.Len() > 1 || tags[0].Type == flows.TagProvider {
+			return true
+		}
+	}
+	return s.Tunnel != flows.Tunnel{}
 }
