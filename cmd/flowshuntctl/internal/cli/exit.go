@@ -75,7 +75,11 @@ func codeOf(err error) int {
 
 // Run executes one command line, reports its error and returns the exit code.
 func Run(ctx context.Context, env Env, args []string) int {
-	root := New(env)
+	a := newApp(env)
+	if a.isBatch(args) {
+		return a.runBatch(ctx, args)
+	}
+	root := a.tree()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
