@@ -8,12 +8,7 @@ func setCommand() *Command {
 		Short:   "Set columns of a record",
 		Long:    "set gives columns new values. With :KEY this key of a map is set, and the others stay.",
 		Example: "flowshuntctl set Port eth0 tag=10 other_config:priority-tags=always",
-		Read: func(r *Reading, c *Call) error {
-			if err := readRow(r, c); err != nil {
-				return err
-			}
-			return readTerms(r, c, 2, assigns)
-		},
+		Read:    readRowAndTerms,
 		Run: func(t *Txn, c *Call) error {
 			_, row, err := c.target(t)
 			if err != nil || row == nil {
@@ -57,11 +52,13 @@ func readColumns(r *Reading, c *Call, names []string) error {
 		return err
 	}
 	for _, name := range names {
-		if _, err := table.Column(name); err != nil {
+		column, err := table.Column(name)
+		if err != nil {
 			return err
 		}
+		r.Columns(table, column)
 	}
-	return readRow(r, c, names...)
+	return readRow(r, c)
 }
 
 func addCommand() *Command {

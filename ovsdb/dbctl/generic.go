@@ -20,22 +20,21 @@ var (
 // table finds the table that a call is about: its first argument.
 func (c *Call) table(s *Schema) (*Table, error) { return s.Table(c.Args[0]) }
 
-// readRow asks for what it takes to find the record of a call, and for columns that need
-// not be all of them.
-func readRow(r *Reading, c *Call, columns ...string) error {
+// readRow asks for what it takes to find the record of a call.
+func readRow(r *Reading, c *Call) error {
 	table, err := c.table(r.schema)
-	if err != nil {
+	if err == nil {
+		r.Named(table)
+	}
+	return err
+}
+
+// readRowAndTerms asks for that, and for the columns that the arguments behind the record are about.
+func readRowAndTerms(r *Reading, c *Call) error {
+	if err := readRow(r, c); err != nil {
 		return err
 	}
-	r.Named(table)
-	for _, name := range columns {
-		column, err := table.shown(name)
-		if err != nil {
-			return err
-		}
-		r.Columns(table, column)
-	}
-	return nil
+	return readTerms(r, c, 2)
 }
 
 // target finds the record of a call: its second argument. It is nil if it need not be there.
@@ -65,19 +64,20 @@ func (c *Call) parseTerms(n int, ops []string) ([]term, error) {
 	return list, nil
 }
 
-// termColumns returns the columns that the arguments from the n-th on are about.
-func (c *Call) termColumns(s *Schema, n int, ops []string) (*Table, []*Column, error) {
+// termColumns returns the columns that the arguments from the n-th on are about. What else is in the
+// arguments matters only where there is a row for it.
+func (c *Call) termColumns(s *Schema, n int, find func(*Table, string) (*Column, error)) (*Table, []*Column, error) {
 	table, err := c.table(s)
 	if err != nil {
 		return nil, nil, err
 	}
-	terms, err := c.parseTerms(n, ops)
-	if err != nil {
-		return nil, nil, err
-	}
 	var list []*Column
-	for _, t := range terms {
-		column, err := table.Column(t.column)
+	for _, arg := range c.Args[n:] {
+		name, err := (&scanner{text: arg}).column()
+		if err != nil {
+			return nil, nil, err
+		}
+		column, err := find(table, name)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -87,8 +87,8 @@ func (c *Call) termColumns(s *Schema, n int, ops []string) (*Table, []*Column, e
 }
 
 // readTerms asks for those columns.
-func readTerms(r *Reading, c *Call, n int, ops []string) error {
-	table, columns, err := c.termColumns(r.schema, n, ops)
+func readTerms(r *Reading, c *Call, n int) error {
+	table, columns, err := c.termColumns(r.schema, n, (*Table).Column)
 	if err != nil {
 		return err
 	}
@@ -127,12 +127,7 @@ func waitUntilCommand() *Command {
 		Long: "wait-until waits for as long as --timeout allows until the record exists and all conditions hold; for\n" +
 			"these see find. Commands that stand before it see the database as they do when it ends, so it is best the first of a batch.",
 		Example: "flowshuntctl --timeout=30 wait-until Bridge br0 -- get Bridge br0 datapath_id",
-		Read: func(r *Reading, c *Call) error {
-			if err := readRow(r, c); err != nil {
-				return err
-			}
-			return readTerms(r, c, 2, operators)
-		},
+		Read:    readRowAndTerms,
 		Run: func(t *Txn, c *Call) error {
 			table, err := c.table(t.schema)
 			if err != nil {

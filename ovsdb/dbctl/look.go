@@ -58,7 +58,7 @@ func findCommand() *Command {
 		Long:    "find prints the records for which all conditions hold. In the place of = can stand:\n\n" + conditionHelp,
 		Example: "flowshuntctl find Port tag=10\nflowshuntctl --columns=name find Bridge 'other_config:mtu{!=}1500'",
 		Read: func(r *Reading, c *Call) error {
-			if err := readTerms(r, c, 1, operators); err != nil {
+			if err := readTerms(r, c, 1); err != nil {
 				return err
 			}
 			return readListing(r, c)
@@ -143,15 +143,12 @@ func getCommand() *Command {
 			if c.Has("if-exists") && c.Has("id") {
 				return errors.New("get: --if-exists and --id do not go together")
 			}
-			terms, err := c.parseTerms(2, nil)
+			table, columns, err := c.termColumns(r.schema, 2, (*Table).shown)
 			if err != nil {
 				return err
 			}
-			var columns []string
-			for _, t := range terms {
-				columns = append(columns, t.column)
-			}
-			return readRow(r, c, columns...)
+			r.Columns(table, columns...)
+			return readRow(r, c)
 		},
 		Run: runGet,
 	}

@@ -1,6 +1,9 @@
 package dbctl
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Name is a way to name the rows of a table, apart from their uuids.
 type Name struct {
@@ -85,7 +88,7 @@ func called(c *Column, d Datum, name string) bool {
 	case string:
 		return have == name
 	case int64:
-		want, err := Base{Kind: Integers}.read(name, nil)
+		want, err := strconv.ParseInt(name, 10, 64)
 		return err == nil && want == have
 	}
 	return false

@@ -14,7 +14,7 @@ type Layout string
 const (
 	Stanzas Layout = "list" // a line for each column, a blank line between rows
 	Columns Layout = "table"
-	CSV     Layout = "csv" // RFC 4180, with the line ends of Unix
+	CSV     Layout = "csv" // as RFC 4180 has it, but for the ends of lines
 	HTML    Layout = "html"
 	Objects Layout = "json" // an object for each table
 )
@@ -141,12 +141,14 @@ func (f Format) columns(b *bytes.Buffer, l *Listing) {
 		lines = append([][]string{l.headings(), rules}, lines...)
 	}
 	for _, cells := range lines {
+		padding := 0
 		for i, cell := range cells {
 			cell = cell[:min(len(cell), widths[i])]
-			if i < len(cells)-1 {
-				cell += strings.Repeat(" ", widths[i]-len(cell)+1)
+			if cell != "" {
+				b.WriteString(strings.Repeat(" ", padding) + cell)
+				padding = 0
 			}
-			b.WriteString(cell)
+			padding += widths[i] - len(cell) + 1
 		}
 		b.WriteByte('\n')
 	}
@@ -166,7 +168,7 @@ func csvLine(b *bytes.Buffer, cells []string) {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		if strings.ContainsAny(cell, "\n\r\",") {
+		if strings.ContainsAny(cell, "\n\",") {
 			cell = `"` + strings.ReplaceAll(cell, `"`, `""`) + `"`
 		}
 		b.WriteString(cell)

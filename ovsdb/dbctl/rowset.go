@@ -11,7 +11,7 @@ func createCommand() *Command {
 			"--id gives the name for such a reference in other commands of the batch.",
 		Example: "flowshuntctl -- --id=@q create Queue dscp=10 -- create QoS type=linux-htb queues:0=@q",
 		Read: func(r *Reading, c *Call) error {
-			_, _, err := c.termColumns(r.schema, 1, assigns)
+			_, _, err := c.termColumns(r.schema, 1, (*Table).Column)
 			return err
 		},
 		Run: func(t *Txn, c *Call) error {

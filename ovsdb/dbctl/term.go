@@ -25,11 +25,8 @@ func parseTerm(text string, ops []string) (term, error) {
 	s := &scanner{text: text}
 	var t term
 	var err error
-	if t.column, err = s.word(); err != nil {
+	if t.column, err = s.column(); err != nil {
 		return t, err
-	}
-	if t.column == "" {
-		return t, fmt.Errorf("%.200q: the name of a column is missing", text)
 	}
 	if t.hasKey = s.take(':'); t.hasKey {
 		if t.key, err = s.word(); err != nil {
@@ -46,6 +43,15 @@ func parseTerm(text string, ops []string) (term, error) {
 		}
 	}
 	return t, fmt.Errorf("%.200q: want COLUMN[:KEY]=VALUE%s", text, otherOperators(ops))
+}
+
+// column reads the name of a column.
+func (s *scanner) column() (string, error) {
+	name, err := s.word()
+	if err == nil && name == "" {
+		err = fmt.Errorf("%.200q: the name of a column is missing", s.text)
+	}
+	return name, err
 }
 
 func otherOperators(ops []string) string {

@@ -171,6 +171,7 @@ func (a *app) batchOf(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	a.format = string(dbctl.Stanzas)
 	for _, g := range line.Globals {
 		if err := set(g, a.flags, own); err != nil {
 			return err
@@ -211,7 +212,7 @@ func (a *app) batchFormat() (dbctl.Format, error) {
 	o := &a.batch
 	f := dbctl.Format{NoHeadings: o.noHeadings, MaxWidth: max(o.maxWidth, 0), Pretty: o.pretty, OneLine: o.oneLine}
 	var err error
-	if f.Style, err = dbctl.ParseStyle(o.data); err != nil || a.format == "" {
+	if f.Style, err = dbctl.ParseStyle(o.data); err != nil {
 		return f, err
 	}
 	f.Layout, err = dbctl.ParseLayout(a.format)
