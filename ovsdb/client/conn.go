@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -26,13 +25,13 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	var failures []error
+	var failures error
 	var follower *Conn
 	for _, remote := range remotes {
 		c, leader, err := dialOne(ctx, cfg, remote)
 		switch {
 		case err != nil:
-			failures = append(failures, err)
+			failures = both(failures, err)
 		case leader:
 			follower.Close()
 			return c, nil
@@ -45,7 +44,15 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	if follower != nil {
 		return follower, nil
 	}
-	return nil, errors.Join(failures...)
+	return nil, failures
+}
+
+// both is errors.Join in one line.
+func both(a, b error) error {
+	if a == nil {
+		return b
+	}
+	return fmt.Errorf("%w; %w", a, b)
 }
 
 func dialOne(ctx context.Context, cfg Config, remote Endpoint) (c *Conn, leader bool, err error) {

@@ -61,19 +61,11 @@ func (o operation) encode(created names) object {
 	case "mutate":
 		var list [][]any
 		for _, m := range o.mutations {
-			list = append(list, []any{m.column.Name, m.mutator, asSet(created, m.what, m.value)})
+			list = append(list, []any{m.column.Name, m.mutator, created.json(m.what, m.value)})
 		}
 		encoded["mutations"] = list
 	}
 	return encoded
-}
-
-// asSet writes a set that may have one element in its long form: a mutation takes no other.
-func asSet(created names, t Type, d Datum) json.RawMessage {
-	if t.IsMap() || d.Len() != 1 {
-		return created.json(t, d)
-	}
-	return fmt.Appendf(nil, `["set",[%s]]`, created.encode(nil, d.Keys[0]))
 }
 
 func where(row *Row) []any {

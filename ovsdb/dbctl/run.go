@@ -32,11 +32,14 @@ type Config struct {
 	Warn func(text string)
 }
 
+// ErrUncertain is that the connection was lost, or the time over, while a transaction was under way.
+var ErrUncertain = errors.New("it is not known whether the transaction was carried out")
+
 // pauses between attempts after lost races, doubled for each.
 const minPause, maxPause = 5 * time.Millisecond, time.Second
 
-// Run carries out a batch as one transaction: all of it, or on an error nothing, unless the connection is
-// lost while it is under way. It begins anew when another writer came in between, and waits
+// Run carries out a batch as one transaction: all of it, or on an error nothing, unless it is
+// ErrUncertain. It begins anew when another writer came in between, and waits
 // where a command has to, for as long as ctx allows.
 func Run(ctx context.Context, db Database, calls []*Call, cfg Config) error {
 	data, err := db.Schema(ctx)
@@ -137,7 +140,7 @@ func (b *batch) commit(ctx context.Context, t *Txn) error {
 	ops, n := t.operations(b.cfg.DryRun)
 	results, err := b.db.Transact(ctx, ops...)
 	if err != nil {
-		return fmt.Errorf("it is not known whether the transaction was carried out: %w", err)
+		return fmt.Errorf("%w: %w", ErrUncertain, err)
 	}
 	return t.finish(results, n, b.cfg.DryRun)
 }

@@ -1,12 +1,6 @@
 package cli
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"slices"
-	"syscall"
-
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -24,10 +18,6 @@ const topicDatabase = "database"
 
 // defaultDatabase is that of our own schema.
 const defaultDatabase = "Flowshunt"
-
-// exitAlarm is how a shell sees a program that SIGALRM ended, as it ends ovs-vsctl when its
-// time is over.
-const exitAlarm = 128 + int(syscall.SIGALRM)
 
 const databaseHelp = `flowshuntctl [OPTIONS] [--] [COMMAND OPTIONS] COMMAND [ARG]... [-- [COMMAND OPTIONS] COMMAND [ARG]...]...
 
@@ -132,100 +122,4 @@ func options(sets ...*pflag.FlagSet) []dbctl.Option {
 		})
 	}
 	return list
-}
-
-// isBatch reports whether a command line is one of database commands: its first command is one,
-// or it has an option that only they have. Help is cobra's.
-func (a *app) isBatch(args []string) bool {
-	own := options(a.batchFlags())
-	name, rest, given := dbctl.FirstCommand(args, append(options(a.flags), own...), batchCommands())
-	if len(rest) > 0 && (rest[0] == "--help" || rest[0] == "-h") {
-		return false
-	}
-	return slices.ContainsFunc(batchCommands(), func(c *dbctl.Command) bool { return c.Name == name }) ||
-		slices.ContainsFunc(given, func(g dbctl.Given) bool {
-			return slices.ContainsFunc(own, func(o dbctl.Option) bool { return o.Name == g.Name })
-		})
-}
-
-// runBatch carries out a command line of database commands and returns the exit code.
-func (a *app) runBatch(ctx context.Context, args []string) int {
-	err := a.batchOf(ctx, args)
-	switch {
-	case err == nil:
-		return ExitOK
-	case errors.Is(err, errAlarm):
-		fmt.Fprintf(a.Stderr, "flowshuntctl: the %s of --timeout are over\n", a.timeout)
-		return exitAlarm
-	}
-	fmt.Fprintf(a.Stderr, "flowshuntctl: %s\n", clean(err.Error()))
-	return ExitNo
-}
-
-// errAlarm is that the time of a batch is over.
-var errAlarm = errors.New("no time is left")
-
-func (a *app) batchOf(ctx context.Context, args []string) error {
-	own := a.batchFlags()
-	line, err := dbctl.ParseLine(args, options(a.flags, own), batchCommands())
-	if err != nil {
-		return err
-	}
-	a.format = string(dbctl.Stanzas)
-	for _, g := range line.Globals {
-		if err := set(g, a.flags, own); err != nil {
-			return err
-		}
-	}
-	format, err := a.batchFormat()
-	if err != nil {
-		return err
-	}
-	if a.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, a.timeout.duration(), errAlarm)
-		defer cancel()
-	}
-	if err := a.transact(ctx, line.Calls); err != nil {
-		if errors.Is(context.Cause(ctx), errAlarm) {
-			return errAlarm
-		}
-		return err
-	}
-	return dbctl.Print(a.Stdout, line.Calls, format)
-}
-
-// set gives a flag of one of the sets its value.
-func set(g dbctl.Given, sets ...*pflag.FlagSet) error {
-	for _, flags := range sets {
-		if f := flags.Lookup(g.Name); f != nil {
-			if f.NoOptDefVal != "" {
-				g.Value = f.NoOptDefVal
-			}
-			return flags.Set(g.Name, g.Value)
-		}
-	}
-	return nil
-}
-
-func (a *app) batchFormat() (dbctl.Format, error) {
-	o := &a.batch
-	f := dbctl.Format{NoHeadings: o.noHeadings, MaxWidth: max(o.maxWidth, 0), Pretty: o.pretty, OneLine: o.oneLine}
-	var err error
-	if f.Style, err = dbctl.ParseStyle(o.data); err != nil {
-		return f, err
-	}
-	f.Layout, err = dbctl.ParseLayout(a.format)
-	return f, err
-}
-
-func (a *app) transact(ctx context.Context, calls []*dbctl.Call) error {
-	o := &a.batch
-	db, err := client.Dial(ctx, client.Config{Remotes: o.remotes, Database: o.database, TLS: o.tls})
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	return dbctl.Run(ctx, db, calls, dbctl.Config{Names: dbctl.NamesOf(o.database), DryRun: o.dryRun, Program: "flowshuntctl",
-		Warn: func(text string) { fmt.Fprintf(a.Stderr, "flowshuntctl: warning: %s\n", clean(text)) }})
 }
