@@ -154,6 +154,8 @@ func (b Base) check(atom Atom) error {
 	case string:
 		n := utf8.RuneCountInString(a)
 		switch {
+		case strings.IndexByte(a, 0) >= 0:
+			return fmt.Errorf("%.200q has a null byte", a)
 		case !utf8.ValidString(a):
 			return fmt.Errorf("%.200q is not in UTF-8", a)
 		case n < b.Lengths[0] || n > b.Lengths[1]:
