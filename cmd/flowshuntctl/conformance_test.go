@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flowshunt/flowshunt/cmd/flowshuntctl/internal/cli"
+	"github.com/flowshunt/flowshunt/ovsdb/client"
 	"github.com/flowshunt/flowshunt/ovsdb/ovsdbtest"
 )
 
@@ -69,19 +71,38 @@ func compareFile(t *testing.T, file string) (n int32) {
 
 // side is a server and the program that works on it.
 type side struct {
+	server  *ovsdbtest.Server
+	program program
 	conn    *ovsdbtest.Conn
 	base    map[string]bool // uuids of base.json
-	tables  []string
-	program func(server string, args []string, stdout, stderr io.Writer) int
-	server  *ovsdbtest.Server
-	stderr  string // of the last line
+
+	db      *client.Conn // reads
+	tables  []table
+	results []json.RawMessage // what it has read last
+	rows    []string          // the same, canonical
+
+	stderr string // of the last line
 }
 
-func newSide(t *testing.T, program func(string, []string, io.Writer, io.Writer) int) *side {
+// program carries out a command line and returns its exit code.
+type program func(server string, args []string, stdout, stderr io.Writer) int
+
+// table is one with all of its columns.
+type table struct {
+	name    string
+	columns []string
+}
+
+func newSide(t *testing.T, p program) *side {
 	t.Helper()
-	s := &side{server: ovsdbtest.Start(t, ovsdbtest.OpenVSwitch), program: program, base: map[string]bool{}}
+	s := &side{server: ovsdbtest.Start(t, ovsdbtest.OpenVSwitch), program: p, base: map[string]bool{}}
 	s.conn = s.server.Dial("Open_vSwitch")
-	s.tables = tablesOf(t)
+	var err error
+	if s.db, err = client.Dial(t.Context(), client.Config{Remotes: s.server.Endpoint(), Database: "Open_vSwitch"}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.db.Close)
+	s.tables = tablesOf(t, s.db)
 	for _, op := range s.reset(t) {
 		uuid, _ := op["uuid"].(string)
 		s.base[uuid] = true
@@ -89,22 +110,23 @@ func newSide(t *testing.T, program func(string, []string, io.Writer, io.Writer) 
 	return s
 }
 
-func tablesOf(t *testing.T) []string {
+func tablesOf(t *testing.T, db *client.Conn) (list []table) {
 	t.Helper()
-	data, err := os.ReadFile(ovsdbtest.OpenVSwitch)
+	data, err := db.Schema(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var schema struct{ Tables map[string]any }
+	var schema struct {
+		Tables map[string]struct{ Columns map[string]any }
+	}
 	if err := json.Unmarshal(data, &schema); err != nil {
 		t.Fatal(err)
 	}
-	var names []string
-	for name := range schema.Tables {
-		names = append(names, name)
+	for _, name := range slices.Sorted(maps.Keys(schema.Tables)) {
+		columns := append([]string{"_uuid"}, slices.Sorted(maps.Keys(schema.Tables[name].Columns))...)
+		list = append(list, table{name, columns})
 	}
-	slices.Sort(names)
-	return names
+	return list
 }
 
 // reset makes the database that of base.json, whose operations it returns. A uuid cannot come back in

@@ -64,7 +64,7 @@ func (a *app) tree() *cobra.Command {
 	}
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
-	root.SetHelpCommand(&cobra.Command{Hidden: true})
+	root.SetHelpCommand(&cobra.Command{Hidden: true, GroupID: groupAgent})
 	root.PersistentFlags().AddFlagSet(a.flags)
 	root.AddGroup(&cobra.Group{ID: groupAgent, Title: "The agent and this node:"},
 		&cobra.Group{ID: groupDatabase, Title: "Databases:"})
