@@ -14,13 +14,14 @@ func setCommand() *Command {
 			if err != nil || row == nil {
 				return err
 			}
-			return c.assign(t, row, 2)
+			return c.Assign(t, row, 2)
 		},
 	}
 }
 
-// assign sets columns of a row as the arguments of a call from the n-th on say.
-func (c *Call) assign(t *Txn, row *Row, n int) error {
+// Assign sets columns of a row as the arguments of a call from the n-th on say, each
+// COLUMN[:KEY]=VALUE. Those of a row that is not new must have been asked for.
+func (c *Call) Assign(t *Txn, row *Row, n int) error {
 	terms, err := c.parseTerms(n, assigns)
 	if err != nil {
 		return err

@@ -43,7 +43,7 @@ type Call struct {
 	Output strings.Builder // what it prints: lines
 	Table  *Listing        // or this
 
-	row *Row // of create
+	State any // what Run leaves for Done
 }
 
 // Has reports whether an option was given.

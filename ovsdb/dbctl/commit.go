@@ -157,7 +157,7 @@ func refusal(kind, details string) string {
 func (t *Txn) undefined() error {
 	for _, name := range slices.Sorted(maps.Keys(t.symbols)) {
 		if !t.symbols[name].known {
-			return fmt.Errorf("@%.64s stands for no row: create it with -- --id=@%.64s create ...", name, name)
+			return fmt.Errorf("@%.64s stands for no row: no create of the batch has --id=@%.64s", name, name)
 		}
 	}
 	return nil

@@ -12,6 +12,22 @@ type Datum struct {
 	Values []Atom // of a map: one for each of Keys
 }
 
+// SetOf returns the set of atoms, which are of one kind.
+func SetOf(atoms ...Atom) Datum {
+	d := newDatum(Datum{Keys: slices.Clone(atoms)})
+	d.Keys = slices.CompactFunc(d.Keys, func(a, b Atom) bool { return compareAtoms(a, b) == 0 })
+	return d
+}
+
+// MapOf returns a map of strings.
+func MapOf(pairs map[string]string) Datum {
+	var d Datum
+	for key, value := range pairs {
+		d.Keys, d.Values = append(d.Keys, key), append(d.Values, value)
+	}
+	return newDatum(d)
+}
+
 // initial is the value of a column of a new row.
 func (t Type) initial() Datum {
 	switch {

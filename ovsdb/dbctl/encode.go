@@ -102,7 +102,7 @@ func (n names) encode(b []byte, a Atom) []byte {
 	case int64:
 		return strconv.AppendInt(b, a, 10)
 	case float64:
-		return strconv.AppendFloat(b, a, 'g', -1, 64)
+		return append(b, formatReal(a)...)
 	case bool:
 		return strconv.AppendBool(b, a)
 	case string:
@@ -115,6 +115,15 @@ func (n names) encode(b []byte, a Atom) []byte {
 		return fmt.Appendf(b, `["%s","%s"]`, kind, text)
 	}
 	return append(b, "null"...)
+}
+
+// formatReal writes 15 digits, as ovsdb-server does, or as many as it takes for the same number.
+func formatReal(f float64) string {
+	text := strconv.FormatFloat(f, 'g', 15, 64)
+	if again, err := strconv.ParseFloat(text, 64); err != nil || again != f {
+		text = strconv.FormatFloat(f, 'g', 17, 64)
+	}
+	return text
 }
 
 // datum writes a value in the JSON of RFC 7047.

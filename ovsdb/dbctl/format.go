@@ -63,7 +63,7 @@ func (s Style) atom(a Atom) string {
 	case int64:
 		return strconv.FormatInt(a, 10)
 	case float64:
-		return strconv.FormatFloat(a, 'g', -1, 64)
+		return formatReal(a)
 	case bool:
 		return strconv.FormatBool(a)
 	case UUID:

@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// Lookup finds a row by its uuid or the beginning of it, by its name, or by "." the only one. It is nil where there is none.
+// Lookup finds a row by its uuid or the beginning of it, by its name, or by "." the only one.
+// It is nil where there is none; that this is so is not verified, but by the indexes of the table.
 func (t *Txn) Lookup(table *Table, record string) (*Row, error) {
 	row, err := t.lookup(table, record)
 	if row != nil {

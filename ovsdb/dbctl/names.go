@@ -44,7 +44,7 @@ var known = map[string]Names{
 		"Offload_Policy":     own("name"),
 		"Decryption_Profile": own("name"),
 		"Wire":               own("name"),
-		"Node":               {{Column: "name"}, {Column: "system_id"}},
+		"Node":               {{Column: "system_id"}, {Column: "hostname"}},
 	},
 }
 

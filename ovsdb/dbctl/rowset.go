@@ -23,12 +23,14 @@ func createCommand() *Command {
 			if err != nil {
 				return err
 			}
-			if c.row, err = t.Create(table, id); err != nil {
+			row, err := t.Create(table, id)
+			if err != nil {
 				return err
 			}
-			return c.assign(t, c.row, 1)
+			c.State = row
+			return c.Assign(t, row, 1)
 		},
-		Done: func(t *Txn, c *Call) { c.Output.WriteString(string(t.Created(c.row)) + "\n") },
+		Done: func(t *Txn, c *Call) { c.Output.WriteString(string(t.Created(c.State.(*Row))) + "\n") },
 	}
 }
 

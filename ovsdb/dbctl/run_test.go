@@ -35,10 +35,9 @@ func (s *script) Schema(context.Context) (json.RawMessage, error) {
 
 func (s *script) Transact(_ context.Context, ops ...any) ([]json.RawMessage, error) {
 	var results []json.RawMessage
-	if first, ok := ops[0].(map[string]any); ok {
-		for range ops {
-			first = ops[len(results)].(map[string]any)
-			rows := s.rows[fmt.Sprint(first["table"])]
+	if _, reads := ops[0].(map[string]any); reads {
+		for _, op := range ops {
+			rows := s.rows[fmt.Sprint(op.(map[string]any)["table"])]
 			results = append(results, json.RawMessage(`{"rows":[`+rows+`]}`))
 		}
 		return results, nil
@@ -99,14 +98,14 @@ func row(uuid, columns string) string { return `{"_uuid":["uuid","` + uuid + `"]
 // A transaction says what it relies on: names, what was printed, what is changed.
 func TestTransaction(t *testing.T) {
 	db := &script{rows: map[string]string{"Named": row(one, `"name":"x","n":1,"r":0.5,"refs":["set",[]]`), "Child": ""}}
-	calls := parsed(t, "get Named x n -- add Named x refs @c -- --id=@c create Child a=b -- comment why")
+	calls := parsed(t, "get Named x n r -- add Named x refs @c -- --id=@c create Child a=b -- comment why")
 	if err := Run(t.Context(), db, calls, Config{Program: "p"}); err != nil {
 		t.Fatal(err)
 	}
 	want := `[{"columns":["_uuid","n","name"],"op":"wait","rows":[{"_uuid":["uuid","` + one + `"],"n":1,"name":"x"}],"table":"Named","timeout":0,"until":"==","where":[["_uuid","==",["uuid","` + one + `"]]]},` +
 		`{"mutations":[["refs","insert",["named-uuid","row0"]]],"op":"mutate","table":"Named","where":[["_uuid","==",["uuid","` + one + `"]]]},` +
 		`{"op":"insert","row":{"a":"b"},"table":"Child","uuid-name":"row0"},` +
-		`{"comment":"p: get Named x n -- add Named x refs @c -- --id=@c create Child a=b -- comment why","op":"comment"}]`
+		`{"comment":"p: get Named x n r -- add Named x refs @c -- --id=@c create Child a=b -- comment why","op":"comment"}]`
 	if len(db.sent) != 1 || db.sent[0] != want {
 		t.Errorf("sent %s\nwant %s", db.sent, want)
 	}

@@ -46,9 +46,6 @@ type Type struct {
 // IsMap reports whether keys have values.
 func (t Type) IsMap() bool { return t.Value.Kind != "" }
 
-// scalar reports whether there is always exactly one value.
-func (t Type) scalar() bool { return t.Min == 1 && t.Max == 1 && !t.IsMap() }
-
 // Base is a type of atoms, and what they are restricted to.
 type Base struct {
 	Kind       Kind

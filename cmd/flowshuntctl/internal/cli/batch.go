@@ -39,7 +39,11 @@ func (a *app) runBatch(ctx context.Context, args []string) int {
 	case err == nil:
 		return ExitOK
 	case errors.Is(err, errAlarm):
-		fmt.Fprintf(a.Stderr, "flowshuntctl: the %s of --timeout are over\n", a.timeout)
+		fmt.Fprintf(a.Stderr, "flowshuntctl: the %s of --timeout are over", a.timeout)
+		if errors.Is(err, dbctl.ErrUncertain) {
+			fmt.Fprintf(a.Stderr, "; %v", dbctl.ErrUncertain)
+		}
+		fmt.Fprintln(a.Stderr)
 		return exitAlarm
 	}
 	fmt.Fprintf(a.Stderr, "flowshuntctl: %s\n", clean(err.Error()))
@@ -72,7 +76,7 @@ func (a *app) batchOf(ctx context.Context, args []string) error {
 	}
 	if err := a.transact(ctx, line.Calls); err != nil {
 		if errors.Is(context.Cause(ctx), errAlarm) {
-			return errAlarm
+			return fmt.Errorf("%w: %w", errAlarm, err)
 		}
 		return err
 	}
