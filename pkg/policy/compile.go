@@ -115,34 +115,33 @@ func (p *parsed) closed(ref flows.PolicyRef) []rule {
 	return []rule{{p.Policy, ref}, {wide, ref}}
 }
 
-// addProfile adds a profile. What was not understood of it counts as met: then more can be
-// inspected.
+// addProfile adds a profile, or what stands for one that cannot be understood: one that may
+// cover what the other conditions are met by.
 func (c *compilation) addProfile(s ProfileSpec) {
 	p := parseProfile(s)
-	good, again := c.next.profile[s.Name]
+	_, again := c.next.profile[s.Name]
+	var good *Profile
 	if again {
 		p.add("name", "there is another profile of this name")
 	} else {
 		good = c.last.profile[s.Name]
+	}
+	text, instead := p.text(), lastForm
+	if text == "" {
+		good = &p.Profile
+	}
+	if !again {
 		c.next.profile[s.Name] = good
 	}
-	text, instead := p.text(), ""
-	switch {
-	case text == "":
-		c.next.profile[s.Name] = &p.Profile
-		good = &p.Profile
-		fallthrough
-	case !again && good != nil:
-		instead = lastForm
-		if !s.Disabled {
-			c.profiles = append(c.profiles, *good)
-		}
-	case !s.Disabled:
-		instead = "what cannot be understood counts as met"
-		c.profiles = append(c.profiles, p.wide)
+	if good == nil {
+		instead = "what cannot be understood counts as met: it may cover a connection"
+		good = &p.wide
+		good.doubtful = true
 	}
 	if s.Disabled {
 		instead = disabled
+	} else {
+		c.profiles = append(c.profiles, *good)
 	}
 	if text != "" {
 		c.problems = append(c.problems, Problem{Profile: true, Name: s.Name, Text: text, Instead: instead})
@@ -151,7 +150,7 @@ func (c *compilation) addProfile(s ProfileSpec) {
 
 // bound puts the rules in order and leaves out those of the lowest rank that are too many:
 // what they would decide is inspected, as where nothing matches. Too many profiles
-// are one that covers everything.
+// are one that may cover everything.
 func (c *compilation) bound() {
 	slices.SortStableFunc(c.rules, func(a, b rule) int { return cmp.Or(a.before(&b.Policy), cmp.Compare(a.ref, b.ref)) })
 	values := 0
@@ -171,8 +170,8 @@ func (c *compilation) bound() {
 		values += c.profiles[i].conditions()
 	}
 	if n := len(c.profiles); n > MaxProfiles || values > MaxConditions {
-		c.problems = append(c.problems, Problem{Profile: true, Name: c.profiles[n-1].Name, Instead: "everything counts as covered by a profile",
+		c.problems = append(c.problems, Problem{Profile: true, Name: c.profiles[n-1].Name, Instead: "a profile may cover any connection",
 			Text: fmt.Sprintf("there are more than %d profiles, or than %d values in them", MaxProfiles, MaxConditions)})
-		c.profiles = []Profile{{}}
+		c.profiles = []Profile{{doubtful: true}}
 	}
 }

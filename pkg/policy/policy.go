@@ -53,6 +53,8 @@ type Profile struct {
 	Dst         []netip.Prefix
 	DstPorts    []PortRange
 	ServerNames []string
+
+	doubtful bool // it stands for one that was not understood, and has less conditions
 }
 
 func (p *Profile) conditions() int { return len(p.Dst) + len(p.DstPorts) + len(p.ServerNames) }

@@ -12,6 +12,7 @@ type profiles struct {
 	dst      addresses
 	dstPorts numbers
 	names    names
+	doubtful bitset
 }
 
 func newProfiles(list []Profile) profiles {
@@ -21,6 +22,7 @@ func newProfiles(list []Profile) profiles {
 		dst:      newAddresses(b, func(i int) []netip.Prefix { return list[i].Dst }),
 		dstPorts: newNumbers(b, func(i int) []PortRange { return list[i].DstPorts }),
 		names:    newNames(b, func(i int) []string { return list[i].ServerNames }),
+		doubtful: b.where(func(i int) bool { return list[i].doubtful }),
 	}
 }
 
@@ -38,28 +40,40 @@ func (p *profiles) uninspectable(s *flows.Subject, c *flows.Content) truth {
 	case c.Known && hasName:
 		names = p.names.fit(c.ServerName)
 	}
+	covered := p.cover(&s.Tuple, names)
+	if s.Far != s.Tuple && s.Far.IsValid() {
+		covered = max(covered, p.cover(&s.Far, names))
+	}
 	switch {
-	case !encrypted, p.cover(&s.Tuple, names), s.Far != s.Tuple && s.Far.IsValid() && p.cover(&s.Far, names):
+	case !encrypted, covered == yes:
 		return no
-	case !c.Known:
+	case !c.Known, covered == maybe:
 		return maybe
 	}
 	return yes
 }
 
 // cover reports whether one of names, nil being all, can look into what is addressed so.
-func (p *profiles) cover(t *flows.Tuple, names bitset) bool {
+func (p *profiles) cover(t *flows.Tuple, names bitset) truth {
 	if len(p.list) == 0 {
-		return false
+		return no
 	}
 	dst, ports := p.dst.fit(t.Dst), p.dstPorts.rest
 	if t.Proto.HasPorts() {
 		ports = p.dstPorts.fit(t.DstPort)
 	}
+	covered := no
 	for i := range dst {
-		if both := dst[i] & ports[i]; both != 0 && (names == nil || both&names[i] != 0) {
-			return true
+		some := dst[i] & ports[i]
+		if names != nil {
+			some &= names[i]
+		}
+		if some&^p.doubtful[i] != 0 {
+			return yes
+		}
+		if some != 0 {
+			covered = maybe
 		}
 	}
-	return false
+	return covered
 }

@@ -52,7 +52,8 @@ func compare[T any](a, b T) int {
 	case uint8:
 		return cmp.Compare(a, any(b).(uint8))
 	case PortRange:
-		return cmp.Compare(a.First, any(b).(PortRange).First)
+		b := any(b).(PortRange)
+		return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.Last, b.Last))
 	}
 	panic(fmt.Sprintf("values of type %T have no order", a))
 }
