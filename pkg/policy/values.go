@@ -76,7 +76,7 @@ func parsePrefix(s string) (netip.Prefix, error) {
 		p = netip.PrefixFrom(addr, addr.BitLen())
 	}
 	switch {
-	case err != nil || p.Addr().Zone() != "":
+	case err != nil || strings.Contains(s, "%"): // a zone means something on one host only
 		return p, fmt.Errorf("%s is no IP address or prefix: want 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32", quote(s))
 	case p.Addr().Is4In6():
 		return p, fmt.Errorf("%s is an IPv4 address in IPv6: write it as IPv4", quote(s))
