@@ -101,8 +101,15 @@ func (c *Change) Concerns(policy flows.PolicyRef, s *flows.Subject) bool {
 	return now.Policy != policy || now != c.old.Decide(s) || c.policies[now.Hope]
 }
 
+// mayMatch reports whether a rule may match. Most often addresses alone say that none does.
 func (t *Table) mayMatch(s *flows.Subject) bool {
 	var f facts
-	t.look(s, &f)
-	return t.search(&f).may != [3]int{-1, -1, -1}
+	t.lookAt(s, &f)
+	for i := range t.all {
+		if f.addressed(i) != 0 {
+			t.lookInto(s, &f)
+			return t.search(&f).may != [3]int{-1, -1, -1}
+		}
+	}
+	return false
 }

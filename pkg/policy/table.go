@@ -19,7 +19,8 @@ type Table struct {
 // Decide returns what the policies say about a connection. It does not allocate.
 func (t *Table) Decide(s *flows.Subject) flows.Decision {
 	var f facts
-	t.look(s, &f)
+	t.lookAt(s, &f)
+	t.lookInto(s, &f)
 	found := t.search(&f)
 	d := flows.Decision{Hope: t.ref(found.hope)}
 	if found.certain >= 0 {
@@ -73,14 +74,18 @@ type facts struct {
 	application, uninspectable outcome
 }
 
-// look asks every condition.
-func (t *Table) look(s *flows.Subject, f *facts) {
+// lookAt asks the conditions on addresses.
+func (t *Table) lookAt(s *flows.Subject, f *facts) {
 	f.protocol = t.protocols[s.Tuple.Proto]
 	f.near = t.address(&s.Tuple)
 	f.far = f.near
 	if s.Far != s.Tuple && s.Far.IsValid() {
 		f.far = t.address(&s.Far)
 	}
+}
+
+// lookInto asks the others.
+func (t *Table) lookInto(s *flows.Subject, f *facts) {
 	f.dscp = outcome{t.all, t.noDSCP}
 	if 1 <= s.DSCP && s.DSCP <= 64 {
 		f.dscp = surely(t.dscp[s.DSCP-1])
@@ -89,7 +94,7 @@ func (t *Table) look(s *flows.Subject, f *facts) {
 	if s.Placed {
 		f.in, f.out = t.end(s.In), t.end(s.Out)
 	}
-	t.lookInto(s, f)
+	t.lookIntoContent(s, f)
 }
 
 func (r *ruleset) address(t *flows.Tuple) address {
@@ -111,8 +116,8 @@ func (t *Table) end(id flows.PortID) outcome {
 	return t.unknownPort
 }
 
-// lookInto asks the conditions on content.
-func (t *Table) lookInto(s *flows.Subject, f *facts) {
+// lookIntoContent asks the conditions on what first packets show.
+func (t *Table) lookIntoContent(s *flows.Subject, f *facts) {
 	c := content(s)
 	f.application, f.uninspectable = t.unknownApplication, surely(t.none)
 	f.serverName = outcome{t.all, t.serverNames.rest}
@@ -158,12 +163,17 @@ func (f *found) doubt(v flows.Verdict) int {
 	return first
 }
 
+// addressed returns word i of the rules that fit by addresses.
+func (f *facts) addressed(i int) uint64 {
+	return f.protocol[i] & (f.near.src[i]&f.near.dst[i]&f.near.srcPort[i]&f.near.dstPort[i] |
+		f.far.src[i]&f.far.dst[i]&f.far.srcPort[i]&f.far.dstPort[i])
+}
+
 // search brings the conditions together, 64 rules at a time, up to the first that is certain.
 func (r *ruleset) search(f *facts) found {
 	n := found{certain: -1, hope: -1, may: [3]int{-1, -1, -1}}
 	for i := range r.all {
-		base := f.protocol[i] & (f.near.src[i]&f.near.dst[i]&f.near.srcPort[i]&f.near.dstPort[i] |
-			f.far.src[i]&f.far.dst[i]&f.far.srcPort[i]&f.far.dstPort[i])
+		base := f.addressed(i)
 		if base == 0 {
 			continue
 		}
