@@ -1,6 +1,7 @@
 // Package client follows one database of an ovsdb-server (RFC 7047): it holds a connection
 // to one of several servers, reads the asked-for columns of the asked-for tables, and tells
-// a Handler every change as typed rows. It never writes and decides nothing.
+// a Handler every change as typed rows. It decides nothing, and writes only what it is
+// given (Transact).
 //
 //	c, err := client.New(client.Config{
 //		Remotes:  "ssl:10.0.0.1:6642,ssl:10.0.0.2:6642",
