@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -254,6 +255,29 @@ func TestNode(t *testing.T) {
 	s.Start()
 	c = s.Dial("Flowshunt")
 	eventually(t, "both again", func() bool { return node(c, "node-1")["cur_cfg"] == 4.0 && node(c, "node-2") != nil })
+}
+
+// TestOlderDatabase shows that what an agent has said is said again to a server that forgot it.
+func TestOlderDatabase(t *testing.T) {
+	s := ovsdbtest.Start(t, schema)
+	a := start(t, s, "node-1")
+	a.Report(Node{Mode: "enforce", CurCfg: 1})
+	c := s.Dial("Flowshunt")
+	eventually(t, "the node", func() bool { return node(c, "node-1") != nil })
+	older, err := os.ReadFile(s.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Report(Node{Mode: "enforce", CurCfg: 2})
+	eventually(t, "the change", func() bool { return node(c, "node-1")["cur_cfg"] == 2.0 })
+	s.Kill()
+	a.await("the loss", func(n News) bool { return n.Err != nil })
+	if err := os.WriteFile(s.File, older, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	c = s.Dial("Flowshunt")
+	eventually(t, "the change again", func() bool { return node(c, "node-1")["cur_cfg"] == 2.0 })
 }
 
 // TestLostDatabase shows that the last policies stay, their last good forms too, and that
