@@ -100,7 +100,8 @@ type Client struct {
 	state   atomic.Pointer[State]
 	seen    logPosition // of Run's goroutine
 
-	conditions *conditions
+	conditions   *conditions
+	transactions transactions
 }
 
 // New returns a client that does nothing before Run.

@@ -1,7 +1,7 @@
 // Package client follows one database of an ovsdb-server (RFC 7047): it holds a connection
 // to one of several servers, reads the asked-for columns of the asked-for tables, and tells
-// a Handler every change as typed rows. Client never writes and decides nothing; who wants to
-// write, or to look once, uses a Conn.
+// a Handler every change as typed rows. It decides nothing, and writes only what it is
+// given (Client.Transact). Who wants to look or to write once, without following, uses a Conn.
 //
 //	c, err := client.New(client.Config{
 //		Remotes:  "ssl:10.0.0.1:6642,ssl:10.0.0.2:6642",

@@ -47,13 +47,17 @@ func (s *session) start(ctx context.Context) (op string, err error) {
 
 // run tells what was read, and changes until the connection ends.
 func (s *session) run(ctx context.Context) error {
+	s.client.transactions.set(true)
+	defer s.endTransactions()
 	s.handler.Synced(s.rows.all())
 	s.client.conditions.inForce(s.then)
 	for {
 		m, err := s.wire.next(ctx, s.client.conditions.wake)
 		switch {
 		case errors.Is(err, errWoken):
-			err = s.changeConditions(ctx)
+			if err = s.changeConditions(ctx); err == nil {
+				err = s.sendTransactions()
+			}
 		case err == nil:
 			err = s.notifyAll(m)
 		}

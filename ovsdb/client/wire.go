@@ -36,6 +36,8 @@ type wire struct {
 	done    chan struct{}
 	reader  sync.WaitGroup
 
+	unanswered map[string]*transaction // by id
+
 	lastID   int
 	start    time.Time
 	lastRead atomic.Int64 // when bytes came in, as time since start
