@@ -42,6 +42,19 @@ func (g *Engine) Sessions() []View {
 	return list
 }
 
+// InHardware returns how many rules hardware has, by eswitch.
+func (g *Engine) InHardware() map[flows.EswitchID]int {
+	rules := make(map[flows.EswitchID]int)
+	for _, s := range g.list {
+		if s.inHW && s.state.allRules() {
+			for r, n := range s.home.each {
+				rules[r.id] += n
+			}
+		}
+	}
+	return rules
+}
+
 // EachPath calls fn for each session that is bound to a path, in no order.
 func (g *Engine) EachPath(fn func(flows.SessionID, flows.Paths)) {
 	for id, s := range g.sessions {

@@ -78,6 +78,7 @@ type Agent struct {
 	vanished  *vanished
 	settings  *settings
 	groups    *groups
+	policies  *policies
 	parts     []*component
 	readiness readiness
 	metering  *metering // nil: nobody asked for metrics
@@ -131,7 +132,7 @@ func (a *Agent) acquire(ctx context.Context) error {
 		return fmt.Errorf("conntrack: %w", err)
 	}
 	a.cfg.Engine.Timeouts = engine.Timeouts{TCP: timeouts.TCP, UDP: timeouts.UDP, GRE: timeouts.GRE, Generic: timeouts.Generic}
-	a.cfg.Engine.FirstSession, a.cfg.Engine.AwaitRules = firstSession(), true
+	a.cfg.Engine.FirstSession, a.cfg.Engine.AwaitRules, a.cfg.Engine.AwaitPolicies = firstSession(), true, true
 	if a.inventory, err = ovsdb.New(ovsdb.Config{Endpoint: a.cfg.OVSDB}); err != nil {
 		return fmt.Errorf("ovsdb: %w", err)
 	}
@@ -248,12 +249,14 @@ func (a *Agent) build() {
 		Judge: a.judge, Wires: a.cfg.Wires, Selected: a.cfg.Selected,
 		Found: func(t flows.Tuple) { l.hint(engine.Sighted{Tuple: t}) },
 	})
+	a.policies = newPolicies(a)
+	a.policies.loop = l
 	ovs := part("ovsdb")
 	a.dumper = newDumper(&dumps{a.conns.dump, a.user}, l, a.cfg.PollInterval, part("conntrack-dump"))
 	a.listener = &listener{conn: a.conns.events, loop: l, dumper: a.dumper, health: part("conntrack-events")}
 	a.entries = &entries{conn: &conntables{a.conns.work, a.user}, blocked: a.cfg.Engine.Mark.Blocked, loop: l, todo: newQueue[engine.Effect](), health: part("conntrack-entries")}
 	a.taps = newTaps(a.paths, a.user, l, part("taps"))
-	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, groups: a.groups, links: a.links, devices: a.devices, resets: a.resets, paths: a.paths, judge: a.judge, taps: a.taps,
+	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, groups: a.groups, policies: a.policies, links: a.links, devices: a.devices, resets: a.resets, paths: a.paths, judge: a.judge, taps: a.taps,
 		doubts: a.doubts, rows: rowDoubts{doubts: a.doubts}, eswitch: a.eswitch, loop: l, health: ovs,
 		again: make(chan struct{}, 1), assign: a.assign, announce: a.links.Announce}
 	if a.driver != nil {
@@ -360,7 +363,7 @@ func (a *Agent) watch(ctx context.Context) error {
 			return err
 		}
 		for _, f := range []func(context.Context) error{
-			a.taps.run, a.ports.run, a.groups.run, a.dumper.run, a.listener.run, a.vanished.run, a.settings.run, a.adopt, a.announce,
+			a.taps.run, a.ports.run, a.groups.run, a.policies.run, a.dumper.run, a.listener.run, a.vanished.run, a.settings.run, a.adopt, a.announce,
 		} {
 			watch(f)
 		}

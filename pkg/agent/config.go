@@ -20,6 +20,7 @@ type Config struct {
 	Selected path.Selection
 	Wires    []path.Wire
 	Groups   Groups
+	Policies Policies
 	// TrustOVS lets the flows of OVS stand for security groups where there is no source that
 	// says what they permit: without it a port that has some (iface-id) is not offloaded then.
 	TrustOVS bool
@@ -74,7 +75,7 @@ func DefaultConfig() Config {
 
 // Validate says what is wrong with c, or nil.
 func (c Config) Validate() error {
-	errs := []error{c.Engine.Validate(), c.Metrics.Validate(), c.Groups.Validate()}
+	errs := []error{c.Engine.Validate(), c.Metrics.Validate(), c.Groups.Validate(), c.Policies.Validate()}
 	if c.PollInterval < 10*time.Millisecond {
 		errs = append(errs, fmt.Errorf("poll interval %v: want at least 10ms", c.PollInterval))
 	}

@@ -29,6 +29,7 @@ type ports struct {
 	cfg       *Config
 	inventory *ovsdb.Inventory
 	groups    *groups
+	policies  *policies
 	links     *link.Watcher
 	devices   *devlink.Watcher
 	resets    *resets
@@ -73,6 +74,7 @@ type portTable struct {
 type portStatus struct {
 	path.Port
 	hardware hardware
+	iface    string             // external_ids:iface-id
 	logical  flows.LogicalPort  // whose security groups are asked; empty: none are
 	zone     ovsdb.OptionalZone // in which OVN tracks its connections
 	reason   flows.Reason
@@ -179,6 +181,7 @@ func (p *ports) publish(table *portTable) {
 	p.judge.SetPorts(ports)
 	p.paths.SetPorts(ports)
 	p.taps.set(table.list)
+	p.policies.setPorts(table.list)
 	p.loop.post(
 		engine.ModeChanged{Enforce: p.cfg.Engine.Enforce && table.forced == "", Reason: table.forced},
 		engine.PortsChanged{Ports: states},
@@ -234,7 +237,7 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 		if status.logical = logical; status.reason == "" {
 			status.reason, status.detail = reason, detail
 		}
-		status.zone = row.OVNZone
+		status.zone, status.iface = row.OVNZone, row.IfaceID
 		status.tunnel = row.Tunnel
 		status.underlay = status.Datapath == userspace && underlays[status.Bridge]
 		t.list = append(t.list, status)

@@ -55,12 +55,21 @@ func (o *options) registerGroups(f *pflag.FlagSet) {
 	f.StringVar(&o.setBlocked, "set-blocked", "auto", "set --mark-blocked in conntrack where security groups do not permit a session any more, after the network service has carried the change out, so that it refuses replies too: on, off, or auto (on with ovn)")
 }
 
+func (o *options) registerPolicies(f *pflag.FlagSet) {
+	p := &o.Policies
+	f.StringVar(&p.Remotes, "db", "", "remotes of the policy database, as unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT,...; none: each elephant is offloaded (default external_ids:flowshunt-remote, and none where it is not set)")
+	f.StringVar(&p.TLS.PrivateKey, "db-private-key", "", "private key (file, PEM) for ssl (default that of the Open vSwitch database)")
+	f.StringVar(&p.TLS.Certificate, "db-certificate", "", "its certificate (file, PEM)")
+	f.StringVar(&p.TLS.CACert, "db-ca-cert", "", "certificate (file, PEM) that must have signed the servers'")
+}
+
 func (o *options) register(f *pflag.FlagSet) {
 	e := &o.Engine
 	f.StringVar(&o.mode, "mode", "observe", "observe (decide and explain, install nothing) or enforce")
 	f.StringVar(&o.ports, "ports", "", "ports that may be offloaded: names or globs, comma-separated, or all")
 	f.StringVar(&o.wires, "wires", "", "virtual wires: pairs of ports patched to each other, as p0:p1,p2:p3")
 	o.registerGroups(f)
+	o.registerPolicies(f)
 	f.StringVar(&o.onExit, "on-exit", "flush", "what a stop does with the rules: flush (take them out) or keep (traffic goes on past OVS until the next agent takes them over, or flowshuntctl flush removes them)")
 
 	f.StringVar(&o.OVSDB, "ovsdb", "", "endpoint of the Open vSwitch database, unix:PATH or tcp:HOST:PORT (default the local one)")

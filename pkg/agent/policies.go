@@ -1,0 +1,231 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/ovsdb"
+	"github.com/flowshunt/flowshunt/ovsdb/client"
+	"github.com/flowshunt/flowshunt/pkg/policy"
+	policydb "github.com/flowshunt/flowshunt/pkg/policy/ovsdb"
+)
+
+// policies follows the policy database, tells the engine what operators want, and the
+// database what has become of it.
+type policies struct {
+	cfg       *Config
+	inventory *ovsdb.Inventory
+	loop      *loop
+	health    *component
+	node      func(context.Context) policydb.Node // what the agent says of itself, but for policies
+
+	mu    sync.Mutex
+	table *policy.Table // as it was told; nil: nothing was
+	ports []policy.Port
+	force *policy.Table // what the engine was told last; nil: it has none of a database
+
+	problems atomic.Pointer[map[string]string]
+	taken    atomic.Int64 // News.NextCfg of what the engine has
+	changed  chan struct{}
+}
+
+// Policies says where the policy database is.
+type Policies struct {
+	// Remotes are its servers (client.ParseRemotes); "none": there is none. Empty: those that
+	// Open vSwitch names (external_ids:flowshunt-remote), and none where it names none.
+	Remotes string
+	TLS     client.TLS // for ssl; what is empty is that of Open vSwitch's database
+}
+
+// noPolicies is the Remotes of an agent that shall have no policy database.
+const noPolicies = "none"
+
+// Validate says what is wrong with p, or nil.
+func (p Policies) Validate() error {
+	if p.Remotes == "" || p.Remotes == noPolicies {
+		return nil
+	}
+	_, err := client.ParseRemotes(p.Remotes)
+	return err
+}
+
+func newPolicies(a *Agent) *policies {
+	return &policies{cfg: &a.cfg, inventory: a.inventory, health: a.part("policies"), node: a.node, changed: make(chan struct{}, 1)}
+}
+
+// remotes returns where the database is, by what Open vSwitch says; empty: nowhere.
+func (p *policies) remotes(s *ovsdb.Snapshot) string {
+	if p.cfg.Policies.Remotes == noPolicies {
+		return ""
+	}
+	return cmp.Or(p.cfg.Policies.Remotes, s.Switch.ExternalIDs["flowshunt-remote"])
+}
+
+// choose returns how the database is followed.
+func (p *policies) choose(s *ovsdb.Snapshot) policydb.Config {
+	own := p.cfg.Policies.TLS
+	host, _ := os.Hostname()
+	return policydb.Config{
+		Remotes: p.remotes(s), SystemID: cmp.Or(s.Switch.SystemID, host),
+		TLS: client.TLS{
+			PrivateKey:  cmp.Or(own.PrivateKey, s.Switch.TLS.PrivateKey),
+			Certificate: cmp.Or(own.Certificate, s.Switch.TLS.Certificate),
+			CACert:      cmp.Or(own.CACert, s.Switch.TLS.CACert),
+		},
+	}
+}
+
+// run follows the database that Open vSwitch's asks for at the time.
+func (p *policies) run(ctx context.Context) error {
+	changed, stop := p.inventory.Watch()
+	defer stop()
+	var now *policydb.Config
+	end := func() {}
+	defer func() { end() }()
+	for {
+		if s := p.inventory.Snapshot(); s.Synced {
+			if cfg := p.choose(s); now == nil || *now != cfg {
+				end()
+				now, end = &cfg, p.begin(ctx, cfg)
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// begin follows a database until it is ended. Where there is none, all elephants are
+// offloaded.
+func (p *policies) begin(ctx context.Context, cfg policydb.Config) (end func()) {
+	if cfg.Remotes == "" {
+		p.without()
+		return func() {}
+	}
+	source, err := policydb.New(cfg)
+	if err != nil {
+		p.health.failed(err)
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() {
+		err := source.Run(ctx, func(n policydb.News) {
+			if ctx.Err() == nil {
+				p.tell(n)
+			}
+		})
+		if ctx.Err() == nil {
+			p.health.failed(errors.Join(errors.New("it has ended"), err))
+		}
+	})
+	group.Go(func() { p.report(ctx, source) })
+	return func() {
+		cancel()
+		group.Wait()
+	}
+}
+
+// without tells the engine that no operator has policies.
+func (p *policies) without() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.table, p.force = nil, nil
+	p.loop.post(engine.PoliciesChanged{Policies: engine.Elephants(p.cfg.Engine.Elephant)})
+	p.health.ok()
+}
+
+// tell takes the news of a database. While it is away, what it said last stays in force.
+func (p *policies) tell(n policydb.News) {
+	if n.Table != nil {
+		problems := policydb.Problems(n.Problems)
+		p.problems.Store(&problems)
+		p.mu.Lock()
+		p.table = n.Table
+		p.enforce(func() { p.took(n.NextCfg) })
+		p.mu.Unlock()
+	}
+	if n.Err != nil {
+		p.health.failed(n.Err)
+	} else {
+		p.health.ok()
+	}
+}
+
+// setPorts takes all ports that there are. Of the engine it is told before they are, so that
+// none is judged without its name.
+func (p *policies) setPorts(list []portStatus) {
+	ports := make([]policy.Port, len(list))
+	for i := range list {
+		ports[i] = policy.Port{ID: list[i].ID, Name: list[i].Name, IfaceID: list[i].iface}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ports = ports
+	p.enforce(nil)
+}
+
+// enforce tells the engine what is in force from now on; done is called when it has that.
+// p.mu is held.
+func (p *policies) enforce(done func()) {
+	if p.table == nil {
+		return
+	}
+	next := p.table.WithPorts(p.ports)
+	change := policy.Diff(p.force, next)
+	m := message{at: p.loop.clock.now(), done: done, event: engine.PoliciesChanged{Policies: next, Concerns: change.Concerns}}
+	if p.force == nil { // what was decided by others is decided anew
+		m.event = engine.PoliciesChanged{Policies: next}
+	} else if done == nil && change.IsEmpty() {
+		return
+	}
+	p.force = next
+	p.loop.inbox.put(m)
+}
+
+// took notes that the engine has all changes up to one.
+func (p *policies) took(nextCfg int) {
+	p.taken.Store(int64(nextCfg))
+	signal(p.changed)
+}
+
+// reportEvery is how often the agent says how it is, if nothing asks for that earlier.
+const reportEvery = 5 * time.Second
+
+// report keeps the agent's row in the database.
+func (p *policies) report(ctx context.Context, source *policydb.Source) {
+	ticker := time.NewTicker(reportEvery)
+	defer ticker.Stop()
+	for {
+		if p.problems.Load() != nil {
+			source.Report(p.self(ctx))
+		}
+		select {
+		case <-p.changed:
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// self is the agent's row.
+func (p *policies) self(ctx context.Context) policydb.Node {
+	n := p.node(ctx)
+	n.CurCfg = int(p.taken.Load())
+	n.Problems = *p.problems.Load()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.force != nil {
+		n.Policies = p.force.Len()
+	}
+	return n
+}
