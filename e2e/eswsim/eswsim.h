@@ -228,6 +228,7 @@ struct esw_cpu_totals {
 	u64 misses;
 	u64 dropped;
 	u64 cpu_ns;
+	u64 cpu_host_ns;		/* of that: for what the host sent */
 };
 
 struct eswitch {
@@ -314,8 +315,21 @@ int esw_port_connect(struct esw_port *a, struct esw_port *b);
 /* netdev.c */
 struct net_device *esw_netdev_register(struct esw_port *port, bool far,
 				       struct net *net, const char *name);
+bool esw_netdev_receive(struct net_device *dev, struct sk_buff *skb);
 struct esw_port *esw_port_of_rep(const struct net_device *dev);
 struct esw_port *esw_port_of_uplink(struct eswitch *esw, const struct net_device *dev);
+
+/* receive.c */
+struct esw_rx {
+	struct napi_struct napi;
+	struct sk_buff_head ring;
+};
+
+void esw_rx_init(struct esw_rx *rx, struct net_device *dev);
+void esw_rx_start(struct esw_rx *rx);
+void esw_rx_stop(struct esw_rx *rx);
+void esw_rx_empty(struct esw_rx *rx);
+bool esw_rx(struct esw_rx *rx, struct net_device *dev, struct sk_buff *skb);
 
 /* forward.c */
 void esw_from_far(struct esw_port *port, struct sk_buff *skb);

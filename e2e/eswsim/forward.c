@@ -86,7 +86,7 @@ static void esw_deliver(struct esw_port *port, struct net_device *dev,
 		return;
 	}
 	skb_scrub_packet(skb, true);
-	if (dev_forward_skb(dev, skb) == NET_RX_SUCCESS)
+	if (esw_netdev_receive(dev, skb))
 		esw_count_rx(dev, size);
 	else
 		esw_count_dropped(port, size);
@@ -236,7 +236,7 @@ static void esw_in(struct esw_port *port, struct sk_buff *skb,
 /* What both ends send: counted by the sender, then on its way. */
 static void esw_sent(struct esw_port *port, struct sk_buff *skb, bool far)
 {
-	u64 start = local_clock();
+	u64 took, start = local_clock();
 	struct esw_size size;
 
 	rcu_read_lock();
@@ -250,7 +250,10 @@ static void esw_sent(struct esw_port *port, struct sk_buff *skb, bool far)
 	else
 		esw_in(port, skb, &size, 0);
 	rcu_read_unlock();
-	this_cpu_add(port->esw->totals->cpu_ns, local_clock() - start);
+	took = local_clock() - start;
+	this_cpu_add(port->esw->totals->cpu_ns, took);
+	if (!far)
+		this_cpu_add(port->esw->totals->cpu_host_ns, took);
 }
 
 void esw_from_far(struct esw_port *port, struct sk_buff *skb)

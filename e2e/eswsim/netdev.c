@@ -10,6 +10,7 @@
 
 struct esw_netdev {
 	struct esw_port *port;
+	struct esw_rx rx;
 };
 
 static struct esw_port *esw_port_of(const struct net_device *dev)
@@ -17,11 +18,34 @@ static struct esw_port *esw_port_of(const struct net_device *dev)
 	return ((struct esw_netdev *)netdev_priv(dev))->port;
 }
 
-/* Called as a device goes up, and as it goes down. */
-static int esw_link_changed(struct net_device *dev)
+static struct esw_rx *esw_rx_of(struct net_device *dev)
 {
+	return &((struct esw_netdev *)netdev_priv(dev))->rx;
+}
+
+static int esw_open(struct net_device *dev)
+{
+	esw_rx_start(esw_rx_of(dev));
 	esw_port_link(esw_port_of(dev));
 	return 0;
+}
+
+static int esw_stop(struct net_device *dev)
+{
+	esw_rx_stop(esw_rx_of(dev));
+	esw_port_link(esw_port_of(dev));
+	return 0;
+}
+
+/* Nobody sends to the device any more. */
+static void esw_uninit(struct net_device *dev)
+{
+	esw_rx_empty(esw_rx_of(dev));
+}
+
+bool esw_netdev_receive(struct net_device *dev, struct sk_buff *skb)
+{
+	return esw_rx(esw_rx_of(dev), dev, skb);
 }
 
 /* A VF's address is kept by the NIC: devlink tells it, and it outlives a reset. */
@@ -76,8 +100,9 @@ static struct devlink_port *esw_get_devlink_port(struct net_device *dev)
 
 /* phys_switch_id and phys_port_name: the kernel takes them from devlink. */
 static const struct net_device_ops esw_rep_ops = {
-	.ndo_open		= esw_link_changed,
-	.ndo_stop		= esw_link_changed,
+	.ndo_open		= esw_open,
+	.ndo_stop		= esw_stop,
+	.ndo_uninit		= esw_uninit,
 	.ndo_start_xmit		= esw_rep_xmit,
 	.ndo_set_features	= esw_set_features,
 	.ndo_setup_tc		= esw_setup_tc,
@@ -90,8 +115,9 @@ static const struct net_device_ops esw_rep_ops = {
 };
 
 static const struct net_device_ops esw_far_ops = {
-	.ndo_open		= esw_link_changed,
-	.ndo_stop		= esw_link_changed,
+	.ndo_open		= esw_open,
+	.ndo_stop		= esw_stop,
+	.ndo_uninit		= esw_uninit,
 	.ndo_start_xmit		= esw_far_xmit,
 	.ndo_get_stats64	= dev_get_tstats64,
 	.ndo_set_mac_address	= esw_far_address,
@@ -192,6 +218,7 @@ struct net_device *esw_netdev_register(struct esw_port *port, bool far,
 		return ERR_PTR(-ENOMEM);
 	((struct esw_netdev *)netdev_priv(dev))->port = port;
 	dev_net_set(dev, net);
+	esw_rx_init(esw_rx_of(dev), dev);
 	if (far) {
 		dev->netdev_ops = &esw_far_ops;
 		eth_hw_addr_set(dev, port->far_addr);

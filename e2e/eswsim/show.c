@@ -18,14 +18,17 @@ static int esw_counters_show(struct seq_file *out, void *unused)
 		sum.misses += READ_ONCE(t->misses);
 		sum.dropped += READ_ONCE(t->dropped);
 		sum.cpu_ns += READ_ONCE(t->cpu_ns);
+		sum.cpu_host_ns += READ_ONCE(t->cpu_host_ns);
 	}
 	mutex_lock(&esw->table_lock);
 	seq_printf(out, "rules %u\nadds %llu\ndels %llu\nrefused %llu\nfull %llu\n",
 		   esw->nr_rules, esw->adds, esw->dels, esw->refused, esw->full);
 	seq_printf(out, "lost %llu\n", esw->lost);
 	mutex_unlock(&esw->table_lock);
-	seq_printf(out, "hits %llu\nmisses %llu\ndropped %llu\ncpu_ns %llu\n",
-		   sum.hits, sum.misses, sum.dropped, sum.cpu_ns);
+	seq_printf(out, "hits %llu\nmisses %llu\ndropped %llu\n",
+		   sum.hits, sum.misses, sum.dropped);
+	seq_printf(out, "cpu_ns %llu\ncpu_host_ns %llu\n", sum.cpu_ns,
+		   sum.cpu_host_ns);
 	return 0;
 }
 

@@ -139,6 +139,7 @@ type NICCounters struct {
 	Hits, Misses  uint64        // packets that a rule took, or that went to a representor
 	Dropped       uint64        // packets
 	CPU           time.Duration // that the model itself took, on all processors
+	HostCPU       time.Duration // of that: for packets that the host sent
 }
 
 // Counters reads the NIC's counters.
@@ -167,10 +168,10 @@ func (n *Eswsim) read(t testing.TB, file string) string {
 }
 
 func parseNICCounters(text string) (c NICCounters, err error) {
-	var cpu uint64
+	var cpu, host uint64
 	fields := map[string]*uint64{
 		"rules": &c.Rules, "adds": &c.Adds, "dels": &c.Dels, "refused": &c.Refused, "full": &c.Full,
-		"hits": &c.Hits, "misses": &c.Misses, "dropped": &c.Dropped, "cpu_ns": &cpu,
+		"hits": &c.Hits, "misses": &c.Misses, "dropped": &c.Dropped, "cpu_ns": &cpu, "cpu_host_ns": &host,
 	}
 	for line := range strings.Lines(text) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
@@ -186,6 +187,6 @@ func parseNICCounters(text string) (c NICCounters, err error) {
 	if len(fields) > 0 {
 		return c, fmt.Errorf("eswsim's counters: %d are missing in %q", len(fields), text)
 	}
-	c.CPU = time.Duration(cpu)
+	c.CPU, c.HostCPU = time.Duration(cpu), time.Duration(host)
 	return c, nil
 }

@@ -95,8 +95,8 @@ func TestParseIperf3(t *testing.T) {
 }
 
 func TestParseNICCounters(t *testing.T) {
-	const text = "rules 2\nadds 3\ndels 1\nrefused 4\nfull 5\nhits 6\nmisses 7\ndropped 8\nnew_in_a_later_version 9\ncpu_ns 1500\n"
-	want := NICCounters{Rules: 2, Adds: 3, Dels: 1, Refused: 4, Full: 5, Hits: 6, Misses: 7, Dropped: 8, CPU: 1500}
+	const text = "rules 2\nadds 3\ndels 1\nrefused 4\nfull 5\nhits 6\nmisses 7\ndropped 8\nnew_in_a_later_version 9\ncpu_ns 1500\ncpu_host_ns 700\n"
+	want := NICCounters{Rules: 2, Adds: 3, Dels: 1, Refused: 4, Full: 5, Hits: 6, Misses: 7, Dropped: 8, CPU: 1500, HostCPU: 700}
 	if got, err := parseNICCounters(text); got != want || err != nil {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -18,6 +18,9 @@ var (
 	accelTCG = []string{"-accel", "tcg,thread=single", "-cpu", "max,la57=off"}
 )
 
+// counted is how a clock counts instructions: 2^0 ns each.
+const counted = "shift=0"
+
 // kvmLimit is how long a guest may take to show life under KVM; a working one
 // needs about a second.
 const kvmLimit = 15 * time.Second

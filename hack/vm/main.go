@@ -49,6 +49,7 @@ type config struct {
 	timeout time.Duration
 	memory  int
 	cpus    int
+	count   bool
 	verbose bool
 	log     string
 	append  string
@@ -80,6 +81,7 @@ func parse(args []string) (config, error) {
 	fs.DurationVar(&c.timeout, "timeout", 10*time.Minute, "limit for the whole run")
 	fs.IntVar(&c.memory, "memory", 4096, "guest memory in MiB")
 	fs.IntVar(&c.cpus, "cpus", 2, "virtual CPUs")
+	fs.BoolVar(&c.count, "count", false, "where the machine is emulated, let its clock count instructions: what it takes for them does not depend on what else runs here")
 	fs.BoolVar(&c.verbose, "v", false, "copy the kernel's log to stderr")
 	fs.StringVar(&c.log, "log", "", "write the kernel's log to `FILE`")
 	fs.StringVar(&c.append, "append", os.Getenv("VM_APPEND"), "more `words` for the kernel's command line; default: VM_APPEND")

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,6 +23,9 @@ func boot(ctx context.Context, k kernel, accel []string, cfg config) (int, error
 		return exitMachine, err
 	}
 	args := append(accel, "-m", strconv.Itoa(cfg.memory), "-smp", strconv.Itoa(cfg.cpus))
+	if cfg.count && slices.Equal(accel, accelTCG) {
+		args = append(args, "-icount", counted)
+	}
 	args = append(args, shared("root", "/", true)...)
 	for i, dir := range cfg.share {
 		args = append(args, shared(fmt.Sprintf("share%d", i), dir, false)...)
