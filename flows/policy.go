@@ -38,9 +38,10 @@ type Decision struct {
 	// Policy is the first one that matches for certain; 0: none does.
 	Policy  PolicyRef
 	Verdict Verdict // of Policy; without one Inspect
-	// Doubt is the first one before Policy that may match, and whose verdict is another: as
-	// long as that is so a connection is not offloaded. 0: what is not known yet cannot
-	// change the verdict.
+	// Doubt is the first one before Policy that may match, and would make a difference: it
+	// does not say offload where Policy does or there is none, and does not say drop where
+	// Policy does. As long as that is so a connection is neither offloaded nor dropped. 0:
+	// what is not known yet does not stand in the way of the verdict.
 	Doubt PolicyRef
 	// Hope is the first one that says offload and matches for certain, or would if only the
 	// ports were known: it is worth while to look for them when its terms are met. 0: there

@@ -23,6 +23,11 @@ func (g *Engine) admit() {
 		if g.standsBack(e) {
 			continue
 		}
+		if g.guesses(e) && !g.scouts.take(1) {
+			g.unqueue(e)
+			g.setReason(e, flows.RateLimited, "its path is to be found, in case that a policy wants it there")
+			continue
+		}
 		if !g.inserts.take(1) {
 			return
 		}

@@ -80,5 +80,9 @@ func backoff(base time.Duration, n uint8, limit time.Duration) time.Duration {
 
 // planned reports whether a cause is no failure of anything.
 func planned(cause flows.Reason) bool {
-	return cause == flows.Lifetime || cause == flows.Reinspect || cause == flows.MACAgeing || cause == flows.Displaced || atOnce(cause)
+	switch cause {
+	case flows.Mouse, flows.Inspecting, flows.PolicyInspect, flows.PolicyNone, flows.PolicyUnknown, flows.Reinspect:
+		return true // what it is decides
+	}
+	return cause == flows.Lifetime || cause == flows.MACAgeing || cause == flows.Displaced || atOnce(cause)
 }

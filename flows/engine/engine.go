@@ -40,7 +40,6 @@ type Engine struct {
 
 	policies Policies // nil: they have not been told yet
 	version  uint32   // counts them
-	lapsed   bool     // they were not told in time
 
 	rooms      []*room    // by eswitch, in order
 	sole       *room      // of all usable ports; nil: there are several
@@ -48,6 +47,7 @@ type Engine struct {
 	polls      []poll     // sessions with rules, by the time of their next read
 	retries    []*session // removals that failed
 	inserts    bucket
+	scouts     bucket // look-ups of paths that most likely lead nowhere: a tenth of inserts
 	reads      bucket
 	displaceAt flows.Instant // next time a displacement is considered
 
@@ -76,6 +76,7 @@ func New(cfg Config) *Engine {
 		byRule:     newIndex[ruleKey](),
 		byAddr:     newIndex[netip.Addr](),
 		inserts:    newBucket(cfg.InsertRate, time.Second),
+		scouts:     newBucket(cfg.InsertRate/10, time.Second),
 		reads:      newBucket(cfg.ReadBudget, time.Second),
 		counts:     newCounts(),
 	}
@@ -91,6 +92,7 @@ func New(cfg Config) *Engine {
 func (g *Engine) Step(now flows.Instant, events []Event) []Effect {
 	g.now = max(g.now, now)
 	g.inserts.refill(g.now)
+	g.scouts.refill(g.now)
 	g.reads.refill(g.now)
 	g.effects = nil
 	for _, ev := range events {

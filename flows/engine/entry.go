@@ -31,8 +31,9 @@ type entry struct {
 	inUntil flows.Instant   // until when that is taken to be so
 	shape   shape           // of that path
 
-	decided     decided    // what policies say
-	inspectFrom *[2]uint64 // packets that do not count as inspected any more; nil: all do
+	decided     decided       // what policies say
+	inspectFrom *[2]uint64    // packets that do not count as inspected any more; nil: all do
+	unseenFrom  flows.Instant // since when packets went past the slow path, but for pauses; 0: they do not
 
 	notBefore   flows.Instant // no new attempt until then
 	mark        uint32

@@ -98,11 +98,12 @@ func (g *Engine) judge(e *entry, why flows.Reason) {
 	if why == "" {
 		why, detail = g.unwanted(e, asked)
 	}
-	if why != "" {
-		g.refuse(e, why, detail)
+	if why == "" {
+		g.want(e, asked)
 		return
 	}
-	g.want(e, asked)
+	g.refuse(e, why, detail)
+	e.denied = e.denied || why == flows.PolicyDrop
 }
 
 // want puts an entry on the waiting list, unless an attempt failed a moment ago;

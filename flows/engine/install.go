@@ -211,6 +211,9 @@ func (g *Engine) installed(ev Installed) {
 // rulesAreIn has the entries read of a session that just got all its rules.
 func (g *Engine) rulesAreIn(s *session) {
 	s.installedAt = g.now
+	if e := s.primary(); e.unseenFrom == 0 {
+		e.unseenFrom = g.now
+	}
 	g.enter(s, Verifying)
 	g.readNow(s)
 }

@@ -13,9 +13,9 @@ func (g *Engine) ended(s *session) bool {
 		limit = t.MaxLifetime
 	}
 	switch {
-	case g.outlived(s, t.Reinspect):
+	case g.outlived(s, s.primary().unseenFrom, t.Reinspect):
 		g.remove(s, flows.Reinspect)
-	case g.outlived(s, limit):
+	case g.outlived(s, s.installedAt, limit):
 		g.remove(s, flows.Lifetime)
 	default:
 		return false
@@ -23,14 +23,14 @@ func (g *Engine) ended(s *session) bool {
 	return true
 }
 
-// outlived reports whether a session was offloaded for so long; 0 is for ever. Up to a
+// outlived reports whether a session has lasted for so long since then; 0 is for ever. Up to a
 // tenth is taken off, by its id, so that what came together does not leave together.
-func (g *Engine) outlived(s *session, limit time.Duration) bool {
+func (g *Engine) outlived(s *session, since flows.Instant, limit time.Duration) bool {
 	if limit == 0 {
 		return false
 	}
 	const golden = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio: spreads successive ids
 	share := (uint64(s.id) * golden) >> 54
 	limit -= limit / 10 * time.Duration(share) / 1024
-	return g.now.Sub(s.installedAt) >= limit
+	return g.now.Sub(since) >= limit
 }

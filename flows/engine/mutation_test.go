@@ -69,7 +69,7 @@ var mutations = []struct {
 	{1, "what policies say of a path is not asked", "install.go",
 		"if reason, detail := g.decide(s); reason != \"\" {", "if reason, detail := flows.Reason(\"\"), \"\"; reason != \"\" {"},
 	{1, "a policy that may match is passed over", "policy.go",
-		"case d.Doubt != 0:\n\t\treturn flows.PolicyInspect", "case false:\n\t\treturn flows.PolicyInspect"},
+		"case d.Doubt != 0:\n\t\treturn", "case false:\n\t\treturn"},
 	{1, "found rules are not held against policies", "adopt.go",
 		"if g.policies != nil {\n\t\tg.decideAnew(s)\n\t}\n\tif !s.dead", "if !s.dead"},
 	{3, "what a policy drops may come back", "remove.go",
@@ -199,10 +199,14 @@ var measuredMutations = []struct {
 	{7, "TestSpeedOfDrivers", "window.go", "if float64(r.sessions[entering]+1) > r.window.size {", "if r == nil {"},
 	{7, "TestSpeedOfDrivers", "window.go", "w.size = max(1,", "w.size = max(100,"},
 	{1, "TestTermsOfThePath", "install.go", "if reason, detail := g.worthIt(s); reason != \"\" {", "if reason, detail := flows.Reason(\"\"), \"\"; reason != \"\" {"},
-	{1, "TestInspectPackets", "remove.go", "if s.cause == flows.Reinspect {", "if false {"},
+	{1, "TestInspectPackets", "remove.go", "if s.installedAt > 0 && reinspects(s.cause) {", "if false {"},
+	{1, "TestPolicyRate", "policy.go", "return own.Rate * t.LeaveRate / t.Rate", "return t.LeaveRate"},
+	{1, "TestLateRulesWithoutPolicies", "policy.go", "if g.policies != nil || len(g.list) == 0 ||", "if true ||"},
+	{3, "TestDropWhileLeaving", "policy.go", "case s.state != Removing || reason == flows.PolicyDrop:", "case s.state != Removing:"},
+	{7, "TestDoubtfulIsLookedForOnce", "policy.go", "case reason == \"\" || placed:", "case reason == \"\" || placed && false:"},
 	{1, "TestInspectPackets", "policy.go", "case min(e.inspected(flows.Orig), e.inspected(flows.Reply)) <", "case max(e.inspected(flows.Orig), e.inspected(flows.Reply)) <"},
 	{1, "TestPolicyLifetime", "lifetime.go", "if t.MaxLifetime > 0 {", "if false {"},
-	{1, "TestAwaitPolicies", "policy.go", "g.now.Sub(1) < g.cfg.PermissionGrace", "true"},
+	{1, "TestAwaitPolicies", "policy.go", "|| !g.policiesLate() {", "|| true {"},
 }
 
 // TestMeasuredMutations breaks the engine in every way above and sees the test fail.

@@ -40,54 +40,81 @@ func (elephants) Describe(flows.PolicyRef) string { return "" }
 // decided is what policies said about an entry, and when.
 type decided struct {
 	flows.Decision
-	version uint32 // Engine.version then
-	placed  bool   // its ports were known
+	version uint32          // Engine.version then
+	in      [2]flows.PortID // as entry.in then; zero: not known
 }
 
-// decisionOf returns what policies say about an entry by what is known without its path.
+// decisionOf returns what policies say about an entry, by what is known without its path: the
+// ports of the last one, if it had one lately.
 func (g *Engine) decisionOf(e *entry) *flows.Decision {
-	placed := g.knowsHome(e)
-	if d := &e.decided; d.version != g.version || d.placed != placed {
-		s := flows.Subject{Tuple: e.key.Tuple, Far: e.leaves(), Placed: placed}
-		if placed {
-			s.In, s.Out = e.in[flows.Orig], e.in[flows.Reply]
-		}
-		*d = decided{g.policies.Decide(&s), g.version, placed}
+	var in [2]flows.PortID
+	if g.knowsHome(e) {
+		in = e.in
+	}
+	if d := &e.decided; d.version != g.version || d.in != in {
+		s := flows.Subject{Tuple: e.key.Tuple, Far: e.leaves(), In: in[flows.Orig], Out: in[flows.Reply], Placed: in[flows.Orig] != 0}
+		*d = decided{g.policies.Decide(&s), g.version, in}
 	}
 	return &e.decided.Decision
 }
 
 // subject returns what policies look at of a session that has a path.
 func (s *session) subject() flows.Subject {
-	p := s.paths[flows.Orig]
-	return flows.Subject{Tuple: s.tuple, Far: p.Addressed(s.tuple), In: p.In, Out: p.Out, Placed: true}
+	p := &s.paths[flows.Orig]
+	far := s.tuple
+	if !p.Change.IsZero() { // most have none, and all sessions may be asked in one step
+		far = p.Addressed(s.tuple)
+	}
+	return flows.Subject{Tuple: s.tuple, Far: far, In: p.In, Out: p.Out, Placed: true}
 }
 
-// unwanted says why policies leave an entry in the slow path whose path is not known, or "".
-// An entry whose mark asks for offload need not meet terms.
+// unwanted says why policies leave an entry in the slow path, or "": then its path is to be
+// found, and what they say of that counts. An entry whose mark asks for offload need not
+// meet terms.
 func (g *Engine) unwanted(e *entry, asked bool) (flows.Reason, string) {
 	if g.policies == nil {
 		return flows.PolicyUnknown, ""
 	}
 	d := g.decisionOf(e)
-	switch {
-	case d.Hope != 0 && !asked:
-		return g.unmet(e, d.Hope)
-	case d.Hope != 0 || asked && d.Doubt != 0: // its path may tell
-		return "", ""
+	placed := e.decided.in[flows.Orig] != 0
+	reason, detail := g.against(d, asked)
+	if reason == "" && !asked {
+		reason, detail = g.unmet(e, d.Policy)
 	}
-	return g.against(d, asked)
+	switch {
+	case reason == "" || placed:
+		return reason, detail
+	case asked && (d.Doubt != 0 || d.Hope != 0): // its path may tell
+		return "", ""
+	case !asked && d.Hope != 0:
+		return g.unmet(e, d.Hope)
+	}
+	return reason, detail
+}
+
+// guesses reports whether an entry is wanted only if its path leads by certain ports: by what
+// else is known of it, it has to stay.
+func (g *Engine) guesses(e *entry) bool {
+	d := g.decisionOf(e)
+	if e.asked || e.decided.in[flows.Orig] != 0 {
+		return false
+	}
+	reason, _ := g.against(d, false)
+	if reason == "" {
+		reason, _ = g.unmet(e, d.Policy)
+	}
+	return reason != ""
 }
 
 // against says why a decision leaves a connection in the slow path, or "".
 func (g *Engine) against(d *flows.Decision, asked bool) (flows.Reason, string) {
 	switch {
+	case d.Policy == 0 && !asked:
+		return flows.PolicyNone, ""
 	case d.Doubt != 0:
 		return flows.PolicyInspect, "perhaps by " + g.policies.Describe(d.Doubt)
-	case d.Verdict == flows.Offload, asked && d.Policy == 0:
+	case d.Policy == 0 || d.Verdict == flows.Offload:
 		return "", ""
-	case d.Policy == 0:
-		return flows.PolicyNone, ""
 	case d.Verdict == flows.Drop:
 		return flows.PolicyDrop, g.policies.Describe(d.Policy)
 	}
@@ -118,7 +145,16 @@ func (e *entry) inspected(d flows.Dir) uint64 {
 // inspectAgain has the packets inspected that the slow path sees from now on.
 func (e *entry) inspectAgain() {
 	from := e.packets
-	e.inspectFrom = &from
+	e.inspectFrom, e.unseenFrom = &from, 0
+}
+
+// reinspects reports whether who leaves for a cause is to be inspected before it returns.
+func reinspects(cause flows.Reason) bool {
+	switch cause {
+	case flows.Reinspect, flows.PolicyInspect, flows.PolicyNone, flows.PolicyUnknown:
+		return true
+	}
+	return false
 }
 
 // wanted returns why an entry whose verdict is offload got it.
@@ -183,7 +219,7 @@ func (g *Engine) policiesChanged(ev *PoliciesChanged) {
 	g.version++
 	list := make([]*session, 0, len(g.list))
 	for _, s := range g.list {
-		if !s.bound() {
+		if s.state == Resolving { // its path will be held against what is in force then
 			continue
 		}
 		subject := s.subject()
@@ -196,12 +232,21 @@ func (g *Engine) policiesChanged(ev *PoliciesChanged) {
 	}
 }
 
-// decideAnew ends a session that policies do not want offloaded any more.
+// decideAnew ends a session that policies do not want offloaded any more, and denies one that
+// they drop, also if it is leaving already.
 func (g *Engine) decideAnew(s *session) {
-	if s.dead || !s.bound() {
+	if s.dead || s.state == Resolving {
 		return
 	}
-	if reason, detail := g.decide(s); reason != "" {
+	reason, detail := g.decide(s)
+	switch {
+	case reason == "":
+		if s.state == Offloaded {
+			for _, e := range s.entries {
+				g.setReason(e, s.reason, e.detail)
+			}
+		}
+	case s.state != Removing || reason == flows.PolicyDrop:
 		s.primary().detail = detail
 		g.remove(s, reason)
 	}
@@ -209,14 +254,18 @@ func (g *Engine) decideAnew(s *session) {
 
 // checkPolicies ends what stands on trust when no policy was told for too long.
 func (g *Engine) checkPolicies() {
-	if g.policies != nil || g.lapsed || g.now.Sub(1) < g.cfg.PermissionGrace {
+	if g.policies != nil || len(g.list) == 0 || !g.policiesLate() {
 		return
 	}
-	g.lapsed = true
 	for _, s := range g.sessionsInOrder() {
-		g.remove(s, flows.PolicyUnknown)
+		if s.state != Removing {
+			g.remove(s, flows.PolicyUnknown)
+		}
 	}
 }
+
+// policiesLate reports whether policies should have been told by now.
+func (g *Engine) policiesLate() bool { return g.now.Sub(1) >= g.cfg.PermissionGrace }
 
 // leaveRate returns the rate below which a session is no elephant any more: in the same
 // relation to what its policy asks for as the configured ones.
@@ -239,19 +288,20 @@ func (g *Engine) explainPolicy(e *entry) Check {
 		return c
 	}
 	d, s := *g.decisionOf(e), g.sessionOf(e)
-	if s != nil && s.bound() {
+	bound := s != nil && s.bound()
+	if bound {
 		subject := s.subject()
 		d = g.policies.Decide(&subject)
 	}
 	c.Detail = g.policies.Describe(cmp.Or(d.Policy, d.Hope))
-	asked := e.asked && e.verdict == flows.Offload
-	reason, _ := g.against(&d, asked)
-	switch {
-	case reason == "":
-	case d.Hope != 0 && (s == nil || !s.bound()):
+	reason, detail := g.against(&d, e.asked && e.verdict == flows.Offload)
+	if reason == "" {
+		return c
+	}
+	c.Outcome, c.Reason, c.Detail = Failed, reason, detail
+	if d.Hope != 0 && !bound && e.decided.in[flows.Orig] == 0 {
 		c.Outcome = Unknown
-	default:
-		c.Outcome, c.Reason = Failed, reason
+		c.Detail = "its ports are to be found: perhaps by " + g.policies.Describe(d.Hope)
 	}
 	return c
 }

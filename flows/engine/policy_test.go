@@ -76,6 +76,10 @@ func TestPolicyTurns(t *testing.T) {
 			if x := g.Explain(&entries[1]); x.View.Reason != tt.cause {
 				t.Errorf("the reason is %q (%s)", x.View.Reason, x.View.Detail)
 			}
+			for i := range entries { // what comes back is inspected first
+				entries[i].Count[flows.Orig].Packets += 10
+				entries[i].Count[flows.Reply].Packets += 10
+			}
 			now = now.Add(time.Minute)
 			second := g.Step(now, []Event{PoliciesChanged{Policies: before}, EntriesRead{At: now, Entries: entries}})
 			resolved := 0
@@ -209,5 +213,95 @@ func TestTermsOfThePath(t *testing.T) {
 	now = now.Add(time.Minute)
 	if effects := g.Step(now, []Event{EntriesRead{At: now, Entries: entries}}); len(effects) > 0 {
 		t.Errorf("promise 7: %v", effects)
+	}
+}
+
+// A policy for slow connections keeps them at rates that are slow for others.
+func TestPolicyRate(t *testing.T) {
+	p := mild(1)
+	p.terms.Rate = 1000
+	g, entries, now := policed(t, 1, simPolicies{p})
+	entries[0].Count[flows.Orig].Bytes += 100_000
+	now = now.Add(time.Minute)
+	effects := g.Step(now, []Event{EntriesRead{At: now, Entries: entries}})
+	drive(g, now, effects, func(key flows.EntryKey) flows.Entry { return entries[key.ID] }, benchPaths)
+	offloadedAll(t, g, 1)
+	if rate := g.leaveRate(g.list[0]); rate != 250 {
+		t.Errorf("promise 1: it leaves below %v bytes per second, want 250", rate)
+	}
+}
+
+// Rules that are found when it is too late for trust are not taken over.
+func TestLateRulesWithoutPolicies(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Enforce, cfg.AwaitPolicies = true, true
+	g := newEngineWithPorts(cfg)
+	entries := manyEntries(1)
+	now := flows.Instant(0).Add(cfg.PermissionGrace + time.Second)
+	g.Step(now, []Event{EntriesRead{At: now, Entries: entries}})
+	effects := g.Step(now, []Event{RulesFound{[]FoundSession{{ID: 9, Tuples: [2]flows.Tuple{entries[0].Key.Tuple, entries[0].Reply}, Paths: benchPaths, InHW: true}}}})
+	if removals(effects, flows.PolicyUnknown) != 1 {
+		t.Errorf("promise 1: it stays: %v", g.Used())
+	}
+}
+
+// What is leaving for another reason when it is dropped, or was not offloaded yet, never
+// comes back either.
+func TestDropWhileLeaving(t *testing.T) {
+	before := simPolicies{mild(1)}
+	g, entries, now := policed(t, 1, before)
+	offloadedAll(t, g, 1)
+	leaving := g.Step(now, []Event{RulesVanished{[]flows.SessionID{1}}})
+	g.Step(now, []Event{PoliciesChanged{Policies: simPolicies{{ref: 2, share: shares, verdict: flows.Drop}}}})
+	drive(g, now, leaving, noEntry, benchPaths)
+	now = now.Add(time.Minute)
+	for _, e := range g.Step(now, []Event{PoliciesChanged{Policies: before}, EntriesRead{At: now, Entries: entries}}) {
+		if _, ok := e.(Resolve); ok {
+			t.Error("promise 3: it comes back")
+		}
+	}
+}
+
+// One that may be to be inspected, by what nobody can know, is not looked for again and again.
+func TestDoubtfulIsLookedForOnce(t *testing.T) {
+	doubtful := simPolicy{ref: 1, content: true, share: shares, verdict: flows.Inspect}
+	elsewhere := simPolicy{ref: 2, port: 9, share: shares, verdict: flows.Inspect}
+	g, entries, now := policed(t, 1, simPolicies{doubtful, elsewhere, mild(3)})
+	looked := 0
+	for range 60 {
+		now = now.Add(time.Second)
+		effects := g.Step(now, []Event{EntriesRead{At: now, Entries: entries}})
+		for _, e := range effects {
+			if _, ok := e.(Resolve); ok {
+				looked++
+			}
+		}
+		drive(g, now, effects, func(key flows.EntryKey) flows.Entry { return entries[key.ID] }, benchPaths)
+	}
+	if v := g.Explain(&entries[0]).View; looked > 1 || v.Reason != flows.PolicyInspect {
+		t.Errorf("promise 7: looked for %d times in a minute, and it is %q", looked, v.Reason)
+	}
+}
+
+// Looking for the ports of mice leaves most of the budget to others.
+func TestGuessesAreFew(t *testing.T) {
+	elephants := simPolicy{ref: 2, share: shares, verdict: flows.Offload, terms: flows.Terms{Bytes: 1e9, Rate: 1}}
+	elsewhere := simPolicy{ref: 1, port: 9, share: shares, verdict: flows.Offload}
+	cfg := DefaultConfig()
+	cfg.Enforce, cfg.AwaitPolicies, cfg.InsertRate = true, true, 100
+	g := newEngineWithPorts(cfg)
+	entries := manyEntries(1000)
+	looked, now := 0, flows.Instant(time.Second)
+	events := []Event{PoliciesChanged{Policies: simPolicies{elsewhere, elephants}}}
+	for range 10 {
+		for _, e := range g.Step(now, append(events, EntriesRead{At: now, Entries: entries})) {
+			if _, ok := e.(Resolve); ok {
+				looked++
+			}
+		}
+		events, now = nil, now.Add(time.Second)
+	}
+	if looked == 0 || looked > 150 {
+		t.Errorf("promise 7: %d looked for in ten seconds, want a tenth of 1,000", looked)
 	}
 }

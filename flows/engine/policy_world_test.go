@@ -49,7 +49,16 @@ func (list simPolicies) Decide(s *flows.Subject) (d flows.Decision) {
 			may = append(may, p)
 		}
 	}
-	if i := slices.IndexFunc(may, func(p simPolicy) bool { return p.verdict != d.Verdict }); i >= 0 {
+	matters := func(p simPolicy) bool {
+		switch {
+		case d.Policy == 0 || d.Verdict == flows.Offload:
+			return p.verdict != flows.Offload
+		case d.Verdict == flows.Drop:
+			return p.verdict != flows.Drop
+		}
+		return false
+	}
+	if i := slices.IndexFunc(may, matters); i >= 0 {
 		d.Doubt = may[i].ref
 	}
 	return d

@@ -126,7 +126,7 @@ func (g *Engine) release(s *session) {
 		if retryable(s.cause) && !e.denied {
 			e.verdict = flows.Offload
 		}
-		if s.cause == flows.Reinspect {
+		if s.installedAt > 0 && reinspects(s.cause) {
 			e.inspectAgain()
 		}
 		g.setReason(e, s.cause, e.detail)

@@ -8,11 +8,11 @@ const DecryptionProfileTable = "Decryption_Profile"
 // DecryptionProfile defines an object in Decryption_Profile table
 type DecryptionProfile struct {
 	UUID        string            `ovsdb:"_uuid"`
-	DstPorts    []string          `ovsdb:"dst_ports" validate:"dive,max=11"`
-	DstPrefixes []string          `ovsdb:"dst_prefixes" validate:"dive,max=64"`
+	DstPorts    []string          `ovsdb:"dst_ports" validate:"max=1024,dive,max=11"`
+	DstPrefixes []string          `ovsdb:"dst_prefixes" validate:"max=1024,dive,max=64"`
 	Enabled     *bool             `ovsdb:"enabled"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
 	Name        string            `ovsdb:"name" validate:"max=255"`
-	ServerNames []string          `ovsdb:"server_names" validate:"dive,max=254"`
+	ServerNames []string          `ovsdb:"server_names" validate:"max=1024,dive,max=254"`
 	Status      string            `ovsdb:"status"`
 }

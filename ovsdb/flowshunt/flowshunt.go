@@ -9,6 +9,6 @@ const FlowshuntTable = "Flowshunt"
 type Flowshunt struct {
 	UUID        string            `ovsdb:"_uuid"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
-	NextCfg     int               `ovsdb:"next_cfg"`
+	NextCfg     int               `ovsdb:"next_cfg" validate:"min=0,max=9007199254740991"`
 	Options     map[string]string `ovsdb:"options"`
 }

@@ -36,7 +36,7 @@ var schema = `{
               "maxLength": 11
             },
             "min": 0,
-            "max": "unlimited"
+            "max": 1024
           }
         },
         "dst_prefixes": {
@@ -47,7 +47,7 @@ var schema = `{
               "maxLength": 64
             },
             "min": 0,
-            "max": "unlimited"
+            "max": 1024
           }
         },
         "enabled": {
@@ -88,7 +88,7 @@ var schema = `{
               "maxLength": 254
             },
             "min": 0,
-            "max": "unlimited"
+            "max": 1024
           }
         },
         "status": {
@@ -157,7 +157,13 @@ var schema = `{
           }
         },
         "next_cfg": {
-          "type": "integer"
+          "type": {
+            "key": {
+              "type": "integer",
+              "minInteger": 0,
+              "maxInteger": 9007199254740991
+            }
+          }
         },
         "options": {
           "type": {
@@ -177,7 +183,13 @@ var schema = `{
     "Node": {
       "columns": {
         "cur_cfg": {
-          "type": "integer"
+          "type": {
+            "key": {
+              "type": "integer",
+              "minInteger": 0,
+              "maxInteger": 9007199254740991
+            }
+          }
         },
         "eswitches": {
           "type": {
@@ -285,7 +297,7 @@ var schema = `{
               "maxLength": 64
             },
             "min": 0,
-            "max": "unlimited"
+            "max": 1024
           }
         },
         "dscp": {
@@ -296,7 +308,7 @@ var schema = `{
               "maxInteger": 63
             },
             "min": 0,
-            "max": "unlimited"
+            "max": 1024
           }
         },
         "dst_ports": {
@@ -307,7 +319,7 @@ var schema = `{
               "maxLength": 11
             },
             "min": 0,
-            "max": "unlimited"
+            "max": 1024
           }
         },
         "dst_prefixes": {
@@ -318,7 +330,7 @@ var schema = `{
               "maxLength": 64
             },
             "min": 0,
-            "max": "unlimited"
+            "max": 1024
           }
         },
         "elephant_age": {
@@ -383,7 +395,7 @@ var schema = `{
               "maxLength": 255
             },
             "min": 0,
-            "max": "unlimited"
+            "max": 1024
           }
         },
         "inspect_packets": {
@@ -405,7 +417,7 @@ var schema = `{
               "maxLength": 255
             },
             "min": 0,
-            "max": "unlimited"
+            "max": 1024
           }
         },
         "max_lifetime": {
@@ -453,7 +465,7 @@ var schema = `{
               ]
             },
             "min": 0,
-            "max": "unlimited"
+            "max": 1024
           }
         },
         "reinspect_interval": {
@@ -475,7 +487,7 @@ var schema = `{
               "maxLength": 255
             },
             "min": 0,
-            "max": "unlimited"
+            "max": 1024
           }
         },
         "server_names": {
@@ -486,7 +498,7 @@ var schema = `{
               "maxLength": 254
             },
             "min": 0,
-            "max": "unlimited"
+            "max": 1024
           }
         },
         "src_ports": {
@@ -497,7 +509,7 @@ var schema = `{
               "maxLength": 11
             },
             "min": 0,
-            "max": "unlimited"
+            "max": 1024
           }
         },
         "src_prefixes": {
@@ -508,7 +520,7 @@ var schema = `{
               "maxLength": 64
             },
             "min": 0,
-            "max": "unlimited"
+            "max": 1024
           }
         },
         "status": {
@@ -522,7 +534,7 @@ var schema = `{
               "maxLength": 255
             },
             "min": 0,
-            "max": "unlimited"
+            "max": 1024
           }
         },
         "verdict": {

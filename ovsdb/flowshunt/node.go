@@ -17,7 +17,7 @@ var (
 // Node defines an object in Node table
 type Node struct {
 	UUID        string            `ovsdb:"_uuid"`
-	CurCfg      int               `ovsdb:"cur_cfg"`
+	CurCfg      int               `ovsdb:"cur_cfg" validate:"min=0,max=9007199254740991"`
 	Eswitches   []string          `ovsdb:"eswitches"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
 	Health      string            `ovsdb:"health"`

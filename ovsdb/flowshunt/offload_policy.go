@@ -24,28 +24,28 @@ var (
 // OffloadPolicy defines an object in Offload_Policy table
 type OffloadPolicy struct {
 	UUID              string                   `ovsdb:"_uuid"`
-	Applications      []string                 `ovsdb:"applications" validate:"dive,max=64"`
-	DSCP              []int                    `ovsdb:"dscp" validate:"dive,min=0,max=63"`
-	DstPorts          []string                 `ovsdb:"dst_ports" validate:"dive,max=11"`
-	DstPrefixes       []string                 `ovsdb:"dst_prefixes" validate:"dive,max=64"`
+	Applications      []string                 `ovsdb:"applications" validate:"max=1024,dive,max=64"`
+	DSCP              []int                    `ovsdb:"dscp" validate:"max=1024,dive,min=0,max=63"`
+	DstPorts          []string                 `ovsdb:"dst_ports" validate:"max=1024,dive,max=11"`
+	DstPrefixes       []string                 `ovsdb:"dst_prefixes" validate:"max=1024,dive,max=64"`
 	ElephantAge       *int                     `ovsdb:"elephant_age" validate:"omitempty,min=0,max=86400"`
 	ElephantBytes     *int                     `ovsdb:"elephant_bytes" validate:"omitempty,min=0,max=9007199254740991"`
 	ElephantRate      *int                     `ovsdb:"elephant_rate" validate:"omitempty,min=0,max=9007199254740991"`
 	Enabled           *bool                    `ovsdb:"enabled"`
 	ExternalIDs       map[string]string        `ovsdb:"external_ids"`
-	IfaceIDs          []string                 `ovsdb:"iface_ids" validate:"dive,max=255"`
+	IfaceIDs          []string                 `ovsdb:"iface_ids" validate:"max=1024,dive,max=255"`
 	InspectPackets    *int                     `ovsdb:"inspect_packets" validate:"omitempty,min=0,max=1000000"`
-	Interfaces        []string                 `ovsdb:"interfaces" validate:"dive,max=255"`
+	Interfaces        []string                 `ovsdb:"interfaces" validate:"max=1024,dive,max=255"`
 	MaxLifetime       *int                     `ovsdb:"max_lifetime" validate:"omitempty,min=1,max=31536000"`
 	Name              string                   `ovsdb:"name" validate:"max=255"`
 	Priority          int                      `ovsdb:"priority" validate:"min=0,max=65535"`
-	Protocols         []OffloadPolicyProtocols `ovsdb:"protocols" validate:"dive,oneof='tcp' 'udp' 'esp' 'ah' 'gre'"`
+	Protocols         []OffloadPolicyProtocols `ovsdb:"protocols" validate:"max=1024,dive,oneof='tcp' 'udp' 'esp' 'ah' 'gre'"`
 	ReinspectInterval *int                     `ovsdb:"reinspect_interval" validate:"omitempty,min=1,max=31536000"`
-	SecurityGroups    []string                 `ovsdb:"security_groups" validate:"dive,max=255"`
-	ServerNames       []string                 `ovsdb:"server_names" validate:"dive,max=254"`
-	SrcPorts          []string                 `ovsdb:"src_ports" validate:"dive,max=11"`
-	SrcPrefixes       []string                 `ovsdb:"src_prefixes" validate:"dive,max=64"`
+	SecurityGroups    []string                 `ovsdb:"security_groups" validate:"max=1024,dive,max=255"`
+	ServerNames       []string                 `ovsdb:"server_names" validate:"max=1024,dive,max=254"`
+	SrcPorts          []string                 `ovsdb:"src_ports" validate:"max=1024,dive,max=11"`
+	SrcPrefixes       []string                 `ovsdb:"src_prefixes" validate:"max=1024,dive,max=64"`
 	Status            string                   `ovsdb:"status"`
-	Tenants           []string                 `ovsdb:"tenants" validate:"dive,max=255"`
+	Tenants           []string                 `ovsdb:"tenants" validate:"max=1024,dive,max=255"`
 	Verdict           *OffloadPolicyVerdict    `ovsdb:"verdict" validate:"omitempty,oneof='inspect' 'offload' 'drop'"`
 }

@@ -58,7 +58,8 @@ func (n *naive) decide(s *flows.Subject) decision {
 	}
 	for _, p := range list[:end] {
 		others, port := n.match(&p, s)
-		if min(others, port) == 1 && cmp.Or(p.Verdict, "inspect") != d.verdict {
+		matters := p.Verdict != "offload" && (d.policy == "" || d.verdict == "offload") || p.Verdict != "drop" && d.verdict == "drop"
+		if min(others, port) == 1 && matters {
 			d.doubt = p.Name
 			break
 		}

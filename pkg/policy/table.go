@@ -152,11 +152,16 @@ type found struct {
 	may     [3]int // the first with each verdict that may match; not after certain
 }
 
-// doubt returns the first rule that may change a verdict.
+// doubt returns the first rule that stands in the way of a verdict; see flows.Decision.
 func (f *found) doubt(v flows.Verdict) int {
-	first := -1
+	first, agreed := -1, v
+	if f.certain < 0 {
+		agreed = flows.Offload
+	} else if v == flows.Inspect {
+		return first
+	}
 	for other, i := range f.may {
-		if flows.Verdict(other) != v && i >= 0 && (first < 0 || i < first) {
+		if flows.Verdict(other) != agreed && i >= 0 && (first < 0 || i < first) {
 			first = i
 		}
 	}
