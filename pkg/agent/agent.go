@@ -241,7 +241,7 @@ func (a *Agent) build() {
 	vswitchd := &unixctl.Client{Rundir: a.cfg.OVSRundir, Timeout: callTime}
 	a.buildUserspace()
 	if a.judge = a.cfg.judge; a.judge == nil {
-		a.judge = newJudges(&a.datapath, userspaceDatapath{a.user.client}, path.JudgeConfig{Tracer: &ofproto.Tracer{Caller: vswitchd}, Underlay: a.routes, Aside: ofswitch.Aside})
+		a.judge = newJudges(&a.datapath, userspaceDatapath{a.user.client}, path.JudgeConfig{Tracer: &ofproto.Tracer{Caller: vswitchd, Ours: ofswitch.IsOurs}, Underlay: a.routes, Aside: ofswitch.Aside})
 	}
 	a.doubts = newDoubts(a.judge, l, a.cfg.OVSGrace)
 	a.doubts.log = a.log

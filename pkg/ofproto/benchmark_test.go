@@ -66,7 +66,7 @@ func BenchmarkTraceValidate(b *testing.B) {
 		n = 5
 	}
 	queries := both()
-	tracer := &Tracer{w}
+	tracer := &Tracer{Caller: w}
 	ours := func() time.Duration {
 		return each(n, func() { validate(b, tracer, queries, 3) })
 	}
@@ -137,7 +137,7 @@ func BenchmarkTrace(b *testing.B) {
 		}{{"dial", w}, {"kept", kept}} {
 			b.Run(q.name+"/"+caller.name, func(b *testing.B) {
 				for b.Loop() {
-					if _, err := (&Tracer{caller}).Trace(b.Context(), q.query); err != nil {
+					if _, err := (&Tracer{Caller: caller}).Trace(b.Context(), q.query); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -172,7 +172,7 @@ func BenchmarkTrace(b *testing.B) {
 		b.SetParallelism(max(1, 4/runtime.GOMAXPROCS(0)))
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				if _, err := (&Tracer{w}).Trace(b.Context(), zones); err != nil {
+				if _, err := (&Tracer{Caller: w}).Trace(b.Context(), zones); err != nil {
 					b.Error(err)
 				}
 			}
@@ -240,7 +240,7 @@ func BenchmarkFollow(b *testing.B) {
 		q, conn := y.query(b, w)
 		b.Run(y.name, func(b *testing.B) {
 			for b.Loop() {
-				if _, err := (&Tracer{w}).Follow(b.Context(), q, conn); err != nil {
+				if _, err := (&Tracer{Caller: w}).Follow(b.Context(), q, conn); err != nil {
 					b.Fatal(err)
 				}
 			}

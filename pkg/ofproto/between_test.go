@@ -30,7 +30,7 @@ func TestStationsBetweenRouters(t *testing.T) {
 	q := ask("10.0.9.9")
 	q.Bridge, q.InPort = "r1", 1
 	path := func() error {
-		trace, err := (&Tracer{w}).Follow(context.Background(), q, megaflow.Connection{Tuple: q.Tuple})
+		trace, err := (&Tracer{Caller: w}).Follow(context.Background(), q, megaflow.Connection{Tuple: q.Tuple})
 		if err != nil {
 			t.Fatal(err)
 		}

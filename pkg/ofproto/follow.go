@@ -223,6 +223,7 @@ func (t *Tracer) stages(ctx context.Context, q *Query) ([]stage, error) {
 	if err != nil {
 		return nil, err
 	}
+	q.ours = t.Ours
 	stages, err := parseStages(q, text, q.Datapath == nil)
 	if err != nil {
 		return nil, fmt.Errorf("trace in %s: %w", q.Bridge, err)

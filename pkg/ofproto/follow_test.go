@@ -203,7 +203,7 @@ func TestFollow(t *testing.T) {
 		t.Run(y.name, func(t *testing.T) {
 			q, conn := y.query(t, w)
 			caller := &counter{Caller: w}
-			trace, err := (&Tracer{caller}).Follow(t.Context(), q, conn)
+			trace, err := (&Tracer{Caller: caller}).Follow(t.Context(), q, conn)
 			var path megaflow.Path
 			if err == nil {
 				path, err = compose(trace, q, conn)
@@ -288,11 +288,11 @@ func TestForgotten(t *testing.T) {
 		}
 		return nil
 	}}
-	if trace, err := (&Tracer{caller}).Follow(t.Context(), q, conn); err != nil || len(trace.Stages) != 3 || caller.calls != y.calls+2 {
+	if trace, err := (&Tracer{Caller: caller}).Follow(t.Context(), q, conn); err != nil || len(trace.Stages) != 3 || caller.calls != y.calls+2 {
 		t.Errorf("%v after %d calls", err, caller.calls)
 	}
 	failures = 100
-	if _, err := (&Tracer{caller}).Follow(t.Context(), q, conn); !errors.Is(err, errForgotten) || failures != 100-maxTries {
+	if _, err := (&Tracer{Caller: caller}).Follow(t.Context(), q, conn); !errors.Is(err, errForgotten) || failures != 100-maxTries {
 		t.Errorf("%v, %d left", err, failures)
 	}
 }
@@ -303,7 +303,7 @@ func TestFollowWithoutDatapath(t *testing.T) {
 	y := ways(t)[2]
 	q, conn := y.query(t, w)
 	q.Datapath = nil
-	trace, err := (&Tracer{w}).Follow(t.Context(), q, conn)
+	trace, err := (&Tracer{Caller: w}).Follow(t.Context(), q, conn)
 	if err != nil {
 		t.Fatal(err)
 	}

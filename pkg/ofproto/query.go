@@ -33,6 +33,8 @@ type Query struct {
 	exact uint8            // with this TTL, which matters; 0: any that a rule carries
 	alike bool             // what has few hops left is known to be treated like all others
 	from  *megaflow.Packet // as it is recirculated; nil: as it comes in
+
+	ours func(cookie uint64) bool // see Tracer
 }
 
 // ttl and tos return what the packet has of what differs from packet to packet: a TTL

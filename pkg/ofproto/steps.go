@@ -50,7 +50,9 @@ func (p *parser) step(text string) {
 		p.fail(fmt.Errorf("%w: %s", ErrFailed, clip(text)))
 	case strings.HasPrefix(text, "bucket "):
 		p.last.groups = true
-	case text == "", strings.HasPrefix(text, "-> "), isRule(text), isTable(text), isThaw(text):
+	case isTable(text):
+		p.matched(text)
+	case text == "", strings.HasPrefix(text, "-> "), isRule(text), isThaw(text):
 	default:
 		p.action(text)
 	}
@@ -64,6 +66,30 @@ func isRule(text string) bool { return strings.Trim(text, "-") == "" }
 func isTable(text string) bool {
 	id, _, found := strings.Cut(text, ". ")
 	return found && (id == "--" || len(id) > 0 && len(id) <= 3 && strings.Trim(id, "0123456789") == "")
+}
+
+// matched looks at the flow that matched in a table: MATCH, priority N, and its cookie in
+// the end, unless that is 0.
+func (p *parser) matched(text string) {
+	_, word, found := cutLast(text, ", cookie ")
+	if !found || p.query.ours == nil {
+		return
+	}
+	cookie, err := number(word, 64)
+	switch {
+	case err != nil:
+		p.failf("cookie %q", clip(word))
+	case p.query.ours(cookie):
+		p.refuse(flows.UnsupportedAction, fmt.Sprintf("the packet meets a rule (cookie %#x): the pipeline overwrites the metadata that keeps it from rules, and gives it to table 0 again", cookie))
+	}
+}
+
+// cutLast is strings.Cut for the last sep.
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
 }
 
 // isThaw reports whether text is about what a recirculation brings back; the actions

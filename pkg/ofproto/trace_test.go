@@ -127,7 +127,7 @@ func TestRealOVS(t *testing.T) {
 	for _, c := range cases() {
 		t.Run(c.name, func(t *testing.T) {
 			caller := &recorder{Caller: w}
-			trace, err := (&Tracer{caller}).Trace(t.Context(), c.query)
+			trace, err := (&Tracer{Caller: caller}).Trace(t.Context(), c.query)
 			save(t, c.name+".txt", caller.text)
 			c.check(t, trace, err, portNames(w.ports))
 		})
@@ -175,22 +175,22 @@ func TestDatapathKey(t *testing.T) {
 			if c.query.Datapath = at(w.ports, c.query); c.query.Datapath == nil {
 				t.Fatal("port not found")
 			}
-			trace, err := (&Tracer{w}).Trace(t.Context(), c.query)
+			trace, err := (&Tracer{Caller: w}).Trace(t.Context(), c.query)
 			c.check(t, trace, err, portNames(w.ports))
 		})
 	}
 	q := ask("10.0.2.2")
 	q.Datapath = at(w.ports, with(q, func(q *Query) { q.InPort = 2 }))
-	if _, err := (&Tracer{w}).Trace(t.Context(), q); !errors.Is(err, ErrFormat) {
+	if _, err := (&Tracer{Caller: w}).Trace(t.Context(), q); !errors.Is(err, ErrFormat) {
 		t.Errorf("another port: %v", err)
 	}
 	q.Datapath = at(w.ports, onVLAN(1, flows.MAC{}))
-	if _, err := (&Tracer{w}).Trace(t.Context(), q); !errors.Is(err, ErrFormat) {
+	if _, err := (&Tracer{Caller: w}).Trace(t.Context(), q); !errors.Is(err, ErrFormat) {
 		t.Errorf("a port of another bridge: %v", err)
 	}
 	for _, d := range []Datapath{{"netdev", 4711}, {"system", 1}} {
 		q.Datapath = &d
-		if _, err := (&Tracer{w}).Trace(t.Context(), q); !errors.Is(err, ErrBridge) {
+		if _, err := (&Tracer{Caller: w}).Trace(t.Context(), q); !errors.Is(err, ErrBridge) {
 			t.Errorf("%v: %v", d, err)
 		}
 	}
@@ -311,17 +311,17 @@ func load(t testing.TB, name string) string {
 // TestErrors: the caller's errors are passed on, and OVS's are told apart.
 func TestErrors(t *testing.T) {
 	w := newWorld(t)
-	_, err := (&Tracer{&unixctl.Client{Rundir: t.TempDir()}}).Trace(t.Context(), ask("10.0.1.2"))
+	_, err := (&Tracer{Caller: &unixctl.Client{Rundir: t.TempDir()}}).Trace(t.Context(), ask("10.0.1.2"))
 	if !errors.Is(err, unixctl.ErrNotRunning) {
 		t.Errorf("not running: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := (&Tracer{w}).Trace(ctx, ask("10.0.1.2")); !errors.Is(err, ctx.Err()) {
+	if _, err := (&Tracer{Caller: w}).Trace(ctx, ask("10.0.1.2")); !errors.Is(err, ctx.Err()) {
 		t.Errorf("cancelled: %v", err)
 	}
 	var refused *unixctl.MethodError
-	_, err = (&Tracer{w}).Trace(t.Context(), with(ask("10.0.1.2"), func(q *Query) { q.Bridge = "br9" }))
+	_, err = (&Tracer{Caller: w}).Trace(t.Context(), with(ask("10.0.1.2"), func(q *Query) { q.Bridge = "br9" }))
 	if !errors.Is(err, ErrBridge) || !errors.As(err, &refused) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("unknown bridge: %v", err)
 	}

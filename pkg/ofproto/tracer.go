@@ -15,7 +15,12 @@ type Caller interface {
 
 // Tracer asks OVS. It keeps no state: traces may be concurrent where the Caller's
 // calls may; OVS answers them one after the other.
-type Tracer struct{ Caller Caller }
+type Tracer struct {
+	Caller Caller
+	// Ours reports whether a flow with this cookie is a rule made of what OVS said before. A
+	// packet that meets one is refused: OVS would confirm what we asked it for. nil: none is.
+	Ours func(cookie uint64) bool
+}
 
 // Trace is what OVS does with a packet.
 type Trace struct {
@@ -46,6 +51,7 @@ func (t *Tracer) Trace(ctx context.Context, q Query) (*Trace, error) {
 	if err != nil {
 		return nil, err
 	}
+	q.ours = t.Ours
 	trace, err := parse(&q, text)
 	if err != nil {
 		return nil, fmt.Errorf("trace in %s: %w", q.Bridge, err)
