@@ -3,9 +3,12 @@ package openflow
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/eswitch"
 	"github.com/flowshunt/flowshunt/pkg/eswitch/eswitchtest"
 )
@@ -44,6 +47,28 @@ func BenchmarkSessions(b *testing.B) {
 			}
 			return nil
 		})
+	}
+}
+
+// BenchmarkOneMore installs and removes one routed session where there are many.
+func BenchmarkOneMore(b *testing.B) {
+	const sessions = 10_000
+	w := newWorld(b, Config{Hard: time.Hour})
+	e := w.prepared(b, w.driver)
+	all := make([]flows.Session, sessions+1)
+	for i := range all {
+		all[i] = w.Shaped(i+1, eswitchtest.Shape{Proto: flows.TCP, Hops: 1})
+	}
+	for some := range slices.Chunk(all[:sessions], 1000) {
+		mustInstall(b, e, some...)
+	}
+	for b.Loop() {
+		mustInstall(b, e, all[sessions])
+		b.StopTimer()
+		if err := e.Remove(b.Context(), []flows.SessionID{all[sessions].ID})[0]; err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
 	}
 }
 
