@@ -27,7 +27,7 @@ type Config struct {
 	Rundir     string        // where ovs-vswitchd has its sockets; empty: the usual place
 	Priority   uint16        // of flows, and one less than that of guards; 0: DefaultPriority
 	Generation uint8         // of the rules it makes
-	Hard       time.Duration // how long a rule lives without Keep, in seconds; 0: DefaultHard
+	Hard       time.Duration // how long a rule lives without Keep, due at a third of it, in seconds; 0: DefaultHard
 }
 
 // Driver executes rules by flows of Open vSwitch. It implements eswitch.Driver and
@@ -56,9 +56,9 @@ func Open(cfg Config) (*Driver, error) {
 	cfg.Rundir = cmp.Or(cfg.Rundir, unixctl.DefaultRundir)
 	cfg.Priority = cmp.Or(cfg.Priority, DefaultPriority)
 	cfg.Hard = cmp.Or(cfg.Hard, DefaultHard)
-	switch most := (1<<16 - 1 - guardsLive) * time.Second; {
-	case cfg.Hard < time.Second || cfg.Hard > most:
-		return nil, fmt.Errorf("timeout of flows %v: want 1s to %v", cfg.Hard, most)
+	switch {
+	case cfg.Hard < time.Second || cfg.Hard > maxHard*time.Second:
+		return nil, fmt.Errorf("timeout of flows %v: want 1s to %v", cfg.Hard, maxHard*time.Second)
 	case cfg.Priority == 1<<16-1:
 		return nil, fmt.Errorf("priority of flows %d: one above that is needed", cfg.Priority)
 	}

@@ -13,8 +13,19 @@ import (
 // with a mask, so a guard is a flow for each.
 const fewHops = flows.MaxHops + 1
 
-// guardsLive is by how many seconds a guard lives longer than the rules behind it.
-const guardsLive = 2
+// keepShare is at which part of their lives rules are kept.
+const keepShare = 3
+
+// maxHard is the longest life of a rule, in seconds, of which that of a guard can be told.
+const maxHard = (1<<16 - 1 - 3) / (1 + keepShare) * keepShare
+
+// guardHard is how long a guard lives without Keep, in seconds: it may have been kept last
+// just before rules could be made that rely on it for that part of their lives. Then there
+// is the second in which Open vSwitch looks.
+func (d *Driver) guardHard() uint16 {
+	hard := d.hard()
+	return hard + (hard+keepShare-1)/keepShare + 2
+}
 
 // guards returns the flows of a guard: ahead of all rules, they make a packet one that no
 // rule matches, and give it to the bridge as if it came in now.
@@ -22,7 +33,7 @@ func (d *Driver) guards(c *eswitch.Change, in uint32) []of.FlowMod {
 	m := d.markOf(c)
 	mod := of.FlowMod{
 		Command: of.AddFlow, Table: table, Priority: d.cfg.Priority + 1, Cookie: cookieOf(c.Ref.Handle),
-		Hard: d.hard() + guardsLive, Match: outsideOf(&c.Rule, in), Actions: setAside(&m),
+		Hard: d.guardHard(), Match: outsideOf(&c.Rule, in), Actions: setAside(&m),
 	}
 	mod.Match.MatchTTL = true
 	mods := make([]of.FlowMod, fewHops)

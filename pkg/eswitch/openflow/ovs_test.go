@@ -119,7 +119,7 @@ func TestEndsByItself(t *testing.T) {
 	})
 	ended := time.Now()
 	until(t, 10*time.Second, "ended", func() bool { return len(w.flows()) == 0 })
-	if d := time.Since(ended); d > 4*time.Second+guardsLive*time.Second {
+	if d := time.Since(ended); d > 2*time.Second+time.Duration(w.driver.guardHard())*time.Second {
 		t.Errorf("ended after %v", d)
 	}
 	if _, lost, err := e.Counters(t.Context()); err != nil || len(lost) != 2 {
@@ -201,7 +201,7 @@ func TestChanges(t *testing.T) {
 		",set_field:02:00:00:00:00:03->eth_src,set_field:02:00:00:00:00:04->eth_dst,dec_ttl,set_field:203.0.113.1->ip_src," +
 			"set_field:1024->udp_src,push_vlan:0x8100,set_field:4105->vlan_vid,set_field:5->vlan_pcp,output:2",
 		"in_port=2,dl_vlan=9,dl_vlan_pcp=5,", "nw_dst=203.0.113.1", "tp_dst=1024", ",set_field:40000->udp_dst,pop_vlan,output:1",
-		"hard_timeout=32, priority=61702,ip,metadata=0/0x8000000000000000,in_port=1,vlan_tci=0x0000/0x1fff,nw_ttl=3 actions=note:",
+		"hard_timeout=42, priority=61702,ip,metadata=0/0x8000000000000000,in_port=1,vlan_tci=0x0000/0x1fff,nw_ttl=3 actions=note:",
 		",load:0x1->OXM_OF_METADATA[63],resubmit(,0)",
 		"ip,metadata=0/0x8000000000000000,in_port=2,vlan_tci=0x1000/0x1000,nw_ttl=0 actions=",
 	} {
