@@ -173,7 +173,7 @@ func newPort(p Port, row *vswitchd.Interface, port *vswitchd.Port, bridge *Bridg
 	p.Error = deref(row.Error)
 	p.Peer = row.Options["peer"]
 	p.Tunnel = Tunnel{
-		Remote: row.Options["remote_ip"], Local: row.Options["local_ip"], Key: row.Options["key"], Port: row.Options["dst_port"],
+		Remote: row.Options["remote_ip"], Local: row.Options["local_ip"], Key: inKey(row.Options), Port: row.Options["dst_port"],
 		Egress: row.Status["tunnel_egress_iface"],
 	}
 	p.AdminUp = deref(row.AdminState) == vswitchd.InterfaceAdminStateUp
@@ -186,6 +186,15 @@ func newPort(p Port, row *vswitchd.Interface, port *vswitchd.Port, bridge *Bridg
 	p.setExternalIDs(row, port, bridge, &found)
 	p.Problems = found.sorted()
 	return p
+}
+
+// inKey returns the key of packets that come in: an in_key wins, even if it is empty
+// (parse_key in lib/netdev-vport.c).
+func inKey(options map[string]string) string {
+	if key, ok := options["in_key"]; ok {
+		return key
+	}
+	return options["key"]
 }
 
 func (p *Port) setNumbers(row *vswitchd.Interface, found *problems) {

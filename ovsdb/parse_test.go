@@ -135,3 +135,20 @@ func FuzzExternalIDs(f *testing.F) {
 		}
 	})
 }
+
+func TestTunnelKey(t *testing.T) {
+	for want, options := range map[string]map[string]string{
+		"":     {"out_key": "8"},
+		"7":    {"key": "7", "out_key": "8"},
+		"9":    {"key": "7", "in_key": "9"},
+		"flow": {"in_key": "flow", "out_key": "8"},
+	} {
+		var b builder
+		var port vswitchd.Port
+		bridge := Bridge{}
+		p := newPort(b.portFacts(&port, &bridge, Mirroring{}), &vswitchd.Interface{Options: options}, &port, &bridge)
+		if p.Tunnel.Key != want {
+			t.Errorf("%v: key %q, want %q", options, p.Tunnel.Key, want)
+		}
+	}
+}

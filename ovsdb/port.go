@@ -60,8 +60,9 @@ type Port struct {
 // Tunnel describes the interface of a tunnel, in the words of ovs-vswitchd.conf.db(5),
 // "Tunnel Options". Zero for all others.
 type Tunnel struct {
-	Remote, Local, Key, Port string // options: remote_ip, local_ip, key, dst_port; "flow": the pipeline says it
-	Egress                   string // status:tunnel_egress_iface: the device of the underlay; empty where it is not known
+	Remote, Local, Port string // options: remote_ip, local_ip, dst_port; "flow": the pipeline says it
+	Key                 string // options: in_key, or else key: of what comes in; "flow" as above. What leaves has the one that OVS says in a trace.
+	Egress              string // status:tunnel_egress_iface: the device of the underlay; empty where it is not known
 }
 
 // OptionalZone is a conntrack zone that may be unknown, as the zero value is.
