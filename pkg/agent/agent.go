@@ -256,6 +256,9 @@ func (a *Agent) build() {
 	a.listener = &listener{conn: a.conns.events, loop: l, dumper: a.dumper, health: part("conntrack-events")}
 	a.entries = &entries{conn: &conntables{a.conns.work, a.user}, blocked: a.cfg.Engine.Mark.Blocked, loop: l, todo: newQueue[engine.Effect](), health: part("conntrack-entries")}
 	a.taps = newTaps(a.paths, a.user, l, part("taps"))
+	if a.routes != nil {
+		a.taps.own.list = a.routes.Addresses
+	}
 	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, groups: a.groups, policies: a.policies, links: a.links, devices: a.devices, resets: a.resets, paths: a.paths, judge: a.judge, taps: a.taps,
 		doubts: a.doubts, rows: rowDoubts{doubts: a.doubts}, eswitch: a.eswitch, loop: l, health: ovs,
 		again: make(chan struct{}, 1), assign: a.assign, announce: a.links.Announce}

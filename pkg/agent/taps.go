@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ type taps struct {
 
 	counted atomic.Pointer[map[flows.PortID]bool] // always, never changed
 	tunnels atomic.Pointer[portTunnels]           // never changed
+	own     ownAddresses
 
 	mu     sync.Mutex
 	ports  []tap.Port
@@ -43,7 +45,7 @@ func newTaps(paths *path.Resolver, user *userspaceConns, l *loop, health *compon
 
 func (t *taps) sighted(s tap.Sighting) {
 	if !s.Tunnel.IsZero() {
-		if tunnels := t.tunnels.Load(); tunnels == nil || !tunnels.arrival(&s) {
+		if tunnels := t.tunnels.Load(); tunnels == nil || !t.own.has(s.Tunnel.Value().Dst) || !tunnels.arrival(&s) {
 			return
 		}
 	}
@@ -125,9 +127,9 @@ func (t *taps) apply() {
 			t.ports[i].Sample = sampleOne
 		}
 	}
-	if err := t.taps.Set(t.ports); err != nil {
-		t.health.failed(err)
-		return
+	var err error
+	if tunnels := t.tunnels.Load(); tunnels != nil && len(*tunnels) > 0 {
+		err = t.own.refresh()
 	}
-	t.health.ok()
+	t.health.outcome(errors.Join(err, t.taps.Set(t.ports)))
 }

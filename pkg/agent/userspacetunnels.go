@@ -119,8 +119,9 @@ func tunnelsOf(list []portStatus) portTunnels {
 	return tunnels
 }
 
-// arrival gives a packet that a tap saw inside of a tunnel to the port of that tunnel; ok
-// is false where there is none that takes it.
+// arrival gives a packet that a tap saw inside of a tunnel, which was to the host, to the
+// port of that tunnel; ok is false where there is none that takes it. The port that saw it
+// answers for how many there are.
 func (t portTunnels) arrival(s *tap.Sighting) (ok bool) {
 	tunnel := s.Tunnel.Value()
 	port, ok := t[tunnel.Port]
@@ -129,6 +130,6 @@ func (t portTunnels) arrival(s *tap.Sighting) (ok bool) {
 		return false
 	}
 	tunnel.Port = 0 // that of the tunnel's port
-	s.Port, s.Tunnel = port.id, flows.RefTo(tunnel)
+	s.Port, s.Seen, s.Tunnel = port.id, s.Port, flows.RefTo(tunnel)
 	return true
 }

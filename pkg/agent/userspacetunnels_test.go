@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"errors"
 	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/ovsdb"
@@ -76,7 +78,7 @@ func TestArrival(t *testing.T) {
 		s := tap.Sighting{Port: 1, Frame: flows.Frame{Tunnel: flows.RefTo(seen)}}
 		ok := tunnelsOf([]portStatus{p}).arrival(&s)
 		seen.Port = 0
-		if ok != tt.want || ok && (s.Port != 3 || s.Tunnel != flows.RefTo(seen)) {
+		if ok != tt.want || ok && (s.Port != 3 || s.Seen != 1 || s.Tunnel != flows.RefTo(seen)) {
 			t.Errorf("%s: %v, %+v", name, ok, s)
 		}
 	}
@@ -102,5 +104,40 @@ func TestUnderlayBridges(t *testing.T) {
 		if text := strings.Join(slices.Sorted(maps.Keys(got)), " "); text != tt.want {
 			t.Errorf("%s: %s, want %s", name, text, tt.want)
 		}
+	}
+}
+
+// TestTunnelsOfGuests: what guests send each other in tunnels did not come in by one of
+// the host's.
+func TestTunnelsOfGuests(t *testing.T) {
+	taps := newTaps(path.NewResolver(path.Config{}), newUserspaceConns(nil), testLoop(), newComponent("taps", silent))
+	fails := errors.New("not now")
+	own, err := []netip.Addr{netip.MustParseAddr("192.0.2.1")}, error(nil)
+	taps.own.list = func() ([]netip.Addr, error) { return own, err }
+	n := uint16(0)
+	see := func(dst string) bool {
+		n++
+		tunnel := flows.RefTo(flows.Tunnel{Src: netip.MustParseAddr("192.0.2.2"), Dst: netip.MustParseAddr(dst), ID: 7, Port: tap.VXLANPort})
+		tuple := flows.Tuple{Proto: flows.UDP, SrcPort: n}
+		taps.sighted(tap.Sighting{Port: 1, Frame: flows.Frame{Tunnel: tunnel}, Tuple: tuple, Length: 100})
+		return taps.user.seen.Get(tuple).Packets > 0
+	}
+	port := portStatus{Port: path.Port{ID: 3, Type: "vxlan", Datapath: userspace, Ifindex: 1 << 30}, tunnel: ovsdb.Tunnel{Remote: "flow", Key: "flow"}}
+	if taps.apply(); see("192.0.2.1") {
+		t.Error("seen before there is a tunnel")
+	}
+	taps.set([]portStatus{port})
+	for dst, want := range map[string]bool{"192.0.2.1": true, "192.0.2.9": false} {
+		if see(dst) != want {
+			t.Errorf("to %s: seen is %t", dst, !want)
+		}
+	}
+	own, err, taps.own.read = nil, fails, time.Time{} // as some time later
+	if taps.apply(); !see("192.0.2.1") || !strings.Contains(taps.health.get().LastError, fails.Error()) {
+		t.Errorf("what was known is forgotten, or nobody is told: %+v", taps.health.get())
+	}
+	err = nil
+	if taps.apply(); see("192.0.2.1") {
+		t.Error("an address that is gone is taken for one of the host")
 	}
 }

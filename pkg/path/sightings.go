@@ -23,7 +23,7 @@ const (
 // Sightings remembers with which MACs packets of each tuple entered which
 // ports, and which ports sent from which MAC. Two different answers for one
 // tuple are both kept: that is the ambiguity. It is bounded, and a port that
-// floods it loses its own sightings first. Methods may be called concurrently.
+// floods it loses what it saw first. Methods may be called concurrently.
 type Sightings struct {
 	tuples *store[flows.Tuple, flows.Frame]
 	macs   *store[flows.MAC, flows.Tags]
@@ -47,8 +47,9 @@ func NewSightings(max int) *Sightings {
 
 // Add remembers a packet.
 func (s *Sightings) Add(t tap.Sighting) {
-	s.tuples.add(t.Tuple, t.Port, t.Frame, t.At)
-	s.macs.add(t.SrcMAC, t.Port, t.Tags, t.At)
+	from := origin{t.Port, cmp.Or(t.Seen, t.Port)}
+	s.tuples.add(t.Tuple, from, t.Frame, t.At)
+	s.macs.add(t.SrcMAC, from, t.Tags, t.At)
 }
 
 // Seen returns how packets of a tuple entered during the last minute, in the

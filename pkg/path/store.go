@@ -8,30 +8,35 @@ import (
 
 // store remembers which values each key had at which ports and when last. It is
 // bounded in a way that nobody can push out what others said: when it is full,
-// the oldest item of the port with the most items goes; and one port keeps only
-// a few values of one key. Methods may be called concurrently.
+// the oldest item goes that was seen by the port that saw most of them; and of what one
+// port saw, only a few values of one key are kept. Methods may be called concurrently.
 type store[K, V comparable] struct {
 	max     int // items
-	maxEach int // values of one key at one port
+	maxEach int // values of one key of one origin
 
 	mu    sync.Mutex
 	items []item[K, V]
 	free  []int32
 	keys  map[K]int32 // first item of the key
-	ports map[flows.PortID]*portList
+	lists map[origin]*originList
+	saw   map[flows.PortID]int // items by the port that saw them; never 0
 }
+
+// origin is where a packet came in: at a port, as another may have seen. What comes in by
+// a tunnel is seen at ports of the underlay, which answer for how much there is of it.
+type origin struct{ port, by flows.PortID }
 
 type item[K, V comparable] struct {
 	key          K
 	value        V
-	port         flows.PortID
+	from         origin
 	last         flows.Instant
 	same         int32 // next item of the key
-	newer, older int32 // neighbours in the list of the port
+	newer, older int32 // neighbours in the list of the origin
 }
 
-// portList holds the items of one port in the order of their age.
-type portList struct {
+// originList holds the items of one origin in the order of their age.
+type originList struct {
 	newest, oldest int32
 	count          int
 }
@@ -39,7 +44,7 @@ type portList struct {
 // none is no item.
 const none = -1
 
-// found is one item as lookups report it.
+// found is one value of a key at a port, whoever saw it.
 type found[V comparable] struct {
 	port  flows.PortID
 	value V
@@ -48,17 +53,17 @@ type found[V comparable] struct {
 
 func newStore[K, V comparable](max, maxEach int) *store[K, V] {
 	return &store[K, V]{max: max, maxEach: maxEach,
-		keys: make(map[K]int32), ports: make(map[flows.PortID]*portList)}
+		keys: make(map[K]int32), lists: make(map[origin]*originList), saw: make(map[flows.PortID]int)}
 }
 
-// add remembers that key had value at port at a time.
-func (s *store[K, V]) add(key K, port flows.PortID, value V, at flows.Instant) {
+// add remembers that key had value at a time.
+func (s *store[K, V]) add(key K, from origin, value V, at flows.Instant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	each, oldest := 0, int32(none)
 	for i := s.first(key); i != none; i = s.items[i].same {
 		it := &s.items[i]
-		if it.port != port {
+		if it.from != from {
 			continue
 		}
 		if it.value == value {
@@ -77,7 +82,7 @@ func (s *store[K, V]) add(key K, port flows.PortID, value V, at flows.Instant) {
 	} else if len(s.items)-len(s.free) >= s.max {
 		s.evict()
 	}
-	s.insert(item[K, V]{key: key, value: value, port: port, last: at})
+	s.insert(item[K, V]{key: key, value: value, from: from, last: at})
 }
 
 // lookup appends the items of key that are not older than since.
@@ -86,24 +91,35 @@ func (s *store[K, V]) lookup(into []found[V], key K, since flows.Instant) []foun
 	defer s.mu.Unlock()
 	for i := s.first(key); i != none; i = s.items[i].same {
 		if it := &s.items[i]; it.last >= since {
-			into = append(into, found[V]{it.port, it.value, it.last})
+			into = note(into, found[V]{it.from.port, it.value, it.last})
 		}
 	}
 	return into
 }
 
-// retain forgets the items of all ports but those that keep names.
+// note adds what was found, unless that was found already, as another port saw it.
+func note[V comparable](into []found[V], f found[V]) []found[V] {
+	for i := range into {
+		if known := &into[i]; known.port == f.port && known.value == f.value {
+			known.last = max(known.last, f.last)
+			return into
+		}
+	}
+	return append(into, f)
+}
+
+// retain forgets what came in at, or was seen by, any port but those that keep names.
 func (s *store[K, V]) retain(keep func(flows.PortID) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id, list := range s.ports {
-		if keep(id) {
+	for from, list := range s.lists {
+		if keep(from.port) && keep(from.by) {
 			continue
 		}
 		for i := list.oldest; i != none; i = list.oldest {
 			s.remove(i)
 		}
-		delete(s.ports, id)
+		delete(s.lists, from)
 	}
 }
 
@@ -111,14 +127,15 @@ func (s *store[K, V]) retain(keep func(flows.PortID) bool) {
 func (s *store[K, V]) forget(port flows.PortID, match func(K, V) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := s.ports[port]
-	if list == nil {
-		return
-	}
-	for i := list.oldest; i != none; {
-		at, it := i, &s.items[i]
-		if i = it.newer; match(it.key, it.value) {
-			s.remove(at)
+	for from, list := range s.lists {
+		if from.port != port {
+			continue
+		}
+		for i := list.oldest; i != none; {
+			at, it := i, &s.items[i]
+			if i = it.newer; match(it.key, it.value) {
+				s.remove(at)
+			}
 		}
 	}
 }
@@ -151,13 +168,19 @@ func (s *store[K, V]) insert(it item[K, V]) {
 }
 
 func (s *store[K, V]) evict() {
-	var fullest *portList
-	for _, list := range s.ports {
-		if fullest == nil || list.count > fullest.count {
-			fullest = list
+	var fullest flows.PortID
+	for by, n := range s.saw {
+		if n > s.saw[fullest] {
+			fullest = by
 		}
 	}
-	s.remove(fullest.oldest)
+	oldest := int32(none)
+	for from, list := range s.lists {
+		if from.by == fullest && list.oldest != none && (oldest == none || s.items[list.oldest].last < s.items[oldest].last) {
+			oldest = list.oldest
+		}
+	}
+	s.remove(oldest)
 }
 
 func (s *store[K, V]) remove(i int32) {
@@ -177,13 +200,13 @@ func (s *store[K, V]) remove(i int32) {
 	s.free = append(s.free, i)
 }
 
-// link makes item i the newest of its port.
+// link makes item i the newest of its origin.
 func (s *store[K, V]) link(i int32) {
 	it := &s.items[i]
-	list := s.ports[it.port]
+	list := s.lists[it.from]
 	if list == nil {
-		list = &portList{newest: none, oldest: none}
-		s.ports[it.port] = list
+		list = &originList{newest: none, oldest: none}
+		s.lists[it.from] = list
 	}
 	it.newer, it.older = none, list.newest
 	if list.newest != none {
@@ -193,11 +216,12 @@ func (s *store[K, V]) link(i int32) {
 	}
 	list.newest = i
 	list.count++
+	s.saw[it.from.by]++
 }
 
 func (s *store[K, V]) unlink(i int32) {
 	it := &s.items[i]
-	list := s.ports[it.port]
+	list := s.lists[it.from]
 	if it.newer != none {
 		s.items[it.newer].older = it.older
 	} else {
@@ -209,4 +233,7 @@ func (s *store[K, V]) unlink(i int32) {
 		list.oldest = it.newer
 	}
 	list.count--
+	if s.saw[it.from.by]--; s.saw[it.from.by] == 0 {
+		delete(s.saw, it.from.by)
+	}
 }

@@ -5,6 +5,7 @@ import "github.com/flowshunt/flowshunt/flows"
 // Sighting is one packet that a port received.
 type Sighting struct {
 	Port        flows.PortID
+	Seen        flows.PortID // whose tap saw it, where that is not Port's: of a packet that came in by a tunnel; 0: Port
 	Ifindex     int32
 	flows.Frame               // with a tunnel only where Port.Inside was asked for
 	Tuple       flows.Tuple   // ports are 0 for protocols without them, ICMP among these

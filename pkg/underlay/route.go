@@ -43,6 +43,21 @@ func Open() (*Table, error) {
 // Close releases the socket.
 func (t *Table) Close() { t.handle.Close() }
 
+// Addresses returns what the host can be addressed by from elsewhere. They can change.
+func (t *Table) Addresses() ([]netip.Addr, error) {
+	list, err := t.handle.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("read addresses: %w", err)
+	}
+	var all []netip.Addr
+	for i := range list {
+		if addr, ok := netip.AddrFromSlice(list[i].IP); ok && !addr.Unmap().IsLoopback() {
+			all = append(all, addr.Unmap())
+		}
+	}
+	return all, nil
+}
+
 // Changed reports whether any route that was asked for is another one now, and forgets
 // those that are.
 func (t *Table) Changed() bool {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -71,6 +72,23 @@ func TestRoute(t *testing.T) {
 	}
 	if got, err := table.To(netip.MustParseAddr("192.0.2.2")); got.MTU != 1400 {
 		t.Errorf("after its MTU changed: %+v, %v", got, err)
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	newWorld(t)
+	lo, err := netlink.LinkByName("lo")
+	must(t, err)
+	must(t, netlink.LinkSetUp(lo))
+	table, err := Open()
+	must(t, err)
+	defer table.Close()
+	all, err := table.Addresses()
+	must(t, err)
+	for text, want := range map[string]bool{"192.0.2.1": true, "2001:db8::1": true, "127.0.0.1": false, "192.0.2.2": false} {
+		if slices.Contains(all, netip.MustParseAddr(text)) != want {
+			t.Errorf("%v: %s is among them: %t", all, text, !want)
+		}
 	}
 }
 
