@@ -117,3 +117,29 @@ func TestInsideOfSocket(t *testing.T) {
 		taps.Close()
 	}
 }
+
+// TestFlagsInside: without any sampling a FIN in a tunnel is reported, once and as what is
+// inside, while that is asked for.
+func TestFlagsInside(t *testing.T) {
+	w := newWire(t)
+	port := Port{ID: 7, Ifindex: w.port}
+	taps, seen := watch(t, Config{}, port)
+	for _, port.Inside = range []bool{false, true, false} {
+		if err := taps.Set([]Port{port}); err != nil {
+			t.Fatal(err)
+		}
+		sent := inTunnel(t, "udp,192.0.2.1:5555,192.0.2.2:6081", geneveHeader, frame{tuple: tuple(t, tcp4), tcpFlags: FIN})
+		if err := unix.Sendto(w.far, sent, 0, &unix.SockaddrLinklayer{Ifindex: w.farIndex}); err != nil {
+			t.Fatal(err)
+		}
+		if port.Inside {
+			if s := next(t, seen); s.Tunnel.Value().Port != GenevePort || s.Tuple != tuple(t, tcp4) || s.TCPFlags != FIN {
+				t.Errorf("%+v", s)
+			}
+		}
+		w.send(frame{tuple: tuple(t, tcp6), tcpFlags: RST})
+		if s := next(t, seen); s.Tuple != tuple(t, tcp6) {
+			t.Errorf("%+v, want the next packet", s)
+		}
+	}
+}

@@ -27,7 +27,7 @@ type tap struct {
 }
 
 func openTap(want Port, cfg *Config) (*tap, error) {
-	filter, err := Filter(want.Sample)
+	filter, err := Filter(want.Sample, want.Inside)
 	if err != nil {
 		return nil, err
 	}
@@ -47,9 +47,9 @@ func openTap(want Port, cfg *Config) (*tap, error) {
 	return t, nil
 }
 
-// setSample replaces the filter; the socket and what it has queued stay.
-func (t *tap) setSample(sample uint32) error {
-	filter, err := Filter(sample)
+// setFilter replaces the filter; the socket and what it has queued stay.
+func (t *tap) setFilter(p Port) error {
+	filter, err := Filter(p.Sample, p.Inside)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,8 @@ func (t *tap) setSample(sample uint32) error {
 	if err = errors.Join(err, failed); err != nil {
 		return &Error{"replace filter", t.want.Ifindex, err}
 	}
-	t.want.Sample = sample
+	t.want.Sample, t.want.Inside = p.Sample, p.Inside
+	t.inside.Store(p.Inside)
 	return nil
 }
 
@@ -110,21 +111,27 @@ func (t *tap) dead() bool {
 
 func (t *tap) report(cfg *Config, b *batch, n int) {
 	now := cfg.Now()
+	tell := func(s Sighting) {
+		s.Port, s.Ifindex, s.At = t.want.ID, t.want.Ifindex, now
+		cfg.Sighted(s)
+	}
 	for i := range n {
 		s, ok := Parse(b.frame(i))
 		if !ok {
 			t.ignored.Add(1)
 			continue
 		}
-		s.Port, s.Ifindex, s.At = t.want.ID, t.want.Ifindex, now
 		t.seen.Add(1)
-		cfg.Sighted(s)
-		if !t.inside.Load() {
-			continue
+		var inner Sighting
+		inside := false
+		if t.inside.Load() {
+			inner, inside = Inside(b.frame(i))
 		}
-		if s, ok = Inside(b.frame(i)); ok {
-			s.Port, s.Ifindex, s.At = t.want.ID, t.want.Ifindex, now
-			cfg.Sighted(s)
+		if !inside || inner.TCPFlags&(FIN|SYN|RST) == 0 { // else the flags let it through: it is none of a random share
+			tell(s)
+		}
+		if inside {
+			tell(inner)
 		}
 	}
 }

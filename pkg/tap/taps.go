@@ -92,11 +92,10 @@ func (t *Taps) Set(ports []Port) error {
 
 func (t *Taps) set(p Port) error {
 	if tap, ok := t.taps[p.ID]; ok {
-		tap.inside.Store(p.Inside)
-		if tap.want.Sample == p.Sample || tap.dead() {
+		if tap.want.Sample == p.Sample && tap.want.Inside == p.Inside || tap.dead() {
 			return nil
 		}
-		return tap.setSample(p.Sample)
+		return tap.setFilter(p)
 	}
 	if len(t.taps) >= t.cfg.MaxPorts {
 		return &Error{"open socket", p.Ifindex, fmt.Errorf("%w (%d)", ErrTooManyPorts, t.cfg.MaxPorts)}
