@@ -36,6 +36,9 @@ func newTxn(r *Reading, rows map[string][]*Row) *Txn {
 // Schema is of the database.
 func (t *Txn) Schema() *Schema { return t.schema }
 
+// Changes reports whether anything is to be changed.
+func (t *Txn) Changes() bool { return len(t.ops) > 0 }
+
 // Rows returns the rows of a table that was read, in an order that is always the same.
 func (t *Txn) Rows(table *Table) []*Row { return slices.Clone(t.rows[table.Name]) }
 

@@ -59,13 +59,13 @@ func (a *app) batchOf(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	a.format = string(dbctl.Stanzas)
+	a.format = ""
 	for _, g := range line.Globals {
 		if err := set(g, a.flags, own); err != nil {
 			return err
 		}
 	}
-	format, err := a.batchFormat()
+	format, err := a.batchFormat(own)
 	if err != nil {
 		return err
 	}
@@ -96,14 +96,18 @@ func set(g dbctl.Given, sets ...*pflag.FlagSet) error {
 	return nil
 }
 
-func (a *app) batchFormat() (dbctl.Format, error) {
+func (a *app) batchFormat(own *pflag.FlagSet) (dbctl.Format, error) {
 	o := &a.batch
 	f := dbctl.Format{NoHeadings: o.noHeadings, MaxWidth: max(o.maxWidth, 0), Pretty: o.pretty, OneLine: o.oneLine}
 	var err error
-	if f.Style, err = dbctl.ParseStyle(o.data); err != nil {
-		return f, err
+	if own.Changed("data") || o.data != "" { // --bare says it as well
+		if f.Style, err = dbctl.ParseStyle(o.data); err != nil {
+			return f, err
+		}
 	}
-	f.Layout, err = dbctl.ParseLayout(a.format)
+	if a.flags.Changed("format") || a.format != "" {
+		f.Layout, err = dbctl.ParseLayout(a.format)
+	}
 	return f, err
 }
 

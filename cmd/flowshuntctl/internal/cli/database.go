@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"slices"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -11,7 +13,9 @@ import (
 
 // batchCommands are all commands that can be part of a batch. Those that know what a
 // database is about belong here as well.
-func batchCommands() []*dbctl.Command { return dbctl.Generic() }
+func batchCommands() []*dbctl.Command {
+	return slices.Concat(dbctl.Generic(), policyCommands(), wireCommands())
+}
 
 // topicDatabase is what the help about batches is called.
 const topicDatabase = "database"
@@ -57,7 +61,7 @@ func (a *app) batchFlags() *pflag.FlagSet {
 	flags.BoolVar(&o.retry, "retry", false, "try again while no server can be reached")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "change nothing, only have the server check it")
 	flags.BoolVar(&o.oneLine, "oneline", false, "print one line for each command, but for list and find")
-	flags.StringVarP(&o.data, "data", "d", string(dbctl.Plain), "`format` of values that list and find print: string, bare or json")
+	flags.StringVarP(&o.data, "data", "d", "", "`format` of values in listings: string (the default of list and find), bare (of the others) or json")
 	flags.BoolVar(&o.noHeadings, "no-headings", false, "print no names of columns")
 	flags.BoolVar(&o.pretty, "pretty", false, "print JSON on several lines")
 	flags.IntVar(&o.maxWidth, "max-column-width", 0, "widest column of --format=table, in `bytes`; 0 = any")
