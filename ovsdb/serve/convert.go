@@ -53,8 +53,10 @@ func inFile(path string) place {
 			return parseVersion(text)
 		},
 		convert: func(ctx context.Context, schema string) error {
-			_, err := tool(ctx, "ovsdb-tool", "convert", path, schema)
-			return err
+			return keepOwner(path, func() error {
+				_, err := tool(ctx, "ovsdb-tool", "convert", path, schema)
+				return err
+			})
 		},
 	}
 }

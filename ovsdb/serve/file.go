@@ -52,6 +52,29 @@ func likeNeighbour(path, dir string) error {
 	return os.Chown(path, int(owner.Uid), int(owner.Gid))
 }
 
+// keepOwner does something to the file of a database that may replace it or make its lock, and gives both
+// to the owner of the file.
+func keepOwner(path string, do func() error) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(owner.Uid) == os.Geteuid() && int(owner.Gid) == os.Getegid() {
+		return nil
+	}
+	lock := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".~lock~")
+	for _, file := range []string{path, lock} {
+		if err := os.Chown(file, int(owner.Uid), int(owner.Gid)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
 // checkFile returns an error unless there is a database of this name at path: fs.ErrNotExist where there is nothing,
 // ErrOther where there is something else.
 func checkFile(ctx context.Context, path, name string) error {
@@ -91,7 +114,11 @@ func (f File) Transact(ctx context.Context, operations ...any) ([]json.RawMessag
 	if err != nil {
 		return nil, err
 	}
-	reply, err := tool(ctx, "ovsdb-tool", "transact", f.Path, string(request))
+	var reply string
+	err = keepOwner(f.Path, func() error {
+		reply, err = tool(ctx, "ovsdb-tool", "transact", f.Path, string(request))
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

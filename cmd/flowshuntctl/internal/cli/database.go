@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -41,10 +42,18 @@ Exit codes of database commands:
   1    an error, of whatever kind; nothing was changed
   142  the time of --timeout is over; by default these commands wait for as long as it takes`
 
+// defaultRemotes are those of the Open vSwitch of this node, which may have been told to be elsewhere.
+func defaultRemotes() string {
+	if dir := os.Getenv("OVS_RUNDIR"); dir != "" {
+		return "unix:" + dir + "/db.sock"
+	}
+	return ovsdb.DefaultEndpoint
+}
+
 // batchOptions are those that only database commands have.
 type batchOptions struct {
 	remotes, database      string
-	data                   string
+	data, wait             string
 	noHeadings, pretty     bool
 	maxWidth               int
 	oneLine, dryRun, retry bool
@@ -56,8 +65,9 @@ type batchOptions struct {
 func (a *app) batchFlags() *pflag.FlagSet {
 	o := &a.batch
 	flags := pflag.NewFlagSet("database", pflag.ContinueOnError)
-	flags.StringVar(&o.remotes, "db", ovsdb.DefaultEndpoint, "`servers` of the database: unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT, several with commas between them")
+	flags.StringVar(&o.remotes, "db", defaultRemotes(), "`servers` of the database: unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT, several with commas between them")
 	flags.StringVar(&o.database, "database", defaultDatabase, "`name` of the database")
+	flags.StringVar(&o.wait, "wait", "", "`who` must have followed a change before the command ends: none, local (the agent of this node) or all (default local where the agent answers, else none)")
 	flags.BoolVar(&o.retry, "retry", false, "try again while no server can be reached")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "change nothing, only have the server check it")
 	flags.BoolVar(&o.oneLine, "oneline", false, "print one line for each command, but for list and find")
