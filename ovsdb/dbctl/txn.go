@@ -17,6 +17,7 @@ type Txn struct {
 	created  names // rows that it inserts
 	ops      []operation
 	verified []*Row // all rows that were looked up
+	absent   []object
 	comments []string
 	results  []result // of ops, after it was carried out
 }
@@ -109,6 +110,18 @@ func (t *Txn) Create(table *Table, id string) (*Row, error) {
 	t.created[uuid] = fmt.Sprintf("row%d", len(t.created))
 	t.do(operation{op: "insert", row: row})
 	return row, nil
+}
+
+// VerifyAbsent makes the transaction fail, to be begun anew, if there is a row with this value when it is carried out, unless
+// it is one that the transaction removes.
+func (t *Txn) VerifyAbsent(table *Table, c *Column, value Datum) {
+	for _, op := range t.ops {
+		if op.op == "delete" && op.row.table == table && op.row.Get(c).compare(value) == 0 {
+			return
+		}
+	}
+	t.absent = append(t.absent, object{"op": "wait", "timeout": 0, "table": table.Name, "until": "==", "rows": []object{},
+		"columns": []string{uuidColumn.Name}, "where": []any{[]any{c.Name, "==", names(nil).json(c.Type, value)}}})
 }
 
 // Created returns the uuid that the server has given a row of Create. Before the

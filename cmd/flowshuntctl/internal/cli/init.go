@@ -56,7 +56,11 @@ func (a *app) initCmd() *cobra.Command {
 		GroupID: groupDatabase,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
 			f.remote = own.Changed("db")
-			return a.init(ctx, &f)
+			err := a.init(ctx, &f)
+			if err != nil && ctx.Err() != nil {
+				err = fmt.Errorf("the %s of --timeout are over: %w", a.timeout, err)
+			}
+			return err
 		}),
 	}
 	flags := cmd.Flags()

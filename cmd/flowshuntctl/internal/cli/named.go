@@ -69,6 +69,7 @@ func (n named) add(t *dbctl.Txn, c *dbctl.Call, fill func(*dbctl.Table, *dbctl.R
 	}
 	switch {
 	case old == nil:
+		t.VerifyAbsent(table, table.Columns["name"], dbctl.SetOf(c.Args[0]))
 		return nil
 	case !c.Has(mayExist.Name):
 		return fmt.Errorf("there is a %s %.200q already", n.noun, c.Args[0])
