@@ -120,8 +120,16 @@ func (t *Txn) VerifyAbsent(table *Table, c *Column, value Datum) {
 			return
 		}
 	}
+	t.none(table, []any{c.Name, "==", names(nil).json(c.Type, value)})
+}
+
+// VerifyEmpty is VerifyAbsent for all rows of a table.
+func (t *Txn) VerifyEmpty(table *Table) { t.none(table) }
+
+// none has the transaction fail if there are rows that meet the conditions.
+func (t *Txn) none(table *Table, conditions ...any) {
 	t.absent = append(t.absent, object{"op": "wait", "timeout": 0, "table": table.Name, "until": "==", "rows": []object{},
-		"columns": []string{uuidColumn.Name}, "where": []any{[]any{c.Name, "==", names(nil).json(c.Type, value)}}})
+		"columns": []string{uuidColumn.Name}, "where": append([]any{}, conditions...)})
 }
 
 // Created returns the uuid that the server has given a row of Create. Before the

@@ -140,7 +140,7 @@ func hint(err error) error {
 	return err
 }
 
-// fill puts into the database what belongs into a new one. Where another init came in between, it looks again.
+// fill puts into the database what belongs into a new one.
 func (a *app) fill(ctx context.Context, f *initFlags, state serve.State, s *seed) error {
 	cfg := dbctl.Config{Names: dbctl.NamesOf(defaultDatabase), Program: "flowshuntctl"}
 	calls := []*dbctl.Call{{Command: s.command()}}
@@ -152,10 +152,7 @@ func (a *app) fill(ctx context.Context, f *initFlags, state serve.State, s *seed
 		return err
 	}
 	defer db.Close()
-	if err = dbctl.Run(ctx, db, calls, cfg); err != nil && ctx.Err() == nil {
-		err = dbctl.Run(ctx, db, calls, cfg)
-	}
-	return err
+	return dbctl.Run(ctx, db, calls, cfg)
 }
 
 // reportInit says what was done.

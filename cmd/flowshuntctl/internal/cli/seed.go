@@ -43,6 +43,7 @@ func (s *seed) command() *dbctl.Command {
 			}
 			fresh := len(t.Rows(table)) == 0
 			if fresh {
+				t.VerifyEmpty(table)
 				if _, err := t.Create(table, ""); err != nil {
 					return err
 				}
@@ -57,6 +58,11 @@ func (s *seed) command() *dbctl.Command {
 }
 
 func (s *seed) ship(t *dbctl.Txn) error {
+	in, err := policies.in(t.Schema())
+	if err != nil {
+		return err
+	}
+	t.VerifyEmpty(in)
 	for _, c := range shippedCalls() {
 		if err := c.Command.Run(t, c); err != nil {
 			return err

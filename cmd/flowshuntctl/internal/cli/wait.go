@@ -137,6 +137,7 @@ func (f *follow) raise(t *dbctl.Txn, root *dbctl.Table) error {
 	next := root.Columns["next_cfg"]
 	rows := t.Rows(root)
 	if len(rows) == 0 {
+		t.VerifyEmpty(root)
 		row, err := t.Create(root, "")
 		if err != nil {
 			return err
