@@ -52,8 +52,8 @@ func likeNeighbour(path, dir string) error {
 	return os.Chown(path, int(owner.Uid), int(owner.Gid))
 }
 
-// keepOwner does something to the file of a database that may replace it or make its lock, and gives both
-// to the owner of the file.
+// keepOwner does something to the file of a database that may replace it or make its lock, or that of the file
+// beside it into which ovsdb-tool and ovsdb-server write it anew, and gives all of them to the owner of the file.
 func keepOwner(path string, do func() error) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -66,8 +66,8 @@ func keepOwner(path string, do func() error) error {
 	if !ok || int(owner.Uid) == os.Geteuid() && int(owner.Gid) == os.Getegid() {
 		return nil
 	}
-	lock := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".~lock~")
-	for _, file := range []string{path, lock} {
+	lock := filepath.Join(filepath.Dir(path), "."+filepath.Base(path))
+	for _, file := range []string{path, lock + ".~lock~", lock + ".tmp.~lock~"} {
 		if err := os.Chown(file, int(owner.Uid), int(owner.Gid)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

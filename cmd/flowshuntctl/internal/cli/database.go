@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -27,7 +28,8 @@ const defaultDatabase = "Flowshunt"
 const databaseHelp = `flowshuntctl [OPTIONS] [--] [COMMAND OPTIONS] COMMAND [ARG]... [-- [COMMAND OPTIONS] COMMAND [ARG]...]...
 
 These commands read and change any OVSDB database, as those of the same names of ovs-vsctl(8) do: their
-syntax, output and exit codes are the same. All commands of a call are one transaction: all of it is carried
+syntax, output and exit codes are the same. Those about policies, profiles and wires are for the database Flowshunt,
+which init makes; what is wrong they say before anything is sent. All commands of a call are one transaction: all of it is carried
 out, or nothing, and nothing is printed before that. The options of a command stand before its name; those
 that are for all of them stand before the first command.
 
@@ -39,8 +41,12 @@ something else; sets are written [a,b] or a,b or 1-5, empty ones [], maps {k=v,l
 
 Exit codes of database commands:
   0    done
-  1    an error, of whatever kind; nothing was changed
-  142  the time of --timeout is over; by default these commands wait for as long as it takes`
+  1    an error, of whatever kind; nothing was changed, unless standard error says otherwise
+  142  the time of --timeout is over; by default these commands wait for as long as it takes
+
+With --wait=local or all a change of the database Flowshunt has a number, Flowshunt.next_cfg, and the command ends when it
+is in force: when Node.cur_cfg of this node, or of all, is not less. If the time is over before that, the change is
+made nevertheless, and standard error names the nodes. This node is the one that has external_ids:system-id of its Open_vSwitch.`
 
 // defaultRemotes are those of the Open vSwitch of this node, which may have been told to be elsewhere.
 func defaultRemotes() string {
@@ -92,7 +98,7 @@ func (a *app) databaseCmds() []*cobra.Command {
 	var list []*cobra.Command
 	for _, c := range batchCommands() {
 		cmd := &cobra.Command{
-			Use: c.Name + " " + c.Args, Short: c.Short, Long: c.Long, Example: c.Example, GroupID: groupDatabase,
+			Use: strings.TrimSpace(c.Name + " " + c.Args), Short: c.Short, Long: c.Long, Example: c.Example, GroupID: groupDatabase,
 			DisableFlagsInUseLine: true,
 			RunE:                  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		}

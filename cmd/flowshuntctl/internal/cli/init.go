@@ -41,7 +41,9 @@ schema has no column for is lost.
 
 With --db the database is one that these servers have already, here or elsewhere, such as the members of a cluster
 that was made by ovsdb-tool create-cluster from the schema that --print-schema prints: it is only converted, and filled
-if it is new.`
+if it is new.
+
+The exit codes are those of the commands about the agent: 2, 4 and 5 for what is wrong.`
 
 func (a *app) initCmd() *cobra.Command {
 	var f initFlags
