@@ -35,8 +35,9 @@ func (l leakChecked) Run() int {
 // TestScripts runs testdata/*.txtar. UPDATE=1 writes their golden files anew.
 //
 //	agent NAME [GROUP]    starts a fake agent on $SOCK
-//	exits CODE ARGS...    runs flowshuntctl ARGS --socket=$SOCK and wants CODE
+//	exits CODE ARGS...    runs flowshuntctl --socket=$SOCK ARGS and wants CODE
 //	nobody GID CODE ARGS  the same as the user nobody in this group
+//	ovs start|stop|restart  an ovsdb-server of its own in $OVS_RUNDIR, as flowshuntctl finds it
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -49,21 +50,29 @@ func TestScripts(t *testing.T) {
 			}
 			env.Defer(func() { os.RemoveAll(dir) })
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // else every program takes a second longer
+			if err := privateOVS(env, filepath.Join(dir, "ovs")); err != nil {
+				return err
+			}
 			env.Setenv("SOCK", filepath.Join(dir, "run", "control.sock"))
 			return os.Chmod(dir, 0o755)
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond == "root" {
+			switch cond {
+			case "root":
 				return os.Geteuid() == 0, nil
+			case "ovs":
+				_, err := os.Stat(ovsCtl)
+				return err == nil && os.Geteuid() == 0, nil
 			}
 			return false, fmt.Errorf("no condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"agent": startAgent,
 			"exits": func(ts *testscript.TestScript, _ bool, args []string) {
-				wantExit(ts, args[0], "flowshuntctl", args[1:])
+				wantExit(ts, args[0], "flowshuntctl", append([]string{socketFlag(ts)}, args[1:]...))
 			},
 			"nobody": asNobody,
+			"ovs":    controlOVS,
 		},
 	})
 }
@@ -72,11 +81,13 @@ func TestScripts(t *testing.T) {
 // they allow 300 ms.
 const longest = 5 * time.Second
 
+func socketFlag(ts *testscript.TestScript) string { return "--socket=" + ts.Getenv("SOCK") }
+
 func wantExit(ts *testscript.TestScript, code, program string, args []string) {
 	want, err := strconv.Atoi(code)
 	ts.Check(err)
 	begin := time.Now()
-	err = ts.Exec(program, append(args, "--socket="+ts.Getenv("SOCK"))...)
+	err = ts.Exec(program, args...)
 	if took := time.Since(begin); took > longest {
 		ts.Fatalf("took %s", took)
 	}
@@ -100,6 +111,6 @@ func asNobody(ts *testscript.TestScript, _ bool, args []string) {
 	// By cp, because a file that this process has open for writing is inherited
 	// by programs that other scripts start, and then "busy".
 	ts.Check(exec.Command("cp", "--update", self, program).Run())
-	prefix := []string{"--reuid=65534", "--regid=" + args[0], "--clear-groups", program}
+	prefix := []string{"--reuid=65534", "--regid=" + args[0], "--clear-groups", program, socketFlag(ts)}
 	wantExit(ts, args[1], "setpriv", append(prefix, args[2:]...))
 }

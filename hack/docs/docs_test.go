@@ -116,7 +116,10 @@ func checkCall(t *testing.T, page string, help helps, program, args string) {
 	t.Helper()
 	fields := strings.Fields(args)
 	text := help[program]
-	if program == "flowshuntctl" && len(fields) > 0 && !strings.HasPrefix(fields[0], "-") {
+	// a batch: of several commands, or with the options of its first one before that
+	if batch := strings.HasPrefix(strings.TrimSpace(args), "--") || strings.Contains(args, " -- "); program == "flowshuntctl" && batch {
+		text = strings.Join(help.texts(), "\n")
+	} else if program == "flowshuntctl" && len(fields) > 0 && !strings.HasPrefix(fields[0], "-") {
 		text = help[fields[0]]
 		if text == "" {
 			t.Errorf("%s: flowshuntctl has no command %q", page, fields[0])
@@ -131,7 +134,7 @@ func checkCall(t *testing.T, page string, help helps, program, args string) {
 }
 
 // listed is a command in the help of flowshuntctl.
-var listed = regexp.MustCompile(`(?m)^  ([a-z]+)  +[A-Z]`)
+var listed = regexp.MustCompile(`(?m)^  ([a-z-]+) +[A-Z]`)
 
 // helps are the help texts by program and by command of flowshuntctl.
 type helps map[string]string

@@ -40,7 +40,7 @@ func script(t *testing.T, path, text string) {
 	}
 }
 
-// installed returns the directory of a copy of the unit whose programs exist.
+// installed returns the directory of a copy of the units whose programs exist.
 func installed(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -67,6 +67,38 @@ func TestVerify(t *testing.T) {
 	out, err := exec.Command("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", filepath.Join(dir, unit)).CombinedOutput()
 	if err != nil || strings.Contains(string(out), unit) {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+}
+
+// The units of the policy database are good, and call a command line that there is.
+func TestDatabaseUnits(t *testing.T) {
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("systemd-analyze is not installed")
+	}
+	dir := t.TempDir()
+	program := filepath.Join(dir, "flowshuntctl")
+	if out, err := exec.Command("go", "build", "-o", program, "../../cmd/flowshuntctl").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	verify := []string{"verify", "--man=no", "--recursive-errors=no"}
+	for _, name := range []string{"flowshunt-db.service", "flowshunt-db.path"} {
+		text := strings.ReplaceAll(read(t, name), "/usr/bin/flowshuntctl", program)
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		verify = append(verify, filepath.Join(dir, name))
+	}
+	out, err := exec.Command("systemd-analyze", verify...).CombinedOutput()
+	if err != nil || strings.Contains(string(out), "flowshunt-db") {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+	command := regexp.MustCompile(`(?m)^ExecStart=/usr/bin/flowshuntctl (.*)$`).FindStringSubmatch(read(t, "flowshunt-db.service"))
+	if command == nil {
+		t.Fatal("flowshuntctl is not run")
+	}
+	cmd := exec.Command(program, append(strings.Fields(command[1]), "--print-schema")...)
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), `"Flowshunt"`) {
+		t.Errorf("flowshuntctl %s: %v\n%s", command[1], err, out)
 	}
 }
 

@@ -12,6 +12,9 @@ type Command struct {
 	Args     string // as in usage: "TABLE [RECORD]..."
 	Min, Max int    // number of arguments; Max < 0 = any number
 	Options  []Option
+	// Mixed lets the options stand among the arguments as well, with their values after = or in the
+	// next argument. No argument can begin with -- then.
+	Mixed bool
 
 	Short, Long string // what it is for; Long begins with what it does
 	Example     string // "\n" between examples
@@ -32,6 +35,16 @@ type Option struct {
 	Short byte   // 0 = none; global ones only
 	Value string // what its value is called; "" = it has none
 	Help  string
+}
+
+// option returns an option by its full name; nil = there is none.
+func (c *Command) option(name string) *Option {
+	for i := range c.Options {
+		if c.Options[i].Name == name {
+			return &c.Options[i]
+		}
+	}
+	return nil
 }
 
 // Call is a command of a batch with its arguments.
@@ -56,6 +69,8 @@ func (c *Call) Has(option string) bool {
 type Listing struct {
 	Columns []*Column
 	Rows    [][]Datum
+	Layout  Layout // where Format has none
+	Style   Style  // where Format has none
 }
 
 // reset forgets what an earlier attempt has printed.

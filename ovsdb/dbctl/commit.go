@@ -90,6 +90,9 @@ func (r *Row) wait() object {
 // waits are the operations of all rows that something relies on.
 func (t *Txn) waits() []any {
 	var list []any
+	for _, wait := range t.absent {
+		list = append(list, wait)
+	}
 	seen := map[*Row]bool{}
 	rows := slices.Clone(t.verified)
 	for _, op := range t.ops {

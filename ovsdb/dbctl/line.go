@@ -192,22 +192,50 @@ func (p *lineParser) call(words []string, own []Given) error {
 			return err
 		}
 	}
+	if c.Command.Mixed {
+		if err := c.unmix(); err != nil {
+			return err
+		}
+	}
 	p.line.Calls = append(p.line.Calls, c)
 	return c.check()
 }
 
+// unmix takes the options from among the arguments.
+func (c *Call) unmix() error {
+	words := c.Args
+	c.Args = nil
+	for len(words) > 0 {
+		word := words[0]
+		words = words[1:]
+		text, isOption := strings.CutPrefix(word, "--")
+		if !isOption {
+			c.Args = append(c.Args, word)
+			continue
+		}
+		name, value, hasValue := strings.Cut(text, "=")
+		if o := c.Command.option(name); o != nil && o.Value != "" && !hasValue && len(words) > 0 {
+			value, hasValue, words = words[0], true, words[1:]
+		}
+		if err := c.take(name, value, hasValue); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // take notes an option of a call.
 func (c *Call) take(name, value string, hasValue bool) error {
-	at := slices.IndexFunc(c.Command.Options, func(o Option) bool { return o.Name == name })
+	o := c.Command.option(name)
 	switch {
-	case at < 0:
+	case o == nil:
 		return fmt.Errorf("%s has no option --%.64s", c.Command.Name, name)
 	case c.Has(name):
 		return fmt.Errorf("--%s is given twice", name)
-	case c.Command.Options[at].Value == "" && hasValue:
+	case o.Value == "" && hasValue:
 		return fmt.Errorf("--%s of %s takes no value", name, c.Command.Name)
-	case c.Command.Options[at].Value != "" && !hasValue:
-		return fmt.Errorf("--%s of %s needs a value: --%[1]s=%[3]s", name, c.Command.Name, c.Command.Options[at].Value)
+	case o.Value != "" && !hasValue:
+		return fmt.Errorf("--%s of %s needs a value: --%[1]s=%[3]s", name, c.Command.Name, o.Value)
 	}
 	c.Options[name] = value
 	return nil

@@ -2,6 +2,7 @@ package dbctl
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -31,8 +32,8 @@ func ParseLayout(name string) (Layout, error) {
 // Format says how the output of a batch is written. The zero value is that of ovs-vsctl(8)
 // without options.
 type Format struct {
-	Layout     Layout // "" = Stanzas
-	Style      Style  // of cells; "" = Plain; of Objects always JSON
+	Layout     Layout // "" = that of the listing, or else Stanzas
+	Style      Style  // of cells; "" = that of the listing, or else Plain; of Objects always JSON
 	NoHeadings bool
 	MaxWidth   int  // of columns in Columns, in bytes; 0 = any
 	Pretty     bool // Objects on several lines
@@ -64,6 +65,8 @@ func Print(w io.Writer, calls []*Call, f Format) error {
 var oneLine = strings.NewReplacer("\n", `\n`, `\`, `\\`)
 
 func (f Format) table(b *bytes.Buffer, l *Listing) {
+	f.Layout = cmp.Or(f.Layout, l.Layout)
+	f.Style = cmp.Or(f.Style, l.Style, Plain)
 	switch f.Layout {
 	case Columns:
 		f.columns(b, l)
@@ -80,13 +83,9 @@ func (f Format) table(b *bytes.Buffer, l *Listing) {
 
 // cells returns a row as text.
 func (f Format) cells(l *Listing, row []Datum) []string {
-	style := f.Style
-	if style == "" {
-		style = Plain
-	}
 	var cells []string
 	for i, c := range l.Columns {
-		cells = append(cells, style.Datum(c.Type, row[i]))
+		cells = append(cells, f.Style.Datum(c.Type, row[i]))
 	}
 	return cells
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 )
@@ -28,6 +29,9 @@ type Config struct {
 	Names   Names
 	DryRun  bool   // have the server check the transaction, and change nothing
 	Program string // what the database's log is told has made a change
+	// Last, if there is one, is carried out behind the commands of the batch, in the same transaction. It is not
+	// noted in the database's log.
+	Last *Command
 	// Warn is told of what is no error and yet not likely to be meant; nil = nobody is.
 	Warn func(text string)
 }
@@ -50,12 +54,15 @@ func Run(ctx context.Context, db Database, calls []*Call, cfg Config) error {
 	if err := json.Unmarshal(data, r.schema); err != nil {
 		return err
 	}
-	for _, c := range calls {
+	b := &batch{db: db, calls: calls, all: calls, cfg: cfg, reading: r}
+	if cfg.Last != nil {
+		b.all = append(slices.Clone(calls), &Call{Command: cfg.Last})
+	}
+	for _, c := range b.all {
 		if err := c.Command.Read(r, c); err != nil {
 			return err
 		}
 	}
-	b := &batch{db: db, calls: calls, cfg: cfg, reading: r}
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
 		err := b.attempt(ctx)
 		switch {
@@ -86,6 +93,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 type batch struct {
 	db       Database
 	calls    []*Call
+	all      []*Call // and the last one
 	cfg      Config
 	reading  *Reading
 	watching bool
@@ -96,7 +104,7 @@ func (b *batch) attempt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range b.calls {
+	for _, c := range b.all {
 		c.reset()
 		if err := c.Command.Run(t, c); err != nil {
 			return err
@@ -105,12 +113,12 @@ func (b *batch) attempt(ctx context.Context) error {
 	if err := t.undefined(); err != nil {
 		return err
 	}
-	if len(t.ops) > 0 {
+	if t.Changes() {
 		if err := b.commit(ctx, t); err != nil {
 			return err
 		}
 	}
-	for _, c := range b.calls {
+	for _, c := range b.all {
 		if c.Command.Done != nil {
 			c.Command.Done(t, c)
 		}

@@ -17,6 +17,7 @@ type Txn struct {
 	created  names // rows that it inserts
 	ops      []operation
 	verified []*Row // all rows that were looked up
+	absent   []object
 	comments []string
 	results  []result // of ops, after it was carried out
 }
@@ -35,6 +36,9 @@ func newTxn(r *Reading, rows map[string][]*Row) *Txn {
 
 // Schema is of the database.
 func (t *Txn) Schema() *Schema { return t.schema }
+
+// Changes reports whether anything is to be changed.
+func (t *Txn) Changes() bool { return len(t.ops) > 0 }
 
 // Rows returns the rows of a table that was read, in an order that is always the same.
 func (t *Txn) Rows(table *Table) []*Row { return slices.Clone(t.rows[table.Name]) }
@@ -106,6 +110,26 @@ func (t *Txn) Create(table *Table, id string) (*Row, error) {
 	t.created[uuid] = fmt.Sprintf("row%d", len(t.created))
 	t.do(operation{op: "insert", row: row})
 	return row, nil
+}
+
+// VerifyAbsent makes the transaction fail, to be begun anew, if there is a row with this value when it is carried out, unless
+// it is one that the transaction removes.
+func (t *Txn) VerifyAbsent(table *Table, c *Column, value Datum) {
+	for _, op := range t.ops {
+		if op.op == "delete" && op.row.table == table && op.row.Get(c).compare(value) == 0 {
+			return
+		}
+	}
+	t.none(table, []any{c.Name, "==", names(nil).json(c.Type, value)})
+}
+
+// VerifyEmpty is VerifyAbsent for all rows of a table.
+func (t *Txn) VerifyEmpty(table *Table) { t.none(table) }
+
+// none has the transaction fail if there are rows that meet the conditions.
+func (t *Txn) none(table *Table, conditions ...any) {
+	t.absent = append(t.absent, object{"op": "wait", "timeout": 0, "table": table.Name, "until": "==", "rows": []object{},
+		"columns": []string{uuidColumn.Name}, "where": append([]any{}, conditions...)})
 }
 
 // Created returns the uuid that the server has given a row of Create. Before the

@@ -73,6 +73,7 @@ func (a *app) tree() *cobra.Command {
 		cmd.GroupID = groupAgent
 		root.AddCommand(cmd)
 	}
+	root.AddCommand(a.initCmd())
 	root.AddCommand(a.databaseCmds()...)
 	root.AddCommand(&cobra.Command{Use: topicDatabase, GroupID: groupDatabase, Short: "How database commands are written", Long: databaseHelp})
 	return root

@@ -1,6 +1,10 @@
 package cli
 
 import (
+	"os"
+	"slices"
+	"strings"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -11,7 +15,9 @@ import (
 
 // batchCommands are all commands that can be part of a batch. Those that know what a
 // database is about belong here as well.
-func batchCommands() []*dbctl.Command { return dbctl.Generic() }
+func batchCommands() []*dbctl.Command {
+	return slices.Concat(dbctl.Generic(), policyCommands(), wireCommands())
+}
 
 // topicDatabase is what the help about batches is called.
 const topicDatabase = "database"
@@ -22,7 +28,8 @@ const defaultDatabase = "Flowshunt"
 const databaseHelp = `flowshuntctl [OPTIONS] [--] [COMMAND OPTIONS] COMMAND [ARG]... [-- [COMMAND OPTIONS] COMMAND [ARG]...]...
 
 These commands read and change any OVSDB database, as those of the same names of ovs-vsctl(8) do: their
-syntax, output and exit codes are the same. All commands of a call are one transaction: all of it is carried
+syntax, output and exit codes are the same. Those about policies, profiles and wires are for the database Flowshunt,
+which init makes; what is wrong they say before anything is sent. All commands of a call are one transaction: all of it is carried
 out, or nothing, and nothing is printed before that. The options of a command stand before its name; those
 that are for all of them stand before the first command.
 
@@ -34,13 +41,25 @@ something else; sets are written [a,b] or a,b or 1-5, empty ones [], maps {k=v,l
 
 Exit codes of database commands:
   0    done
-  1    an error, of whatever kind; nothing was changed
-  142  the time of --timeout is over; by default these commands wait for as long as it takes`
+  1    an error, of whatever kind; nothing was changed, unless standard error says otherwise
+  142  the time of --timeout is over; by default these commands wait for as long as it takes
+
+With --wait=local or all a change of the database Flowshunt has a number, Flowshunt.next_cfg, and the command ends when it
+is in force: when Node.cur_cfg of this node, or of all, is not less. If the time is over before that, the change is
+made nevertheless, and standard error names the nodes. This node is the one that has external_ids:system-id of its Open_vSwitch.`
+
+// defaultRemotes are those of the Open vSwitch of this node, which may have been told to be elsewhere.
+func defaultRemotes() string {
+	if dir := os.Getenv("OVS_RUNDIR"); dir != "" {
+		return "unix:" + dir + "/db.sock"
+	}
+	return ovsdb.DefaultEndpoint
+}
 
 // batchOptions are those that only database commands have.
 type batchOptions struct {
 	remotes, database      string
-	data                   string
+	data, wait             string
 	noHeadings, pretty     bool
 	maxWidth               int
 	oneLine, dryRun, retry bool
@@ -52,12 +71,13 @@ type batchOptions struct {
 func (a *app) batchFlags() *pflag.FlagSet {
 	o := &a.batch
 	flags := pflag.NewFlagSet("database", pflag.ContinueOnError)
-	flags.StringVar(&o.remotes, "db", ovsdb.DefaultEndpoint, "`servers` of the database: unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT, several with commas between them")
+	flags.StringVar(&o.remotes, "db", defaultRemotes(), "`servers` of the database: unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT, several with commas between them")
 	flags.StringVar(&o.database, "database", defaultDatabase, "`name` of the database")
+	flags.StringVar(&o.wait, "wait", "", "`who` must have followed a change before the command ends: none, local (the agent of this node) or all (default local where the agent answers, else none)")
 	flags.BoolVar(&o.retry, "retry", false, "try again while no server can be reached")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "change nothing, only have the server check it")
 	flags.BoolVar(&o.oneLine, "oneline", false, "print one line for each command, but for list and find")
-	flags.StringVarP(&o.data, "data", "d", string(dbctl.Plain), "`format` of values that list and find print: string, bare or json")
+	flags.StringVarP(&o.data, "data", "d", "", "`format` of values in listings: string (the default of list and find), bare (of the others) or json")
 	flags.BoolVar(&o.noHeadings, "no-headings", false, "print no names of columns")
 	flags.BoolVar(&o.pretty, "pretty", false, "print JSON on several lines")
 	flags.IntVar(&o.maxWidth, "max-column-width", 0, "widest column of --format=table, in `bytes`; 0 = any")
@@ -78,7 +98,7 @@ func (a *app) databaseCmds() []*cobra.Command {
 	var list []*cobra.Command
 	for _, c := range batchCommands() {
 		cmd := &cobra.Command{
-			Use: c.Name + " " + c.Args, Short: c.Short, Long: c.Long, Example: c.Example, GroupID: groupDatabase,
+			Use: strings.TrimSpace(c.Name + " " + c.Args), Short: c.Short, Long: c.Long, Example: c.Example, GroupID: groupDatabase,
 			DisableFlagsInUseLine: true,
 			RunE:                  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		}

@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/flowshunt/flowshunt/ovsdb/dbctl"
+)
+
+// wireCommands are those about virtual wires.
+func wireCommands() []*dbctl.Command {
+	return []*dbctl.Command{addWireCommand(), wires.del(), listWiresCommand()}
+}
+
+func addWireCommand() *dbctl.Command {
+	return &dbctl.Command{
+		Name: "add-wire", Args: "NAME PORT0 PORT1", Min: 3, Max: 3, Mixed: true,
+		Options: []dbctl.Option{
+			{Name: "inspector", Value: "FW0,FW1", Help: "ports of the inspector: what PORT0 receives goes to FW0, and comes back from FW1 to PORT1"},
+			{Name: "fail-open", Help: "without a working inspector let everything pass"},
+			{Name: "fail-closed", Help: "without a working inspector let nothing pass (the default)"},
+			{Name: "node", Value: "SYSTEM-ID", Help: "the node that has the ports; needed where several read the database"},
+			mayExist,
+		},
+		Short: "Join two ports to a virtual wire",
+		Long: "add-wire adds a virtual wire: what comes in at one port goes out of the other, through the inspector if there is one,\n" +
+			"and past it in hardware once a connection is offloaded. Ports are names of interfaces in OVS. Its options can stand behind its\n" +
+			"arguments as well.",
+		Example: "flowshuntctl add-wire w0 p0 p1 --inspector fw0,fw1\nflowshuntctl -- --inspector=fw0,fw1 --fail-open add-wire w0 p0 p1",
+		Read:    wires.read, Run: addWire,
+	}
+}
+
+func addWire(t *dbctl.Txn, c *dbctl.Call) error {
+	w, err := wireOf(c)
+	if err != nil {
+		return err
+	}
+	return wires.add(t, c, func(table *dbctl.Table, row *dbctl.Row) error {
+		for name, value := range w.columns() {
+			column := table.Columns[name]
+			if column == nil {
+				return fmt.Errorf("table %s has no column %s: see flowshuntctl init --help", table.Name, name)
+			}
+			t.Set(row, column, dbctl.SetOf(value))
+		}
+		return w.apart(t, table)
+	})
+}
+
+// wire is one as the command line has it.
+type wire struct {
+	name, node string // node "" = any
+	ports      []string
+	inspector  []string
+	failMode   string
+}
+
+func wireOf(c *dbctl.Call) (wire, error) {
+	w := wire{name: c.Args[0], node: c.Options["node"], ports: c.Args[1:3], failMode: "closed"}
+	switch {
+	case c.Has("fail-open") && c.Has("fail-closed"):
+		return w, errors.New("add-wire: --fail-open and --fail-closed do not go together")
+	case c.Has("fail-open"):
+		w.failMode = "open"
+	}
+	if text, given := c.Options["inspector"]; given {
+		if w.inspector = strings.Split(text, ","); len(w.inspector) != 2 {
+			return w, fmt.Errorf("--inspector=%.200s: want two ports, FW0,FW1", text)
+		}
+	}
+	if c.Has("node") && w.node == "" {
+		return w, errors.New("--node=: want the system-id of a node")
+	}
+	all := append([]string{w.name}, w.all()...)
+	for i, port := range all {
+		switch {
+		case port == "" || len(port) > 255:
+			return w, fmt.Errorf("%.64q is no name: want 1 to 255 bytes", port)
+		case i > 0 && slices.Contains(all[1:i], port):
+			return w, fmt.Errorf("port %.64q is there twice", port)
+		}
+	}
+	return w, nil
+}
+
+func (w wire) all() []string { return slices.Concat(w.ports, w.inspector) }
+
+func (w wire) columns() map[string]string {
+	m := map[string]string{"port0": w.ports[0], "port1": w.ports[1], "fail_mode": w.failMode}
+	if w.inspector != nil {
+		m["inspector0"], m["inspector1"] = w.inspector[0], w.inspector[1]
+	}
+	if w.node != "" {
+		m["system_id"] = w.node
+	}
+	return m
+}
+
+// apart returns an error if a port is one of another wire's that may be on the same node.
+func (w wire) apart(t *dbctl.Txn, table *dbctl.Table) error {
+	for _, row := range t.Rows(table) {
+		node := text(row, table, "system_id")
+		if text(row, table, "name") == w.name || w.node != "" && node != "" && w.node != node {
+			continue
+		}
+		for _, column := range []string{"port0", "port1", "inspector0", "inspector1"} {
+			if port := text(row, table, column); slices.Contains(w.all(), port) {
+				return fmt.Errorf("port %.64q belongs to wire %.64q already", port, text(row, table, "name"))
+			}
+		}
+	}
+	return nil
+}
+
+func listWiresCommand() *dbctl.Command {
+	return wires.list("list-wires", "Print the virtual wires",
+		"prints the virtual wires, as a table unless --format says otherwise. Without a node a wire is on each that has its ports.",
+		[]string{"name", "enabled", "port0", "port1", "inspector", "fail_mode", "node", "status"},
+		func(row *dbctl.Row, table *dbctl.Table) []string {
+			column := func(name string) string { return text(row, table, name) }
+			inspector := strings.Trim(column("inspector0")+","+column("inspector1"), ",")
+			return []string{column("name"), enabled(row, table), column("port0"), column("port1"), inspector,
+				column("fail_mode"), column("system_id"), column("status")}
+		})
+}
