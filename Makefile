@@ -36,7 +36,7 @@ build: ## build the commands into bin/
 unit: ## test every package but e2e, where goroutines are with the race detector
 	@hack/setup unit
 	go test ./flows/...
-	go test -race $$(go list ./... | grep -v -e '/e2e$$' -e '/flows')
+	go test -race $$(go list ./... | grep -v -e '/e2e$$' -e '/flowshunt/flows$$' -e '/flowshunt/flows/')
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, layers
