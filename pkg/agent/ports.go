@@ -60,8 +60,8 @@ type ports struct {
 	prepared map[int32]bool // ports with what is ours; true: released once
 	// inherited are the devices on which an earlier agent left something.
 	inherited chan []int32
-	now      atomic.Pointer[portTable]
-	told     atomic.Bool // the engine was told of the first one
+	now       atomic.Pointer[portTable]
+	told      atomic.Bool // the engine was told of the first one
 }
 
 // portTable is what is known of the ports at one moment. It is never changed.
