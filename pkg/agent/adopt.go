@@ -20,6 +20,14 @@ const adoptWait = 10 * time.Second
 // takeOver makes what an earlier agent left in the eswitch ours, for the engine to
 // judge. In mode observe nothing may be there.
 func (a *Agent) takeOver(ctx context.Context) error {
+	if a.driver != nil {
+		defer func() { // of what could be found
+			var err error
+			if a.standing, err = a.driver.Standing(ctx); err != nil {
+				a.log.Warn("what an earlier agent left may stay (flowshuntctl flush)", "error", err)
+			}
+		}()
+	}
 	if !a.cfg.Engine.Enforce {
 		return a.sweep(ctx)
 	}
@@ -72,6 +80,7 @@ func (a *Agent) adopt(ctx context.Context) error {
 		a.log.Info("took over sessions of an earlier agent", "sessions", n, "after", time.Since(began))
 	}
 	a.found = nil
+	a.ports.inherited <- a.standing // only now: what was found may stand there
 	return nil
 }
 

@@ -53,6 +53,7 @@ type Agent struct {
 	judge        judge
 	paths        *path.Resolver
 	driver       *flower.Driver
+	standing     []int32 // devices on which an earlier agent left something
 	deletions    *tc.Watcher
 	flows        *ofswitch.Driver // nil: no rule can be a flow
 	assign       func(link int32, flows bool)
@@ -261,7 +262,7 @@ func (a *Agent) build() {
 	}
 	a.ports = &ports{cfg: &a.cfg, inventory: a.inventory, groups: a.groups, policies: a.policies, links: a.links, devices: a.devices, resets: a.resets, paths: a.paths, judge: a.judge, taps: a.taps,
 		doubts: a.doubts, rows: rowDoubts{doubts: a.doubts}, eswitch: a.eswitch, loop: l, health: ovs,
-		again: make(chan struct{}, 1), assign: a.assign, announce: a.links.Announce}
+		again: make(chan struct{}, 1), inherited: make(chan []int32, 1), assign: a.assign, announce: a.links.Announce}
 	if a.driver != nil {
 		a.ports.probe = a.driver.Probe
 	}

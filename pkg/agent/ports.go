@@ -58,8 +58,10 @@ type ports struct {
 	search   search
 	ids      identities
 	prepared map[int32]bool // ports with what is ours; true: released once
-	now      atomic.Pointer[portTable]
-	told     atomic.Bool // the engine was told of the first one
+	// inherited are the devices on which an earlier agent left something.
+	inherited chan []int32
+	now       atomic.Pointer[portTable]
+	told      atomic.Bool // the engine was told of the first one
 }
 
 // portTable is what is known of the ports at one moment. It is never changed.
@@ -96,6 +98,8 @@ func (p *ports) run(ctx context.Context) error {
 			p.links.Refresh() // a device's place in an eswitch may come without a word of its own
 			p.search = search{}
 		case <-p.again:
+		case left := <-p.inherited:
+			p.inherit(left)
 		case <-retry.C:
 			p.refresh()
 		case <-ctx.Done():
@@ -273,6 +277,17 @@ func (p *ports) prepare(ctx context.Context, t *portTable) (keep map[int32]bool)
 		t.byID[s.ID] = *s
 	}
 	return keep
+}
+
+// inherit takes it that what is ours stands on devices: where it is not to be kept it
+// goes. A curtain hides filters of others, and is nobody's session.
+func (p *ports) inherit(left []int32) {
+	if p.prepared == nil {
+		p.prepared = make(map[int32]bool, len(left))
+	}
+	for _, ifindex := range left {
+		p.prepared[ifindex] = false
+	}
 }
 
 // release takes what is ours from ports that are not to be kept, after everybody

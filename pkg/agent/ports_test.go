@@ -162,6 +162,22 @@ func TestReleaseIsRepeated(t *testing.T) {
 	}
 }
 
+// What an earlier agent left goes from ports that are not kept, for whichever reason.
+func TestInherited(t *testing.T) {
+	for _, enforce := range []bool{false, true} {
+		p, f := testPorts(enforce)
+		f.fails["prepare 8"] = fmt.Errorf("port 8: %w", eswitch.ErrForeign)
+		turn := func() { p.turn(t, "", status(1, 7, ""), status(2, 8, ""), status(3, 9, flows.PortUnchosen)) }
+		p.inherit([]int32{7, 8, 9, 10})
+		want := []string{"prepare 7", "prepare 8", "release 10", "release 8", "release 9"}
+		if !enforce {
+			want = []string{"release 10", "release 7", "release 8", "release 9"}
+		}
+		turn()
+		f.want(t, fmt.Sprintf("enforce %t", enforce), want...)
+	}
+}
+
 func TestPrepareFails(t *testing.T) {
 	p, f := testPorts(true)
 	f.fails["prepare 7"] = fmt.Errorf("port 7: %w", eswitch.ErrIngress)

@@ -34,7 +34,7 @@ type stations struct {
 
 // evidence is what forgets where stations were; *path.Resolver is one.
 type evidence interface {
-	Left(ports []flows.PortID, stations map[flows.MAC]bool)
+	Left(ports []flows.PortID, stations map[ofproto.StationKey]bool)
 }
 
 // bridgeStations is what was seen of one bridge.
@@ -128,10 +128,10 @@ func (s *stations) compare(b bridgeFacts, before, after *ofproto.Table) {
 	}
 }
 
-func setOf(macs []flows.MAC) map[flows.MAC]bool {
-	set := make(map[flows.MAC]bool, len(macs))
-	for _, mac := range macs {
-		set[mac] = true
+func setOf[T comparable](list []T) map[T]bool {
+	set := make(map[T]bool, len(list))
+	for _, one := range list {
+		set[one] = true
 	}
 	return set
 }

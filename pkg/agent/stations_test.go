@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -208,8 +207,10 @@ func TestStationMoves(t *testing.T) {
 // forgotten are the stations of which nothing that was seen counts any more.
 type forgotten []flows.MAC
 
-func (f *forgotten) Left(_ []flows.PortID, stations map[flows.MAC]bool) {
-	*f = append(*f, slices.Collect(maps.Keys(stations))...)
+func (f *forgotten) Left(_ []flows.PortID, stations map[ofproto.StationKey]bool) {
+	for station := range stations {
+		*f = append(*f, station.MAC)
+	}
 }
 
 // One bridge that cannot be asked is a failure, whichever others can.

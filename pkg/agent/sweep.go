@@ -28,11 +28,13 @@ func (a *Agent) sweep(ctx context.Context) (err error) {
 	return nil
 }
 
+// sweepAt removes all of ours at another preference, curtains too: these would keep packets
+// from our rules.
 func sweepAt(ctx context.Context, preference uint16) (n int, err error) {
 	driver, err := flower.Open(flower.Config{Preference: preference})
 	if err != nil {
 		return 0, err
 	}
-	n, err = eswitch.New(driver, eswitch.Config{}).Sweep(ctx)
+	n, err = eswitch.New(driver, eswitch.Config{}).Flush(ctx)
 	return n, errors.Join(err, driver.Close())
 }

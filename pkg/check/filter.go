@@ -15,7 +15,8 @@ const maxFilters = 300_000
 
 // census counts the filters on the ingress hook of every device.
 type census struct {
-	ours    int
+	ours    int      // rules
+	passing int      // guards and curtains, which only let pass
 	foreign []string // at preferences of ours
 	ovs     []string // devices with filters that look like those of OVS
 	undo    []string // what removes these, a preference each
@@ -60,19 +61,21 @@ func (c *census) add(n *node, f *tc.Filter) error {
 	if c.all++; c.all > maxFilters {
 		return errEnough
 	}
-	ours, ovs := false, false
+	ours, rule, ovs := false, false, false
 	for i := range f.Actions {
 		cookie := f.Actions[i].Cookie.Bytes()
-		_, _, mine := eswitch.DecodeCookie(cookie)
-		ours = ours || mine
+		_, id, mine := eswitch.DecodeCookie(cookie)
+		ours, rule = ours || mine, rule || mine && id != 0
 		// OVS has a flow's id for a cookie (lib/netdev-offload-tc.c). Others may have one of
 		// that length too.
 		ovs = ovs || len(cookie) == 16
 	}
 	place := int(f.Pref) - int(n.Preference)
 	switch {
-	case ours:
+	case rule:
 		c.ours++
+	case ours:
+		c.passing++
 	case ovs:
 		c.ovs = append(c.ovs, n.deviceName(f.Link))
 		c.undo = append(c.undo, removal(n.deviceName(f.Link), f))
@@ -94,6 +97,9 @@ func (n *node) deviceName(index int32) string {
 func (c *census) rulesLine(n *node) Line {
 	const name = "our rules"
 	switch {
+	case c.ours == 0 && c.passing > 0 && n.agent.gone():
+		return warning(name, "none, but %s that let packets pass, and no agent", plural(c.passing, "filter", "filters")).
+			why("they may keep packets from the filters of others behind them").fix("flowshuntctl flush")
 	case c.ours == 0:
 		return ok(name, "none")
 	case n.agent.gone():

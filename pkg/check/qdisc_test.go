@@ -148,6 +148,20 @@ func TestOurRules(t *testing.T) {
 	}
 }
 
+// A curtain is no rule, but should not outlive the agent.
+func TestCurtainLeft(t *testing.T) {
+	c := census{passing: 1}
+	for _, tt := range []struct {
+		err  error
+		want Status
+	}{{nil, OK}, {control.ErrNoAgent, Warning}} {
+		l := c.rulesLine(&node{agent: agent{err: tt.err}})
+		if mustBeWhole(t, l); l.Status != tt.want {
+			t.Errorf("%v: %+v", tt.err, l)
+		}
+	}
+}
+
 // What a dump reports is told apart without a kernel that has flower.
 func TestCensus(t *testing.T) {
 	n := &node{}
@@ -161,8 +175,9 @@ func TestCensus(t *testing.T) {
 		ours, ovs, odd int
 	}{
 		{0x4000, 1, "flower", "\xf1\x05\x47\x00\x00\x00\x00\x00\x00\x00\x00\x01", 1, 0, 0},
-		{9, 1, "flower", "\xf1\x05\x47\x00\x00\x00\x00\x00\x00\x00\x00\x01", 1, 0, 0}, // of an agent with another --preference
-		{0x4000, 0, "flower", "", 0, 0, 0},                                            // the preference itself
+		{9, 1, "flower", "\xf1\x05\x47\x00\x00\x00\x00\x00\x00\x00\x00\x01", 1, 0, 0},      // of an agent with another --preference
+		{0x3ffb, 1, "flower", "\xf1\x05\x47\x00\x00\x00\x00\x00\x00\x00\x00\x00", 0, 0, 0}, // a curtain
+		{0x4000, 0, "flower", "", 0, 0, 0},                                                 // the preference itself
 		{0x4000, 2, "flower", "", 0, 0, 1},
 		{0x4007, 0, "u32", "", 0, 0, 1},
 		{0x4000 + eswitch.Classes, 1, "flower", "", 0, 0, 0},

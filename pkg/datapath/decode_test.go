@@ -49,6 +49,17 @@ func TestDecodeFlow(t *testing.T) {
 	}
 }
 
+// The kernel does not tell when a flow was used whose only packet was the one that OVS
+// made it for, which OVS sent on itself: that may be long ago.
+func TestNeverUsed(t *testing.T) {
+	used := attr(flowUsed, native.AppendUint64(nil, 58_000))
+	f, ours, err := decodeFlow(bytes.Replace(sample(), used, nil, 1), time.Minute)
+	must(t, err)
+	if !ours || f.Idle < time.Hour {
+		t.Errorf("%v, idle for %v", ours, f.Idle)
+	}
+}
+
 // TestDecodeMatch: what is left out, what is kept in doubt, and what a missing mask
 // means.
 func outer4(tos byte) []byte {

@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -54,11 +55,17 @@ func monotonic() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
+// neverUsed is how long a flow was idle that the kernel tells no use of
+// (OVS_FLOW_ATTR_USED): it has had no packet but the one that OVS made it for, and sent on
+// itself.
+const neverUsed = time.Duration(math.MaxInt64)
+
 // decodeFlow reads a flow that was listed at a time of the monotonic clock. ours is false if
 // it is left out.
 func decodeFlow(attributes []byte, now time.Duration) (f megaflow.Flow, ours bool, err error) {
 	var key, mask, actions []byte
 	masked, told := false, false
+	f.Idle = neverUsed
 	a := attrs{b: attributes, err: &err}
 	for a.next() {
 		switch a.typ {

@@ -18,7 +18,7 @@ type Flow struct {
 	AnyTTL  bool // Relax took its condition on the TTL away: it holds for packets with more than flows.MaxHops
 	Packets uint64
 	Bytes   uint64
-	Idle    time.Duration // since it handled a packet, when it was listed; 0: that was not told
+	Idle    time.Duration // since it handled a packet, when it was listed; the longest there is if it never did
 }
 
 // Action is one step: one of the types below, comparable with == but for CheckLength.

@@ -59,7 +59,7 @@ func TestStationsBetweenRouters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if left := Left(before, after); len(left) != 1 || left[0] != (flows.MAC{2, 0, 0, 0, 0, 0xf2}) {
+	if left := Left(before, after); len(left) != 1 || left[0].MAC != (flows.MAC{2, 0, 0, 0, 0, 0xf2}) {
 		t.Errorf("nobody would doubt: %v have left", left)
 	}
 	if !flooded() {

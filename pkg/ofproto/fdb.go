@@ -22,11 +22,12 @@ type Station struct {
 }
 
 // Table is the FDB of one bridge at one moment. A nil Table is empty.
-type Table struct{ stations map[fdbKey]Station }
+type Table struct{ stations map[StationKey]Station }
 
-type fdbKey struct {
-	vlan uint16
-	mac  flows.MAC
+// StationKey names a station in one VLAN of a bridge, 0 being none.
+type StationKey struct {
+	VLAN uint16
+	MAC  flows.MAC
 }
 
 // Lookup returns where OVS sends frames for mac in a VLAN, 0 being none.
@@ -34,7 +35,7 @@ func (t *Table) Lookup(vlan uint16, mac flows.MAC) (Station, bool) {
 	if t == nil {
 		return Station{}, false
 	}
-	s, ok := t.stations[fdbKey{vlan, mac}]
+	s, ok := t.stations[StationKey{vlan, mac}]
 	return s, ok
 }
 
@@ -57,7 +58,7 @@ func ParseFDB(text string) (*Table, error) {
 	if strings.Join(strings.Fields(heading), " ") != "port VLAN MAC Age" {
 		return nil, fmt.Errorf("%w: heading %.40q", errFDB, heading)
 	}
-	t := &Table{stations: make(map[fdbKey]Station, strings.Count(lines, "\n"))}
+	t := &Table{stations: make(map[StationKey]Station, strings.Count(lines, "\n"))}
 	for lines != "" {
 		line, rest, whole := strings.Cut(lines, "\n")
 		lines = rest
@@ -66,26 +67,26 @@ func ParseFDB(text string) (*Table, error) {
 			return nil, fmt.Errorf("%w: line %.80q", errFDB, line)
 		}
 		if _, twice := t.stations[key]; twice {
-			return nil, fmt.Errorf("%w: %s is twice in VLAN %d", errFDB, key.mac, key.vlan)
+			return nil, fmt.Errorf("%w: %s is twice in VLAN %d", errFDB, key.MAC, key.VLAN)
 		}
 		t.stations[key] = station
 	}
 	return t, nil
 }
 
-func parseStation(line string) (fdbKey, Station, error) {
+func parseStation(line string) (StationKey, Station, error) {
 	fields := strings.Fields(line)
 	if len(fields) != 4 {
-		return fdbKey{}, Station{}, errFDB
+		return StationKey{}, Station{}, errFDB
 	}
 	ofport, err1 := parseOfport(fields[0])
 	vlan, err2 := strconv.ParseUint(fields[1], 10, 12)
 	mac, err3 := flows.ParseMAC(fields[2])
 	age, static, err4 := parseAge(fields[3])
 	if err := errors.Join(err1, err2, err3, err4); err != nil || mac.String() != fields[2] {
-		return fdbKey{}, Station{}, errFDB
+		return StationKey{}, Station{}, errFDB
 	}
-	return fdbKey{uint16(vlan), mac}, Station{Ofport: ofport, Age: age, Static: static}, nil
+	return StationKey{uint16(vlan), mac}, Station{Ofport: ofport, Age: age, Static: static}, nil
 }
 
 func parseOfport(s string) (uint32, error) {

@@ -85,7 +85,7 @@ func FuzzParseFDB(f *testing.F) {
 			t.Fatalf("%d stations, want %d, of %q", table.Len(), want, text)
 		}
 		for key, station := range table.stations {
-			if key.vlan > 4095 || station.Ofport == 0 || station.Ofport > LocalPort {
+			if key.VLAN > 4095 || station.Ofport == 0 || station.Ofport > LocalPort {
 				t.Fatalf("%+v: %+v", key, station)
 			}
 		}

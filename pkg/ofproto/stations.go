@@ -81,25 +81,26 @@ func parseFDBStats(text string) (FDBStats, error) {
 // Moved returns, in order, the MACs of stations that are not at the same port in both
 // tables, or in one only.
 func Moved(before, after *Table) []flows.MAC {
-	moved := Left(before, after)
+	var moved []flows.MAC
+	for _, key := range Left(before, after) {
+		moved = append(moved, key.MAC)
+	}
 	for key := range after.all() {
-		if _, ok := before.Lookup(key.vlan, key.mac); !ok {
-			moved = append(moved, key.mac)
+		if _, ok := before.Lookup(key.VLAN, key.MAC); !ok {
+			moved = append(moved, key.MAC)
 		}
 	}
 	return inOrder(moved)
 }
 
-// Left returns, in order, the MACs of stations that are at another port than before, or at
-// none.
-func Left(before, after *Table) []flows.MAC {
-	var left []flows.MAC
+// Left returns, in no order, the stations that are at another port than before, or at none.
+func Left(before, after *Table) (left []StationKey) {
 	for key, station := range before.all() {
-		if now, ok := after.Lookup(key.vlan, key.mac); !ok || now.Ofport != station.Ofport {
-			left = append(left, key.mac)
+		if now, ok := after.Lookup(key.VLAN, key.MAC); !ok || now.Ofport != station.Ofport {
+			left = append(left, key)
 		}
 	}
-	return inOrder(left)
+	return left
 }
 
 // inOrder sorts MACs and leaves out those that are there twice.
@@ -114,13 +115,13 @@ func (t *Table) OlderThan(age time.Duration) []flows.MAC {
 	var old []flows.MAC
 	for key, station := range t.all() {
 		if !station.Static && time.Duration(station.Age)*time.Second > age {
-			old = append(old, key.mac)
+			old = append(old, key.MAC)
 		}
 	}
 	return inOrder(old)
 }
 
-func (t *Table) all() map[fdbKey]Station {
+func (t *Table) all() map[StationKey]Station {
 	if t == nil {
 		return nil
 	}

@@ -4,12 +4,21 @@ import (
 	"testing"
 
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/ofproto"
 )
+
+func inVLAN(vlan uint16, macs ...flows.MAC) map[ofproto.StationKey]bool {
+	stations := make(map[ofproto.StationKey]bool)
+	for _, mac := range macs {
+		stations[ofproto.StationKey{VLAN: vlan, MAC: mac}] = true
+	}
+	return stations
+}
 
 // moves puts a behind another port, as OVS learns it and tells.
 func (l *lab) moves(to flows.PortID) {
 	l.at(to, macA)
-	l.r.Left([]flows.PortID{1, 2, 3, 4}, map[flows.MAC]bool{macA: true})
+	l.r.Left([]flows.PortID{1, 2, 3, 4}, inVLAN(0, macA))
 }
 
 // A station that has moved has its path as soon as it speaks where it is now, and none on what
@@ -44,7 +53,22 @@ func TestRivalsAfterAMove(t *testing.T) {
 func TestOthersStay(t *testing.T) {
 	l := newLab(t)
 	l.honest()
-	l.r.Left([]flows.PortID{3, 4}, map[flows.MAC]bool{macA: true, macB: true})
-	l.r.Left([]flows.PortID{1, 2}, map[flows.MAC]bool{macX: true})
+	l.r.Left([]flows.PortID{3, 4}, inVLAN(0, macA, macB))
+	l.r.Left([]flows.PortID{1, 2}, inVLAN(0, macX))
 	l.wantPath(5, paths(1, 2, macA, macB))
+}
+
+// A router has one MAC in many VLANs, and the owner of a VLAN may use whichever he likes:
+// what is seen in the others stays.
+func TestLeftInAnotherVLAN(t *testing.T) {
+	l := newLab(t)
+	l.port(1, func(p *Port) { p.Tag = 7 })
+	l.port(2, func(p *Port) { p.Tag = 7 })
+	l.honest()
+	everywhere := []flows.PortID{1, 2, 3, 4}
+	l.r.Left(everywhere, inVLAN(0, macA, macB))
+	l.r.Left(everywhere, inVLAN(8, macA, macB))
+	l.wantPath(5, paths(1, 2, macA, macB))
+	l.r.Left(everywhere, inVLAN(7, macA))
+	l.wantReason(5, flows.PathUnknown)
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/ofproto"
 	"github.com/flowshunt/flowshunt/pkg/tap"
 )
 
@@ -55,9 +56,15 @@ func (r *Resolver) Sighted(s tap.Sighting) {
 
 // Left takes that OVS has learned stations elsewhere, or has forgotten them: what ports sent
 // from them before tells nothing any more, neither where they are nor that two ports are
-// rivals. What they send from now on does.
-func (r *Resolver) Left(ports []flows.PortID, stations map[flows.MAC]bool) {
-	r.seen.Left(ports, stations)
+// rivals. What they send from now on does; and in other VLANs
+// they are where they were.
+func (r *Resolver) Left(ports []flows.PortID, stations map[ofproto.StationKey]bool) {
+	known := r.ports.Load()
+	for _, id := range ports {
+		if p := known.byID[id]; p != nil {
+			r.seen.Left(p, stations)
+		}
+	}
 }
 
 // Sampling returns the ports at which packets should be sampled now, because a

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/ofproto"
 	"github.com/flowshunt/flowshunt/pkg/tap"
 )
 
@@ -88,12 +89,13 @@ func (s *Sightings) Retain(keep func(flows.PortID) bool) {
 	s.macs.retain(keep)
 }
 
-// Left forgets what ports sent from stations.
-func (s *Sightings) Left(ports []flows.PortID, stations map[flows.MAC]bool) {
-	for _, port := range ports {
-		s.tuples.forget(port, func(_ flows.Tuple, f flows.Frame) bool { return stations[f.SrcMAC] })
-		s.macs.forget(port, func(mac flows.MAC, _ flows.Tags) bool { return stations[mac] })
+// Left forgets what a port sent from stations, each in its VLAN.
+func (s *Sightings) Left(p *Port, stations map[ofproto.StationKey]bool) {
+	left := func(mac flows.MAC, tags flows.Tags) bool {
+		return stations[ofproto.StationKey{VLAN: vlanOf(p, tags), MAC: mac}]
 	}
+	s.tuples.forget(p.ID, func(_ flows.Tuple, f flows.Frame) bool { return left(f.SrcMAC, f.Tags) })
+	s.macs.forget(p.ID, left)
 }
 
 // Len returns the number of sightings that are remembered, old ones included.

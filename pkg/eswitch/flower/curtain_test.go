@@ -192,3 +192,43 @@ func TestCurtainOfEarlier(t *testing.T) {
 		t.Errorf("flushed %d rules, %v\n%s", n, err, ingress(t, "p0"))
 	}
 }
+
+// TestHiddenLater: a filter that comes behind a curtain is seen the next time, and the
+// curtain goes, also that of an agent before.
+func TestHiddenLater(t *testing.T) {
+	tctest.NeedFlower(t)
+	r := rig(t, flower.Config{Mode: flower.SkipSW})
+	if err := r.Driver.Prepare(t.Context(), r.A); err != nil {
+		t.Fatal(err)
+	}
+	tctest.Run(t, "tc filter add dev p0 ingress pref 49152 protocol ip flower ip_proto udp action ok")
+	if err := r.Driver.Prepare(t.Context(), r.A); !errors.Is(err, eswitch.ErrForeign) {
+		t.Errorf("got %v, want ErrForeign", err)
+	}
+	next, err := flower.Open(flower.Config{Mode: flower.SkipSW})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	if got, err := next.Standing(t.Context()); err != nil || !slices.Equal(got, []int32{r.A}) {
+		t.Errorf("something stands on %v, %v; want %d", got, err, r.A)
+	}
+	if err := next.Release(t.Context(), r.A); err != nil || curtained(t, "p0") {
+		t.Errorf("the curtain stays: %v\n%s", err, ingress(t, "p0"))
+	}
+}
+
+// TestCurtainStands: in a clsact of somebody else's, too.
+func TestCurtainStands(t *testing.T) {
+	tctest.NeedFlower(t)
+	r := rig(t, flower.Config{Mode: flower.SkipSW})
+	for _, dev := range []string{"p0", "p1"} {
+		tctest.Run(t, "tc qdisc add dev "+dev+" clsact")
+	}
+	if err := r.Driver.Prepare(t.Context(), r.A); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.Driver.(*flower.Driver).Standing(t.Context()); err != nil || !slices.Equal(got, []int32{r.A}) {
+		t.Errorf("something stands on %v, %v; want %d", got, err, r.A)
+	}
+}

@@ -20,7 +20,8 @@ const markChain = 0x0f105047
 
 // Prepare implements eswitch.Driver: it makes sure that the port has a clsact, and a curtain
 // if it needs one, and that nobody else has filters at our preferences. It is called often: where the clsact
-// was there it looks for others once in recheck only.
+// was there it looks for others once in recheck only; but each time where a curtain would
+// hide them.
 //
 // Whoever dies between the creation of the clsact and that of the mark leaves an
 // empty clsact that is taken for somebody else's and stays.
@@ -46,7 +47,7 @@ func (d *Driver) prepare(ctx context.Context, w *worker, link int32) error {
 	if err != nil {
 		return err
 	}
-	if d.foreign.due(link) || made {
+	if d.foreign.due(link) || made || curtain {
 		if err := d.checkForeign(ctx, w, link, curtain); err != nil {
 			return err
 		}
