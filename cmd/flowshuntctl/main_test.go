@@ -37,7 +37,7 @@ func (l leakChecked) Run() int {
 //	agent NAME [GROUP]    starts a fake agent on $SOCK
 //	exits CODE ARGS...    runs flowshuntctl --socket=$SOCK ARGS and wants CODE
 //	nobody GID CODE ARGS  the same as the user nobody in this group
-//	ovs start|stop|restart  an ovsdb-server of its own in $OVS_RUNDIR, as flowshuntctl finds it
+//	ovs start|stop|restart [OPTION]...  an ovsdb-server of its own in $OVS_RUNDIR, as flowshuntctl finds it
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",

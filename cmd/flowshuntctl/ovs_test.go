@@ -20,14 +20,14 @@ func privateOVS(env *testscript.Env, dir string) error {
 
 // controlOVS starts, stops or restarts an ovsdb-server by ovs-ctl, for node n1.
 func controlOVS(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) != 1 {
-		ts.Fatalf("usage: ovs start|stop|restart")
+	if len(args) == 0 {
+		ts.Fatalf("usage: ovs start|stop|restart [OPTION]...")
 	}
 	if os.Geteuid() != 0 {
 		ts.Fatalf("missing: root, for ovs-ctl; say [!root] skip")
 	}
-	ctl := func(command string) error {
-		return ts.Exec(ovsCtl, "--no-ovs-vswitchd", "--no-monitor", "--no-mlockall", "--system-id=n1", "--no-record-hostname", command)
+	ctl := func(command ...string) error {
+		return ts.Exec(ovsCtl, append([]string{"--no-ovs-vswitchd", "--no-monitor", "--no-mlockall", "--system-id=n1", "--no-record-hostname"}, command...)...)
 	}
 	if args[0] == "start" {
 		ts.Defer(func() {
@@ -36,5 +36,5 @@ func controlOVS(ts *testscript.TestScript, _ bool, args []string) {
 			}
 		})
 	}
-	ts.Check(ctl(args[0]))
+	ts.Check(ctl(args...))
 }
