@@ -35,8 +35,9 @@ build: ## build the commands into bin/
 .PHONY: unit
 unit: ## test every package but e2e, where goroutines are with the race detector
 	@hack/setup unit
-	go test ./flows/...
-	go test -race $$(go list ./... | grep -v -e '/e2e$$' -e '/flowshunt/flows$$' -e '/flowshunt/flows/')
+	go test ./flows/... & pid=$$!; status=0; \
+	go test -race -p 3 $$(go list ./... | grep -v -e '/e2e$$' -e '/flowshunt/flows$$' -e '/flowshunt/flows/') || status=$$?; \
+	wait $$pid && exit $$status
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, layers

@@ -27,14 +27,14 @@ func TestUDPKeepAliveEswsim(t *testing.T)     { slowly(t); onEswsim(t, TestUDPKe
 func TestFamiliesEswsim(t *testing.T)         { onEswsim(t, TestFamilies) }
 func TestManyConnectionsEswsim(t *testing.T)  { slowly(t); onEswsim(t, TestManyConnections) }
 func TestKilledAndFlushedEswsim(t *testing.T) { onEswsim(t, TestKilledAndFlushed) }
-func TestDriftEswsim(t *testing.T)            { onEswsim(t, TestDrift) }
+func TestDriftEswsim(t *testing.T)            { slowly(t); onEswsim(t, TestDrift) }
 func TestPortsEswsim(t *testing.T)            { onEswsim(t, TestPorts) }
 func TestAdoptKilledEswsim(t *testing.T)      { onEswsim(t, TestAdoptKilled) }
 func TestAdoptKeepEswsim(t *testing.T)        { slowly(t); onEswsim(t, TestAdoptKeep) }
 func TestRulesVanishEswsim(t *testing.T)      { onEswsim(t, TestRulesVanish) }
 func TestOVSRestartsEswsim(t *testing.T)      { onEswsim(t, TestOVSRestarts) }
 func TestRestartMatrixEswsim(t *testing.T)    { slowly(t); onEswsim(t, TestRestartMatrix) }
-func TestTenantsEswsim(t *testing.T)          { onEswsim(t, TestTenants) }
+func TestTenantsEswsim(t *testing.T)          { slowly(t); onEswsim(t, TestTenants) }
 func TestPatchPortsEswsim(t *testing.T)       { slowly(t); onEswsim(t, TestPatchPorts) }
 func TestOVNRevokeEswsim(t *testing.T)        { onEswsim(t, TestOVNRevoke) }
 

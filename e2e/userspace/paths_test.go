@@ -162,6 +162,7 @@ func (w *world) trunk(vlan int) {
 
 // TestVLAN: from an access port to a trunk, by which the other machine is reached.
 func TestVLAN(t *testing.T) {
+	slowly(t)
 	w := newPair(t, harness.VMConfig{}, harness.VMConfig{})
 	w.trunk(7)
 	w.Vsctl("set", "port", w.A.Rep, "tag=7")

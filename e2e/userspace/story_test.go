@@ -267,11 +267,17 @@ func TestPipelineChanges(t *testing.T) {
 	x.arrived()
 }
 
+// slowly skips a story that is told only with FLOWSHUNT_SLOW, as in make test-all.
+func slowly(t *testing.T) {
+	t.Helper()
+	if os.Getenv("FLOWSHUNT_SLOW") == "" {
+		t.Skip("FLOWSHUNT_SLOW is not set")
+	}
+}
+
 // TestUDP: its entry would expire within 30 s, but lives on while its packets pass it by.
 func TestUDP(t *testing.T) {
-	if os.Getenv("FLOWSHUNT_SLOW") == "" {
-		t.Skip("half a minute: with FLOWSHUNT_SLOW, as in make test-all")
-	}
+	slowly(t)
 	w := newWorld(t)
 	w.agent()
 	w.B.Listen(t, "udp", dport, true)

@@ -232,7 +232,7 @@ func TestMeasuredMutations(t *testing.T) {
 }
 
 // chosen says which mutations are tried: with FLOWSHUNT_SLOW, as make test-all sets it,
-// all; else every twelfth, others with each change of the package.
+// all; else every 24th, others with each change of the package.
 func chosen(t *testing.T, i int) bool {
 	t.Helper()
 	if os.Getenv("FLOWSHUNT_SLOW") != "" {
@@ -249,7 +249,7 @@ func chosen(t *testing.T, i int) bool {
 		}
 		i += int(info.Size())
 	}
-	return i%12 == 0
+	return i%24 == 0
 }
 
 // TestMutations breaks the engine in every way above and sees the simulation fail.
