@@ -30,9 +30,12 @@ func withoutFlower(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if out, err := exec.Command("modprobe", "-r", "cls_flower").CombinedOutput(); err != nil {
-		t.Fatalf("modprobe -r cls_flower: %v: %s", err, out)
-	}
+	harness.Within(t, patience, "cls_flower is out", func() error { // what earlier stories had goes later than they end
+		if out, err := exec.Command("modprobe", "-r", "cls_flower").CombinedOutput(); err != nil {
+			return fmt.Errorf("modprobe -r cls_flower: %w: %s", err, out)
+		}
+		return nil
+	})
 	set("/bin/false")
 	t.Cleanup(func() {
 		set(string(before))
