@@ -149,11 +149,6 @@ func (g *Engine) adopted(s *session) {
 	if g.cfg.Mark.Offload.Matches(s.primary().mark) {
 		s.reason = flows.MarkOffload
 	}
-	if g.policies != nil {
-		if g.decideAnew(s); s.state == Removing {
-			return
-		}
-	}
 	g.polls = append(g.polls, poll{s, g.now})
 	g.rulesAreIn(s)
 	if s.isTCP() { // again, since it may be the next connection with the same tuple

@@ -47,9 +47,10 @@ func (e *entry) coolDown(s *session, stood time.Duration, now flows.Instant) {
 // cooldown returns how long an entry waits after its session left for a cause, the
 // longer the more often in a row it failed.
 func cooldown(cause flows.Reason, fails uint8) time.Duration {
+	if judged(cause) {
+		return 0
+	}
 	switch cause {
-	case flows.Mouse, flows.Inspecting, flows.PolicyInspect, flows.PolicyNone, flows.PolicyUnknown, flows.Reinspect:
-		return 0 // what it is decides
 	case flows.TableFull, flows.RateLimited, flows.EswitchReset:
 		return 0
 	case flows.Lifetime, flows.MACAgeing:
@@ -78,11 +79,17 @@ func backoff(base time.Duration, n uint8, limit time.Duration) time.Duration {
 	return min(base<<min(n, 16), limit)
 }
 
+// judged reports whether a reason is only about what a connection is, by the word of policies:
+// with each reading of its entry it is judged again.
+func judged(r flows.Reason) bool {
+	switch r {
+	case flows.Mouse, flows.Inspecting, flows.PolicyInspect, flows.PolicyNone, flows.PolicyUnknown, flows.Reinspect:
+		return true
+	}
+	return false
+}
+
 // planned reports whether a cause is no failure of anything.
 func planned(cause flows.Reason) bool {
-	switch cause {
-	case flows.Mouse, flows.Inspecting, flows.PolicyInspect, flows.PolicyNone, flows.PolicyUnknown, flows.Reinspect:
-		return true // what it is decides
-	}
-	return cause == flows.Lifetime || cause == flows.MACAgeing || cause == flows.Displaced || atOnce(cause)
+	return judged(cause) || cause == flows.Lifetime || cause == flows.MACAgeing || cause == flows.Displaced || atOnce(cause)
 }

@@ -72,12 +72,10 @@ func inZone(zone flows.Zone) string { return fmt.Sprintf("in zone %d", zone) }
 // or about an attempt, not about the entry.
 func permits(r flows.Reason) bool {
 	switch r {
-	case flows.Elephant, flows.MarkOffload, flows.PolicyOffload, flows.Mouse:
+	case flows.Elephant, flows.MarkOffload, flows.PolicyOffload:
 		return true
-	case flows.Inspecting, flows.PolicyInspect, flows.PolicyNone, flows.PolicyUnknown, flows.Reinspect:
-		return true // what policies say of a connection depends on its path, and is asked when that is known
 	}
-	return retryable(r)
+	return judged(r) || retryable(r) // what policies say depends on the path, and is asked when that is known
 }
 
 func (g *Engine) relaxed(ev Relaxed) {

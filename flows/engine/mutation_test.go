@@ -82,7 +82,7 @@ var mutations = []struct {
 	{1, "what was judged when less was known goes in", "groups.go",
 		"g.rejudge([]*session{s}, news{source: nobody})", "_ = news{}"},
 	{3, "what groups deny may come back", "remove.go",
-		"cause == flows.Blocked || cause == flows.SGDenied }", "cause == flows.Blocked }"},
+		"cause == flows.Blocked || cause == flows.SGDenied ||", "cause == flows.Blocked ||"},
 	{3, "the CMS's bit is set in every zone", "deny.go",
 		"if port.HasZone && key.Zone == port.Zone {", "if port.HasZone || key.Zone != port.Zone {"},
 	{3, "the CMS's bit is set though the connection is permitted again", "deny.go",
@@ -206,7 +206,7 @@ var measuredMutations = []struct {
 	{7, "TestDoubtfulIsLookedForOnce", "policy.go", "case reason == \"\" || placed:", "case reason == \"\" || placed && false:"},
 	{1, "TestInspectPackets", "policy.go", "case min(e.inspected(flows.Orig), e.inspected(flows.Reply)) <", "case max(e.inspected(flows.Orig), e.inspected(flows.Reply)) <"},
 	{1, "TestPolicyLifetime", "lifetime.go", "if t.MaxLifetime > 0 {", "if false {"},
-	{1, "TestAwaitPolicies", "policy.go", "|| !g.policiesLate() {", "|| true {"},
+	{1, "TestAwaitPolicies", "policy.go", "|| g.now.Sub(1) < g.cfg.PermissionGrace {", "|| true {"},
 }
 
 // TestMeasuredMutations breaks the engine in every way above and sees the test fail.

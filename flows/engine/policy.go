@@ -77,10 +77,7 @@ func (g *Engine) unwanted(e *entry, asked bool) (flows.Reason, string) {
 	}
 	d := g.decisionOf(e)
 	placed := e.decided.in[flows.Orig] != 0
-	reason, detail := g.against(d, asked)
-	if reason == "" && !asked {
-		reason, detail = g.unmet(e, d.Policy)
-	}
+	reason, detail := g.declined(e, d, asked)
 	switch {
 	case reason == "" || placed:
 		return reason, detail
@@ -99,11 +96,18 @@ func (g *Engine) guesses(e *entry) bool {
 	if e.asked || e.decided.in[flows.Orig] != 0 {
 		return false
 	}
-	reason, _ := g.against(d, false)
-	if reason == "" {
-		reason, _ = g.unmet(e, d.Policy)
-	}
+	reason, _ := g.declined(e, d, false)
 	return reason != ""
+}
+
+// declined says why an entry has to stay by a decision about it and the terms of the policy
+// that was certain, or "".
+func (g *Engine) declined(e *entry, d *flows.Decision, asked bool) (flows.Reason, string) {
+	reason, detail := g.against(d, asked)
+	if reason == "" && !asked {
+		reason, detail = g.unmet(e, d.Policy)
+	}
+	return reason, detail
 }
 
 // against says why a decision leaves a connection in the slow path, or "".
@@ -254,7 +258,7 @@ func (g *Engine) decideAnew(s *session) {
 
 // checkPolicies ends what stands on trust when no policy was told for too long.
 func (g *Engine) checkPolicies() {
-	if g.policies != nil || len(g.list) == 0 || !g.policiesLate() {
+	if g.policies != nil || len(g.list) == 0 || g.now.Sub(1) < g.cfg.PermissionGrace {
 		return
 	}
 	for _, s := range g.sessionsInOrder() {
@@ -263,9 +267,6 @@ func (g *Engine) checkPolicies() {
 		}
 	}
 }
-
-// policiesLate reports whether policies should have been told by now.
-func (g *Engine) policiesLate() bool { return g.now.Sub(1) >= g.cfg.PermissionGrace }
 
 // leaveRate returns the rate below which a session is no elephant any more: in the same
 // relation to what its policy asks for as the configured ones.

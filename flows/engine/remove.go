@@ -168,9 +168,7 @@ func atOnce(cause flows.Reason) bool {
 // that the connection itself may still be offloaded.
 func retryable(cause flows.Reason) bool {
 	switch cause {
-	case "", flows.Elephant, flows.MarkOffload, flows.PolicyOffload, flows.Mouse, flows.Tombstone, flows.Gone, flows.Stopping:
-		return false
-	case flows.Inspecting, flows.PolicyInspect, flows.PolicyDrop, flows.PolicyNone, flows.PolicyUnknown, flows.Reinspect:
+	case "", flows.Elephant, flows.MarkOffload, flows.PolicyOffload, flows.PolicyDrop, flows.Tombstone, flows.Gone, flows.Stopping:
 		return false
 	}
 	for i := range checks {
@@ -178,7 +176,7 @@ func retryable(cause flows.Reason) bool {
 			return false
 		}
 	}
-	return true
+	return !judged(cause)
 }
 
 // rulesVanished takes out what is left of sessions whose rules somebody else deleted.

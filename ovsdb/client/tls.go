@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -17,6 +18,15 @@ type TLS struct {
 	PrivateKey  string // of the certificate
 	Certificate string // of this client, with the certificates between it and its authority, if any
 	CACert      string // the authorities of servers
+}
+
+// Or returns t with those files of other that t does not name.
+func (t TLS) Or(other TLS) TLS {
+	return TLS{
+		PrivateKey:  cmp.Or(t.PrivateKey, other.PrivateKey),
+		Certificate: cmp.Or(t.Certificate, other.Certificate),
+		CACert:      cmp.Or(t.CACert, other.CACert),
+	}
 }
 
 func (t TLS) check() error {

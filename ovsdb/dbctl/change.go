@@ -70,9 +70,7 @@ func addCommand() *Command {
 		Example: "flowshuntctl add Bridge br0 flood_vlans 10 20",
 		Read:    readColumn,
 		Run: func(t *Txn, c *Call) error {
-			return c.edit(t, func(row *Row, column *Column, arg string) error {
-				some := column.Type
-				some.Min, some.Max = 1, Unlimited
+			return c.edit(t, func(row *Row, column *Column, some Type, arg string) error {
 				elements, err := parseDatum(some, arg, t.reference)
 				if err != nil {
 					return err
@@ -91,9 +89,7 @@ func removeCommand() *Command {
 		Example: "flowshuntctl remove Bridge br0 other_config mtu",
 		Read:    readColumn,
 		Run: func(t *Txn, c *Call) error {
-			return c.edit(t, func(row *Row, column *Column, arg string) error {
-				some := column.Type
-				some.Min, some.Max = 1, Unlimited
+			return c.edit(t, func(row *Row, column *Column, some Type, arg string) error {
 				elements, err := parseDatum(some, arg, t.reference)
 				if err != nil && some.IsMap() {
 					some.Value = Base{}
@@ -108,8 +104,9 @@ func removeCommand() *Command {
 	}
 }
 
-// edit calls do with each argument behind the name of a column.
-func (c *Call) edit(t *Txn, do func(*Row, *Column, string) error) error {
+// edit calls do with each argument behind the name of a column, and with the type of some
+// elements of it.
+func (c *Call) edit(t *Txn, do func(row *Row, column *Column, some Type, arg string) error) error {
 	table, row, err := c.target(t)
 	if err != nil || row == nil {
 		return err
@@ -118,8 +115,10 @@ func (c *Call) edit(t *Txn, do func(*Row, *Column, string) error) error {
 	if err != nil {
 		return err
 	}
+	some := column.Type
+	some.Min, some.Max = 1, Unlimited
 	for _, arg := range c.Args[3:] {
-		if err := do(row, column, arg); err != nil {
+		if err := do(row, column, some, arg); err != nil {
 			return err
 		}
 	}

@@ -46,9 +46,6 @@ func (g *groups) chooseNorthbound(s *ovsdb.Snapshot) (opening, error) {
 // ovn returns what both databases have in common.
 func (g *groups) ovn(s *ovsdb.Snapshot) ovn.Config {
 	own := g.cfg.Groups
-	return ovn.Config{DropGroup: own.DropGroup, TLS: client.TLS{
-		PrivateKey:  cmp.Or(own.Key, s.Switch.TLS.PrivateKey),
-		Certificate: cmp.Or(own.Certificate, s.Switch.TLS.Certificate),
-		CACert:      cmp.Or(own.CACert, s.Switch.TLS.CACert),
-	}}
+	files := client.TLS{PrivateKey: own.Key, Certificate: own.Certificate, CACert: own.CACert}
+	return ovn.Config{DropGroup: own.DropGroup, TLS: files.Or(s.Switch.TLS)}
 }

@@ -69,15 +69,10 @@ func (p *policies) remotes(s *ovsdb.Snapshot) string {
 
 // choose returns how the database is followed.
 func (p *policies) choose(s *ovsdb.Snapshot) policydb.Config {
-	own := p.cfg.Policies.TLS
 	host, _ := os.Hostname()
 	return policydb.Config{
 		Remotes: p.remotes(s), SystemID: cmp.Or(s.Switch.SystemID, host),
-		TLS: client.TLS{
-			PrivateKey:  cmp.Or(own.PrivateKey, s.Switch.TLS.PrivateKey),
-			Certificate: cmp.Or(own.Certificate, s.Switch.TLS.Certificate),
-			CACert:      cmp.Or(own.CACert, s.Switch.TLS.CACert),
-		},
+		TLS: p.cfg.Policies.TLS.Or(s.Switch.TLS),
 	}
 }
 
@@ -180,15 +175,16 @@ func (p *policies) enforce(done func()) {
 		return
 	}
 	next := p.table.WithPorts(p.ports)
-	change := policy.Diff(p.force, next)
-	m := message{at: p.loop.clock.now(), done: done, event: engine.PoliciesChanged{Policies: next, Concerns: change.Concerns}}
-	if p.force == nil { // what was decided by others is decided anew
-		m.event = engine.PoliciesChanged{Policies: next}
-	} else if done == nil && change.IsEmpty() {
-		return
+	ev := engine.PoliciesChanged{Policies: next}
+	if p.force != nil { // else what was decided by others is decided anew
+		change := policy.Diff(p.force, next)
+		if done == nil && change.IsEmpty() {
+			return
+		}
+		ev.Concerns = change.Concerns
 	}
 	p.force = next
-	p.loop.inbox.put(m)
+	p.loop.inbox.put(message{at: p.loop.clock.now(), event: ev, done: done})
 }
 
 // took notes that the engine has all changes up to one.

@@ -33,6 +33,7 @@ func (f *follower) Synced(all client.Batch) {
 	f.news.NextCfg, f.news.Options = 0, nil
 	f.apply(all)
 	f.compile()
+	f.writer.noteStatus(f.wanted(), f.stands)
 	f.writer.connected(f.nodes)
 	f.pass(nil)
 }
@@ -104,7 +105,6 @@ func note[R, S any](f *follower, c client.Change, specs map[string]S, specOf fun
 // agents come to the same.
 func (f *follower) compile() {
 	f.news.Table, f.news.Problems = policy.Compile(inOrder(f.policies), inOrder(f.profiles), f.news.Table)
-	f.writer.noteStatus(f.wanted(), f.stands)
 }
 
 func inOrder[S any](rows map[string]S) []S {
