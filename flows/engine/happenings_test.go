@@ -31,7 +31,7 @@ func (w *world) happen() {
 			w.changeGroups(c)
 		}
 	case 22:
-		if w.chance(0.3) {
+		if w.chance(0.15) {
 			w.changePolicies(c)
 		}
 	case 0:

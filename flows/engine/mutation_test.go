@@ -265,7 +265,7 @@ func TestMutations(t *testing.T) {
 			t.Parallel()
 			out, err := "", error(nil)
 			// What is rare need not happen in each world.
-			for seed := 1; !strings.Contains(out, fmt.Sprintf("promise %d", m.promise)) && seed <= 31; seed += 10 {
+			for seed := 1; !strings.Contains(out, fmt.Sprintf("promise %d", m.promise)) && seed <= 151; seed += 10 {
 				out, err = runMutated(t, m.file, m.old, m.new_, "^TestSimulation$", fmt.Sprintf("-seed=%d", seed), "-steps=60000")
 			}
 			if err == nil {

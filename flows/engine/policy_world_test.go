@@ -96,6 +96,7 @@ func (w *world) tellPolicies() {
 		w.policiesAt = w.now.Add(time.Duration(w.rng.Int64N(int64(3 * w.cfg.PermissionGrace / 2))))
 	}
 	w.policiesTold = false
+	w.speakPolicies() // before it reads anything
 }
 
 // speakPolicies tells them when it is time.
