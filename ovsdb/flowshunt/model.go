@@ -676,7 +676,16 @@ var schema = `{
       },
       "indexes": [
         [
+          "system_id",
           "name"
+        ],
+        [
+          "system_id",
+          "port0"
+        ],
+        [
+          "system_id",
+          "port1"
         ]
       ],
       "isRoot": true
