@@ -28,6 +28,7 @@ const (
 	KernelOffload  Reason = "kernel-offload"  // the kernel's own flowtable has it
 	NoCounters     Reason = "no-counters"     // created while nf_conntrack_acct was off
 	Gone           Reason = "gone"            // the entry does not exist any more
+	InspectorHolds Reason = "inspector-holds" // what enters the inspector of its wire does not come out
 )
 
 // Reasons from policy and load.
@@ -64,44 +65,47 @@ const (
 
 // Reasons from ports and paths.
 const (
-	PathUnknown   Reason = "path-unknown"     // no packet or FDB entry tells the ports and MACs
-	PathAmbiguous Reason = "path-ambiguous"   // more than one answer fits
-	PathChanged   Reason = "path-changed"     // OVS would do something else now
-	PathDropped   Reason = "path-dropped"     // OVS drops the packets of a direction
-	PathDoubted   Reason = "path-unvalidated" // something changed, and OVS did not confirm the path in time
-	SGUnknown     Reason = "sg-unknown"       // the port has security groups, and nothing says, or not any more, what they permit
-	SGDenied      Reason = "sg-denied"        // the security groups of a port do not permit it
-	SGStateless   Reason = "sg-stateless"     // permitted by a stateless rule, which conntrack does not follow
-	PortUnbound   Reason = "port-unbound"     // the cloud's network service has not bound the port here, or not yet
-	PortMigrating Reason = "port-migrating"   // its instance is about to be moved to, or from, another host
-	ZoneUnknown   Reason = "zone-unknown"     // the same tuple stands in zones that no port explains
-	PortOff       Reason = "port-off"         // external_ids:flowshunt=off
-	PortUnchosen  Reason = "port-unselected"  // not among --ports
-	PortDown      Reason = "port-down"        // no carrier or administratively down
-	PortGone      Reason = "port-gone"        // the port was deleted or replaced
-	PortUnready   Reason = "port-unready"     // the eswitch cannot take rules of ours there
-	PortQoS       Reason = "port-qos"         // policing or QoS, which a rule would bypass
-	PortMirrored  Reason = "port-mirrored"    // a mirror, sFlow, NetFlow or IPFIX looks at it
-	BridgeOwned   Reason = "bridge-owned"     // who looks after its bridge removes flows that he did not make, and rules would be such
-	PortNotInHW   Reason = "port-not-in-hw"   // hardware is required, and it is no representor, or its hw-tc-offload is off
+	PathUnknown     Reason = "path-unknown"     // no packet or FDB entry tells the ports and MACs
+	PathAmbiguous   Reason = "path-ambiguous"   // more than one answer fits
+	PathChanged     Reason = "path-changed"     // OVS would do something else now
+	PathDropped     Reason = "path-dropped"     // OVS drops the packets of a direction
+	PathDoubted     Reason = "path-unvalidated" // something changed, and OVS did not confirm the path in time
+	InspectorUnseen Reason = "inspector-unseen" // it was not seen on both sides of the inspector of its wire
+	InspectorDown   Reason = "inspector-down"   // the inspector of its wire is away
+	SGUnknown       Reason = "sg-unknown"       // the port has security groups, and nothing says, or not any more, what they permit
+	SGDenied        Reason = "sg-denied"        // the security groups of a port do not permit it
+	SGStateless     Reason = "sg-stateless"     // permitted by a stateless rule, which conntrack does not follow
+	PortUnbound     Reason = "port-unbound"     // the cloud's network service has not bound the port here, or not yet
+	PortMigrating   Reason = "port-migrating"   // its instance is about to be moved to, or from, another host
+	ZoneUnknown     Reason = "zone-unknown"     // the same tuple stands in zones that no port explains
+	PortOff         Reason = "port-off"         // external_ids:flowshunt=off
+	PortUnchosen    Reason = "port-unselected"  // not among --ports
+	PortDown        Reason = "port-down"        // no carrier or administratively down
+	PortGone        Reason = "port-gone"        // the port was deleted or replaced
+	PortUnready     Reason = "port-unready"     // the eswitch cannot take rules of ours there
+	PortQoS         Reason = "port-qos"         // policing or QoS, which a rule would bypass
+	PortMirrored    Reason = "port-mirrored"    // a mirror, sFlow, NetFlow or IPFIX looks at it
+	BridgeOwned     Reason = "bridge-owned"     // who looks after its bridge removes flows that he did not make, and rules would be such
+	PortNotInHW     Reason = "port-not-in-hw"   // hardware is required, and it is no representor, or its hw-tc-offload is off
 )
 
 // Reasons why a path cannot be carried by a rule.
 const (
-	UnsupportedNAT      Reason = "path-unsupported/nat"
-	UnsupportedVLAN     Reason = "path-unsupported/vlan"
-	UnsupportedRouted   Reason = "path-unsupported/routed"
-	UnsupportedInternal Reason = "path-unsupported/internal"
-	UnsupportedPatch    Reason = "path-unsupported/patch"
-	UnsupportedTunnel   Reason = "path-unsupported/tunnel"
-	UnsupportedPortType Reason = "path-unsupported/port-type"
-	UnsupportedDatapath Reason = "path-unsupported/datapath"
-	UnsupportedBond     Reason = "path-unsupported/bond"
-	UnsupportedHairpin  Reason = "path-unsupported/hairpin"
-	UnsupportedOutputs  Reason = "path-unsupported/outputs"   // several output ports, as of a flood
-	UnsupportedGroup    Reason = "path-unsupported/group"     // an OpenFlow group, whose changes nobody tells
-	UnsupportedUpcall   Reason = "path-unsupported/userspace" // OVS wants to see each packet
-	UnsupportedMTU      Reason = "path-unsupported/mtu"       // what fits where packets come in may not fit where they go out
-	UnsupportedEswitch  Reason = "path-unsupported/eswitch"   // the two ports belong to different eswitches
-	UnsupportedAction   Reason = "path-unsupported/action"    // any other action; the detail names it
+	UnsupportedNAT       Reason = "path-unsupported/nat"
+	UnsupportedVLAN      Reason = "path-unsupported/vlan"
+	UnsupportedRouted    Reason = "path-unsupported/routed"
+	UnsupportedInternal  Reason = "path-unsupported/internal"
+	UnsupportedPatch     Reason = "path-unsupported/patch"
+	UnsupportedTunnel    Reason = "path-unsupported/tunnel"
+	UnsupportedPortType  Reason = "path-unsupported/port-type"
+	UnsupportedDatapath  Reason = "path-unsupported/datapath"
+	UnsupportedBond      Reason = "path-unsupported/bond"
+	UnsupportedHairpin   Reason = "path-unsupported/hairpin"
+	UnsupportedOutputs   Reason = "path-unsupported/outputs"   // several output ports, as of a flood
+	UnsupportedGroup     Reason = "path-unsupported/group"     // an OpenFlow group, whose changes nobody tells
+	UnsupportedUpcall    Reason = "path-unsupported/userspace" // OVS wants to see each packet
+	UnsupportedMTU       Reason = "path-unsupported/mtu"       // what fits where packets come in may not fit where they go out
+	UnsupportedEswitch   Reason = "path-unsupported/eswitch"   // the two ports belong to different eswitches
+	UnsupportedInspector Reason = "path-unsupported/inspector" // packets come out of the inspector of a wire other than they go in
+	UnsupportedAction    Reason = "path-unsupported/action"    // any other action; the detail names it
 )

@@ -17,6 +17,7 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/link"
 	"github.com/flowshunt/flowshunt/pkg/path"
 	"github.com/flowshunt/flowshunt/pkg/representor"
+	"github.com/flowshunt/flowshunt/pkg/wire"
 )
 
 // retryPorts is how often ports that could not be prepared, and a database that is
@@ -60,6 +61,7 @@ type ports struct {
 	prepared map[int32]bool // ports with what is ours; true: released once
 	// inherited are the devices on which an earlier agent left something.
 	inherited chan []int32
+	closed    atomic.Pointer[map[string]bool] // ends of wires through which nothing passes; never changed
 	now       atomic.Pointer[portTable]
 	told      atomic.Bool // the engine was told of the first one
 }
@@ -121,6 +123,28 @@ func (p *ports) refresh() {
 
 // soon asks for an update: what was prepared may be gone.
 func (p *ports) soon() { signal(p.again) }
+
+// setWires takes how the wires of the policy database are. It may be called from any
+// goroutine, each time with all of them.
+func (p *ports) setWires(list []path.Wire) {
+	closed := make(map[string]bool)
+	for _, w := range list {
+		for _, end := range w.Ends {
+			if w.State == wire.Closed {
+				closed[end] = true
+			}
+		}
+	}
+	p.paths.SetWires(list)
+	p.closed.Store(&closed)
+	p.soon()
+}
+
+// isClosed reports whether a port is at the end of a wire that is closed.
+func (p *ports) isClosed(name string) bool {
+	closed := p.closed.Load()
+	return closed != nil && (*closed)[name]
+}
 
 // update reads everything again: changes only wake. An error is one that no retry
 // can mend.
@@ -219,7 +243,7 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 		row := &rows[i]
 		dev := links[row.Ifindex]
 		port := portOf(row, dev.Up())
-		port.MTU = mtuOf(row.Type, dev)
+		port.MTU, port.Closed = mtuOf(row.Type, dev), p.isClosed(port.Name)
 		if dev.Name != port.Name {
 			port.Ifindex = 0 // the database is behind: the index is of another device by now, or of none
 		}
@@ -271,7 +295,7 @@ func (p *ports) prepare(ctx context.Context, t *portTable) (keep map[int32]bool)
 				}
 			}
 		}
-		if enforce && (s.reason == "" || s.reason == flows.PortDown) {
+		if enforce && (s.reason == "" || s.reason == flows.PortDown || s.reason == flows.InspectorDown) {
 			keep[s.Ifindex] = true
 		}
 		t.byID[s.ID] = *s

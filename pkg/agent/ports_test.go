@@ -113,6 +113,8 @@ func TestPortLife(t *testing.T) {
 	f.want(t, "down for a while")
 	p.turn(t, "", status(1, 7, ""))
 	f.want(t, "up again", "prepare 7")
+	p.turn(t, "", status(1, 7, flows.InspectorDown))
+	f.want(t, "inspector away for a while")
 	p.turn(t, "", status(1, 7, flows.PortQoS))
 	f.want(t, "policing", "release 7")
 	p.turn(t, "", status(1, 7, flows.PortQoS))

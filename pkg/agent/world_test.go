@@ -178,7 +178,7 @@ func testConfig(t *testing.T, d *database) Config {
 	cfg.Control = control.Socket{Path: filepath.Join(d.dir, "control.sock")}
 	cfg.PollInterval, cfg.CountInterval = 50*time.Millisecond, 50*time.Millisecond
 	cfg.Selected, _ = path.ParseSelection("all")
-	cfg.Wires = []path.Wire{{A: "p0", B: "p1"}}
+	cfg.Wires = []path.Wire{{Ends: [2]string{"p0", "p1"}}}
 	cfg.Engine.Mark.Offload = engine.MaskedMark{Value: 4, Mask: 4}
 	cfg.Engine.IdleAfter = time.Hour
 	cfg.judge = &patch{}

@@ -31,11 +31,13 @@ func originOf(cause flows.Reason) origin {
 		return fromEswitch
 	case flows.NotEstablished, flows.OneWay, flows.NotAssured, flows.Closing, flows.Related, flows.Helper,
 		flows.SeqAdjusted, flows.Invalid, flows.Midstream, flows.Blocked, flows.KernelOffload, flows.NoCounters,
-		flows.Gone, flows.MarkNever:
+		flows.Gone, flows.MarkNever, flows.InspectorHolds:
 		return fromConntrack
 	case flows.SGUnknown, flows.SGDenied, flows.SGStateless, flows.PortUnbound, flows.PortMigrating:
 		return fromGroups
-	case flows.ZoneUnknown:
+	case flows.InspectorDown:
+		return fromPorts
+	case flows.ZoneUnknown, flows.InspectorUnseen:
 		return fromPath
 	}
 	switch {

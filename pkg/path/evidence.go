@@ -77,10 +77,10 @@ func vlanOf(p *Port, tags flows.Tags) uint16 {
 // others is not. What a port sends with a MAC that OVS's database attaches to
 // another port, or not to this one, is forged or none of our business. A wire
 // carries the packets of stations that are attached elsewhere.
-func believe(ports *Ports, wires []Wire, tuple flows.Tuple, seen []Observation) (sides []side, disbelief string) {
+func believe(ports *Ports, wires *wires, tuple flows.Tuple, seen []Observation) (sides []side, disbelief string) {
 	for _, o := range seen {
 		p := ports.byID[o.Port]
-		if p == nil {
+		if p == nil || wires.isInspector(p) { // its packets have come in elsewhere
 			continue
 		}
 		owner := ports.owner(p, vlanOf(p, o.Tags), o.SrcMAC)
@@ -89,7 +89,7 @@ func believe(ports *Ports, wires []Wire, tuple flows.Tuple, seen []Observation) 
 			disbelief = fmt.Sprintf("; not believed: %s sent from %s to %s", p.Name, o.SrcMAC, o.DstMAC)
 		case !p.AttachedMAC.IsZero() && p.AttachedMAC != o.SrcMAC:
 			disbelief = fmt.Sprintf("; not believed: %s sent from %s, its attached-mac is %s", p.Name, o.SrcMAC, p.AttachedMAC)
-		case p.AttachedMAC.IsZero() && owner != nil && !anyWire(wires, p, p):
+		case p.AttachedMAC.IsZero() && owner != nil && !wires.isEnd(p):
 			disbelief = fmt.Sprintf("; not believed: %s sent from %s, the attached-mac of %s", p.Name, o.SrcMAC, owner.Name)
 		default:
 			sides = append(sides, side{port: p, Observation: o, tuple: tuple})

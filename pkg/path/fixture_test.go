@@ -60,6 +60,10 @@ type lab struct {
 	answered []flows.Tuple // calls of Found
 	want     *flows.Paths  // of a test
 	wire     bool          // p8 and p9 are patched to each other
+	// inspected says what becomes of what enters the ports of a wire with an inspector; asked,
+	// if not nil, is called with each of these. Of stands it says the zone.
+	inspected map[flows.PortID]Forwarding
+	asked     func(flows.PortID)
 }
 
 // Forward implements Forwarder.
@@ -73,6 +77,18 @@ func (l *lab) Forward(_ context.Context, q Question, _ flows.Instant) (Forwardin
 	goes := Forwarding{Leaves: q.Frame, Tuple: q.Tuple, Underlay: l.underlay}
 	if l.wire && q.In.ID >= 8 {
 		goes.Out, goes.Stands = 17-q.In.ID, l.stands(q, 5)
+		return goes, nil
+	}
+	if through, ok := l.inspected[q.In.ID]; ok {
+		if goes.Out, goes.Plain = through.Out, true; through.Leaves != (flows.Frame{}) {
+			goes.Leaves = through.Leaves
+		}
+		for _, at := range through.Stands {
+			goes.Stands = append(goes.Stands, l.stands(q, at.Zone)...)
+		}
+		if l.asked != nil {
+			l.asked(q.In.ID)
+		}
 		return goes, nil
 	}
 	out, ok := l.stations[stationKey{q.In.Bridge, q.In.Tag, q.DstMAC}]
@@ -119,7 +135,7 @@ func newLab(t testing.TB) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.r = NewResolver(Config{Judge: l, Selected: selected, Wires: []Wire{{"p8", "p9"}},
+	l.r = NewResolver(Config{Judge: l, Selected: selected, Wires: []Wire{{Ends: [2]string{"p8", "p9"}}},
 		Found: func(o flows.Tuple) { l.answered = append(l.answered, o) }})
 	for id := range flows.PortID(4) {
 		l.port(id+1, func(*Port) {})

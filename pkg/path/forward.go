@@ -24,6 +24,8 @@ type Forwarding struct {
 	Tuple  flows.Tuple   // by which they are addressed
 	Stands []flows.Stand // where they are tracked; may repeat
 	Plain  bool          // see engine.PathResolved
+	// Inspected means that they go by way of the inspector of a wire.
+	Inspected bool
 	// Underlay is the MTU of the underlay where they leave in a tunnel; 0: not known.
 	Underlay int
 }

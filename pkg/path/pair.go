@@ -51,14 +51,14 @@ func (p pair) zones() (zones []flows.Zone) {
 // the packets of each to the port of the other, as far as is known. A port that plays
 // both ends explains nothing while there is another pair, since anybody can send
 // both directions of any tuple; and the end of a wire reaches the other end only.
-func (e *evidence) possible(wires []Wire, ports *Ports) []pair {
+func (e *evidence) possible(wires *wires, ports *Ports) []pair {
 	var found, hairpin []pair
 	for _, o := range e.sides[flows.Orig] {
 		for _, r := range e.sides[flows.Reply] {
 			p := pair{[2]side{o, r}}
 			switch {
 			case !o.mayAnswer(r, ports) || !r.mayAnswer(o, ports):
-			case anyWire(wires, o.port, r.port) && !onWires(wires, o.port, r.port):
+			case (wires.isEnd(o.port) || wires.isEnd(r.port)) && wires.between(o.port, r.port) == nil:
 			case o.port.joined(r.port):
 				if refusal := p.refusal(); refusal == nil || refusal.Reason == flows.UnsupportedHairpin {
 					hairpin = append(hairpin, p)

@@ -14,7 +14,7 @@ import (
 // Config says how a resolver works. Judge is required.
 type Config struct {
 	Judge    Forwarder
-	Wires    []Wire
+	Wires    []Wire // beside those of SetWires
 	Selected Selection
 	// MaxSightings bounds the memory for packets; 0 means DefaultMaxSightings.
 	MaxSightings int
@@ -26,31 +26,46 @@ type Config struct {
 // Resolver finds paths. Its methods may be called concurrently.
 type Resolver struct {
 	cfg    Config
+	judge  Forwarder
 	ports  atomic.Pointer[Ports]
+	wires  atomic.Pointer[wires]
 	seen   *Sightings
+	syns   syns
 	wanted *Wanted
 }
 
 // NewResolver returns a resolver that knows no port yet.
 func NewResolver(cfg Config) *Resolver {
-	r := &Resolver{cfg: cfg, seen: NewSightings(cfg.MaxSightings), wanted: NewWanted(cfg.Found)}
+	r := &Resolver{cfg: cfg, seen: NewSightings(cfg.MaxSightings), syns: newSyns(), wanted: NewWanted(cfg.Found)}
+	r.judge = detour{cfg.Judge, r}
 	r.ports.Store(NewPorts(nil))
+	r.SetWires(nil)
 	return r
 }
+
+// SetWires replaces the wires. Where one has a port in common with one of Config.Wires, that
+// does not count.
+func (r *Resolver) SetWires(list []Wire) { r.wires.Store(newWires(list, r.cfg.Wires)) }
 
 // SetPorts replaces the ports. What was seen at ports that are not among them
 // is forgotten.
 func (r *Resolver) SetPorts(ports *Ports) {
 	r.ports.Store(ports)
-	r.seen.Retain(func(id flows.PortID) bool { return ports.byID[id] != nil })
+	known := func(id flows.PortID) bool { return ports.byID[id] != nil }
+	r.seen.Retain(known)
+	r.syns.store.retain(known)
 }
 
 // Sighted takes a packet that a tap saw. Packets of unknown ports are ignored.
 func (r *Resolver) Sighted(s tap.Sighting) {
-	if r.ports.Load().byID[s.Port] == nil {
+	port := r.ports.Load().byID[s.Port]
+	if port == nil {
 		return
 	}
 	r.seen.Add(s)
+	if at := r.wires.Load().places[port.Name]; at.wire != nil && at.wire.inspected() {
+		r.syns.add(&s)
+	}
 	r.wanted.Sighted(s.Tuple)
 }
 
@@ -89,6 +104,9 @@ func (r *Resolver) Resolve(ctx context.Context, req Request, now flows.Instant) 
 		return Answer{}, refuse(flows.Invalid, "the tuple has no two addresses of one family")
 	}
 	ports := r.ports.Load()
+	if refusal := r.hopeless(req, ports); refusal != nil {
+		return Answer{}, refusal
+	}
 	e, err := r.evidence(ctx, ports, req, now)
 	if err != nil {
 		return Answer{}, err
@@ -115,7 +133,7 @@ func (r *Resolver) evidence(ctx context.Context, ports *Ports, req Request, now 
 	var e evidence
 	for dir, names := range namesOf(req) {
 		for _, tuple := range names {
-			sides, disbelief := believe(ports, r.cfg.Wires, tuple, r.seen.Seen(tuple, now))
+			sides, disbelief := believe(ports, r.wires.Load(), tuple, r.seen.Seen(tuple, now))
 			told, err := r.unfold(ctx, sides, flows.Dir(dir), req.States, now)
 			if err != nil {
 				return nil, err
@@ -141,7 +159,7 @@ func (r *Resolver) unfold(ctx context.Context, sides []side, dir flows.Dir, stat
 			all = append(all, s)
 			continue
 		}
-		tunnels, err := r.cfg.Judge.Tunnels(ctx, s.question(dir, states), now)
+		tunnels, err := r.judge.Tunnels(ctx, s.question(dir, states), now)
 		if err != nil {
 			return nil, err
 		}
@@ -170,7 +188,7 @@ func (r *Resolver) ask(ctx context.Context, e *evidence, req Request, now flows.
 
 func (r *Resolver) askSide(ctx context.Context, s *side, dir flows.Dir, states []flows.ZoneState, now flows.Instant) error {
 	var err error
-	s.goes, err = r.cfg.Judge.Forward(ctx, s.question(dir, states), now)
+	s.goes, err = r.judge.Forward(ctx, s.question(dir, states), now)
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		s.refusal = refusal
 		return nil
@@ -183,7 +201,7 @@ func (r *Resolver) explain(e *evidence, ports *Ports, entry flows.Stand) (pair, 
 	if !e.complete() {
 		return pair{}, r.incomplete(e, ports)
 	}
-	pairs := e.possible(r.cfg.Wires, ports)
+	pairs := e.possible(r.wires.Load(), ports)
 	inZone := slices.DeleteFunc(slices.Clone(pairs), func(p pair) bool {
 		return p.refusal() == nil && !slices.Contains(p.stands(), entry)
 	})
@@ -258,8 +276,8 @@ func (r *Resolver) unfit(p pair, ports *Ports, now flows.Instant) *Refusal {
 			return misfits
 		}
 	}
-	if onWires(r.cfg.Wires, a, b) {
-		return nil
+	if w := r.wires.Load().between(a, b); w != nil {
+		return r.passed(w, p, ports, now)
 	}
 	for _, s := range p.sides {
 		if rival := r.rival(s, ports, now); rival != nil {
@@ -276,10 +294,11 @@ func (r *Resolver) rival(s side, ports *Ports, now flows.Instant) *Port {
 		return nil
 	}
 	var rival *Port
+	wires := r.wires.Load()
 	r.seen.claims(s.SrcMAC, now, func(id flows.PortID, tags flows.Tags) {
 		p := ports.byID[id]
 		switch {
-		case p == nil || p.joined(s.port) || p.Bridge != s.port.Bridge:
+		case p == nil || p.joined(s.port) || p.Bridge != s.port.Bridge || wires.isInspector(p):
 		case vlanOf(p, tags) != vlanOf(s.port, s.Tags):
 		case !p.AttachedMAC.IsZero() && p.AttachedMAC != s.SrcMAC:
 		case rival == nil || p.ID < rival.ID:

@@ -140,6 +140,18 @@ func (s *store[K, V]) forget(port flows.PortID, match func(K, V) bool) {
 	}
 }
 
+// drop forgets what an origin said of a key.
+func (s *store[K, V]) drop(key K, from origin) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := s.first(key); i != none; {
+		at, it := i, &s.items[i]
+		if i = it.same; it.from == from {
+			s.remove(at)
+		}
+	}
+}
+
 func (s *store[K, V]) len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

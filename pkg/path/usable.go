@@ -73,6 +73,8 @@ func Usable(p Port, selected Selection) flows.Reason {
 		return flows.BridgeOwned
 	case !p.Up:
 		return flows.PortDown
+	case p.Closed:
+		return flows.InspectorDown
 	case p.QoS:
 		return flows.PortQoS
 	case p.Mirrored:

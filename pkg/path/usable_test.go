@@ -34,6 +34,7 @@ func TestUsable(t *testing.T) {
 		{"not in hardware and down", func(p *Port) { p.NotInHW, p.Up = true, false }, flows.PortNotInHW},
 		{"not in hardware and gone", func(p *Port) { p.NotInHW, p.Ifindex = true, 0 }, flows.PortGone},
 		{"down", func(p *Port) { p.Up = false }, flows.PortDown},
+		{"wire without its inspector", func(p *Port) { p.Closed = true }, flows.InspectorDown},
 		{"policing", func(p *Port) { p.QoS = true }, flows.PortQoS},
 		{"mirrored", func(p *Port) { p.Mirrored = true }, flows.PortMirrored},
 		{"internal and down", func(p *Port) { p.Type, p.Up = "internal", false }, flows.UnsupportedInternal},

@@ -26,7 +26,9 @@ func (r *Resolver) Validate(ctx context.Context, v Validation, now flows.Instant
 		p.sides[dir] = s
 	}
 	a, b := p.ports()
-	if anyWire(r.cfg.Wires, a, b) && !onWires(r.cfg.Wires, a, b) {
+	wires := r.wires.Load()
+	wire := wires.between(a, b)
+	if wire == nil && (wires.isEnd(a) || wires.isEnd(b)) {
 		return Answer{}, refuse(flows.PathChanged, "%s and %s are not the ends of one wire", a.Name, b.Name)
 	}
 	for dir := range p.sides {
@@ -41,7 +43,9 @@ func (r *Resolver) Validate(ctx context.Context, v Validation, now flows.Instant
 			return Answer{}, refusal
 		}
 	}
-	return answer(p), nil
+	is := answer(p)
+	is.Stands = beside(wire, p, is.Stands, v.States)
+	return is, nil
 }
 
 // changed refuses a path if OVS does something else with its packets now.
@@ -66,7 +70,7 @@ func (r *Resolver) standing(ports *Ports, path flows.Path, tuple flows.Tuple) (s
 		return side{}, refuse(reason, "port %s", port.Name)
 	}
 	o := Observation{Port: path.In, Frame: path.Frame}
-	believed, why := believe(ports, r.cfg.Wires, tuple, []Observation{o})
+	believed, why := believe(ports, r.wires.Load(), tuple, []Observation{o})
 	if len(believed) == 0 {
 		return side{}, refuse(flows.PathChanged, "%s%s", port.Name, why)
 	}

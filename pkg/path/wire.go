@@ -2,13 +2,25 @@ package path
 
 import (
 	"fmt"
-	"slices"
 	"strings"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/wire"
 )
 
-// Wire is a virtual wire: what enters at one port leaves, unchanged, by the
-// other. It is configured, not learned.
-type Wire struct{ A, B string } // port names
+// Wire is a virtual wire: what enters at one end leaves, unchanged, by the other, by way of
+// an inspector if there is one. It is configured, not learned, and comparable.
+type Wire struct {
+	Ends [2]string // names of ports
+	// Inspectors are the ports of the inspector, as in wire.Spec; both empty: there is none.
+	// The rest means nothing then.
+	Inspectors [2]string
+	Zones      [2]flows.Zone // in which what passes each end is tracked; both the same: not known
+	State      wire.State
+}
+
+// inspected reports whether there is an inspector.
+func (w *Wire) inspected() bool { return w.Inspectors != [2]string{} }
 
 // ParseWires reads a comma-separated list of pairs: "p0:p1,p2:p3". A port is at
 // one end of one wire.
@@ -30,22 +42,69 @@ func ParseWires(s string) ([]Wire, error) {
 			}
 			seen[name] = true
 		}
-		wires = append(wires, Wire{a, b})
+		wires = append(wires, Wire{Ends: [2]string{a, b}})
 	}
 	return wires, nil
 }
 
-// onWires reports whether a and b are the two ends of one wire.
-func onWires(wires []Wire, a, b *Port) bool {
-	return slices.ContainsFunc(wires, func(w Wire) bool {
-		return a.Name == w.A && b.Name == w.B || a.Name == w.B && b.Name == w.A
-	})
+// wires is an immutable set of wires.
+type wires struct {
+	places map[string]place // by name of port
+	zones  map[flows.Zone]*Wire
 }
 
-// anyWire reports whether a or b is an end of any wire. Such a port reaches the
-// other end and nothing else.
-func anyWire(wires []Wire, a, b *Port) bool {
-	return slices.ContainsFunc(wires, func(w Wire) bool {
-		return a.Name == w.A || a.Name == w.B || b.Name == w.A || b.Name == w.B
-	})
+// place is what a port is to a wire.
+type place struct {
+	wire      *Wire
+	end       int  // on which side of it
+	inspector bool // the port is the inspector's there, and no end
 }
+
+// newWires returns the wires of all lists. Of two with a port in common the first one
+// counts.
+func newWires(lists ...[]Wire) *wires {
+	ws := &wires{places: make(map[string]place), zones: make(map[flows.Zone]*Wire)}
+	for _, list := range lists {
+		for _, w := range list {
+			ws.add(&w)
+		}
+	}
+	return ws
+}
+
+func (ws *wires) add(w *Wire) {
+	names := w.Ends[:]
+	if w.inspected() {
+		names = append(names[:2:2], w.Inspectors[:]...)
+	}
+	for _, name := range names {
+		if _, taken := ws.places[name]; taken {
+			return
+		}
+	}
+	for i, name := range names {
+		ws.places[name] = place{w, i % 2, i >= 2}
+	}
+	if w.inspected() && w.Zones[0] != w.Zones[1] {
+		ws.zones[w.Zones[0]], ws.zones[w.Zones[1]] = w, w
+	}
+}
+
+// between returns the wire that has its ends at two ports, or nil.
+func (ws *wires) between(a, b *Port) *Wire {
+	x, y := ws.places[a.Name], ws.places[b.Name]
+	if x.wire == nil || x.wire != y.wire || x.inspector || y.inspector || x.end == y.end {
+		return nil
+	}
+	return x.wire
+}
+
+// isEnd reports whether a port is an end of any wire. Such a port reaches the other end and
+// nothing else.
+func (ws *wires) isEnd(p *Port) bool {
+	at, ok := ws.places[p.Name]
+	return ok && !at.inspector
+}
+
+// isInspector reports whether a port is an inspector's.
+func (ws *wires) isInspector(p *Port) bool { return ws.places[p.Name].inspector }

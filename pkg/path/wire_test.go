@@ -85,7 +85,7 @@ func TestWireRefusals(t *testing.T) {
 
 func TestParseWires(t *testing.T) {
 	got, err := ParseWires(" p0:p1, p2:p3,")
-	if err != nil || fmt.Sprint(got) != "[{p0 p1} {p2 p3}]" {
+	if err != nil || fmt.Sprint(got) != fmt.Sprint([]Wire{{Ends: [2]string{"p0", "p1"}}, {Ends: [2]string{"p2", "p3"}}}) {
 		t.Errorf("%v, %v", got, err)
 	}
 	for _, bad := range []string{"p0", "p0:", ":p1", "p0:p1:p2", "p0:p0", "p0:p1,p1:p2"} {

@@ -13,6 +13,7 @@ type frame struct {
 	tags     []uint16 // in the frame, outer first
 	tuple    flows.Tuple
 	tcpFlags byte
+	seq      uint32
 	options  int    // bytes of IPv4 options, a multiple of 4
 	fragment uint16 // the IPv4 flags and offset
 	ext      []byte // types of IPv6 extension headers, 8 bytes each
@@ -82,6 +83,7 @@ func (f frame) transport() []byte {
 	}
 	if f.tuple.Proto == flows.TCP {
 		l4[12], l4[tcpFlagsAt] = 5<<4, f.tcpFlags
+		binary.BigEndian.PutUint32(l4[tcpSeqAt:], f.seq)
 	}
 	return l4
 }

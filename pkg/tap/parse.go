@@ -18,6 +18,7 @@ const (
 	ipv4Fragment = 0x3fff // more-fragments flag and offset
 	ipv6Len      = 40
 
+	tcpSeqAt   = 4
 	tcpFlagsAt = 13
 )
 
@@ -135,5 +136,8 @@ func (s *Sighting) parseTransport(proto flows.Proto, b []byte) bool {
 		return false
 	}
 	s.TCPFlags = b[tcpFlagsAt]
+	if s.TCPFlags&SYN != 0 {
+		s.Seq = binary.BigEndian.Uint32(b[tcpSeqAt:])
+	}
 	return true
 }

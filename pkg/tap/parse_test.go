@@ -28,8 +28,9 @@ func TestParse(t *testing.T) {
 		tags  flows.Tags
 		want  bool
 	}{
-		{name: "tcp", frame: frame{tuple: tuple(t, tcp4), tcpFlags: SYN}, want: true},
-		{name: "options", frame: frame{tuple: tuple(t, tcp4), tcpFlags: FIN, options: 40}, want: true},
+		{name: "tcp", frame: frame{tuple: tuple(t, tcp4), tcpFlags: SYN, seq: 0xfedcba98}, want: true},
+		{name: "answer", frame: frame{tuple: tuple(t, tcp6), tcpFlags: SYN | 1<<4, seq: 0x01020304}, want: true},
+		{name: "options", frame: frame{tuple: tuple(t, tcp4), tcpFlags: FIN, options: 40, seq: 9}, want: true},
 		{name: "udp", frame: frame{tuple: tuple(t, udp4)}, want: true},
 		{name: "icmp", frame: frame{tuple: tuple(t, "icmp,10.0.0.1,10.0.0.2")}, want: true},
 		{name: "tcp over IPv6", frame: frame{tuple: tuple(t, tcp6), tcpFlags: RST}, want: true},
@@ -56,6 +57,9 @@ func TestParse(t *testing.T) {
 				length := len(test.frame.build()) - etherLen - vlanLen*len(test.frame.tags)
 				want = Sighting{Length: uint16(length), Frame: flows.Frame{SrcMAC: macA, DstMAC: macB, Tags: test.tags},
 					Tuple: test.frame.tuple, TCPFlags: test.frame.tcpFlags}
+				if want.TCPFlags&SYN != 0 {
+					want.Seq = test.frame.seq
+				}
 			}
 			if diff := cmp.Diff(want, got, cmpopts.EquateComparable(flows.Tuple{}, flows.Frame{})); ok != test.want || diff != "" {
 				t.Errorf("Parse = %t, difference (-want +got):\n%s", ok, diff)
@@ -99,6 +103,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(frame{tuple: tuple(f, tcp4), options: 4, tags: []uint16{5}}.build(), uint16(0))
 	f.Add(frame{tuple: tuple(f, tcp6), ext: []byte{0, 43, 60}}.build(), uint16(0x1000))
 	f.Add(frame{tuple: tuple(f, esp6)}.build(), uint16(9))
+	f.Add(frame{tuple: tuple(f, tcp4), tcpFlags: SYN, seq: 7}.build(), uint16(0))
 	f.Fuzz(func(t *testing.T, b []byte, tag uint16) {
 		s, ok := Parse(b, tagOf(flows.TagProvider, tag))
 		if !ok {
@@ -109,6 +114,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if !s.Tuple.IsValid() || s.Tuple.Src.Is4In6() {
 			t.Fatalf("invalid tuple %v", s.Tuple)
+		}
+		if s.Seq != 0 && (s.Tuple.Proto != flows.TCP || s.TCPFlags&SYN == 0) {
+			t.Fatalf("a first sequence number of %v with flags %#x", s.Tuple, s.TCPFlags)
 		}
 		if !s.Tuple.Proto.HasPorts() && (s.Tuple.SrcPort != 0 || s.Tuple.DstPort != 0) {
 			t.Fatalf("ports of a protocol without: %v", s.Tuple)

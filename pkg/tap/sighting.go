@@ -11,6 +11,7 @@ type Sighting struct {
 	Tuple       flows.Tuple   // ports are 0 for protocols without them, ICMP among these
 	Length      uint16        // of the IP packet, with its header; of segments that were joined, of all together
 	TCPFlags    uint8         // byte 13 of the TCP header; 0 for other protocols
+	Seq         uint32        // the first sequence number, of a TCP packet with SYN; else 0
 	At          flows.Instant // when it was read, not when it arrived
 }
 

@@ -170,9 +170,9 @@ func unselected(cfg agent.Config) error {
 		return nil
 	}
 	for _, w := range cfg.Wires {
-		for _, end := range [...]string{w.A, w.B} {
+		for _, end := range w.Ends {
 			if !cfg.Selected.Has(end) {
-				return fmt.Errorf("%s:%s: %s is not among --ports, so nothing on this wire would be offloaded: add it there", w.A, w.B, end)
+				return fmt.Errorf("%s:%s: %s is not among --ports, so nothing on this wire would be offloaded: add it there", w.Ends[0], w.Ends[1], end)
 			}
 		}
 	}

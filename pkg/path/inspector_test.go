@@ -1,0 +1,315 @@
+package path
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/tap"
+	"github.com/flowshunt/flowshunt/pkg/wire"
+)
+
+// inspectedWire is p5 and p6, with an inspector at q5 and q6: what enters p5 goes into q5,
+// comes out at q6, and leaves by p6.
+var inspectedWire = Wire{
+	Ends: [2]string{"p5", "p6"}, Inspectors: [2]string{"q5", "q6"},
+	Zones: [2]flows.Zone{65001, 65002}, State: wire.Inspected,
+}
+
+// The ports of the inspector, by the end that they belong to.
+const (
+	end5, end6             = flows.PortID(5), flows.PortID(6)
+	inspector5, inspector6 = flows.PortID(15), flows.PortID(16)
+)
+
+// newInspectorLab returns a lab whose OVS does what a wire in a state needs.
+func newInspectorLab(t testing.TB) *lab {
+	l := newLab(t)
+	for _, id := range []flows.PortID{end5, end6, inspector5, inspector6} {
+		l.port(id, func(p *Port) {
+			if id > 10 {
+				p.Name = fmt.Sprintf("q%d", id-10)
+			}
+		})
+	}
+	l.turnWire(wire.Inspected)
+	return l
+}
+
+// turnWire changes the state of the wire, and what OVS does.
+func (l *lab) turnWire(state wire.State) {
+	w := inspectedWire
+	w.State = state
+	l.r.SetWires([]Wire{w})
+	l.inspected = map[flows.PortID]Forwarding{
+		end5: {Out: inspector5, Stands: []flows.Stand{{Zone: 65001}}}, inspector5: {Out: end5, Stands: []flows.Stand{{Zone: 65001}}},
+		end6: {Out: inspector6, Stands: []flows.Stand{{Zone: 65002}}}, inspector6: {Out: end6, Stands: []flows.Stand{{Zone: 65002}}},
+	}
+	if state == wire.Open {
+		l.inspected = map[flows.PortID]Forwarding{
+			end5: {Out: end6, Stands: []flows.Stand{{Zone: 65001}}}, end6: {Out: end5, Stands: []flows.Stand{{Zone: 65001}}},
+		}
+	}
+}
+
+// syn lets a SYN be seen at a port.
+func (l *lab) syn(id flows.PortID, tuple flows.Tuple, src, dst flows.MAC, seq uint32) {
+	l.r.Sighted(tap.Sighting{Port: id, Tuple: tuple, Frame: between(src, dst), TCPFlags: tap.SYN, Seq: seq, At: now})
+}
+
+// shake lets both packets of a handshake pass the inspector as they are: a is at p5.
+func (l *lab) shake() {
+	l.syn(end5, l.orig, macA, macB, 100)
+	l.syn(inspector6, l.orig, macA, macB, 100)
+	l.syn(end6, l.orig.Reverse(), macB, macA, 200)
+	l.syn(inspector5, l.orig.Reverse(), macB, macA, 200)
+}
+
+func TestInspected(t *testing.T) {
+	l := newInspectorLab(t)
+	l.shake()
+	l.wantPath(65001, paths(end5, end6, macA, macB), 65001, 65002)
+	l.wantPath(65002, paths(end5, end6, macA, macB), 65001, 65002)
+	if a, err := l.resolve(65001); err != nil || a.Plain {
+		t.Errorf("plain %t, %v: what enters the inspector's ports can be another matter", a.Plain, err)
+	}
+	l.wantReason(5, flows.ZoneUnknown)
+	t.Run("UDP", func(t *testing.T) {
+		l := newInspectorLab(t)
+		l.orig.Proto = flows.UDP
+		for _, id := range []flows.PortID{end5, inspector6} {
+			l.packet(id, l.orig, macA, macB)
+		}
+		l.packet(end6, l.orig.Reverse(), macB, macA)
+		l.wantReason(65001, flows.InspectorUnseen)
+		l.packet(inspector5, l.orig.Reverse(), macB, macA)
+		l.wantPath(65001, paths(end5, end6, macA, macB), 65001, 65002)
+	})
+}
+
+func TestInspectedRefusals(t *testing.T) {
+	reply := func(l *lab) flows.Tuple { return l.orig.Reverse() }
+	for _, tt := range []struct {
+		name   string
+		spoil  func(*lab)
+		want   flows.Reason
+		sample bool // packets may help
+	}{
+		{"the wire is open", func(l *lab) { l.turnWire(wire.Open) }, flows.InspectorDown, false},
+		{"the wire is not ready", func(l *lab) { l.turnWire(wire.Unready) }, flows.InspectorDown, false},
+		{"the wire is closed", func(l *lab) { l.port(end5, func(p *Port) { p.Closed = true }) }, flows.InspectorDown, false},
+		{"opened, and nobody has said so", func(l *lab) { l.turnWire(wire.Open); l.r.SetWires([]Wire{inspectedWire}) }, flows.InspectorDown, false},
+		{"another number", func(l *lab) { l.syn(inspector6, l.orig, macA, macB, 101) }, flows.SeqAdjusted, false},
+		{"another number in the reply", func(l *lab) { l.syn(inspector5, reply(l), macB, macA, 201) }, flows.SeqAdjusted, false},
+		{"a new SYN that is not out yet", func(l *lab) {
+			l.r.Sighted(tap.Sighting{Port: end5, Tuple: l.orig, Frame: between(macA, macB), TCPFlags: tap.SYN, Seq: 7, At: now.Add(time.Second)})
+		}, flows.InspectorUnseen, false},
+		{"in another VLAN", func(l *lab) {
+			for _, id := range []flows.PortID{end5, inspector6} {
+				l.r.Sighted(tap.Sighting{Port: id, Tuple: l.orig, Frame: flows.Frame{SrcMAC: macA, DstMAC: macB, Tags: flows.Tags{{Type: flows.TagCustomer, ID: 7}}}, TCPFlags: tap.SYN, Seq: 7, At: now})
+			}
+			l.r.seen = NewSightings(0)
+			for _, id := range []flows.PortID{end5, inspector6} {
+				l.packet(id, l.orig, macA, macB)
+			}
+			for _, id := range []flows.PortID{end6, inspector5} {
+				l.packet(id, reply(l), macB, macA)
+			}
+		}, flows.InspectorUnseen, false},
+		{"closed", func(l *lab) {
+			l.r.Sighted(tap.Sighting{Port: end5, Tuple: l.orig, Frame: between(macA, macB), TCPFlags: tap.FIN, At: now})
+		}, flows.InspectorUnseen, false},
+		{"no handshake", func(l *lab) { l.r.syns = newSyns() }, flows.InspectorUnseen, false},
+		{"comes out in another frame", func(l *lab) { l.packet(inspector6, l.orig, macX, macB) }, flows.UnsupportedInspector, false},
+		{"replies come out in another frame", func(l *lab) { l.packet(inspector5, reply(l), macB, macX) }, flows.UnsupportedInspector, false},
+		{"nothing seen of late", func(l *lab) {
+			l.r.seen = NewSightings(0)
+			l.packet(end5, l.orig, macA, macB)
+			l.packet(end6, reply(l), macB, macA)
+		}, flows.InspectorUnseen, true},
+		{"only behind the inspector", func(l *lab) {
+			l.r.seen = NewSightings(0)
+			l.packet(inspector6, l.orig, macA, macB)
+			l.packet(inspector5, reply(l), macB, macA)
+		}, flows.PathUnknown, true},
+		{"OVS changes it before", func(l *lab) { l.inspectedFrame(end5, between(macX, macB)) }, flows.UnsupportedInspector, false},
+		{"OVS changes it behind", func(l *lab) { l.inspectedFrame(inspector6, between(macX, macB)) }, flows.UnsupportedInspector, false},
+		{"goes elsewhere from the inspector", func(l *lab) { l.inspected[inspector6] = Forwarding{Out: 1} }, flows.UnsupportedInspector, false},
+		{"is dropped behind the inspector", func(l *lab) { l.refuses[inspector6] = flows.PathDropped }, flows.PathDropped, false},
+		{"is dropped before it", func(l *lab) { l.refuses[end6] = flows.PathDropped }, flows.PathDropped, false},
+		{"goes elsewhere from the end", func(l *lab) { l.inspected[end5] = Forwarding{Out: 1} }, flows.PathUnknown, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newInspectorLab(t)
+			l.shake()
+			l.wantPath(65001, paths(end5, end6, macA, macB), 65001, 65002)
+			tt.spoil(l)
+			l.wantReason(65001, tt.want)
+			if got := len(l.r.Sampling(now)) > 0; got != tt.sample {
+				t.Errorf("sampling: %t", got)
+			}
+		})
+	}
+}
+
+// inspectedFrame has OVS change what enters a port of the wire.
+func (l *lab) inspectedFrame(id flows.PortID, leaves flows.Frame) {
+	goes := l.inspected[id]
+	goes.Leaves = leaves
+	l.inspected[id] = goes
+}
+
+// A connection whose handshake was not seen does not make ports be sampled for ever, although
+// no packet of it is remembered either.
+func TestHopelessIsNotLookedFor(t *testing.T) {
+	l := newInspectorLab(t)
+	l.syn(end5, l.orig, macA, macB, 100) // it began while the wire was open
+	l.r.seen = NewSightings(0)
+	l.wantReason(65002, flows.InspectorUnseen)
+	if len(l.r.Sampling(now)) > 0 {
+		t.Error("its packets are looked for")
+	}
+	l.syn(inspector6, l.orig, macA, macB, 100)
+	l.wantReason(65002, flows.PathUnknown)
+}
+
+// What was offloaded stays while the wire is open, with its entries on both sides of the
+// inspector; while it is closed nothing does.
+func TestValidateInspected(t *testing.T) {
+	l := newInspectorLab(t)
+	l.shake()
+	answer, err := l.resolve(65001)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := Validation{Tuples: answer.Tuples, Paths: answer.Paths, States: standing(l.orig, 65001, 65002, 7)}
+	l.r.seen, l.r.syns = NewSightings(0), newSyns() // rules of an earlier agent need no proof
+	for _, state := range []wire.State{wire.Inspected, wire.Open, wire.Unready, wire.Inspected} {
+		l.turnWire(state)
+		got, err := l.r.Validate(t.Context(), v, now)
+		if err != nil || got.Paths != answer.Paths || !slices.Equal(zonesOf(got.Stands), []flows.Zone{65001, 65002}) {
+			t.Errorf("%s: %+v, %v", state, got, err)
+		}
+	}
+	l.port(end6, func(p *Port) { p.Closed = true })
+	if _, err := l.r.Validate(t.Context(), v, now); reasonOf(err) != flows.InspectorDown {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+// A wire that is opened between the two questions to OVS has not lost its sessions.
+func TestWireOpensMeanwhile(t *testing.T) {
+	l := newInspectorLab(t)
+	l.shake()
+	answer, err := l.resolve(65001)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.asked = func(id flows.PortID) {
+		if id == inspector6 {
+			l.turnWire(wire.Open)
+		}
+	}
+	v := Validation{Tuples: answer.Tuples, Paths: answer.Paths, States: standing(l.orig, 65001, 65002)}
+	if got, err := l.r.Validate(t.Context(), v, now); err != nil || got.Paths != answer.Paths {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// Wires of the database go before those of the flags, and change while paths are found.
+func TestSetWires(t *testing.T) {
+	l := newWireLab(t)
+	l.packet(9, l.orig, macA, macB)
+	l.packet(8, l.orig.Reverse(), macB, macA)
+	for _, other := range []Wire{{}, inspectedWire} {
+		l.r.SetWires([]Wire{other})
+		l.wantPath(5, paths(9, 8, macA, macB))
+	}
+	l.r.SetWires([]Wire{{Ends: [2]string{"p8", "p1"}}})
+	l.wantReason(5, flows.PathUnknown)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 1000 {
+			l.r.SetWires([]Wire{{}, inspectedWire}[i%2:])
+		}
+	}()
+	for range 1000 {
+		if _, err := l.resolve(5); err != nil && !errors.As(err, new(*Refusal)) {
+			t.Error(err)
+		}
+	}
+	<-done
+	l.wantPath(5, paths(9, 8, macA, macB))
+}
+
+// Whatever is seen in whatever order, a TCP connection is granted only if of both directions
+// the last SYN that entered came out with the same number.
+func TestRandomHandshakes(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	granted := 0
+	for range 300 {
+		l := newInspectorLab(t)
+		last := make(map[flows.PortID]uint32) // 0: none
+		for range 4 + random.IntN(12) {
+			id := []flows.PortID{end5, inspector6, end6, inspector5}[random.IntN(4)]
+			tuple, src, dst := l.orig, macA, macB
+			if id == end6 || id == inspector5 {
+				tuple, src, dst = l.orig.Reverse(), macB, macA
+			}
+			s := tap.Sighting{Port: id, Tuple: tuple, Frame: between(src, dst), At: now}
+			switch random.IntN(8) {
+			case 0:
+				s.TCPFlags, last[id] = tap.FIN, 0
+			case 1:
+				s.TCPFlags, last[id] = tap.RST|tap.SYN, 0
+			case 2: // data
+			default:
+				s.TCPFlags, s.Seq = tap.SYN, 1+random.Uint32N(2)
+				last[id] = s.Seq
+			}
+			l.r.Sighted(s)
+			_, err := l.resolve(65001)
+			proven := last[end5] != 0 && last[end5] == last[inspector6] && last[end6] != 0 && last[end6] == last[inspector5]
+			if proven != (err == nil) {
+				t.Fatalf("last numbers %v: %v", last, err)
+			}
+			if proven {
+				granted++
+			}
+		}
+	}
+	if granted == 0 {
+		t.Error("nothing was ever granted")
+	}
+}
+
+// Whoever floods a port with handshakes pushes out none of another port.
+func TestFloodOfHandshakes(t *testing.T) {
+	s := newSyns()
+	s.store.max = 16
+	add := func(port flows.PortID, n uint16) {
+		tuple := flows.Tuple{SrcPort: n, Proto: flows.TCP}
+		s.add(&tap.Sighting{Port: port, Tuple: tuple, TCPFlags: tap.SYN, Seq: uint32(n), At: flows.Instant(n)})
+	}
+	for n := range uint16(4) {
+		add(1, n)
+	}
+	for n := range uint16(100) {
+		add(2, n)
+	}
+	for n := range uint16(4) {
+		if _, ok := s.at(flows.Tuple{SrcPort: n, Proto: flows.TCP}, 1); !ok {
+			t.Errorf("the handshake of %d is forgotten", n)
+		}
+	}
+	if n := s.store.len(); n != 16 {
+		t.Errorf("%d are remembered", n)
+	}
+}
