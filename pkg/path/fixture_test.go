@@ -61,7 +61,7 @@ type lab struct {
 	want     *flows.Paths  // of a test
 	wire     bool          // p8 and p9 are patched to each other
 	// inspected says what becomes of what enters the ports of a wire with an inspector; asked,
-	// if not nil, is called with each of these. Of stands it says the zone.
+	// if not nil, is called before that. Of stands it says the zone.
 	inspected map[flows.PortID]Forwarding
 	asked     func(flows.PortID)
 }
@@ -79,15 +79,15 @@ func (l *lab) Forward(_ context.Context, q Question, _ flows.Instant) (Forwardin
 		goes.Out, goes.Stands = 17-q.In.ID, l.stands(q, 5)
 		return goes, nil
 	}
+	if l.asked != nil {
+		l.asked(q.In.ID)
+	}
 	if through, ok := l.inspected[q.In.ID]; ok {
 		if goes.Out, goes.Plain = through.Out, true; through.Leaves != (flows.Frame{}) {
 			goes.Leaves = through.Leaves
 		}
 		for _, at := range through.Stands {
 			goes.Stands = append(goes.Stands, l.stands(q, at.Zone)...)
-		}
-		if l.asked != nil {
-			l.asked(q.In.ID)
 		}
 		return goes, nil
 	}

@@ -313,3 +313,42 @@ func TestFloodOfHandshakes(t *testing.T) {
 		t.Errorf("%d are remembered", n)
 	}
 }
+
+// What OVS does on both sides of an inspector is told of each direction.
+func TestDetourTellsZones(t *testing.T) {
+	l := newInspectorLab(t)
+	in := l.ports[end6]
+	goes, err := l.r.judge.Forward(t.Context(), Question{In: &in, Frame: between(macB, macA), Tuple: l.orig.Reverse(), Dir: flows.Reply}, now)
+	if err != nil || !goes.Inspected || goes.Out != end5 || !slices.Equal(zonesOf(goes.Stands), []flows.Zone{65001, 65002}) {
+		t.Errorf("%+v, %v", goes, err)
+	}
+}
+
+// A station behind a wire is seen at the inspector's ports, too, where it is not.
+func TestInspectorIsNoRival(t *testing.T) {
+	l := newInspectorLab(t)
+	l.honest()
+	l.packet(inspector6, l.orig, macA, macB)
+	l.wantPath(5, paths(1, 2, macA, macB))
+	l.packet(end5, l.orig, macA, macZ)
+	l.wantReason(5, flows.PathAmbiguous)
+}
+
+// The ends of two wires are not those of one; and what was seen at a port that is gone tells
+// nothing of one that gets its id.
+func TestWiresAndPortsChange(t *testing.T) {
+	l := newInspectorLab(t)
+	other := Wire{Ends: [2]string{"p1", "p2"}}
+	ws := newWires([]Wire{inspectedWire, other})
+	a, b, c, d := l.ports[end5], l.ports[end6], l.ports[1], l.ports[2]
+	if ws.between(&a, &d) != nil || ws.between(&a, &a) != nil || ws.between(&b, &a) == nil || *ws.between(&c, &d) != other {
+		t.Error("ends do not belong to their wires")
+	}
+	l.shake()
+	was := l.ports[inspector6]
+	delete(l.ports, inspector6)
+	l.port(1, func(*Port) {})
+	l.port(inspector6, func(p *Port) { *p = was })
+	l.packet(inspector6, l.orig, macA, macB)
+	l.wantReason(65001, flows.InspectorUnseen)
+}
