@@ -20,7 +20,7 @@ var table = [][]string{
 	{"flows", "pkg/version"},
 	{"flows/engine", "pkg/megaflow", "pkg/nlsocket"},
 	{"pkg/conntrack", "pkg/tc", "pkg/openflow", "pkg/datapath", "pkg/dpctl", "pkg/ofproto", "pkg/tap", "pkg/link", "pkg/underlay", "pkg/devlink", "pkg/unixctl"},
-	{"pkg/eswitch", "pkg/representor"},
+	{"pkg/eswitch", "pkg/representor", "pkg/wire"},
 	{"pkg/path", "pkg/inspect"},
 	{"pkg/secgroup", "pkg/policy"},
 	{"ovsdb"},
