@@ -14,13 +14,14 @@ const (
 	OtherAction ActionKind = iota // read, but not understood
 	Output
 	Note        // does nothing, and keeps bytes: Nicira's
-	Track       // ct(zone=Zone), without commit and recirculation: Nicira's
+	Track       // ct(zone=Zone), with commit if Commit says so, without recirculation: Nicira's
 	PushVLAN    // an empty tag outside of those that there are
 	PopVLAN     // the outermost tag goes
 	DecTTL      // the packet is dropped where that leaves none
 	SetField    // Field becomes Value
 	SetMetadata // the one bit Bit of the metadata becomes 1: Nicira's
 	Resubmit    // what Table does is done, then what comes after: Nicira's
+	Punt        // the whole packet goes to connections whose id is Receiver (see Receive): Nicira's
 )
 
 // Action is one action of a flow or of a packet sent through a bridge.
@@ -28,18 +29,21 @@ type Action struct {
 	Kind    ActionKind
 	Port    uint32 // of Output
 	Zone    uint16 // of Track
+	Commit  bool   // of Track: a connection that is not known yet is one from then on
 	EthType uint16 // of PushVLAN
 	Table   uint8  // of Resubmit
 	Bit     uint8  // of SetMetadata, 0 to 63
 	Field   Field  // of SetField
 	Value   []byte // of SetField, as wide as the field
 	Note    []byte // of Note; padded with zeros to 6 plus a multiple of 8 bytes
+
+	Receiver uint16 // of Punt
 }
 
 // Equal reports whether two actions do the same.
 func (a Action) Equal(b Action) bool {
-	return a.Kind == b.Kind && a.Port == b.Port && a.Zone == b.Zone && a.EthType == b.EthType && a.Table == b.Table &&
-		a.Bit == b.Bit && a.Field == b.Field && bytes.Equal(a.Value, b.Value) && bytes.Equal(a.Note, b.Note)
+	return a.Kind == b.Kind && a.Port == b.Port && a.Zone == b.Zone && a.Commit == b.Commit && a.EthType == b.EthType &&
+		a.Table == b.Table && a.Receiver == b.Receiver && a.Bit == b.Bit && a.Field == b.Field && bytes.Equal(a.Value, b.Value) && bytes.Equal(a.Note, b.Note)
 }
 
 // Clone returns an action that shares no memory with a.
@@ -59,10 +63,14 @@ const (
 	niciraLoad         = 7
 	niciraNote         = 8
 	niciraResubmit     = 14
+	niciraController   = 20
 	niciraLoadMasked   = 33
 	niciraConntrack    = 35
 
 	noRecirculation = 0xff
+	commitFlag      = 1      // NX_CT_F_COMMIT
+	wholePacket     = 0xffff // bytes of it that are handed over: OFPCML_NO_BUFFER
+	reasonAction    = 1      // OFPR_ACTION
 	samePort        = 0xfff8 // OFPP_IN_PORT
 )
 
@@ -80,7 +88,7 @@ func appendActions(b []byte, actions []Action) []byte {
 			b = append(b, make([]byte, size-10-len(a.Note))...)
 		case Track:
 			b = appendNicira(b, 24, niciraConntrack)
-			b = append(b, 0, 0, 0, 0, 0, 0) // flags; the zone is no field's
+			b = append(b, 0, bitIf(a.Commit, commitFlag), 0, 0, 0, 0) // flags; the zone is no field's
 			b = binary.BigEndian.AppendUint16(b, a.Zone)
 			b = append(b, noRecirculation, 0, 0, 0, 0, 0)
 		case PushVLAN:
@@ -101,9 +109,21 @@ func appendActions(b []byte, actions []Action) []byte {
 			b = appendNicira(b, 16, niciraResubmit)
 			b = binary.BigEndian.AppendUint16(b, samePort)
 			b = append(b, a.Table, 0, 0, 0)
+		case Punt:
+			b = appendNicira(b, 16, niciraController)
+			b = binary.BigEndian.AppendUint16(b, wholePacket)
+			b = binary.BigEndian.AppendUint16(b, a.Receiver)
+			b = append(b, reasonAction, 0)
 		}
 	}
 	return b
+}
+
+func bitIf(on bool, bit byte) byte {
+	if on {
+		return bit
+	}
+	return 0
 }
 
 func appendNicira(b []byte, size int, subtype uint16) []byte {
@@ -160,6 +180,10 @@ func parseNicira(subtype uint16, b []byte) Action {
 		return Action{Kind: Note, Note: b[10:]}
 	case subtype == niciraResubmit && len(b) == 16 && binary.BigEndian.Uint16(b[10:]) == samePort:
 		return Action{Kind: Resubmit, Table: b[12]}
+	case subtype == niciraController && len(b) == 16 && binary.BigEndian.Uint16(b[10:]) == wholePacket && b[14] == reasonAction:
+		return Action{Kind: Punt, Receiver: binary.BigEndian.Uint16(b[12:])}
+	case subtype == niciraConntrack && len(b) == 24:
+		return parseTrack(b)
 	case subtype == niciraLoad && len(b) == 24 && binary.BigEndian.Uint32(b[12:]) == headerOf(oxmMetadata, 8) &&
 		binary.BigEndian.Uint64(b[16:]) == 1:
 		if bits := binary.BigEndian.Uint16(b[10:]); bits&0x3f == 0 && bits>>6 < 64 {
@@ -167,6 +191,15 @@ func parseNicira(subtype uint16, b []byte) Action {
 		}
 	}
 	return Action{}
+}
+
+// parseTrack reads a ct that does nothing else, in a zone that no field says.
+func parseTrack(b []byte) Action {
+	flags, field, alg := binary.BigEndian.Uint16(b[10:]), binary.BigEndian.Uint32(b[12:]), binary.BigEndian.Uint16(b[22:])
+	if flags&^commitFlag != 0 || field != 0 || b[18] != noRecirculation || alg != 0 {
+		return Action{}
+	}
+	return Action{Kind: Track, Zone: binary.BigEndian.Uint16(b[16:]), Commit: flags&commitFlag != 0}
 }
 
 func parseSetField(b []byte) Action {

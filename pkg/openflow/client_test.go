@@ -60,7 +60,7 @@ var matches = []Match{
 	{VLAN: VLANPresent, VLANMask: VLANAll, MatchPriority: true, EthType: IPv4, MatchTTL: true},
 }
 
-// changes has every action but Output, Note and Track, behind the match that they require.
+// changes has every action but Output and Note, behind the match that they require.
 var changes = []FlowMod{
 	{Match: Match{VLANMask: VLANAll, EthType: IPv4, IPProto: flows.TCP}, Actions: []Action{
 		set(EthSrc, 2, 0, 0, 0, 0, 1), set(EthDst, 2, 0, 0, 0, 0, 2), set(IPv4Src, 10, 0, 0, 1), set(IPv4Dst, 10, 0, 0, 2),
@@ -72,6 +72,9 @@ var changes = []FlowMod{
 	{Actions: []Action{set(TunnelID, 0, 0, 0, 0, 0, 0, 0, 7), set(TunnelIPv4Src, 192, 0, 2, 1), set(TunnelIPv4Dst, 192, 0, 2, 2),
 		set(TunnelIPv6Src, make([]byte, 16)...), set(TunnelIPv6Dst, make([]byte, 16)...)}},
 	{Actions: []Action{{Kind: SetMetadata, Bit: 63}, {Kind: Resubmit}, {Kind: SetMetadata}, {Kind: Resubmit, Table: 9}}},
+	{Match: Match{InPort: 3, EthType: IPv4}, Actions: []Action{{Kind: Track, Zone: 65535, Commit: true}, {Kind: Output, Port: 4}}},
+	{Match: Match{InPort: 4, EthType: IPv6}, Actions: []Action{{Kind: Track, Zone: 7}}},
+	{Match: Match{InPort: 4, SrcMAC: flows.MAC{2, 9}}, Actions: []Action{{Kind: Punt, Receiver: 0xf105}}},
 }
 
 func set(f Field, value ...byte) Action { return Action{Kind: SetField, Field: f, Value: value} }

@@ -26,7 +26,7 @@
 // id, because OVS answers it as if it were of 1.0.
 //
 // A management connection gets no asynchronous message until it asks, then no
-// more than it asked for: never a packet.
+// more than it asked for: packets only where Receive asks for those of one id.
 //
 // # What nobody tells
 //

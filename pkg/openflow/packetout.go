@@ -8,6 +8,12 @@ import (
 
 const typePacketOut = 13
 
+// OpenFlow ports that are none of a bridge's own numbers (ofp_port_no).
+const (
+	Local      = 0xfffffffe // the bridge's own network device
+	Controller = 0xfffffffd // of PacketOut.InPort: a packet that came in nowhere
+)
+
 // PacketOut is a packet that is sent through actions, and through no flow.
 type PacketOut struct {
 	InPort  uint32 // the OpenFlow port where it seems to come in

@@ -41,4 +41,6 @@ type Status struct {
 	Zones  [2]flows.Zone // in which what passes each end is tracked; both the same without an inspector
 	Since  time.Time     // since when it is in this state
 	Detail string        // why it is Unready, Open or Closed
+	// Problem is what is not as it should be although the wire is in this state; empty: nothing.
+	Problem string
 }

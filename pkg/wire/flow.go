@@ -1,0 +1,100 @@
+package wire
+
+import (
+	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/openflow"
+)
+
+// Priority is that of the flows of wires, and two above it: above what pipelines use by habit,
+// below the rules that are flows (pkg/eswitch/openflow).
+const Priority = 61000
+
+const (
+	others  = Priority // what has no connections
+	tracked = Priority + 1
+	probes  = Priority + 2
+)
+
+// table is where packets come in.
+const table = 0
+
+// receiver is the id by which probes are handed over (openflow.Receiver).
+const receiver = 0xf105
+
+// plan is a wire as it shall be in a bridge. It is comparable.
+type plan struct {
+	name       string
+	state      State
+	zones      [2]flows.Zone
+	ports      [2]uint32    // OpenFlow ports; 0: it is missing
+	inspectors [2]uint32    // likewise, or there is none
+	probes     [2]flows.MAC // sources of probes, by the inspector port they leave by
+}
+
+// flows returns all flows of the wire.
+func (p *plan) flows() []openflow.FlowMod {
+	list := p.probeFlows(nil)
+	for e := range 2 {
+		near, far, inspector := p.ports[e], p.ports[1-e], p.inspectors[e]
+		switch p.state {
+		case Inspected:
+			list = p.join(list, near, inspector, p.zones[e])
+			list = p.join(list, inspector, near, p.zones[e])
+		case Through, Open:
+			list = p.join(list, near, far, p.zones[0])
+			list = p.drop(list, inspector)
+		default:
+			list = p.drop(p.drop(list, near), inspector)
+		}
+	}
+	return list
+}
+
+// join takes what comes in at one port to another, and has connections tracked on the way.
+func (p *plan) join(list []openflow.FlowMod, in, out uint32, zone flows.Zone) []openflow.FlowMod {
+	to := openflow.Action{Kind: openflow.Output, Port: out}
+	track := openflow.Action{Kind: openflow.Track, Zone: uint16(zone), Commit: true}
+	for _, family := range []uint16{openflow.IPv4, openflow.IPv6} {
+		list = append(list, p.flow(tracked, openflow.Match{InPort: in, EthType: family}, track, to))
+	}
+	return append(list, p.flow(others, openflow.Match{InPort: in}, to))
+}
+
+func (p *plan) drop(list []openflow.FlowMod, in uint32) []openflow.FlowMod {
+	if in == 0 {
+		return list
+	}
+	return append(list, p.flow(others, openflow.Match{InPort: in}))
+}
+
+// probeFlows hands over what came through the inspector. At every other port probes end: those
+// that came back by the port where they left, and those that somebody else sends.
+func (p *plan) probeFlows(list []openflow.FlowMod) []openflow.FlowMod {
+	if p.probes == ([2]flows.MAC{}) {
+		return list
+	}
+	for e := range 2 {
+		for from, mac := range p.probes {
+			if in := p.inspectors[e]; in != 0 {
+				var actions []openflow.Action
+				if from != e {
+					actions = []openflow.Action{{Kind: openflow.Punt, Receiver: receiver}}
+				}
+				list = append(list, p.flow(probes, openflow.Match{InPort: in, SrcMAC: mac}, actions...))
+			}
+			if in := p.ports[e]; in != 0 {
+				list = append(list, p.flow(probes, openflow.Match{InPort: in, SrcMAC: mac}))
+			}
+		}
+	}
+	return list
+}
+
+// flow returns one flow. What it says of the wire stands before what it does.
+func (p *plan) flow(priority uint16, match openflow.Match, actions ...openflow.Action) openflow.FlowMod {
+	note := openflow.Action{Kind: openflow.Note, Note: p.note()}
+	return openflow.FlowMod{
+		Command: openflow.AddFlow, Table: table, Priority: priority, Cookie: cookieOf(p.zones[0]),
+		Match: match, Actions: append([]openflow.Action{note}, actions...),
+	}
+}

@@ -1,0 +1,73 @@
+package wire
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// zones are the conntrack zones of wires, two for each. They are taken from the highest
+// downwards, because others number from 1 up: OVN its ports, Neutron its networks. A wire
+// keeps its zones for as long as it exists.
+type zones struct {
+	mu   sync.Mutex
+	have map[string][2]flows.Zone // by wire
+}
+
+// learn notes which zones a wire has, as its flows say, unless another has them.
+func (z *zones) learn(wire string, pair [2]flows.Zone) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if _, ok := z.have[wire]; !ok && pair[0] != 0 && pair[1] != 0 && pair[0] != pair[1] && !z.used(pair[0]) && !z.used(pair[1]) {
+		z.set(wire, pair)
+	}
+}
+
+// of returns the zones of a wire; false: there are none left. What is taken belongs to others.
+func (z *zones) of(wire string, taken func(flows.Zone) bool) (pair [2]flows.Zone, ok bool) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if pair, ok := z.have[wire]; ok {
+		return pair, true
+	}
+	found := 0
+	for zone := flows.Zone(1<<16 - 1); zone > 0 && found < len(pair); zone-- {
+		if !z.used(zone) && (taken == nil || !taken(zone)) {
+			pair[found] = zone
+			found++
+		}
+	}
+	if found < len(pair) {
+		return pair, false
+	}
+	z.set(wire, pair)
+	return pair, true
+}
+
+// keep gives back the zones of all wires but these.
+func (z *zones) keep(wires []string) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	for name := range z.have {
+		if !slices.Contains(wires, name) {
+			delete(z.have, name)
+		}
+	}
+}
+
+func (z *zones) set(wire string, pair [2]flows.Zone) {
+	if z.have == nil {
+		z.have = make(map[string][2]flows.Zone)
+	}
+	z.have[wire] = pair
+}
+
+func (z *zones) used(zone flows.Zone) bool {
+	for _, pair := range z.have {
+		if pair[0] == zone || pair[1] == zone {
+			return true
+		}
+	}
+	return false
+}
