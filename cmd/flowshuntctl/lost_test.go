@@ -11,10 +11,11 @@ import (
 	"github.com/flowshunt/flowshunt/ovsdb/ovsdbtest"
 )
 
-// ctlAt runs flowshuntctl on some servers, without an agent, and returns what it says.
+// ctlAt runs flowshuntctl on some servers, behind which there may be more options, without an agent,
+// and returns what it says.
 func ctlAt(ctx context.Context, remotes, line string) (code int, stdout, stderr string) {
 	var out, err bytes.Buffer
-	args := append([]string{"--db=" + remotes, "--socket=/nonexistent/control.sock"}, strings.Fields(line)...)
+	args := strings.Fields("--db=" + remotes + " --socket=/nonexistent/control.sock " + line)
 	code = cli.Run(ctx, cli.Env{Stdout: &out, Stderr: &err}, args)
 	return code, out.String(), err.String()
 }

@@ -16,8 +16,9 @@ type Conn struct {
 	changed  bool
 }
 
-// Dial connects to the first of Config.Remotes that serves the database and is, in a cluster, its
-// leader; or where none is to the first that is not cut off from the others. Its errors are
+// Dial connects to that of Config.Remotes that serves the database and is, in a cluster, its
+// leader; or where none is to the first that is not cut off from the others. All are asked at
+// once, so that one that does not answer costs no time unless it is needed. Its errors are
 // those of the connections, each an *Error. Tables and the limits for them are not used.
 func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	cfg = cfg.withDefaults()
@@ -25,24 +26,55 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	var failures error
-	var follower *Conn
-	for _, remote := range remotes {
-		c, leader, err := dialOne(ctx, cfg, remote)
-		switch {
-		case err != nil:
-			failures = both(failures, err)
-		case leader:
-			follower.Close()
-			return c, nil
-		case follower == nil:
-			follower = c
-		default:
-			c.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	all := make([]candidate, len(remotes))
+	asked := make(chan *candidate, len(remotes))
+	for i := range all {
+		go func() {
+			all[i].conn, all[i].leader, all[i].err = dialOne(ctx, cfg, remotes[i])
+			asked <- &all[i]
+		}()
+	}
+	var leader *Conn
+	for range all {
+		if c := <-asked; c.leader && leader == nil {
+			leader = c.conn
+			cancel() // the others are not needed
 		}
 	}
-	if follower != nil {
-		return follower, nil
+	if leader != nil {
+		closeOthers(all, leader)
+		return leader, nil
+	}
+	return follower(all)
+}
+
+// candidate is a server that was asked.
+type candidate struct {
+	conn   *Conn // nil: it is of no use
+	leader bool
+	err    error
+}
+
+// closeOthers ends all connections but one.
+func closeOthers(all []candidate, one *Conn) {
+	for _, c := range all {
+		if c.conn != one {
+			c.conn.Close()
+		}
+	}
+}
+
+// follower returns the first that can be used.
+func follower(all []candidate) (*Conn, error) {
+	var failures error
+	for _, c := range all {
+		if c.err == nil {
+			closeOthers(all, c.conn)
+			return c.conn, nil
+		}
+		failures = both(failures, c.err)
 	}
 	return nil, failures
 }

@@ -74,7 +74,7 @@ func (c *Cluster) Leader() *Server {
 	var leader *Server
 	if !Eventually(func() bool {
 		for _, s := range c.Members {
-			if s.cmd != nil && strings.Contains(c.status(s), "Role: leader") {
+			if s.Running() && strings.Contains(c.status(s), "Role: leader") {
 				leader = s
 			}
 		}
@@ -120,6 +120,3 @@ func (c *Cluster) Cut(s *Server) {
 func (c *Cluster) Mend(s *Server) {
 	s.Run("ovs-appctl", "--target="+s.Control, "cluster/failure-test", "clear")
 }
-
-// Pid is the process of a server that runs.
-func (s *Server) Pid() int { return s.cmd.Process.Pid }
