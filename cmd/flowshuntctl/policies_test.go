@@ -9,10 +9,12 @@ import (
 	"github.com/flowshunt/flowshunt/ovsdb/ovsdbtest"
 )
 
+const policySchema = "../../ovsdb/flowshunt.ovsschema"
+
 // policyServer starts a server with an empty policy database and returns what runs a line on it.
 func policyServer(t *testing.T) (do func(line string) (code int, stdout, stderr string)) {
 	t.Helper()
-	s := ovsdbtest.Start(t, "../../ovsdb/flowshunt.ovsschema")
+	s := ovsdbtest.Start(t, policySchema)
 	return func(line string) (int, string, string) {
 		return ctl(t.Context(), s, "--database=Flowshunt --socket="+s.Dir+"/nobody "+line)
 	}

@@ -16,8 +16,9 @@ type Conn struct {
 	changed  bool
 }
 
-// Dial connects to the first of Config.Remotes that serves the database and is, in a cluster, its
-// leader; or where none is to the first that is not cut off from the others. Its errors are
+// Dial connects to that of Config.Remotes that serves the database and is, in a cluster, its
+// leader; or where none is to the first that is not cut off from the others. All are asked at
+// once, so that one that does not answer costs no time unless it is needed. Its errors are
 // those of the connections, each an *Error. Tables and the limits for them are not used.
 func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	cfg = cfg.withDefaults()
@@ -25,24 +26,55 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	var failures error
-	var follower *Conn
-	for _, remote := range remotes {
-		c, leader, err := dialOne(ctx, cfg, remote)
-		switch {
-		case err != nil:
-			failures = both(failures, err)
-		case leader:
-			follower.Close()
-			return c, nil
-		case follower == nil:
-			follower = c
-		default:
-			c.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	all := make([]candidate, len(remotes))
+	asked := make(chan *candidate, len(remotes))
+	for i := range all {
+		go func() {
+			all[i].conn, all[i].leader, all[i].err = dialOne(ctx, cfg, remotes[i])
+			asked <- &all[i]
+		}()
+	}
+	var leader *Conn
+	for range all {
+		if c := <-asked; c.leader && leader == nil {
+			leader = c.conn
+			cancel() // the others are not needed
 		}
 	}
-	if follower != nil {
-		return follower, nil
+	if leader != nil {
+		closeOthers(all, leader)
+		return leader, nil
+	}
+	return follower(all)
+}
+
+// candidate is a server that was asked.
+type candidate struct {
+	conn   *Conn // nil: it is of no use
+	leader bool
+	err    error
+}
+
+// closeOthers ends all connections but one.
+func closeOthers(all []candidate, one *Conn) {
+	for _, c := range all {
+		if c.conn != one {
+			c.conn.Close()
+		}
+	}
+}
+
+// follower returns the first that can be used.
+func follower(all []candidate) (*Conn, error) {
+	var failures error
+	for _, c := range all {
+		if c.err == nil {
+			closeOthers(all, c.conn)
+			return c.conn, nil
+		}
+		failures = both(failures, c.err)
 	}
 	return nil, failures
 }
@@ -89,25 +121,43 @@ func (c *Conn) check(ctx context.Context) (leader bool, op string, err error) {
 	if !slices.Contains(served, serverDatabase) {
 		return true, "", nil // before clusters
 	}
-	var results []struct {
-		Rows []struct {
-			Model             string
-			Connected, Leader bool
+	look := map[string]any{"Database": map[string]any{"columns": []string{"name", "model", "connected", "leader"}}}
+	var databases databaseUpdates
+	if err := c.wire.call(ctx, "monitor", []any{serverDatabase, serverWatch, look}, &databases, c.notify); err != nil {
+		return false, "monitor", err
+	}
+	row := databases.of(c.database)
+	if row == nil {
+		return false, "monitor", fmt.Errorf("%w %s", ErrNoDatabase, c.database)
+	}
+	return row.Leader, "monitor", row.check()
+}
+
+// databaseUpdates are <table-updates> of the database _Server (RFC 7047, section 4.1.6).
+type databaseUpdates struct {
+	Database map[string]struct{ New *databaseRow }
+}
+
+type databaseRow struct {
+	Name, Model       string
+	Connected, Leader bool
+}
+
+// of returns what is said of one database; nil: nothing is.
+func (u databaseUpdates) of(name string) *databaseRow {
+	for _, d := range u.Database {
+		if d.New != nil && d.New.Name == name {
+			return d.New
 		}
 	}
-	look := map[string]any{"op": "select", "table": "Database", "where": []any{[]any{"name", "==", c.database}},
-		"columns": []string{"model", "connected", "leader"}}
-	if err := c.wire.call(ctx, "transact", []any{serverDatabase, look}, &results, c.notify); err != nil {
-		return false, "transact", err
+	return nil
+}
+
+func (r *databaseRow) check() error {
+	if !r.Connected {
+		return fmt.Errorf("%w (its model is %.32q)", ErrDetached, r.Model)
 	}
-	if len(results) != 1 || len(results[0].Rows) != 1 {
-		return false, "transact", fmt.Errorf("%w %s", ErrNoDatabase, c.database)
-	}
-	row := results[0].Rows[0]
-	if !row.Connected {
-		return false, "transact", fmt.Errorf("%w (its model is %.32q)", ErrDetached, row.Model)
-	}
-	return row.Leader, "", nil
+	return nil
 }
 
 // Close ends the connection. A nil Conn has none.
@@ -153,7 +203,7 @@ func (c *Conn) Watch(ctx context.Context, columns map[string][]string) error {
 		requests[table] = map[string]any{"columns": list, "select": map[string]bool{"initial": false}}
 	}
 	var nothing json.RawMessage
-	return c.call(ctx, "monitor", []any{c.database, "watch", requests}, &nothing)
+	return c.call(ctx, "monitor", []any{c.database, rowsWatch, requests}, &nothing)
 }
 
 // Changed waits until the server has told of a change since the last call.
@@ -174,10 +224,36 @@ func (c *Conn) Changed(ctx context.Context) error {
 func (c *Conn) notify(m message) error {
 	switch m.Method {
 	case "update":
-		c.changed = true
-		return nil
+		return c.update(m.Params)
 	case "monitor_canceled":
 		return fmt.Errorf("%w %s any more: it ended the monitor", ErrNoDatabase, c.database)
 	}
 	return fmt.Errorf("%w: unexpected message (method %.64q, id %.64s)", ErrProtocol, m.Method, m.ID)
+}
+
+// The names of the monitors.
+const (
+	serverWatch = "server"
+	rowsWatch   = "watch"
+)
+
+// update notes a change. A server that was cut off from its cluster answers no transaction before it
+// is back, which may be never, and tells of no change.
+func (c *Conn) update(params json.RawMessage) error {
+	var id, updates json.RawMessage
+	if err := json.Unmarshal(params, &[]any{&id, &updates}); err != nil {
+		return fmt.Errorf("%w: parameters of update: %w", ErrProtocol, err)
+	}
+	if string(id) != `"`+serverWatch+`"` {
+		c.changed = true
+		return nil
+	}
+	var databases databaseUpdates
+	if err := json.Unmarshal(updates, &databases); err != nil {
+		return fmt.Errorf("%w: parameters of update: %w", ErrProtocol, err)
+	}
+	if row := databases.of(c.database); row != nil {
+		return row.check()
+	}
+	return nil
 }

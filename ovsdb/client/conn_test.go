@@ -100,15 +100,20 @@ func TestDialFails(t *testing.T) {
 	}
 }
 
+// database is what a server says that it is asked of its database.
+func database(columns string) string {
+	return `{"id":2,"result":{"Database":{"u":{"new":{"name":"Open_vSwitch","model":"clustered",` + columns + `}}}},"error":null}`
+}
+
 // A server that hangs, and one that talks nonsense, take their time and no more.
 func TestDialHostile(t *testing.T) {
 	for name, lines := range map[string][]string{
 		"silent":    {"+"},
 		"no JSON":   {"x"},
 		"no list":   {`{"id":1,"result":{},"error":null}`},
-		"detached":  {`{"id":1,"result":["Open_vSwitch","_Server"],"error":null}`, `{"id":2,"result":[{"rows":[{"model":"clustered","connected":false}]}],"error":null}`},
-		"no rows":   {`{"id":1,"result":["Open_vSwitch","_Server"],"error":null}`, `{"id":2,"result":[],"error":null}`},
-		"null rows": {`{"id":1,"result":["Open_vSwitch","_Server"],"error":null}`, `{"id":2,"result":[null],"error":null}`},
+		"detached":  {`{"id":1,"result":["Open_vSwitch","_Server"],"error":null}`, database(`"connected":false`)},
+		"no rows":   {`{"id":1,"result":["Open_vSwitch","_Server"],"error":null}`, `{"id":2,"result":{},"error":null}`},
+		"null rows": {`{"id":1,"result":["Open_vSwitch","_Server"],"error":null}`, `{"id":2,"result":{"Database":{"u":null}},"error":null}`},
 		"a request": {`{"method":"steal","params":[],"id":1}`},
 		"hangs up":  {},
 	} {
@@ -130,7 +135,7 @@ func TestDialHostile(t *testing.T) {
 func TestDialLeader(t *testing.T) {
 	served := `{"id":1,"result":["Open_vSwitch","_Server"],"error":null}`
 	member := func(leader string) string {
-		return actor(t, served, `{"id":2,"result":[{"rows":[{"model":"clustered","connected":true,"leader":`+leader+`}]}],"error":null}`)
+		return actor(t, served, database(`"connected":true,"leader":`+leader))
 	}
 	follower, other, leader := member("false"), member("false"), member("true")
 	for remotes, want := range map[string]string{
@@ -144,5 +149,35 @@ func TestDialLeader(t *testing.T) {
 			t.Errorf("%s: connected to %s", remotes, c.Endpoint())
 		}
 		c.Close() // an actor has one guest at a time
+	}
+}
+
+// A member that is cut off from its cluster answers no transaction any more: it is left in the
+// middle of one, and of waiting.
+func TestConnDetached(t *testing.T) {
+	for name, wait := range map[string]func(*Conn) error{
+		"transaction": func(c *Conn) error {
+			_, err := c.Transact(t.Context(), operation("insert", "Queue", map[string]any{"row": map[string]any{}}))
+			return err
+		},
+		"change": func(c *Conn) error {
+			if err := c.Watch(t.Context(), map[string][]string{"Queue": {"dscp"}}); err != nil {
+				return err
+			}
+			return c.Changed(t.Context())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			all := cluster(t)
+			member := all.Followers(all.Leader())[0]
+			c := dialed(t, member.Endpoint())
+			all.Cut(member)
+			begin := time.Now()
+			if err := wait(c); !errors.Is(err, ErrDetached) {
+				t.Errorf("%v", err)
+			}
+			t.Logf("noticed after %v", time.Since(begin))
+		})
 	}
 }

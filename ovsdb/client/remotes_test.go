@@ -75,36 +75,17 @@ func TestFirstRemoteIsRandom(t *testing.T) {
 	}
 }
 
-// cluster starts n members of a Raft cluster of a database.
-func cluster(t *testing.T, n int) []*ovsdbtest.Server {
+// cluster starts a cluster of three.
+func cluster(t *testing.T) *ovsdbtest.Cluster {
 	t.Helper()
-	var members []*ovsdbtest.Server
-	var addresses []string
-	for i := range n {
-		s := ovsdbtest.New(t, ovsdbtest.OpenVSwitch)
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addresses = append(addresses, "tcp:"+l.Addr().String())
-		_ = l.Close()
-		s.File += ".cluster"
-		if i == 0 {
-			s.Run("ovsdb-tool", "create-cluster", s.File, s.Schema, addresses[0])
-		} else {
-			s.Run("ovsdb-tool", "join-cluster", s.File, "Open_vSwitch", addresses[i], addresses[0])
-		}
-		s.Start()
-		joined(s)
-		members = append(members, s)
-	}
-	return members
+	return ovsdbtest.NewCluster(t, ovsdbtest.OpenVSwitch, "Open_vSwitch", 3, nil)
 }
 
 // A member that lost its cluster is left, although it still answers, and one that never
 // joined is not taken.
 func TestDetachedMemberIsLeft(t *testing.T) {
-	m := cluster(t, 3)
+	all := cluster(t)
+	m := all.Members
 	m[0].VSCtl("init", "--", "add-br", "br0")
 	c, r := run(t, bridges(list(m[2].Endpoint(), m[1].Endpoint())))
 	r.await("br0", hasBridge("br0"))
@@ -113,7 +94,7 @@ func TestDetachedMemberIsLeft(t *testing.T) {
 		cut, other = m[1], m[2]
 	}
 
-	cut.Run("ovs-appctl", "--target="+cut.Control, "cluster/failure-test", "stop-raft-rpc")
+	all.Cut(cut)
 	r.await("the loss", failed(ErrDetached))
 	r.await("another member", at(c, other.Endpoint()))
 	addBridge(m[0], "br1")
@@ -134,25 +115,22 @@ func addBridge(s *ovsdbtest.Server, name string) {
 		{"op":"mutate","table":"Open_vSwitch","where":[],"mutations":[["bridges","insert",["named-uuid","b"]]]}`)
 }
 
-func joined(s *ovsdbtest.Server) {
-	s.Run("ovsdb-client", "--timeout=30", "wait", s.Endpoint(), "Open_vSwitch", "connected")
-}
-
 // While members come and go the client is at one that is up to date.
 func TestClusterGoesOn(t *testing.T) {
-	m := cluster(t, 3)
+	all := cluster(t)
+	m := all.Members
 	m[0].VSCtl("init")
 	_, r := run(t, bridges(list(m[0].Endpoint(), m[1].Endpoint(), m[2].Endpoint())))
 	r.await("a member", synced)
 	for i := range 6 {
 		dead, alive := m[i%3], m[(i+1)%3]
 		dead.Kill()
-		joined(alive)
+		all.Joined(alive)
 		name := fmt.Sprint("br", i)
 		addBridge(alive, name)
 		r.await(name, hasBridge(name))
 		dead.Start()
-		joined(dead)
+		all.Joined(dead)
 	}
 	r.await("all of them", func(r *recorder) bool { return len(r.rows["Bridge"]) == 6 })
 }

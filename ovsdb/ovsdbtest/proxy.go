@@ -3,10 +3,12 @@ package ovsdbtest
 import (
 	"bytes"
 	"context"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -21,6 +23,11 @@ type Fault struct {
 
 	Old bool // the server has no monitor_cond
 
+	// Lose has the first request with this text in it answered by the end of its connection:
+	// once for all connections. Unsent: it does not even reach the server.
+	Lose   string
+	Unsent bool
+
 	Drip  time.Duration // forward a chunk, wait so long, and so on
 	Chunk int           // bytes
 }
@@ -34,6 +41,7 @@ type Proxy struct {
 
 	mu    sync.Mutex
 	fault Fault
+	lost  int // requests, by Fault.Lose
 	conns map[net.Conn]bool
 	count int // connections so far
 	sent  int // bytes from clients so far
@@ -99,6 +107,25 @@ func (p *Proxy) Said() int {
 	return p.said
 }
 
+// Lost returns how many requests were not answered, by Fault.Lose.
+func (p *Proxy) Lost() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lost
+}
+
+// loses reports whether a request is the one that is to be lost.
+func (p *Proxy) loses(f Fault, request []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if f.Lose == "" || p.fault.Lose != f.Lose || !bytes.Contains(request, []byte(f.Lose)) {
+		return false
+	}
+	p.fault.Lose = ""
+	p.lost++
+	return true
+}
+
 // Requested returns how many bytes clients have sent.
 func (p *Proxy) Requested() int {
 	p.mu.Lock()
@@ -129,6 +156,7 @@ func (p *Proxy) accept() {
 // join forwards both ways until either side ends.
 func (p *Proxy) join(client, server net.Conn, f Fault) {
 	ctx, stalled := context.WithCancel(context.Background())
+	var answered atomic.Bool // by the end, from now on
 	end := func() {
 		stalled()
 		_ = client.Close()
@@ -153,6 +181,12 @@ func (p *Proxy) join(client, server net.Conn, f Fault) {
 				continue // swallowed
 			}
 			request := buf[:n]
+			if p.loses(f, request) {
+				if f.Unsent {
+					return
+				}
+				answered.Store(true)
+			}
 			if f.Old { // clients write a request at once
 				request = bytes.ReplaceAll(request, []byte(`"monitor_cond"`), []byte(`"monitor_none"`))
 			}
@@ -163,7 +197,7 @@ func (p *Proxy) join(client, server net.Conn, f Fault) {
 	})
 	p.wg.Go(func() {
 		defer end()
-		f.forward(client, heard{server, p}, stalled)
+		f.forward(client, heard{server, p, &answered}, stalled)
 	})
 }
 
@@ -206,10 +240,11 @@ func (f Fault) forward(client, server net.Conn, stalled func()) {
 	}
 }
 
-// heard counts what a server says.
+// heard counts what a server says. What it says after a request that is to be lost is its end.
 type heard struct {
 	net.Conn
-	p *Proxy
+	p    *Proxy
+	lost *atomic.Bool
 }
 
 func (h heard) Read(b []byte) (int, error) {
@@ -217,5 +252,8 @@ func (h heard) Read(b []byte) (int, error) {
 	h.p.mu.Lock()
 	defer h.p.mu.Unlock()
 	h.p.said += n
+	if h.lost.Load() {
+		return 0, io.EOF
+	}
 	return n, err
 }

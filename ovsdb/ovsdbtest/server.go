@@ -132,6 +132,9 @@ func (s *Server) Kill() {
 	}
 }
 
+// Running reports whether the server was started, and not killed since.
+func (s *Server) Running() bool { return s.cmd != nil }
+
 // Signal sends a signal to the server.
 func (s *Server) Signal(signal os.Signal) { _ = s.cmd.Process.Signal(signal) }
 
