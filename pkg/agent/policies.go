@@ -5,15 +5,18 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
 	"github.com/flowshunt/flowshunt/ovsdb"
 	"github.com/flowshunt/flowshunt/ovsdb/client"
 	"github.com/flowshunt/flowshunt/pkg/policy"
 	policydb "github.com/flowshunt/flowshunt/pkg/policy/ovsdb"
+	"github.com/flowshunt/flowshunt/pkg/secgroup"
 )
 
 // policies follows the policy database, tells the engine what operators want, and the
@@ -24,10 +27,11 @@ type policies struct {
 	loop      *loop
 	health    *component
 	node      func(context.Context) policydb.Node // what the agent says of itself, but for policies
+	owner     func(flows.LogicalPort) secgroup.Owner
 
 	mu    sync.Mutex
 	table *policy.Table // as it was told; nil: nothing was
-	ports []policy.Port
+	ports []policy.Port // all there are, of owners that are not known
 	force *policy.Table // what the engine was told last; nil: it has none of a database
 
 	problems atomic.Pointer[map[string]string]
@@ -168,13 +172,32 @@ func (p *policies) setPorts(list []portStatus) {
 	p.enforce(nil)
 }
 
+// ownersChanged judges the ports anew whose owners are others than before.
+func (p *policies) ownersChanged() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.enforce(nil)
+}
+
+// owned returns the ports with what the network service says of them now.
+func (p *policies) owned() []policy.Port {
+	ports := slices.Clone(p.ports)
+	for i := range ports {
+		if id := ports[i].IfaceID; id != "" {
+			o := p.owner(flows.LogicalPort(id))
+			ports[i].Tenant, ports[i].SecurityGroups = policy.Names(o.Tenant), policy.Names(o.Groups)
+		}
+	}
+	return ports
+}
+
 // enforce tells the engine what is in force from now on; done is called when it has that.
 // p.mu is held.
 func (p *policies) enforce(done func()) {
 	if p.table == nil {
 		return
 	}
-	next := p.table.WithPorts(p.ports)
+	next := p.table.WithPorts(p.owned())
 	ev := engine.PoliciesChanged{Policies: next}
 	if p.force != nil { // else what was decided by others is decided anew
 		change := policy.Diff(p.force, next)
