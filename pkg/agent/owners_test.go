@@ -100,3 +100,20 @@ func TestOwner(t *testing.T) {
 		}
 	}
 }
+
+// Only what says another thing of an owner has policies asked again.
+func TestOwnersChanged(t *testing.T) {
+	calls := 0
+	src := &groupSource{compiler: secgroup.NewCompiler(), owners: func() { calls++ }, health: newComponent("x", silent),
+		loop: newLoop(newClock(), engine.New(engine.DefaultConfig()), nil)}
+	src.now.Store(&groupsNow{})
+	told := func(p secgroup.Port) int {
+		calls = 0
+		src.tell(secgroup.News{Update: &secgroup.Update{Ports: map[flows.LogicalPort]*secgroup.Port{"p": &p}}})
+		return calls
+	}
+	a := secgroup.Owner{Tenant: secgroup.Names{List: []string{"a"}, IDs: true}}
+	if told(secgroup.Port{}) != 0 || told(secgroup.Port{Owner: a}) != 1 || told(secgroup.Port{Owner: a, Open: true}) != 0 || told(secgroup.Port{}) != 1 {
+		t.Error("the policies are asked again at other times than when owners change")
+	}
+}

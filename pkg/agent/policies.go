@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -30,9 +31,10 @@ type policies struct {
 	owner     func(flows.LogicalPort) secgroup.Owner
 
 	mu    sync.Mutex
-	table *policy.Table // as it was told; nil: nothing was
-	ports []policy.Port // all there are, of owners that are not known
-	force *policy.Table // what the engine was told last; nil: it has none of a database
+	table *policy.Table     // as it was told; nil: nothing was
+	ports []policy.Port     // all there are, of owners that are not known
+	odd   map[string]string // ports whose wish is not understood, as in Node.Problems
+	force *policy.Table     // what the engine was told last; nil: it has none of a database
 
 	problems atomic.Pointer[map[string]string]
 	taken    atomic.Int64 // News.NextCfg of what the engine has
@@ -168,8 +170,20 @@ func (p *policies) setPorts(list []portStatus) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.odd = odd(list)
 	p.ports = ports
 	p.enforce(nil)
+}
+
+// odd says which ports ask for what is neither on nor off.
+func odd(list []portStatus) map[string]string {
+	said := map[string]string{}
+	for i := range list {
+		if s := &list[i]; s.reason == flows.PortOff && s.detail != "" {
+			said["port "+s.Name] = s.detail
+		}
+	}
+	return said
 }
 
 // ownersChanged judges the ports anew whose owners are others than before.
@@ -240,9 +254,10 @@ func (p *policies) report(ctx context.Context, source *policydb.Source) {
 func (p *policies) self(ctx context.Context) policydb.Node {
 	n := p.node(ctx)
 	n.CurCfg = int(p.taken.Load())
-	n.Problems = *p.problems.Load()
+	n.Problems = maps.Clone(*p.problems.Load())
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	maps.Copy(n.Problems, p.odd)
 	if p.force != nil {
 		n.Policies = p.force.Len()
 	}

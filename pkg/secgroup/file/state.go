@@ -71,13 +71,14 @@ func (b *builder) addPort(p port) {
 	b.state.ports[flows.LogicalPort(p.id)] = out
 }
 
-// names returns what groups are called. One that the file does not have may have any name.
+// names returns what groups are called. One without a name in the file may have any.
 func (b *builder) names(ids []string) secgroup.Names {
 	n := secgroup.Names{List: slices.Clone(ids), IDs: true, Named: true}
 	for _, id := range ids {
-		g, there := b.body.groups[id]
-		if n.Named = n.Named && there && g.name != ""; g.name != "" {
-			n.List = append(n.List, g.name)
+		if name := b.body.groups[id].name; name != "" {
+			n.List = append(n.List, name)
+		} else {
+			n.Named = false
 		}
 	}
 	slices.Sort(n.List)
