@@ -78,8 +78,8 @@ const (
 	PortUnbound     Reason = "port-unbound"     // the cloud's network service has not bound the port here, or not yet
 	PortMigrating   Reason = "port-migrating"   // its instance is about to be moved to, or from, another host
 	ZoneUnknown     Reason = "zone-unknown"     // the same tuple stands in zones that no port explains
-	PortOff         Reason = "port-off"         // external_ids:flowshunt=off
-	PortUnchosen    Reason = "port-unselected"  // not among --ports
+	PortOff         Reason = "port-off"         // external_ids:flowshunt is off, or neither on nor off
+	PortUnchosen    Reason = "port-unselected"  // not among --ports, nor external_ids:flowshunt=on
 	PortDown        Reason = "port-down"        // no carrier or administratively down
 	PortGone        Reason = "port-gone"        // the port was deleted or replaced
 	PortUnready     Reason = "port-unready"     // the eswitch cannot take rules of ours there

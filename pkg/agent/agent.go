@@ -252,6 +252,10 @@ func (a *Agent) build() {
 	})
 	a.policies = newPolicies(a)
 	a.policies.loop = l
+	a.policies.owner = a.groups.owner
+	for _, src := range a.groups.sources {
+		src.owners = a.policies.ownersChanged
+	}
 	ovs := part("ovsdb")
 	a.dumper = newDumper(&dumps{a.conns.dump, a.user}, l, a.cfg.PollInterval, part("conntrack-dump"))
 	a.listener = &listener{conn: a.conns.events, loop: l, dumper: a.dumper, health: part("conntrack-events")}

@@ -39,6 +39,7 @@ func devices(s *ovsdb.Snapshot, links map[int32]link.State) []ovsdb.Port {
 // merged returns what is true of a device when it is true of one of its tunnels.
 func merged(all, p ovsdb.Port) ovsdb.Port {
 	all.Wish = max(all.Wish, p.Wish)
+	all.Problems = slices.Concat(all.Problems, p.Problems)
 	all.QoS = cmp.Or(all.QoS, p.QoS)
 	if p.Policing.Active() {
 		all.Policing = p.Policing

@@ -38,6 +38,9 @@ type groupSource struct {
 	// error where it cannot be.
 	choose func(*ovsdb.Snapshot) (opening, error)
 
+	// owners is called when the ports have other owners than before.
+	owners func()
+
 	compiler *secgroup.Compiler
 	now      atomic.Pointer[groupsNow]
 }
@@ -200,18 +203,23 @@ func (src *groupSource) begin(ctx context.Context, how opening) (end func()) {
 // tell takes the news of a source.
 func (src *groupSource) tell(n secgroup.News) {
 	now := *src.now.Load()
+	owners := false
 	ev := engine.PermissionsChanged{Source: src.index, Permissions: now.table, Revision: n.Revision, Label: n.Label}
 	if n.Update != nil {
 		began := time.Now()
 		ev.At = src.loop.clock.now()
 		table, change := src.compiler.Apply(n.Update)
 		ev.Permissions, ev.Ports, ev.Rules, ev.Addrs = table, change.Ports, change.Rules, change.Addrs
+		owners = change.Owners
 		now.table, now.changes, now.compiling = table, now.changes+1, now.compiling+time.Since(began)
 	}
 	if now.table != nil && (n.Update != nil || n.Err == nil) {
 		src.loop.post(ev)
 		now.stale, now.why = time.Time{}, ""
 		src.now.Store(&now)
+	}
+	if owners {
+		src.owners()
 	}
 	if n.Err != nil {
 		src.lost(n.Err)
@@ -237,6 +245,27 @@ func (g *groups) standing(port flows.LogicalPort) (reason flows.Reason, detail s
 		}
 	}
 	return "", ""
+}
+
+// owner says whose a port is, by the word of the source that knows most of it: of two that
+// know as much, that of the later one, as the Northbound database is ahead of the
+// Southbound one. What a source has said last counts for as long as what it permits.
+func (g *groups) owner(port flows.LogicalPort) (o secgroup.Owner) {
+	for _, src := range g.sources {
+		if t := src.now.Load().table; t != nil {
+			told := t.Owner(port)
+			o.Tenant, o.Groups = wiser(o.Tenant, told.Tenant), wiser(o.Groups, told.Groups)
+		}
+	}
+	return o
+}
+
+// wiser returns b, unless a knows more.
+func wiser(a, b secgroup.Names) secgroup.Names {
+	if a.Named && !b.Named || a.IDs && !b.IDs {
+		return a
+	}
+	return b
 }
 
 // lost says that the source does not tell what is so.

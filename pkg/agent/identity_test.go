@@ -27,6 +27,7 @@ func TestIdentities(t *testing.T) {
 		{"mirror", 1, 1, change(func(p *path.Port) { p.Mirrored = true }), true},
 		{"hw-tc-offload", 1, 1, change(func(p *path.Port) { p.NotInHW = true }), true},
 		{"opt-out", 1, 1, change(func(p *path.Port) { p.Optout = true }), true},
+		{"opt-in", 1, 1, change(func(p *path.Port) { p.Chosen = true }), true},
 		{"row", 2, 1, home, false},
 		{"device with the same ifindex", 1, 2, home, false},
 		{"VLAN", 1, 1, change(func(p *path.Port) { p.Tag = 20 }), false},

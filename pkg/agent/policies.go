@@ -4,16 +4,20 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
 	"github.com/flowshunt/flowshunt/ovsdb"
 	"github.com/flowshunt/flowshunt/ovsdb/client"
 	"github.com/flowshunt/flowshunt/pkg/policy"
 	policydb "github.com/flowshunt/flowshunt/pkg/policy/ovsdb"
+	"github.com/flowshunt/flowshunt/pkg/secgroup"
 )
 
 // policies follows the policy database, tells the engine what operators want, and the
@@ -24,11 +28,13 @@ type policies struct {
 	loop      *loop
 	health    *component
 	node      func(context.Context) policydb.Node // what the agent says of itself, but for policies
+	owner     func(flows.LogicalPort) secgroup.Owner
 
 	mu    sync.Mutex
-	table *policy.Table // as it was told; nil: nothing was
-	ports []policy.Port
-	force *policy.Table // what the engine was told last; nil: it has none of a database
+	table *policy.Table     // as it was told; nil: nothing was
+	ports []policy.Port     // all there are, of owners that are not known
+	odd   map[string]string // ports whose wish is not understood, as in Node.Problems
+	force *policy.Table     // what the engine was told last; nil: it has none of a database
 
 	problems atomic.Pointer[map[string]string]
 	taken    atomic.Int64 // News.NextCfg of what the engine has
@@ -164,8 +170,39 @@ func (p *policies) setPorts(list []portStatus) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.odd = odd(list)
 	p.ports = ports
 	p.enforce(nil)
+}
+
+// odd says which ports ask for what is neither on nor off.
+func odd(list []portStatus) map[string]string {
+	said := map[string]string{}
+	for i := range list {
+		if s := &list[i]; s.reason == flows.PortOff && s.detail != "" {
+			said["port "+s.Name] = s.detail
+		}
+	}
+	return said
+}
+
+// ownersChanged judges the ports anew whose owners are others than before.
+func (p *policies) ownersChanged() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.enforce(nil)
+}
+
+// owned returns the ports with what the network service says of them now.
+func (p *policies) owned() []policy.Port {
+	ports := slices.Clone(p.ports)
+	for i := range ports {
+		if id := ports[i].IfaceID; id != "" {
+			o := p.owner(flows.LogicalPort(id))
+			ports[i].Tenant, ports[i].SecurityGroups = policy.Names(o.Tenant), policy.Names(o.Groups)
+		}
+	}
+	return ports
 }
 
 // enforce tells the engine what is in force from now on; done is called when it has that.
@@ -174,7 +211,7 @@ func (p *policies) enforce(done func()) {
 	if p.table == nil {
 		return
 	}
-	next := p.table.WithPorts(p.ports)
+	next := p.table.WithPorts(p.owned())
 	ev := engine.PoliciesChanged{Policies: next}
 	if p.force != nil { // else what was decided by others is decided anew
 		change := policy.Diff(p.force, next)
@@ -217,9 +254,10 @@ func (p *policies) report(ctx context.Context, source *policydb.Source) {
 func (p *policies) self(ctx context.Context) policydb.Node {
 	n := p.node(ctx)
 	n.CurCfg = int(p.taken.Load())
-	n.Problems = *p.problems.Load()
+	n.Problems = maps.Clone(*p.problems.Load())
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	maps.Copy(n.Problems, p.odd)
 	if p.force != nil {
 		n.Policies = p.force.Len()
 	}

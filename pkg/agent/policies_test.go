@@ -16,7 +16,7 @@ const flowshuntSchema = "../../ovsdb/flowshunt.ovsschema"
 
 // policedAgent is one with n sessions that their marks ask for, whose policy database Open
 // vSwitch names.
-func policedAgent(t *testing.T, db *ovsdbtest.Server, n int, change func(*Config)) (*running, *model.Model) {
+func policedAgent(t *testing.T, db *ovsdbtest.Server, n int, change func(*database, *Config)) (*running, *model.Model) {
 	t.Helper()
 	kernelReady(t)
 	d := newDatabase(t)
@@ -26,7 +26,7 @@ func policedAgent(t *testing.T, db *ovsdbtest.Server, n int, change func(*Config
 	cfg := testConfig(t, d)
 	cfg.Engine.Enforce, cfg.driver = true, m
 	if change != nil {
-		change(&cfg)
+		change(d, &cfg)
 	}
 	r := start(t, cfg)
 	tuples, _ := conns(t, n, 4)
@@ -99,6 +99,6 @@ func TestPolicyDatabaseIsAway(t *testing.T) {
 func TestNoPolicies(t *testing.T) {
 	db := ovsdbtest.Start(t, flowshuntSchema)
 	db.Transact("Flowshunt", `{"op":"insert","table":"Offload_Policy","row":{"name":"never","verdict":"drop"}}`)
-	r, m := policedAgent(t, db, 2, func(c *Config) { c.Policies.Remotes = noPolicies })
+	r, m := policedAgent(t, db, 2, func(_ *database, c *Config) { c.Policies.Remotes = noPolicies })
 	eventually(t, "nobody asks the database", func() bool { return m.Len() == 4 && r.states()[engine.Offloaded] == 2 })
 }

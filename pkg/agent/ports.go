@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -254,6 +255,8 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 		switch status.reason = path.Usable(status.Port, p.cfg.Selected); {
 		case status.reason == flows.PortNotInHW:
 			status.detail = reps.Refuse(port.Ifindex)
+		case status.reason == flows.PortOff:
+			status.detail = notAWish(row)
 		case status.reason == flows.BridgeOwned:
 			status.detail = status.Owner
 		case refused[row.ID] != "" && status.reason == flows.PortGone:
@@ -393,12 +396,21 @@ func (p *ports) name(id flows.PortID) string {
 	return ""
 }
 
+// notAWish says that external_ids:flowshunt of a port is neither on nor off, if so.
+func notAWish(row *ovsdb.Port) string {
+	i := slices.IndexFunc(row.Problems, func(p string) bool { return strings.HasPrefix(p, "external_ids:flowshunt:") })
+	if i < 0 {
+		return ""
+	}
+	return row.Problems[i]
+}
+
 // portOf flattens a row for the resolver.
 func portOf(row *ovsdb.Port, up bool) path.Port {
 	port := path.Port{
 		Name: row.Name, Bridge: row.Bridge, Datapath: row.DatapathType, Type: row.Type,
 		Ofport: row.OFPort, Ifindex: row.Ifindex, AttachedMAC: row.AttachedMAC,
-		Up: up, Optout: row.Wish == ovsdb.WishOff,
+		Up: up, Optout: row.Wish == ovsdb.WishOff, Chosen: row.Wish == ovsdb.WishOn,
 		QoS:      row.Policing.Active() || row.QoS != "",
 		Mirrored: row.Mirror.Watched() || row.Sampling.Active(),
 	}

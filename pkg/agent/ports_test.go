@@ -28,6 +28,7 @@ func TestPortOf(t *testing.T) {
 		{"bond", func(r *ovsdb.Port) { r.Bond.Members, r.PortName = 2, "bond0" }, func(p *path.Port) { p.Bond, p.BondMode = "bond0", "active-backup" }},
 		{"one member", func(r *ovsdb.Port) { r.Bond.Members = 1 }, func(*path.Port) {}},
 		{"opt-out", func(r *ovsdb.Port) { r.Wish = ovsdb.WishOff }, func(p *path.Port) { p.Optout = true }},
+		{"opt-in", func(r *ovsdb.Port) { r.Wish = ovsdb.WishOn }, func(p *path.Port) { p.Chosen = true }},
 		{"policing", func(r *ovsdb.Port) { r.Policing.RateKbps = 1000 }, func(p *path.Port) { p.QoS = true }},
 		{"QoS", func(r *ovsdb.Port) { r.QoS = "linux-htb" }, func(p *path.Port) { p.QoS = true }},
 		{"mirror", func(r *ovsdb.Port) { r.Mirror.In = true }, func(p *path.Port) { p.Mirrored = true }},

@@ -38,6 +38,9 @@ func refusedPorts(_ context.Context, n *node) []Line {
 			causes = append(causes, fmt.Sprintf("%d %s", counts[c.name], c.name))
 		}
 	}
+	if on := wished(n.Ports); on > 0 {
+		found += fmt.Sprintf("; %d chosen by external_ids:flowshunt=on", on)
+	}
 	if len(causes) > 0 {
 		found += "; " + strings.Join(causes, ", ")
 	}
@@ -47,6 +50,16 @@ func refusedPorts(_ context.Context, n *node) []Line {
 	return []Line{warning(name, "%s", found).
 		why("rules would bypass what OVS does there, so these ports are left out").
 		fix("flowshuntctl check --verbose names them").detail(detail)}
+}
+
+// wished counts the ports that ask to be used, --ports or not.
+func wished(ports []ovsdb.Port) (on int) {
+	for i := range ports {
+		if ports[i].Wish == ovsdb.WishOn {
+			on++
+		}
+	}
+	return on
 }
 
 // notUnderstood says what of the database is not taken for what it seems.

@@ -10,15 +10,16 @@ import (
 )
 
 // Selection is the set of ports that may be offloaded, by name or glob
-// (path.Match). The zero value selects none.
+// (path.Match), beside those with Port.Chosen. The zero value selects none.
 type Selection struct{ globs []string }
 
-// ParseSelection reads a comma-separated list of names and globs; "all" is "*".
+// ParseSelection reads a comma-separated list of names and globs; "all" is "*", and
+// "none" is none.
 func ParseSelection(s string) (Selection, error) {
 	var sel Selection
 	for glob := range strings.SplitSeq(s, ",") {
 		glob = strings.TrimSpace(glob)
-		if glob == "" {
+		if glob == "" || glob == "none" {
 			continue
 		}
 		if _, err := path.Match(glob, ""); err != nil {
@@ -63,7 +64,7 @@ func Usable(p Port, selected Selection) flows.Reason {
 		return flows.UnsupportedBond
 	case p.Optout:
 		return flows.PortOff
-	case !selected.Has(p.Name):
+	case !p.Chosen && !selected.Has(p.Name):
 		return flows.PortUnchosen
 	case p.ID == 0 || p.Ifindex <= 0 || p.Ofport == 0:
 		return flows.PortGone

@@ -26,6 +26,12 @@ func TestUsable(t *testing.T) {
 		{"bond that balances", func(p *Port) { p.Bond, p.BondMode = "b", "balance-tcp" }, flows.UnsupportedBond},
 		{"bond", func(p *Port) { p.Bond, p.BondMode = "b", "active-backup" }, ""},
 		{"off", func(p *Port) { p.Optout = true }, flows.PortOff},
+		{"on", func(p *Port) { p.Name, p.Chosen = "eth1", true }, ""},
+		{"on and off", func(p *Port) { p.Chosen, p.Optout = true, true }, flows.PortOff},
+		{"on, of a bridge that somebody owns", func(p *Port) { p.Name, p.Chosen, p.Owner = "eth1", true, "ovn-controller" }, flows.BridgeOwned},
+		{"on and internal", func(p *Port) { p.Chosen, p.Type = true, "internal" }, flows.UnsupportedInternal},
+		{"on and mirrored", func(p *Port) { p.Chosen, p.Mirrored = true, true }, flows.PortMirrored},
+		{"on and not in hardware", func(p *Port) { p.Chosen, p.NotInHW = true, true }, flows.PortNotInHW},
 		{"not selected", func(p *Port) { p.Name = "eth1" }, flows.PortUnchosen},
 		{"no device", func(p *Port) { p.Ifindex = 0 }, flows.PortGone},
 		{"no OpenFlow port", func(p *Port) { p.Ofport = 0 }, flows.PortGone},
@@ -57,7 +63,7 @@ func TestSelection(t *testing.T) {
 		list, name string
 		want       bool
 	}{
-		{"", "vf0", false}, {"all", "vf0", true}, {"*", "vf0", true}, {"vf0", "vf0", true}, {"vf0", "vf01", false},
+		{"", "vf0", false}, {"none", "none", false}, {"none,vf0", "vf0", true}, {"all", "vf0", true}, {"*", "vf0", true}, {"vf0", "vf0", true}, {"vf0", "vf01", false},
 		{"a,vf?", "vf9", true}, {"a,vf?", "vf10", false}, {"vf[0-3]", "vf4", false}, {" ,", "", false},
 	} {
 		s, err := ParseSelection(test.list)

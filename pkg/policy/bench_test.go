@@ -32,7 +32,7 @@ func many(n int) *naive {
 			DstPrefixes: []string{fmt.Sprintf("10.%d.0.0/16", i)}, ServerNames: []string{"*.corp.example"}})
 	}
 	for i := range 64 {
-		all.ports = append(all.ports, policy.Port{ID: flows.PortID(i + 1), Name: fmt.Sprintf("tap%d", i), Known: true})
+		all.ports = append(all.ports, policy.Port{ID: flows.PortID(i + 1), Name: fmt.Sprintf("tap%d", i)})
 	}
 	return all
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -210,14 +211,33 @@ func (n *naive) at(p *policy.Spec, id flows.PortID) three {
 	if !like(p.Interfaces, q.Name) || len(p.IfaceIDs) > 0 && (q.IfaceID == "" || !like(p.IfaceIDs, q.IfaceID)) {
 		return 0
 	}
-	if len(p.Tenants)+len(p.SecurityGroups) == 0 {
+	return min(one(p.Tenants, q, q.Tenant), one(p.SecurityGroups, q, q.SecurityGroups))
+}
+
+var isUUID = regexp.MustCompile("(?i)^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$").MatchString
+
+// one judges whether one of the values is one of a port's.
+func one(values []string, q policy.Port, n policy.Names) three {
+	switch {
+	case len(values) == 0:
 		return 2
+	case q.IfaceID == "":
+		return 0
 	}
-	if !q.Known {
-		return truth(q.IfaceID != "") / 2
+	best := three(0)
+	for _, v := range values {
+		for _, have := range n.List {
+			same := v == have
+			if isUUID(v) && isUUID(have) {
+				same = strings.EqualFold(strings.ReplaceAll(v, "-", ""), strings.ReplaceAll(have, "-", ""))
+			}
+			best = max(best, truth(same))
+		}
+		if !n.Named && !(n.IDs && isUUID(v)) {
+			best = max(best, 1)
+		}
 	}
-	return truth((len(p.Tenants) == 0 || slices.Contains(p.Tenants, q.Tenant)) &&
-		(len(p.SecurityGroups) == 0 || slices.ContainsFunc(p.SecurityGroups, func(g string) bool { return slices.Contains(q.SecurityGroups, g) })))
+	return best
 }
 
 func named(t *policy.Table, d flows.Decision) decision {

@@ -12,16 +12,14 @@ type Port struct {
 	ID      flows.PortID
 	Name    string
 	IfaceID string // external_ids:iface-id; empty: it is none of the cloud's
-	// Known means that Tenant and SecurityGroups are what the cloud's network service says.
-	// Without, conditions on them may hold at a port with an IfaceID, and do not at others.
-	Known          bool
-	Tenant         string
-	SecurityGroups []string
+	// Tenant and SecurityGroups are what the cloud's network service says. Without an IfaceID
+	// there are none.
+	Tenant, SecurityGroups Names
 }
 
 func (p *Port) equal(q *Port) bool {
-	return p.ID == q.ID && p.Name == q.Name && p.IfaceID == q.IfaceID && p.Known == q.Known && p.Tenant == q.Tenant &&
-		slices.Equal(p.SecurityGroups, q.SecurityGroups)
+	return p.ID == q.ID && p.Name == q.Name && p.IfaceID == q.IfaceID &&
+		p.Tenant.equal(&q.Tenant) && p.SecurityGroups.equal(&q.SecurityGroups)
 }
 
 // PortMatch is a set of ports: all conditions must hold. A policy matches a connection when
@@ -42,17 +40,21 @@ func (m *PortMatch) matches(p *Port) truth {
 	if !anyGlob(m.Names, p.Name) || len(m.IfaceIDs) > 0 && p.IfaceID == "" || !anyGlob(m.IfaceIDs, p.IfaceID) {
 		return no
 	}
-	switch {
-	case len(m.SecurityGroups)+len(m.Tenants) == 0:
-		return yes
-	case !p.Known && p.IfaceID != "":
-		return maybe
-	case !p.Known,
-		len(m.Tenants) > 0 && !slices.Contains(m.Tenants, p.Tenant),
-		len(m.SecurityGroups) > 0 && !slices.ContainsFunc(m.SecurityGroups, func(g string) bool { return slices.Contains(p.SecurityGroups, g) }):
+	result := yes
+	if len(m.Tenants) > 0 {
+		result = min(result, p.called(&p.Tenant, m.Tenants))
+	}
+	if len(m.SecurityGroups) > 0 {
+		result = min(result, p.called(&p.SecurityGroups, m.SecurityGroups))
+	}
+	return result
+}
+
+func (p *Port) called(n *Names, values []string) truth {
+	if p.IfaceID == "" {
 		return no
 	}
-	return yes
+	return n.has(values)
 }
 
 // truth is one of three values.

@@ -73,6 +73,9 @@ func play(t *testing.T, w *world, sum *tally, steps, samples int) {
 			sum.judged++
 			sum.count(after)
 			complete(t, w, sum, now, s)
+			if s.Placed {
+				agree(t, now, s, after, next.learned(w, now).Decide(&s))
+			}
 			differs := before != after || table.Terms(before.Policy) != now.Terms(after.Policy) || table.Terms(before.Hope) != now.Terms(after.Hope)
 			concerned := change.Concerns(before.Policy, &s)
 			switch {
@@ -89,6 +92,15 @@ func play(t *testing.T, w *world, sum *tally, steps, samples int) {
 		}
 		n, table = next, now
 	}
+}
+
+// learned is a table to which all ports are known wholly.
+func (n *naive) learned(w *world, table *policy.Table) *policy.Table {
+	ports := make([]policy.Port, len(n.ports))
+	for i, p := range n.ports {
+		ports[i] = w.learn(p)
+	}
+	return table.WithPorts(ports)
 }
 
 func (a *tally) count(d flows.Decision) {

@@ -45,7 +45,7 @@ func (w *world) policy(name string) policy.Spec {
 	p.SrcPorts, p.DstPorts = some(w, 6, ports...), some(w, 4, ports...)
 	p.Interfaces = some(w, 8, "tap*", "tap1", "vnet?", "*", "?ap2")
 	p.IfaceIDs = some(w, 8, "a*", "*b", "ab", "*")
-	p.SecurityGroups, p.Tenants = some(w, 8, "web", "db"), some(w, 8, "red", "blue")
+	p.SecurityGroups, p.Tenants = some(w, 6, called...), some(w, 6, called...)
 	p.DSCP = some(w, 8, 0, 46, 63, 34)
 	p.Applications = some(w, 4, apps...)
 	for i, a := range p.Applications {
@@ -64,8 +64,56 @@ func (w *world) profile(name string) policy.ProfileSpec {
 }
 
 func (w *world) port(id flows.PortID) policy.Port {
-	return policy.Port{ID: id, Name: pick(w, "tap1", "tap2", "vnet1", "eth0"), IfaceID: pick(w, "", "ab", "a", "b"), Known: !w.one(4),
-		Tenant: pick(w, "", "red", "blue"), SecurityGroups: some(w, 2, "web", "db", "other")}
+	return policy.Port{ID: id, Name: pick(w, "tap1", "tap2", "vnet1", "eth0"), IfaceID: pick(w, "", "ab", "a", "b"),
+		Tenant: w.names(1, tenants), SecurityGroups: w.names(2, groups)}
+}
+
+// What is called how: an id, and a name.
+var (
+	tenants = [][2]string{{"0123456789abcdef0123456789abcdef", "red"}, {"fedcba9876543210fedcba9876543210", "blue"}, {"plain", "green"}}
+	groups  = [][2]string{{"c0ffee00-1111-4222-8333-444455556601", "web"}, {"c0ffee00-1111-4222-8333-444455556602", "db"}, {"3", "other"}}
+	// called are ways in which people write these.
+	called = []string{"red", "blue", "0123456789abcdef0123456789abcdef", "FEDCBA98-7654-3210-fedc-ba9876543210", "plain", "web", "db",
+		"c0ffee00-1111-4222-8333-444455556601", "C0FFEE00111142228333444455556602", "3", "nobody", "00000000-0000-4000-8000-000000000000"}
+)
+
+// names is what is known of up to most of some things.
+func (w *world) names(most int, of [][2]string) (n policy.Names) {
+	if w.one(4) {
+		return n
+	}
+	n.IDs, n.Named = true, w.one(2)
+	for range w.IntN(most + 1) {
+		thing := pick(w, of...)
+		if n.List = append(n.List, thing[0]); n.Named {
+			n.List = append(n.List, thing[1])
+		}
+	}
+	return n
+}
+
+// learn makes known what was not of a port: one of all that it can be.
+func (w *world) learn(p policy.Port) policy.Port {
+	for _, of := range []struct {
+		*policy.Names
+		most   int
+		things [][2]string
+	}{{&p.Tenant, 1, tenants}, {&p.SecurityGroups, 2, groups}} {
+		if !of.IDs {
+			*of.Names = w.names(of.most, of.things)
+			continue
+		}
+		var names []string
+		for _, id := range of.List {
+			for _, thing := range of.things {
+				if thing[0] == id {
+					names = append(names, thing[1])
+				}
+			}
+		}
+		of.List, of.Named = append(slices.Clone(of.List), names...), true
+	}
+	return p
 }
 
 func (w *world) all() *naive {

@@ -15,4 +15,6 @@ type Change struct {
 	// Addrs are addresses that left or joined a set: those that have one of them at either
 	// end.
 	Addrs []netip.Addr
+	// Owners means that Table.Owner says another thing of some port. No rule looks at that.
+	Owners bool
 }

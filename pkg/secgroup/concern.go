@@ -15,6 +15,7 @@ type concern struct {
 	hosts      map[netip.Addr]bool
 	restricted map[*group]bool                // got rules, or their rules matches, that do not allow
 	grown      map[flows.LogicalPort][]*group // that ports have joined, and done nothing else
+	owners     bool                           // see Change
 }
 
 func newConcern() concern {
@@ -98,8 +99,9 @@ func (c *Compiler) concerns() Change {
 		}
 	}
 	return Change{
-		Ports: slices.Sorted(maps.Keys(c.concern.ports)),
-		Rules: slices.Sorted(maps.Keys(c.concern.rules)),
-		Addrs: slices.SortedFunc(maps.Keys(c.concern.hosts), netip.Addr.Compare),
+		Ports:  slices.Sorted(maps.Keys(c.concern.ports)),
+		Rules:  slices.Sorted(maps.Keys(c.concern.rules)),
+		Addrs:  slices.SortedFunc(maps.Keys(c.concern.hosts), netip.Addr.Compare),
+		Owners: c.concern.owners,
 	}
 }

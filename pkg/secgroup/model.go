@@ -43,6 +43,7 @@ type Port struct {
 	// Permissive means that what no rule matches is permitted, as by OVN unless ACLs say
 	// otherwise; Neutron's groups deny it.
 	Permissive bool
+	Owner      Owner
 }
 
 // Action is what a rule does with the packets that it matches.

@@ -10,6 +10,7 @@ import (
 // changePort puts a port, or nil, into the place of what had its name.
 func (c *Compiler) changePort(name flows.LogicalPort, told *Port) {
 	old := c.ports[name]
+	c.noteOwner(old, told)
 	var before, after []*group
 	if old != nil {
 		for _, id := range sortedSet(old.Groups) {
@@ -21,7 +22,7 @@ func (c *Compiler) changePort(name flows.LogicalPort, told *Port) {
 		c.newPorts[name] = nil
 	} else {
 		c.ports[name] = told
-		p := &port{reason: told.Reason, detail: told.Detail, open: told.Open, permissive: told.Permissive, addresses: told.Addresses}
+		p := &port{reason: told.Reason, detail: told.Detail, open: told.Open, permissive: told.Permissive, addresses: told.Addresses, owner: told.Owner}
 		for _, id := range sortedSet(told.Groups) {
 			g := c.group(id)
 			g.ports[name] = true

@@ -34,6 +34,7 @@ type port struct {
 	permissive bool
 	groups     []groupNo
 	addresses  []netip.Prefix
+	owner      Owner
 }
 
 // uses reports whether port security lets the instance use an address. There are few of them.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +20,11 @@ const (
 	clients = secgroup.GroupID("8a1f3c52-6f0e-4f35-9d57-3a8f0d2f7b10")
 )
 
+// owner is that of a port without a project, in groups of these ids and names.
+func owner(names ...string) secgroup.Owner {
+	return secgroup.Owner{Groups: secgroup.Names{List: names, IDs: true, Named: true}}
+}
+
 func TestParseExample(t *testing.T) {
 	got := parseFile(t, "testdata/example.yaml", "compute-1")
 	one := func(n uint16) secgroup.PortRange { return secgroup.PortRange{First: n, Last: n, Some: true} }
@@ -32,12 +38,12 @@ func TestParseExample(t *testing.T) {
 	want := &secgroup.Update{
 		Reset: true,
 		Ports: map[flows.LogicalPort]*secgroup.Port{
-			"7879bbbd-b170-49ac-955f-cc6f9224ac9e": {Groups: []secgroup.GroupID{web}},
+			"7879bbbd-b170-49ac-955f-cc6f9224ac9e": {Groups: []secgroup.GroupID{web}, Owner: owner(string(web), "web")},
 			"c4f7930f-c9a3-47b3-95b2-0e6c871b799d": {
-				Groups: []secgroup.GroupID{clients},
+				Groups: []secgroup.GroupID{clients}, Owner: owner(string(clients), "clients"),
 				Reason: flows.PortUnbound, Detail: `binding:host_id is "compute-2"`,
 			},
-			"0d6e9a7b-4b21-4a0e-8c0a-5f8d8e1b2c3d": {Open: true},
+			"0d6e9a7b-4b21-4a0e-8c0a-5f8d8e1b2c3d": {Open: true, Owner: owner()},
 		},
 		Rules: map[secgroup.RuleID]*secgroup.Rule{},
 		Sets: map[secgroup.SetID]secgroup.SetChange{
@@ -81,12 +87,31 @@ func TestParseNeutron(t *testing.T) {
 	if p := got.Ports["c4f7930f-c9a3-47b3-95b2-0e6c871b799d"]; p == nil || p.Reason != flows.PortUnbound {
 		t.Errorf("the port with binding_failed is %+v", p)
 	}
+	if o := got.Ports["7879bbbd-b170-49ac-955f-cc6f9224ac9e"].Owner; !slices.Equal(o.Tenant.List, []string{"fake_project_id"}) || o.Tenant.Named ||
+		!slices.Equal(o.Groups.List, []string{string(web), "web"}) || !o.Groups.Named {
+		t.Errorf("its owner is %+v", o)
+	}
 	if len(got.Rules) != 5 {
 		t.Errorf("%d rules, not 5", len(got.Rules))
 	}
 	for id, r := range got.Rules {
 		if r.Action == secgroup.Unknown {
 			t.Errorf("rule %s is unknown", id)
+		}
+	}
+}
+
+// TestOwner: what is not in the file may be anything, and what is null is not there.
+func TestOwner(t *testing.T) {
+	u := mustParse(t, []byte(`{"ports": [{"id": "a", "project_id": null, "tenant_id": "t", "security_groups": ["g", "missing"]}, {"id": "b", "project_id": ""},
+		{"id": "c", "security_groups": ["nameless"]}], "security_groups": [{"id": "g", "name": "web"}, {"id": "nameless"}]}`))
+	for id, want := range map[flows.LogicalPort]secgroup.Owner{
+		"a": {Tenant: secgroup.Names{List: []string{"t"}, IDs: true}, Groups: secgroup.Names{List: []string{"g", "missing", "web"}, IDs: true}},
+		"b": {Tenant: secgroup.Names{IDs: true, Named: true}, Groups: secgroup.Names{IDs: true, Named: true}},
+		"c": {Groups: secgroup.Names{List: []string{"nameless"}, IDs: true}},
+	} {
+		if diff := cmp.Diff(want, u.Ports[id].Owner); diff != "" {
+			t.Errorf("%s: %s", id, diff)
 		}
 	}
 }

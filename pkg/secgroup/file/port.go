@@ -3,6 +3,8 @@ package file
 import (
 	"net/netip"
 	"slices"
+
+	"github.com/flowshunt/flowshunt/pkg/secgroup"
 )
 
 // port is a body of GET /v2.0/ports.
@@ -15,6 +17,7 @@ type port struct {
 	vifType     string
 	migratingTo string
 	addresses   []netip.Prefix // that it may use
+	tenant      secgroup.Names
 }
 
 func readPort(n *node) (p port, err error) {
@@ -35,6 +38,9 @@ func readPort(n *node) (p port, err error) {
 		return p, err
 	}
 	p.down = !up
+	if err := p.readTenant(o); err != nil {
+		return p, err
+	}
 	if err := p.readGroups(o); err != nil {
 		return p, err
 	}
@@ -42,6 +48,26 @@ func readPort(n *node) (p port, err error) {
 		return p, err
 	}
 	return p, p.readAddresses(o)
+}
+
+// readTenant reads whose the port is. The API has its project under two names.
+func (p *port) readTenant(o object) error {
+	for _, field := range []string{"project_id", "tenant_id"} {
+		id, err := o.text(field)
+		if err != nil {
+			return err
+		}
+		switch {
+		case o.get(field) == nil:
+		case id == "": // of the service itself
+			p.tenant = secgroup.Names{IDs: true, Named: true}
+			return nil
+		default:
+			p.tenant = secgroup.Names{List: []string{id}, IDs: true}
+			return nil
+		}
+	}
+	return nil
 }
 
 func (p *port) readGroups(o object) error {

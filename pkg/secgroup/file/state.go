@@ -59,7 +59,7 @@ func newState(data []byte, host string) (*state, error) {
 }
 
 func (b *builder) addPort(p port) {
-	out := &secgroup.Port{Open: p.open}
+	out := &secgroup.Port{Open: p.open, Owner: secgroup.Owner{Tenant: p.tenant, Groups: b.names(p.groups)}}
 	out.Reason, out.Detail = p.held(b.host)
 	for _, id := range p.groups {
 		out.Groups = append(out.Groups, secgroup.GroupID(id))
@@ -69,6 +69,21 @@ func (b *builder) addPort(p port) {
 		}
 	}
 	b.state.ports[flows.LogicalPort(p.id)] = out
+}
+
+// names returns what groups are called. One without a name in the file may have any.
+func (b *builder) names(ids []string) secgroup.Names {
+	n := secgroup.Names{List: slices.Clone(ids), IDs: true, Named: true}
+	for _, id := range ids {
+		if name := b.body.groups[id].name; name != "" {
+			n.List = append(n.List, name)
+		} else {
+			n.Named = false
+		}
+	}
+	slices.Sort(n.List)
+	n.List = slices.Compact(n.List)
+	return n
 }
 
 // held says why nothing may be offloaded on a port whatever its groups say.

@@ -47,3 +47,22 @@ func isNeutrons(ids map[string]string) bool {
 	}
 	return false
 }
+
+// neutronOwner says whose a port of Neutron's is (get_external_ids_from_port in its
+// ovn_client.py). Neither database has the names of projects or groups.
+func neutronOwner(ids map[string]string) (o secgroup.Owner) {
+	if project, there := ids["neutron:project_id"]; there {
+		o.Tenant = namesOf([]string{project})
+	}
+	if groups, there := ids["neutron:security_group_ids"]; there {
+		o.Groups = namesOf(strings.Fields(groups))
+	}
+	return o
+}
+
+// namesOf returns what is known by ids alone. What does not exist has no name either.
+func namesOf(ids []string) secgroup.Names {
+	ids = slices.DeleteFunc(ids, func(id string) bool { return id == "" })
+	slices.Sort(ids)
+	return secgroup.Names{List: slices.Compact(ids), IDs: true, Named: len(ids) == 0}
+}

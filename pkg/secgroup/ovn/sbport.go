@@ -87,6 +87,7 @@ func (s *southbound) port(row *ovnsb.PortBinding) *secgroup.Port {
 	if !s.isOurs(row) && row.Type == "" {
 		return p
 	}
+	p.Owner = neutronOwner(row.ExternalIDs)
 	p.Addresses = securedAddresses(row.PortSecurity)
 	d := s.datapath(row.Datapath)
 	own := s.groupsOn(row.LogicalPort, d.key)

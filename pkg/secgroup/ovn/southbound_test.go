@@ -33,7 +33,8 @@ func TestSnapshot(t *testing.T) {
 	if !news.Update.Reset || news.Revision != 38 || news.Label {
 		t.Errorf("reset %v, revision %d, label %v", news.Update.Reset, news.Revision, news.Label)
 	}
-	want := &secgroup.Port{Addresses: prefixes("10.0.0.11/32"), Groups: []secgroup.GroupID{"1_neutron_pg_drop", webGroup, "switch:1", "port:1:" + secgroup.GroupID(web1)}}
+	want := &secgroup.Port{Addresses: prefixes("10.0.0.11/32"), Groups: []secgroup.GroupID{"1_neutron_pg_drop", webGroup, "switch:1", "port:1:" + secgroup.GroupID(web1)},
+		Owner: secgroup.Owner{Tenant: ids(project), Groups: ids("c0ffee00-1111-4222-8333-444455556601")}}
 	if p := news.Update.Ports[web1]; !reflect.DeepEqual(p, want) {
 		t.Errorf("port %+v, want %+v", p, want)
 	}

@@ -30,7 +30,8 @@ rules out as soon as the connection ends or may no longer be there.
 In mode observe, the default, it decides and explains, and installs nothing: flowshuntctl shows what
 mode enforce would do. Enforce needs --ports.
 
-A port with external_ids:flowshunt=off in its Interface row is left alone.`
+A port with external_ids:flowshunt=off in its Interface row is left alone, and one with
+external_ids:flowshunt=on is used as if --ports named it.`
 
 const exitHelp = `   0  ended by SIGTERM, SIGINT or SIGHUP; its rules are out, or kept if so asked
    1  cannot work, or failed: standard error says why and what to do

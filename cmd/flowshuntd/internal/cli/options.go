@@ -66,7 +66,7 @@ func (o *options) registerPolicies(f *pflag.FlagSet) {
 func (o *options) register(f *pflag.FlagSet) {
 	e := &o.Engine
 	f.StringVar(&o.mode, "mode", "observe", "observe (decide and explain, install nothing) or enforce")
-	f.StringVar(&o.ports, "ports", "", "ports that may be offloaded: names or globs, comma-separated, or all")
+	f.StringVar(&o.ports, "ports", "", "ports that may be offloaded: names or globs, comma-separated, or all; none: those with external_ids:flowshunt=on")
 	f.StringVar(&o.wires, "wires", "", "virtual wires: pairs of ports patched to each other, as p0:p1,p2:p3")
 	o.registerGroups(f)
 	o.registerPolicies(f)
@@ -126,7 +126,7 @@ func (o *options) config() (agent.Config, error) {
 	cfg.Selected, err = path.ParseSelection(o.ports)
 	check("ports", err)
 	if cfg.Engine.Enforce && strings.Trim(o.ports, ", ") == "" {
-		check("ports", errors.New("mode enforce needs to know which ports may be offloaded: name them, or say all"))
+		check("ports", errors.New("mode enforce needs to know which ports may be offloaded: name them, or say all, or none for those with external_ids:flowshunt=on"))
 	}
 	cfg.Wires, err = path.ParseWires(o.wires)
 	check("wires", err)
