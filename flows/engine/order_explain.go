@@ -50,9 +50,13 @@ func (g *Engine) OrderState(kind OrderKind, key flows.EntryKey) OrderState {
 	if s != nil && s.state.hasRules() {
 		st.Outcome, st.Busy, st.Detail = OrderWaits, true, "its rules are on their way out"
 	}
-	o := g.orderOf(e)
-	st.Busy = st.Busy || g.cfg.Mark.Remembers() && !st.Remembered && o.tries < rememberTries
 	return st
+}
+
+// HasRules reports whether rules of a session may be in an eswitch.
+func (g *Engine) HasRules(id flows.SessionID) bool {
+	s := g.sessions[id]
+	return s != nil && s.state.hasRules()
 }
 
 func (g *Engine) offloadState(e *entry, s *session, st *OrderState) {
