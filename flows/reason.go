@@ -7,9 +7,10 @@ type Reason string
 
 // Reasons to offload.
 const (
-	Elephant      Reason = "elephant"     // bytes, rate and age passed the thresholds
-	MarkOffload   Reason = "mark-offload" // the conntrack mark asks for it
-	PolicyOffload Reason = "policy"       // a policy asks for it whatever its size
+	Elephant      Reason = "elephant"      // bytes, rate and age passed the thresholds
+	MarkOffload   Reason = "mark-offload"  // the conntrack mark asks for it
+	OrderOffload  Reason = "order-offload" // an operator ordered it (flowshuntctl offload)
+	PolicyOffload Reason = "policy"        // a policy asks for it whatever its size
 )
 
 // Reasons from the conntrack entry.
@@ -35,6 +36,8 @@ const (
 const (
 	Mouse         Reason = "mouse"            // below the elephant thresholds
 	MarkNever     Reason = "mark-never"       // the conntrack mark forbids it
+	OrderInspect  Reason = "order-inspect"    // an operator wants it inspected (flowshuntctl inspect)
+	OrderRevoke   Reason = "order-revoke"     // an operator denied it (flowshuntctl revoke); after that a fresh handshake is needed
 	Inspecting    Reason = "inspecting"       // too few of its packets have been inspected yet
 	PolicyInspect Reason = "policy-inspect"   // a policy wants it inspected
 	PolicyDrop    Reason = "policy-drop"      // a policy denies it; after that a fresh handshake is needed

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -50,8 +51,8 @@ func (g *Engine) adopt(f *FoundSession) {
 		g.remove(s, reason)
 		return
 	}
-	if e, _ := g.candidate(s.tuple, nil); e != nil && g.cfg.Mark.Offload.Matches(e.mark) {
-		s.reason = flows.MarkOffload
+	if e, _ := g.candidate(s.tuple, nil); e != nil {
+		s.reason = cmp.Or(g.whyAsked(e), s.reason)
 	}
 	if g.policies != nil {
 		g.decideAnew(s)
@@ -146,9 +147,7 @@ func (g *Engine) takeEntries(s *session, stands []flows.Stand) (flows.Reason, st
 func (g *Engine) adopted(s *session) {
 	g.counts.Adopted++
 	g.unclaim(s)
-	if g.cfg.Mark.Offload.Matches(s.primary().mark) {
-		s.reason = flows.MarkOffload
-	}
+	s.reason = cmp.Or(g.whyAsked(s.primary()), s.reason)
 	g.polls = append(g.polls, poll{s, g.now})
 	g.rulesAreIn(s)
 	if s.isTCP() { // again, since it may be the next connection with the same tuple

@@ -15,6 +15,7 @@ type Engine struct {
 
 	entries    table
 	labels     map[*entry][16]byte // of the few that have some
+	orders     map[*entry]order    // likewise
 	sessions   map[flows.SessionID]*session
 	list       []*session                 // the same, in no order
 	states     [len(stateNames)]int       // how many there are, by state
@@ -64,6 +65,7 @@ func New(cfg Config) *Engine {
 		version:    1,
 		now:        1, // 0 stands for "never"
 		labels:     make(map[*entry][16]byte),
+		orders:     make(map[*entry]order),
 		claims:     make(map[flows.Tuple][]*session),
 		entries:    newTable(),
 		sessions:   make(map[flows.SessionID]*session),
@@ -171,6 +173,8 @@ func (g *Engine) handle(ev Event) {
 		g.permissionsEnforced(ev)
 	case PoliciesChanged:
 		g.policiesChanged(&ev)
+	case Ordered:
+		g.ordered(&ev)
 	case ModeChanged:
 		g.modeChanged(ev)
 	case Stop:

@@ -59,6 +59,9 @@ func (g *Engine) Explain(rec *flows.Entry) Explanation {
 	x.Known, x.View = true, g.view(e)
 	x.Verdict = e.verdict
 	x.add(Check{Name: "followed", Detail: fmt.Sprintf("for %s", g.now.Sub(e.first).Round(1e8))})
+	if c, stands := g.explainOrder(e); stands {
+		x.add(c)
+	}
 	if _, own := g.policies.(elephants); !own {
 		x.add(g.explainPolicy(e))
 	}
@@ -108,7 +111,7 @@ func (g *Engine) explainWorth(e *entry) Check {
 	case g.sessionOf(e) != nil:
 		c.Detail = string(g.sessionOf(e).reason)
 	case e.asked && e.verdict == flows.Offload:
-		c.Detail = string(flows.MarkOffload)
+		c.Detail = string(g.whyAsked(e))
 	case !e.isElephant(&t):
 		c.Outcome, c.Reason = Failed, flows.Mouse
 	}

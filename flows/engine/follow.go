@@ -52,7 +52,7 @@ func (g *Engine) eligible(e *entry, rec *flows.Entry) flows.Reason {
 	if e.denied && why == "" {
 		return flows.Tombstone
 	}
-	return why
+	return g.orderSays(e, why)
 }
 
 // follow begins to follow an entry, or returns nil where the bound is reached.
@@ -91,7 +91,7 @@ func (g *Engine) appearedBeside(s *session) {
 
 // judge decides on an entry that has no session.
 func (g *Engine) judge(e *entry, why flows.Reason) {
-	detail, asked := "", g.cfg.Mark.Offload.Matches(e.mark)
+	detail, asked := "", g.whyAsked(e)
 	if why == "" {
 		why, detail = g.barred(e)
 	}
@@ -99,7 +99,7 @@ func (g *Engine) judge(e *entry, why flows.Reason) {
 		why, detail = g.unwanted(e, asked)
 	}
 	if why == "" {
-		g.want(e, asked)
+		g.want(e, asked != "")
 		return
 	}
 	g.refuse(e, why, detail)
@@ -109,6 +109,10 @@ func (g *Engine) judge(e *entry, why flows.Reason) {
 // want puts an entry on the waiting list, unless an attempt failed a moment ago;
 // then the reason of that stays.
 func (g *Engine) want(e *entry, asked bool) {
+	if g.heldBack(e) {
+		g.refuse(e, flows.OrderInspect, "")
+		return
+	}
 	e.verdict, e.asked = flows.Offload, asked
 	if g.stopping {
 		g.setReason(e, flows.Stopping, "")
@@ -135,7 +139,7 @@ func (g *Engine) refuse(e *entry, reason flows.Reason, detail string) {
 	switch {
 	case reason == flows.Mouse && g.now < e.notBefore:
 		return // why it was pulled back tells more
-	case e.denied && (e.reason == flows.SGDenied || e.reason == flows.PolicyDrop) && (reason == flows.Tombstone || reason == flows.Blocked):
+	case e.denied && isDenial(e.reason) && e.reason != flows.Blocked && (reason == flows.Tombstone || reason == flows.Blocked || reason == flows.MarkNever || reason == flows.OrderInspect):
 		return // by which rule it was denied tells more
 	}
 	g.setReason(e, reason, detail)
@@ -173,6 +177,7 @@ func (g *Engine) forget(e *entry) {
 	e.closed = true // should a session still have it
 	g.entries.remove(e)
 	g.dropLabels(e)
+	g.dropOrder(e)
 	g.counts.Followed[e.reason]--
 }
 

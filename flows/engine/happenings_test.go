@@ -30,6 +30,10 @@ func (w *world) happen() {
 		if w.chance(0.6) {
 			w.changeGroups(c)
 		}
+	case 23, 24:
+		if w.chance(0.3) {
+			w.shout(c)
+		}
 	case 22:
 		if w.chance(0.15) {
 			w.changePolicies(c)
@@ -207,6 +211,7 @@ func (w *world) mark(c *conn, mark uint32) {
 	if k == nil {
 		return
 	}
+	k.markedAt = w.now
 	k.Mark = k.Mark&1 | mark // the CMS never clears its bit
 	if k.Mark&0x21 != 0 {
 		w.bad(k)

@@ -72,7 +72,7 @@ func inZone(zone flows.Zone) string { return fmt.Sprintf("in zone %d", zone) }
 // or about an attempt, not about the entry.
 func permits(r flows.Reason) bool {
 	switch r {
-	case flows.Elephant, flows.MarkOffload, flows.PolicyOffload:
+	case flows.Elephant, flows.MarkOffload, flows.OrderOffload, flows.PolicyOffload:
 		return true
 	}
 	return judged(r) || retryable(r) // what policies say depends on the path, and is asked when that is known

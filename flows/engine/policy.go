@@ -70,8 +70,8 @@ func (s *session) subject() flows.Subject {
 
 // unwanted says why policies leave an entry in the slow path, or "": then its path is to be
 // found, and what they say of that counts. An entry whose mark asks for offload need not
-// meet terms.
-func (g *Engine) unwanted(e *entry, asked bool) (flows.Reason, string) {
+// meet terms, one that was ordered only some: see unmet.
+func (g *Engine) unwanted(e *entry, asked flows.Reason) (flows.Reason, string) {
 	if g.policies == nil {
 		return flows.PolicyUnknown, ""
 	}
@@ -81,10 +81,10 @@ func (g *Engine) unwanted(e *entry, asked bool) (flows.Reason, string) {
 	switch {
 	case reason == "" || placed:
 		return reason, detail
-	case asked && (d.Doubt != 0 || d.Hope != 0): // its path may tell
+	case d.Hope != 0:
+		return g.unmet(e, d.Hope, asked)
+	case asked != "" && d.Doubt != 0: // its path may tell
 		return "", ""
-	case !asked && d.Hope != 0:
-		return g.unmet(e, d.Hope)
 	}
 	return reason, detail
 }
@@ -96,16 +96,16 @@ func (g *Engine) guesses(e *entry) bool {
 	if e.asked || e.decided.in[flows.Orig] != 0 {
 		return false
 	}
-	reason, _ := g.declined(e, d, false)
+	reason, _ := g.declined(e, d, "")
 	return reason != ""
 }
 
 // declined says why an entry has to stay by a decision about it and the terms of the policy
 // that was certain, or "".
-func (g *Engine) declined(e *entry, d *flows.Decision, asked bool) (flows.Reason, string) {
-	reason, detail := g.against(d, asked)
-	if reason == "" && !asked {
-		reason, detail = g.unmet(e, d.Policy)
+func (g *Engine) declined(e *entry, d *flows.Decision, asked flows.Reason) (flows.Reason, string) {
+	reason, detail := g.against(d, asked != "")
+	if reason == "" {
+		reason, detail = g.unmet(e, d.Policy, asked)
 	}
 	return reason, detail
 }
@@ -125,13 +125,17 @@ func (g *Engine) against(d *flows.Decision, asked bool) (flows.Reason, string) {
 	return flows.PolicyInspect, g.policies.Describe(d.Policy)
 }
 
-// unmet says which terms of a policy an entry does not meet, or "".
-func (g *Engine) unmet(e *entry, policy flows.PolicyRef) (flows.Reason, string) {
+// unmet says which terms of a policy an entry does not meet, or "": one whose mark asks for
+// offload need not meet any, one that an operator wants offloaded has to be inspected first.
+func (g *Engine) unmet(e *entry, policy flows.PolicyRef, asked flows.Reason) (flows.Reason, string) {
+	if policy == 0 || asked == flows.MarkOffload {
+		return "", ""
+	}
 	t := g.policies.Terms(policy)
 	switch {
 	case min(e.inspected(flows.Orig), e.inspected(flows.Reply)) < uint64(t.InspectPackets):
 		return flows.Inspecting, ""
-	case t.Elephants() && !e.isElephant(&t):
+	case asked == "" && t.Elephants() && !e.isElephant(&t):
 		return flows.Mouse, ""
 	}
 	return "", ""
@@ -155,7 +159,7 @@ func (e *entry) inspectAgain() {
 // reinspects reports whether who leaves for a cause is to be inspected before it returns.
 func reinspects(cause flows.Reason) bool {
 	switch cause {
-	case flows.Reinspect, flows.PolicyInspect, flows.PolicyNone, flows.PolicyUnknown:
+	case flows.Reinspect, flows.OrderInspect, flows.PolicyInspect, flows.PolicyNone, flows.PolicyUnknown:
 		return true
 	}
 	return false
@@ -164,7 +168,9 @@ func reinspects(cause flows.Reason) bool {
 // wanted returns why an entry whose verdict is offload got it.
 func (g *Engine) wanted(e *entry) flows.Reason {
 	if e.asked {
-		return flows.MarkOffload
+		if asked := g.whyAsked(e); asked != "" {
+			return asked
+		}
 	}
 	return g.reasonOf(e.decided.Hope)
 }
@@ -186,7 +192,7 @@ func (g *Engine) decide(s *session) (flows.Reason, string) {
 	if g.policies == nil {
 		return flows.PolicyUnknown, ""
 	}
-	asked := s.reason == flows.MarkOffload
+	asked := s.asked()
 	subject := s.subject()
 	d := g.policies.Decide(&subject)
 	if reason, detail := g.against(&d, asked); reason != "" {
@@ -201,10 +207,11 @@ func (g *Engine) decide(s *session) (flows.Reason, string) {
 // worthIt says why a session that has no rules yet does not meet the terms of its policy, or
 // "": those by which its path was looked for may have been another one's.
 func (g *Engine) worthIt(s *session) (flows.Reason, string) {
-	if s.reason == flows.MarkOffload {
-		return "", ""
+	asked := flows.Reason("")
+	if s.asked() {
+		asked = s.reason
 	}
-	return g.unmet(s.primary(), s.policy)
+	return g.unmet(s.primary(), s.policy, asked)
 }
 
 // termsOf returns what the policy of a session asks of it.

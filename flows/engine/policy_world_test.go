@@ -177,7 +177,7 @@ func (l *ledger) checkPolicies(w *world) {
 		}
 		subject := s.subject()
 		d := l.policies.Decide(&subject)
-		asked := s.reason == flows.MarkOffload && d.Policy == 0
+		asked := s.asked() && d.Policy == 0
 		if d.Doubt != 0 || d.Verdict != flows.Offload && !asked {
 			l.fail(1, "session %v is %s, and policies say %+v", s.id, s.state, d)
 		}

@@ -111,7 +111,7 @@ func (g *Engine) sessionEntryRead(s *session, e *entry, why flows.Reason) {
 		g.observe(s, e)
 		return
 	}
-	if s.reason == flows.MarkOffload && !g.cfg.Mark.Offload.Matches(e.mark) && e == s.primary() {
+	if s.asked() && g.whyAsked(e) == "" && e == s.primary() {
 		g.remove(s, flows.Mouse)
 		return
 	}
@@ -138,7 +138,7 @@ func (g *Engine) observe(s *session, e *entry) {
 	}
 	s.rate = max(e.rate, 0)
 	switch {
-	case s.reason == flows.MarkOffload && !g.cfg.Mark.Offload.Matches(e.mark):
+	case s.asked() && g.whyAsked(e) == "":
 		g.remove(s, flows.Mouse)
 	case s.reason == flows.Elephant:
 		g.checkRate(s)

@@ -27,7 +27,9 @@ type ledger struct {
 	policies    simPolicies   // nil: none were told
 	policiesAt  flows.Instant // when they last were
 	inspectFrom map[flows.EntryKey][2]uint64
-	left        map[flows.SessionID]bool // in this step, before what follows
+	left        map[flows.SessionID]bool   // in this step, before what follows
+	held        map[flows.EntryKey]holding // by an operator
+	orders      map[*conn]bool             // there was one about it
 	broken      []string
 }
 
@@ -37,6 +39,7 @@ func newLedger() *ledger {
 		closed:      make(map[flows.EntryKey]bool), denied: make(map[flows.EntryKey]bool),
 		picked: make(map[flows.EntryKey]bool),
 		buried: make(map[flows.Tuple]bool), present: make(map[flows.EntryKey]flows.Stand), liberal: make(map[flows.SessionID]bool),
+		held: make(map[flows.EntryKey]holding), orders: make(map[*conn]bool),
 		marks:  make(map[flows.EntryKey]flows.ZoneState),
 		sentTo: make(map[flows.EswitchID]bool), reset: make(map[flows.EswitchID]bool),
 	}
@@ -57,6 +60,8 @@ func (l *ledger) deliver(w *world, events []Event) {
 		case PoliciesChanged:
 			l.policiesAt = w.now
 			l.deliverPolicies(w, ev)
+		case Ordered:
+			l.deliverOrder(w, ev)
 		case Removed:
 			l.left[ev.Session] = ev.Err == nil
 		case MACAgeing:
@@ -111,6 +116,8 @@ func (l *ledger) order(w *world, effects []Effect) {
 			l.kept(w, e)
 		case Deny:
 			l.orderedDeny(w, e)
+		case Remember:
+			l.orderedRemember(w, e)
 		case Remove:
 			l.removing(w, e)
 			l.removingForInspection(w, e)
@@ -126,6 +133,7 @@ func (l *ledger) ordered(w *world, e Install) {
 	l.orderedPolicies(w, e)
 	l.installs = append(l.installs, w.now)
 	s := w.engine.sessions[e.Session]
+	l.orderedOrders(w, s)
 	for _, entry := range s.entries {
 		if l.closed[entry.key] {
 			l.fail(2, "%v is installed after its end was seen", entry.key)
@@ -191,6 +199,7 @@ func (l *ledger) check(w *world) {
 	l.checkAllowed(w)
 	l.checkGroups(w)
 	l.checkPolicies(w)
+	l.checkOrders(w)
 	l.checkPaths(w)
 	l.checkLifetime(w)
 	l.checkUseful(w)
@@ -349,9 +358,9 @@ func (l *ledger) checkReasons(w *world) {
 		switch {
 		case e.reason == "":
 			l.fail(8, "%v has no reason", e.key)
-		case w.engine.sessionOf(e) == nil && e.verdict == flows.Offload && e.queue == nil && (e.reason == flows.Elephant || e.reason == flows.MarkOffload || e.reason == flows.Mouse):
+		case w.engine.sessionOf(e) == nil && e.verdict == flows.Offload && e.queue == nil && (e.reason == flows.Elephant || isAsked(e.reason) || e.reason == flows.Mouse):
 			l.fail(8, "%v should be offloaded, is not, and says only %q", e.key, e.reason)
-		case e.session == nil && e.verdict == flows.Inspect && (e.reason == flows.Elephant || e.reason == flows.MarkOffload):
+		case e.session == nil && e.verdict == flows.Inspect && (e.reason == flows.Elephant || isAsked(e.reason)):
 			l.fail(8, "%v is in the slow path and gives a reason to offload: %q", e.key, e.reason)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 // remove ends a session for the cause given, in whatever state it is.
 func (g *Engine) remove(s *session, cause flows.Reason) {
-	if isDenial(cause) && s.state.hasRules() || cause == flows.Blocked {
+	if isDenial(cause) && s.state.hasRules() || cause == flows.Blocked || cause == flows.OrderRevoke {
 		g.denyAll(s)
 	}
 	if s.state == Removing {
@@ -36,7 +36,7 @@ func (g *Engine) emitRemove(s *session) {
 // isDenial reports whether a cause revokes a permission, rather than asking for
 // another look.
 func isDenial(cause flows.Reason) bool {
-	return cause == flows.Blocked || cause == flows.SGDenied || cause == flows.PolicyDrop
+	return cause == flows.Blocked || cause == flows.SGDenied || cause == flows.PolicyDrop || cause == flows.OrderRevoke
 }
 
 // denyAll marks what a session stands for as denied. Which entries are those of one that
@@ -130,6 +130,9 @@ func (g *Engine) release(s *session) {
 			e.inspectAgain()
 		}
 		g.setReason(e, s.cause, e.detail)
+		if g.heldBack(e) {
+			g.refuse(e, flows.OrderInspect, "")
+		}
 		if atOnce(s.cause) && e == s.primary() {
 			g.wantAgain(e)
 		}
@@ -168,7 +171,7 @@ func atOnce(cause flows.Reason) bool {
 // that the connection itself may still be offloaded.
 func retryable(cause flows.Reason) bool {
 	switch cause {
-	case "", flows.Elephant, flows.MarkOffload, flows.PolicyOffload, flows.PolicyDrop, flows.Tombstone, flows.Gone, flows.Stopping:
+	case "", flows.Elephant, flows.MarkOffload, flows.OrderOffload, flows.OrderInspect, flows.OrderRevoke, flows.PolicyOffload, flows.PolicyDrop, flows.Tombstone, flows.Gone, flows.Stopping:
 		return false
 	}
 	for i := range checks {

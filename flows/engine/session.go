@@ -99,7 +99,7 @@ func (s *session) keys() []flows.EntryKey {
 	return keys
 }
 
-func (s *session) value() value { return value{s.reason == flows.MarkOffload, s.rate} }
+func (s *session) value() value { return value{s.asked(), s.rate} }
 
 // readSince reports whether all entries were read at or after an instant.
 func (s *session) readSince(at flows.Instant) bool {

@@ -79,6 +79,7 @@ type kernelEntry struct {
 	liberal  bool
 	maxAck   flows.Instant // since when MAXACK_SET is set; 0: it is not
 	hwHitAt  flows.Instant // when the eswitch last forwarded a packet of it
+	markedAt flows.Instant // when others last wrote its mark
 	badSince flows.Instant // since when it must not be offloaded; 0: it may
 }
 
@@ -239,6 +240,8 @@ func (w *world) run(j *job) {
 		w.events = append(w.events, w.read(e.Session, e.Op, e.Entries, 0))
 	case Deny:
 		w.denyEntries(e)
+	case Remember:
+		w.rememberOrders(e)
 	case KeepAlive:
 		w.events = append(w.events, w.read(e.Session, e.Op, e.Entries, e.Timeout))
 	}

@@ -259,7 +259,7 @@ func (a *Agent) build() {
 	ovs := part("ovsdb")
 	a.dumper = newDumper(&dumps{a.conns.dump, a.user}, l, a.cfg.PollInterval, part("conntrack-dump"))
 	a.listener = &listener{conn: a.conns.events, loop: l, dumper: a.dumper, health: part("conntrack-events")}
-	a.entries = &entries{conn: &conntables{a.conns.work, a.user}, blocked: a.cfg.Engine.Mark.Blocked, loop: l, todo: newQueue[engine.Effect](), health: part("conntrack-entries")}
+	a.entries = &entries{conn: &conntables{a.conns.work, a.user}, blocked: a.cfg.Engine.Mark.Blocked, never: a.cfg.Engine.Mark.Never, loop: l, todo: newQueue[engine.Effect](), health: part("conntrack-entries")}
 	a.taps = newTaps(a.paths, a.user, l, part("taps"))
 	if a.routes != nil {
 		a.taps.own.list = a.routes.Addresses

@@ -24,6 +24,7 @@ type entries struct {
 	loop    *loop
 	todo    *queue[engine.Effect]
 	blocked engine.MaskedMark // the bit of the network service by which it denies
+	never   engine.MaskedMark // by which an operator's order is remembered
 	health  *component
 }
 
@@ -35,6 +36,7 @@ func (x *entries) run(ctx context.Context) error {
 		}
 		x.relax(ctx, todo)
 		x.deny(ctx, todo)
+		x.remember(ctx, todo)
 		x.keepAlive(ctx, todo)
 		x.read(ctx, todo)
 	}

@@ -15,8 +15,8 @@ type message struct {
 	done  func()
 }
 
-// inbox holds what the engine shall take, in order of arrival; except that what policies and
-// security groups say goes before everything else, since a revocation must not wait for readings
+// inbox holds what the engine shall take, in order of arrival; except that what policies,
+// security groups and operators say goes before everything else, since a revocation must not wait for readings
 // of half a million sessions. The engine copes with that: it judges by the names of ports,
 // whatever else it knows of them.
 type inbox struct {
@@ -47,7 +47,7 @@ func (b *inbox) put(messages ...message) {
 
 func isUrgent(ev engine.Event) bool {
 	switch ev.(type) {
-	case engine.PermissionsChanged, engine.PermissionsStale, engine.PermissionsEnforced, engine.PoliciesChanged:
+	case engine.PermissionsChanged, engine.PermissionsStale, engine.PermissionsEnforced, engine.PoliciesChanged, engine.Ordered:
 		return true
 	}
 	return false

@@ -44,8 +44,7 @@ func (b *backend) Why(ctx context.Context, q control.Question) (control.Explanat
 // userspace datapath.
 func (b *backend) find(ctx context.Context, q control.Question) (found []flows.Entry, err error) {
 	take := func(e *flows.Entry) error {
-		same := e.Key.Tuple == q.Tuple || e.Key.Tuple == q.Tuple.Reverse() || e.Reply == q.Tuple || e.Reply == q.Tuple.Reverse()
-		if same && len(found) < maxExplained {
+		if hasTuple(e, q.Tuple) && len(found) < maxExplained {
 			found = append(found, *e)
 		}
 		return nil

@@ -21,6 +21,11 @@ type Backend interface {
 	// followed. The order of checks is kept.
 	Why(ctx context.Context, q Question) (Explanation, error)
 
+	// Order carries an order out and returns what has become of it, entry by entry, when
+	// that is settled: of rules that have to go, when they are gone. ctx ends before the
+	// caller's patience does.
+	Order(ctx context.Context, o Order) ([]Ordered, error)
+
 	// Stats returns all counters and gauges. Order does not matter.
 	Stats(ctx context.Context) ([]Stat, error)
 }

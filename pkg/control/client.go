@@ -147,6 +147,33 @@ func (c *Client) Why(ctx context.Context, q Question) (Explanation, error) {
 	return e, nil
 }
 
+// Order has an order carried out, and calls each for what has become of it, entry by entry,
+// until each fails.
+func (c *Client) Order(ctx context.Context, o Order, each func(Ordered) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := c.rpc.Order(ctx, fromOrder(&o))
+	if err != nil {
+		return c.fail(o.Kind.String(), err)
+	}
+	for {
+		m, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return c.fail(o.Kind.String(), err)
+		}
+		r, err := toOrdered(m)
+		if err != nil {
+			return c.malformed(o.Kind.String(), err)
+		}
+		if err := each(r); err != nil {
+			return err
+		}
+	}
+}
+
 // Stats returns all counters and gauges, sorted by name and labels.
 func (c *Client) Stats(ctx context.Context) ([]Stat, error) {
 	m, err := c.rpc.Stats(ctx, &pb.StatsRequest{})

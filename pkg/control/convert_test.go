@@ -56,6 +56,48 @@ func filledExplanation() Explanation {
 	}
 }
 
+func filledOrder() Order {
+	zone := flows.Zone(3)
+	return Order{Kind: OrderRevoke, Tuples: []flows.Tuple{filledTuple()}, Zone: &zone, DryRun: true,
+		Filter: &Filter{All: true, Port: "p", Reason: flows.Mouse, Zone: &zone, Sort: SortRate, Limit: 4,
+			States: []State{StateOffloaded}, Prefix: netip.MustParsePrefix("10.0.0.0/8")}}
+}
+
+func filledOrdered() Ordered {
+	return Ordered{Key: flows.EntryKey{ID: 1, Zone: 2, Tuple: filledTuple()}, Session: 3, Outcome: OutcomeWaits,
+		Reason: flows.TableFull, Detail: "d", Remembered: true}
+}
+
+// Orders survive the way over the wire, and those that make no sense are refused.
+func TestOrderConversion(t *testing.T) {
+	o := filledOrder()
+	if got, err := toOrder(fromOrder(&o)); err != nil || !reflect.DeepEqual(got, o) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	r := filledOrdered()
+	if got, err := toOrdered(fromOrdered(&r)); err != nil || got != r {
+		t.Errorf("%+v, %v", got, err)
+	}
+	tuples := []flows.Tuple{filledTuple()}
+	for _, o := range []Order{
+		{Tuples: tuples}, {Kind: 4, Tuples: tuples}, {Kind: OrderInspect}, {Kind: OrderInspect, For: -1, Tuples: tuples},
+		{Kind: OrderRevoke, For: 1, Tuples: tuples}, {Kind: OrderInspect, Unmark: true, Tuples: tuples},
+	} {
+		if _, err := toOrder(fromOrder(&o)); err == nil {
+			t.Errorf("taken: %+v", o)
+		}
+	}
+	for _, o := range []Order{
+		{Kind: OrderInspect, For: 1, Tuples: tuples}, {Kind: OrderOffload, Unmark: true, Filter: &Filter{}},
+	} {
+		if got, err := toOrder(fromOrder(&o)); err != nil || !reflect.DeepEqual(got, o) {
+			if got.Tuples = nil; err != nil || o.Tuples != nil {
+				t.Errorf("%+v, %v", got, err)
+			}
+		}
+	}
+}
+
 func TestFilled(t *testing.T) {
 	var look func(path string, v reflect.Value)
 	look = func(path string, v reflect.Value) {
@@ -74,7 +116,7 @@ func TestFilled(t *testing.T) {
 			}
 		}
 	}
-	for _, v := range []any{filledStatus(), filledSession(), filledExplanation()} {
+	for _, v := range []any{filledStatus(), filledSession(), filledExplanation(), filledOrdered()} {
 		look(reflect.TypeOf(v).Name(), reflect.ValueOf(v))
 	}
 }

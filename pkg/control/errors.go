@@ -94,6 +94,8 @@ func fromGRPC(op, path string, err error) error {
 	case codes.Unimplemented:
 		e.Kind = ErrUnsupported
 		e.Hint = "the agent is older than this program"
+	case codes.PermissionDenied:
+		e.Kind = ErrPermission
 	case codes.InvalidArgument:
 		e.Kind = ErrRequest
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -43,10 +44,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 			MaxConnectionAgeGrace: maxCallTime,
 		}),
 	)
-	pb.RegisterControlServer(srv, &service{backend: s.Backend, now: s.clock()})
+	pb.RegisterControlServer(srv, &service{backend: s.Backend, now: s.clock(), writers: ownerOf(ln)})
 
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(netutil.LimitListener(ln, maxConns)) }()
+	go func() { ended <- srv.Serve(netutil.LimitListener(peerListener{ln}, maxConns)) }()
 	select {
 	case err := <-ended:
 		return &Error{Op: "serve", Path: ln.Addr().String(), Err: err}
@@ -57,6 +58,14 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		return &Error{Op: "serve", Path: ln.Addr().String(), Err: err}
 	}
 	return nil
+}
+
+// ownerOf returns what tells which group may change something.
+func ownerOf(ln net.Listener) func() (uint32, error) {
+	if l, ok := ln.(*listener); ok {
+		return l.owner
+	}
+	return func() (uint32, error) { return uint32(os.Getegid()), nil }
 }
 
 func (s *Server) clock() func() time.Time {

@@ -20,6 +20,7 @@ import (
 type scripted struct {
 	show     func(context.Context) (Status, error)
 	sessions iter.Seq[Session]
+	order    func(Order) ([]Ordered, error)
 }
 
 func (s scripted) Show(ctx context.Context) (Status, error) { return s.show(ctx) }
@@ -27,7 +28,13 @@ func (s scripted) Sessions(context.Context, bool) (iter.Seq[Session], error) {
 	return s.sessions, nil
 }
 func (s scripted) Why(context.Context, Question) (Explanation, error) { return Explanation{}, nil }
-func (s scripted) Stats(context.Context) ([]Stat, error)              { return nil, nil }
+func (s scripted) Order(_ context.Context, o Order) ([]Ordered, error) {
+	if s.order == nil {
+		return nil, nil
+	}
+	return s.order(o)
+}
+func (s scripted) Stats(context.Context) ([]Stat, error) { return nil, nil }
 
 // serve runs a server until the test ends, and returns a client and its stop.
 func serve(t *testing.T, s Server) (*Client, func()) {

@@ -16,6 +16,7 @@ type service struct {
 	pb.UnimplementedControlServer
 	backend Backend
 	now     func() time.Time
+	writers func() (uint32, error) // the group that may change something
 }
 
 func (s *service) Show(ctx context.Context, _ *pb.ShowRequest) (*pb.ShowResponse, error) {
@@ -70,6 +71,47 @@ func (s *service) Stats(ctx context.Context, _ *pb.StatsRequest) (*pb.StatsRespo
 		return nil, toGRPC(err)
 	}
 	return &pb.StatsResponse{Stats: convert(list, fromStat)}, nil
+}
+
+// settleTime is left of a caller's patience for the answer to an order.
+const settleTime = 500 * time.Millisecond
+
+func (s *service) Order(req *pb.OrderRequest, out grpc.ServerStreamingServer[pb.OrderResponse]) error {
+	order, err := toOrder(req)
+	if err != nil {
+		return badRequest(err)
+	}
+	order.By = peerOfCall(out.Context())
+	if err := s.mayWrite(order.By); err != nil {
+		return err
+	}
+	ctx := out.Context()
+	if deadline, ok := ctx.Deadline(); ok {
+		short, cancel := context.WithDeadline(ctx, deadline.Add(-settleTime))
+		defer cancel()
+		ctx = short
+	}
+	list, err := s.backend.Order(ctx, order)
+	if err != nil {
+		return toGRPC(err)
+	}
+	for i := range list {
+		if err := out.Send(fromOrdered(&list[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *service) mayWrite(p Peer) error {
+	gid, err := s.writers()
+	if err != nil {
+		return toGRPC(err)
+	}
+	if !p.mayWrite(gid) {
+		return status.Errorf(codes.PermissionDenied, "only root and members of group %q may change something", groupName(gid))
+	}
+	return nil
 }
 
 func badRequest(err error) error {

@@ -302,6 +302,110 @@ func (Result) EnumDescriptor() ([]byte, []int) {
 	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{4}
 }
 
+type OrderKind int32
+
+const (
+	OrderKind_ORDER_KIND_UNSPECIFIED OrderKind = 0
+	OrderKind_ORDER_KIND_OFFLOAD     OrderKind = 1 // wished, if nothing speaks against it
+	OrderKind_ORDER_KIND_INSPECT     OrderKind = 2 // back to the slow path, to stay there
+	OrderKind_ORDER_KIND_REVOKE      OrderKind = 3 // denied for good
+)
+
+// Enum value maps for OrderKind.
+var (
+	OrderKind_name = map[int32]string{
+		0: "ORDER_KIND_UNSPECIFIED",
+		1: "ORDER_KIND_OFFLOAD",
+		2: "ORDER_KIND_INSPECT",
+		3: "ORDER_KIND_REVOKE",
+	}
+	OrderKind_value = map[string]int32{
+		"ORDER_KIND_UNSPECIFIED": 0,
+		"ORDER_KIND_OFFLOAD":     1,
+		"ORDER_KIND_INSPECT":     2,
+		"ORDER_KIND_REVOKE":      3,
+	}
+)
+
+func (x OrderKind) Enum() *OrderKind {
+	p := new(OrderKind)
+	*p = x
+	return p
+}
+
+func (x OrderKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OrderKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_pkg_control_controlpb_control_proto_enumTypes[5].Descriptor()
+}
+
+func (OrderKind) Type() protoreflect.EnumType {
+	return &file_pkg_control_controlpb_control_proto_enumTypes[5]
+}
+
+func (x OrderKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OrderKind.Descriptor instead.
+func (OrderKind) EnumDescriptor() ([]byte, []int) {
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{5}
+}
+
+type Outcome int32
+
+const (
+	Outcome_OUTCOME_UNSPECIFIED Outcome = 0
+	Outcome_OUTCOME_DONE        Outcome = 1 // it is so
+	Outcome_OUTCOME_WAITS       Outcome = 2 // the order stands, and something is in its way
+	Outcome_OUTCOME_REFUSED     Outcome = 3 // the order does not stand
+)
+
+// Enum value maps for Outcome.
+var (
+	Outcome_name = map[int32]string{
+		0: "OUTCOME_UNSPECIFIED",
+		1: "OUTCOME_DONE",
+		2: "OUTCOME_WAITS",
+		3: "OUTCOME_REFUSED",
+	}
+	Outcome_value = map[string]int32{
+		"OUTCOME_UNSPECIFIED": 0,
+		"OUTCOME_DONE":        1,
+		"OUTCOME_WAITS":       2,
+		"OUTCOME_REFUSED":     3,
+	}
+)
+
+func (x Outcome) Enum() *Outcome {
+	p := new(Outcome)
+	*p = x
+	return p
+}
+
+func (x Outcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Outcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_pkg_control_controlpb_control_proto_enumTypes[6].Descriptor()
+}
+
+func (Outcome) Type() protoreflect.EnumType {
+	return &file_pkg_control_controlpb_control_proto_enumTypes[6]
+}
+
+func (x Outcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Outcome.Descriptor instead.
+func (Outcome) EnumDescriptor() ([]byte, []int) {
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{6}
+}
+
 type Sort int32
 
 const (
@@ -338,11 +442,11 @@ func (x Sort) String() string {
 }
 
 func (Sort) Descriptor() protoreflect.EnumDescriptor {
-	return file_pkg_control_controlpb_control_proto_enumTypes[5].Descriptor()
+	return file_pkg_control_controlpb_control_proto_enumTypes[7].Descriptor()
 }
 
 func (Sort) Type() protoreflect.EnumType {
-	return &file_pkg_control_controlpb_control_proto_enumTypes[5]
+	return &file_pkg_control_controlpb_control_proto_enumTypes[7]
 }
 
 func (x Sort) Number() protoreflect.EnumNumber {
@@ -351,7 +455,7 @@ func (x Sort) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Sort.Descriptor instead.
 func (Sort) EnumDescriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{5}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{7}
 }
 
 // Tuple addresses the packets of one direction.
@@ -1819,6 +1923,199 @@ func (x *Check) GetDetail() string {
 	return ""
 }
 
+type OrderRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          OrderKind              `protobuf:"varint,1,opt,name=kind,proto3,enum=flowshunt.control.v1.OrderKind" json:"kind,omitempty"`
+	Tuples        []*Tuple               `protobuf:"bytes,2,rep,name=tuples,proto3" json:"tuples,omitempty"`                // in either orientation
+	Zone          *uint32                `protobuf:"varint,3,opt,name=zone,proto3,oneof" json:"zone,omitempty"`             // of the tuples
+	Filter        *SessionsRequest       `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`                // further ones; absent: none
+	ForNs         int64                  `protobuf:"varint,5,opt,name=for_ns,json=forNs,proto3" json:"for_ns,omitempty"`    // how long inspect stands; 0: until the connection ends
+	Unmark        bool                   `protobuf:"varint,6,opt,name=unmark,proto3" json:"unmark,omitempty"`               // offload: take off the mark that forbids it, whoever has set it
+	DryRun        bool                   `protobuf:"varint,7,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"` // only say what would become of it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderRequest) Reset() {
+	*x = OrderRequest{}
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderRequest) ProtoMessage() {}
+
+func (x *OrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderRequest.ProtoReflect.Descriptor instead.
+func (*OrderRequest) Descriptor() ([]byte, []int) {
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *OrderRequest) GetKind() OrderKind {
+	if x != nil {
+		return x.Kind
+	}
+	return OrderKind_ORDER_KIND_UNSPECIFIED
+}
+
+func (x *OrderRequest) GetTuples() []*Tuple {
+	if x != nil {
+		return x.Tuples
+	}
+	return nil
+}
+
+func (x *OrderRequest) GetZone() uint32 {
+	if x != nil && x.Zone != nil {
+		return *x.Zone
+	}
+	return 0
+}
+
+func (x *OrderRequest) GetFilter() *SessionsRequest {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *OrderRequest) GetForNs() int64 {
+	if x != nil {
+		return x.ForNs
+	}
+	return 0
+}
+
+func (x *OrderRequest) GetUnmark() bool {
+	if x != nil {
+		return x.Unmark
+	}
+	return false
+}
+
+func (x *OrderRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// OrderResponse is what has become of the order about one conntrack entry.
+type OrderResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tuple         *Tuple                 `protobuf:"bytes,1,opt,name=tuple,proto3" json:"tuple,omitempty"` // that was asked for; else of the entry's original direction
+	Zone          uint32                 `protobuf:"varint,2,opt,name=zone,proto3" json:"zone,omitempty"`
+	Id            uint32                 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"` // conntrack's; 0: there is no entry
+	SessionId     uint64                 `protobuf:"fixed64,4,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	Outcome       Outcome                `protobuf:"varint,5,opt,name=outcome,proto3,enum=flowshunt.control.v1.Outcome" json:"outcome,omitempty"`
+	Reason        string                 `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Detail        string                 `protobuf:"bytes,7,opt,name=detail,proto3" json:"detail,omitempty"`
+	Remembered    bool                   `protobuf:"varint,8,opt,name=remembered,proto3" json:"remembered,omitempty"` // the conntrack mark tells the next agent
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderResponse) Reset() {
+	*x = OrderResponse{}
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderResponse) ProtoMessage() {}
+
+func (x *OrderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderResponse.ProtoReflect.Descriptor instead.
+func (*OrderResponse) Descriptor() ([]byte, []int) {
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *OrderResponse) GetTuple() *Tuple {
+	if x != nil {
+		return x.Tuple
+	}
+	return nil
+}
+
+func (x *OrderResponse) GetZone() uint32 {
+	if x != nil {
+		return x.Zone
+	}
+	return 0
+}
+
+func (x *OrderResponse) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *OrderResponse) GetSessionId() uint64 {
+	if x != nil {
+		return x.SessionId
+	}
+	return 0
+}
+
+func (x *OrderResponse) GetOutcome() Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return Outcome_OUTCOME_UNSPECIFIED
+}
+
+func (x *OrderResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *OrderResponse) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *OrderResponse) GetRemembered() bool {
+	if x != nil {
+		return x.Remembered
+	}
+	return false
+}
+
 type StatsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1827,7 +2124,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[17]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +2136,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[17]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +2149,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{17}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{19}
 }
 
 type StatsResponse struct {
@@ -1864,7 +2161,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[18]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +2173,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[18]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +2186,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{18}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *StatsResponse) GetStats() []*Stat {
@@ -1910,7 +2207,7 @@ type Stat struct {
 
 func (x *Stat) Reset() {
 	*x = Stat{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[19]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1922,7 +2219,7 @@ func (x *Stat) String() string {
 func (*Stat) ProtoMessage() {}
 
 func (x *Stat) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[19]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1935,7 +2232,7 @@ func (x *Stat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stat.ProtoReflect.Descriptor instead.
 func (*Stat) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{19}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Stat) GetName() string {
@@ -2103,7 +2400,28 @@ const file_pkg_control_controlpb_control_proto_rawDesc = "" +
 	"\x05Check\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
 	"\x06result\x18\x02 \x01(\x0e2\x1c.flowshunt.control.v1.ResultR\x06result\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\"\x0e\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xa1\x02\n" +
+	"\fOrderRequest\x123\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1f.flowshunt.control.v1.OrderKindR\x04kind\x123\n" +
+	"\x06tuples\x18\x02 \x03(\v2\x1b.flowshunt.control.v1.TupleR\x06tuples\x12\x17\n" +
+	"\x04zone\x18\x03 \x01(\rH\x00R\x04zone\x88\x01\x01\x12=\n" +
+	"\x06filter\x18\x04 \x01(\v2%.flowshunt.control.v1.SessionsRequestR\x06filter\x12\x15\n" +
+	"\x06for_ns\x18\x05 \x01(\x03R\x05forNs\x12\x16\n" +
+	"\x06unmark\x18\x06 \x01(\bR\x06unmark\x12\x17\n" +
+	"\adry_run\x18\a \x01(\bR\x06dryRunB\a\n" +
+	"\x05_zone\"\x8e\x02\n" +
+	"\rOrderResponse\x121\n" +
+	"\x05tuple\x18\x01 \x01(\v2\x1b.flowshunt.control.v1.TupleR\x05tuple\x12\x12\n" +
+	"\x04zone\x18\x02 \x01(\rR\x04zone\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\rR\x02id\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x04 \x01(\x06R\tsessionId\x127\n" +
+	"\aoutcome\x18\x05 \x01(\x0e2\x1d.flowshunt.control.v1.OutcomeR\aoutcome\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06detail\x18\a \x01(\tR\x06detail\x12\x1e\n" +
+	"\n" +
+	"remembered\x18\b \x01(\bR\n" +
+	"remembered\"\x0e\n" +
 	"\fStatsRequest\"A\n" +
 	"\rStatsResponse\x120\n" +
 	"\x05stats\x18\x01 \x03(\v2\x1a.flowshunt.control.v1.StatR\x05stats\"\xab\x01\n" +
@@ -2142,18 +2460,29 @@ const file_pkg_control_controlpb_control_proto_rawDesc = "" +
 	"\tRESULT_OK\x10\x01\x12\x11\n" +
 	"\rRESULT_FAILED\x10\x02\x12\x12\n" +
 	"\x0eRESULT_UNKNOWN\x10\x03\x12\x16\n" +
-	"\x12RESULT_NOT_REACHED\x10\x04*I\n" +
+	"\x12RESULT_NOT_REACHED\x10\x04*n\n" +
+	"\tOrderKind\x12\x1a\n" +
+	"\x16ORDER_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12ORDER_KIND_OFFLOAD\x10\x01\x12\x16\n" +
+	"\x12ORDER_KIND_INSPECT\x10\x02\x12\x15\n" +
+	"\x11ORDER_KIND_REVOKE\x10\x03*\\\n" +
+	"\aOutcome\x12\x17\n" +
+	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fOUTCOME_DONE\x10\x01\x12\x11\n" +
+	"\rOUTCOME_WAITS\x10\x02\x12\x13\n" +
+	"\x0fOUTCOME_REFUSED\x10\x03*I\n" +
 	"\x04Sort\x12\x14\n" +
 	"\x10SORT_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tSORT_RATE\x10\x01\x12\x0e\n" +
 	"\n" +
 	"SORT_BYTES\x10\x02\x12\f\n" +
-	"\bSORT_AGE\x10\x032\xd3\x02\n" +
+	"\bSORT_AGE\x10\x032\xa7\x03\n" +
 	"\aControl\x12M\n" +
 	"\x04Show\x12!.flowshunt.control.v1.ShowRequest\x1a\".flowshunt.control.v1.ShowResponse\x12[\n" +
 	"\bSessions\x12%.flowshunt.control.v1.SessionsRequest\x1a&.flowshunt.control.v1.SessionsResponse0\x01\x12J\n" +
 	"\x03Why\x12 .flowshunt.control.v1.WhyRequest\x1a!.flowshunt.control.v1.WhyResponse\x12P\n" +
-	"\x05Stats\x12\".flowshunt.control.v1.StatsRequest\x1a#.flowshunt.control.v1.StatsResponseB6Z4github.com/flowshunt/flowshunt/pkg/control/controlpbb\x06proto3"
+	"\x05Stats\x12\".flowshunt.control.v1.StatsRequest\x1a#.flowshunt.control.v1.StatsResponse\x12R\n" +
+	"\x05Order\x12\".flowshunt.control.v1.OrderRequest\x1a#.flowshunt.control.v1.OrderResponse0\x01B6Z4github.com/flowshunt/flowshunt/pkg/control/controlpbb\x06proto3"
 
 var (
 	file_pkg_control_controlpb_control_proto_rawDescOnce sync.Once
@@ -2167,77 +2496,88 @@ func file_pkg_control_controlpb_control_proto_rawDescGZIP() []byte {
 	return file_pkg_control_controlpb_control_proto_rawDescData
 }
 
-var file_pkg_control_controlpb_control_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_pkg_control_controlpb_control_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_pkg_control_controlpb_control_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_pkg_control_controlpb_control_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_pkg_control_controlpb_control_proto_goTypes = []any{
 	(Mode)(0),                // 0: flowshunt.control.v1.Mode
 	(Health)(0),              // 1: flowshunt.control.v1.Health
 	(State)(0),               // 2: flowshunt.control.v1.State
 	(Verdict)(0),             // 3: flowshunt.control.v1.Verdict
 	(Result)(0),              // 4: flowshunt.control.v1.Result
-	(Sort)(0),                // 5: flowshunt.control.v1.Sort
-	(*Tuple)(nil),            // 6: flowshunt.control.v1.Tuple
-	(*Counters)(nil),         // 7: flowshunt.control.v1.Counters
-	(*ShowRequest)(nil),      // 8: flowshunt.control.v1.ShowRequest
-	(*ShowResponse)(nil),     // 9: flowshunt.control.v1.ShowResponse
-	(*Component)(nil),        // 10: flowshunt.control.v1.Component
-	(*Port)(nil),             // 11: flowshunt.control.v1.Port
-	(*Budget)(nil),           // 12: flowshunt.control.v1.Budget
-	(*Table)(nil),            // 13: flowshunt.control.v1.Table
-	(*Dump)(nil),             // 14: flowshunt.control.v1.Dump
-	(*SessionsRequest)(nil),  // 15: flowshunt.control.v1.SessionsRequest
-	(*SessionsResponse)(nil), // 16: flowshunt.control.v1.SessionsResponse
-	(*SessionsSummary)(nil),  // 17: flowshunt.control.v1.SessionsSummary
-	(*Session)(nil),          // 18: flowshunt.control.v1.Session
-	(*WhyRequest)(nil),       // 19: flowshunt.control.v1.WhyRequest
-	(*WhyResponse)(nil),      // 20: flowshunt.control.v1.WhyResponse
-	(*Entry)(nil),            // 21: flowshunt.control.v1.Entry
-	(*Check)(nil),            // 22: flowshunt.control.v1.Check
-	(*StatsRequest)(nil),     // 23: flowshunt.control.v1.StatsRequest
-	(*StatsResponse)(nil),    // 24: flowshunt.control.v1.StatsResponse
-	(*Stat)(nil),             // 25: flowshunt.control.v1.Stat
-	nil,                      // 26: flowshunt.control.v1.Stat.LabelsEntry
+	(OrderKind)(0),           // 5: flowshunt.control.v1.OrderKind
+	(Outcome)(0),             // 6: flowshunt.control.v1.Outcome
+	(Sort)(0),                // 7: flowshunt.control.v1.Sort
+	(*Tuple)(nil),            // 8: flowshunt.control.v1.Tuple
+	(*Counters)(nil),         // 9: flowshunt.control.v1.Counters
+	(*ShowRequest)(nil),      // 10: flowshunt.control.v1.ShowRequest
+	(*ShowResponse)(nil),     // 11: flowshunt.control.v1.ShowResponse
+	(*Component)(nil),        // 12: flowshunt.control.v1.Component
+	(*Port)(nil),             // 13: flowshunt.control.v1.Port
+	(*Budget)(nil),           // 14: flowshunt.control.v1.Budget
+	(*Table)(nil),            // 15: flowshunt.control.v1.Table
+	(*Dump)(nil),             // 16: flowshunt.control.v1.Dump
+	(*SessionsRequest)(nil),  // 17: flowshunt.control.v1.SessionsRequest
+	(*SessionsResponse)(nil), // 18: flowshunt.control.v1.SessionsResponse
+	(*SessionsSummary)(nil),  // 19: flowshunt.control.v1.SessionsSummary
+	(*Session)(nil),          // 20: flowshunt.control.v1.Session
+	(*WhyRequest)(nil),       // 21: flowshunt.control.v1.WhyRequest
+	(*WhyResponse)(nil),      // 22: flowshunt.control.v1.WhyResponse
+	(*Entry)(nil),            // 23: flowshunt.control.v1.Entry
+	(*Check)(nil),            // 24: flowshunt.control.v1.Check
+	(*OrderRequest)(nil),     // 25: flowshunt.control.v1.OrderRequest
+	(*OrderResponse)(nil),    // 26: flowshunt.control.v1.OrderResponse
+	(*StatsRequest)(nil),     // 27: flowshunt.control.v1.StatsRequest
+	(*StatsResponse)(nil),    // 28: flowshunt.control.v1.StatsResponse
+	(*Stat)(nil),             // 29: flowshunt.control.v1.Stat
+	nil,                      // 30: flowshunt.control.v1.Stat.LabelsEntry
 }
 var file_pkg_control_controlpb_control_proto_depIdxs = []int32{
 	0,  // 0: flowshunt.control.v1.ShowResponse.mode:type_name -> flowshunt.control.v1.Mode
-	10, // 1: flowshunt.control.v1.ShowResponse.components:type_name -> flowshunt.control.v1.Component
-	11, // 2: flowshunt.control.v1.ShowResponse.ports:type_name -> flowshunt.control.v1.Port
-	12, // 3: flowshunt.control.v1.ShowResponse.budgets:type_name -> flowshunt.control.v1.Budget
-	14, // 4: flowshunt.control.v1.ShowResponse.last_dump:type_name -> flowshunt.control.v1.Dump
-	13, // 5: flowshunt.control.v1.ShowResponse.tables:type_name -> flowshunt.control.v1.Table
+	12, // 1: flowshunt.control.v1.ShowResponse.components:type_name -> flowshunt.control.v1.Component
+	13, // 2: flowshunt.control.v1.ShowResponse.ports:type_name -> flowshunt.control.v1.Port
+	14, // 3: flowshunt.control.v1.ShowResponse.budgets:type_name -> flowshunt.control.v1.Budget
+	16, // 4: flowshunt.control.v1.ShowResponse.last_dump:type_name -> flowshunt.control.v1.Dump
+	15, // 5: flowshunt.control.v1.ShowResponse.tables:type_name -> flowshunt.control.v1.Table
 	1,  // 6: flowshunt.control.v1.Component.health:type_name -> flowshunt.control.v1.Health
 	2,  // 7: flowshunt.control.v1.SessionsRequest.states:type_name -> flowshunt.control.v1.State
-	5,  // 8: flowshunt.control.v1.SessionsRequest.sort:type_name -> flowshunt.control.v1.Sort
-	18, // 9: flowshunt.control.v1.SessionsResponse.session:type_name -> flowshunt.control.v1.Session
-	17, // 10: flowshunt.control.v1.SessionsResponse.summary:type_name -> flowshunt.control.v1.SessionsSummary
-	6,  // 11: flowshunt.control.v1.Session.tuple:type_name -> flowshunt.control.v1.Tuple
+	7,  // 8: flowshunt.control.v1.SessionsRequest.sort:type_name -> flowshunt.control.v1.Sort
+	20, // 9: flowshunt.control.v1.SessionsResponse.session:type_name -> flowshunt.control.v1.Session
+	19, // 10: flowshunt.control.v1.SessionsResponse.summary:type_name -> flowshunt.control.v1.SessionsSummary
+	8,  // 11: flowshunt.control.v1.Session.tuple:type_name -> flowshunt.control.v1.Tuple
 	2,  // 12: flowshunt.control.v1.Session.state:type_name -> flowshunt.control.v1.State
 	3,  // 13: flowshunt.control.v1.Session.verdict:type_name -> flowshunt.control.v1.Verdict
-	7,  // 14: flowshunt.control.v1.Session.offloaded_orig:type_name -> flowshunt.control.v1.Counters
-	7,  // 15: flowshunt.control.v1.Session.offloaded_reply:type_name -> flowshunt.control.v1.Counters
-	6,  // 16: flowshunt.control.v1.WhyRequest.tuple:type_name -> flowshunt.control.v1.Tuple
-	22, // 17: flowshunt.control.v1.WhyResponse.checks:type_name -> flowshunt.control.v1.Check
-	21, // 18: flowshunt.control.v1.WhyResponse.entries:type_name -> flowshunt.control.v1.Entry
-	6,  // 19: flowshunt.control.v1.Entry.tuple:type_name -> flowshunt.control.v1.Tuple
+	9,  // 14: flowshunt.control.v1.Session.offloaded_orig:type_name -> flowshunt.control.v1.Counters
+	9,  // 15: flowshunt.control.v1.Session.offloaded_reply:type_name -> flowshunt.control.v1.Counters
+	8,  // 16: flowshunt.control.v1.WhyRequest.tuple:type_name -> flowshunt.control.v1.Tuple
+	24, // 17: flowshunt.control.v1.WhyResponse.checks:type_name -> flowshunt.control.v1.Check
+	23, // 18: flowshunt.control.v1.WhyResponse.entries:type_name -> flowshunt.control.v1.Entry
+	8,  // 19: flowshunt.control.v1.Entry.tuple:type_name -> flowshunt.control.v1.Tuple
 	2,  // 20: flowshunt.control.v1.Entry.state:type_name -> flowshunt.control.v1.State
-	22, // 21: flowshunt.control.v1.Entry.checks:type_name -> flowshunt.control.v1.Check
+	24, // 21: flowshunt.control.v1.Entry.checks:type_name -> flowshunt.control.v1.Check
 	3,  // 22: flowshunt.control.v1.Entry.verdict:type_name -> flowshunt.control.v1.Verdict
 	4,  // 23: flowshunt.control.v1.Check.result:type_name -> flowshunt.control.v1.Result
-	25, // 24: flowshunt.control.v1.StatsResponse.stats:type_name -> flowshunt.control.v1.Stat
-	26, // 25: flowshunt.control.v1.Stat.labels:type_name -> flowshunt.control.v1.Stat.LabelsEntry
-	8,  // 26: flowshunt.control.v1.Control.Show:input_type -> flowshunt.control.v1.ShowRequest
-	15, // 27: flowshunt.control.v1.Control.Sessions:input_type -> flowshunt.control.v1.SessionsRequest
-	19, // 28: flowshunt.control.v1.Control.Why:input_type -> flowshunt.control.v1.WhyRequest
-	23, // 29: flowshunt.control.v1.Control.Stats:input_type -> flowshunt.control.v1.StatsRequest
-	9,  // 30: flowshunt.control.v1.Control.Show:output_type -> flowshunt.control.v1.ShowResponse
-	16, // 31: flowshunt.control.v1.Control.Sessions:output_type -> flowshunt.control.v1.SessionsResponse
-	20, // 32: flowshunt.control.v1.Control.Why:output_type -> flowshunt.control.v1.WhyResponse
-	24, // 33: flowshunt.control.v1.Control.Stats:output_type -> flowshunt.control.v1.StatsResponse
-	30, // [30:34] is the sub-list for method output_type
-	26, // [26:30] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	5,  // 24: flowshunt.control.v1.OrderRequest.kind:type_name -> flowshunt.control.v1.OrderKind
+	8,  // 25: flowshunt.control.v1.OrderRequest.tuples:type_name -> flowshunt.control.v1.Tuple
+	17, // 26: flowshunt.control.v1.OrderRequest.filter:type_name -> flowshunt.control.v1.SessionsRequest
+	8,  // 27: flowshunt.control.v1.OrderResponse.tuple:type_name -> flowshunt.control.v1.Tuple
+	6,  // 28: flowshunt.control.v1.OrderResponse.outcome:type_name -> flowshunt.control.v1.Outcome
+	29, // 29: flowshunt.control.v1.StatsResponse.stats:type_name -> flowshunt.control.v1.Stat
+	30, // 30: flowshunt.control.v1.Stat.labels:type_name -> flowshunt.control.v1.Stat.LabelsEntry
+	10, // 31: flowshunt.control.v1.Control.Show:input_type -> flowshunt.control.v1.ShowRequest
+	17, // 32: flowshunt.control.v1.Control.Sessions:input_type -> flowshunt.control.v1.SessionsRequest
+	21, // 33: flowshunt.control.v1.Control.Why:input_type -> flowshunt.control.v1.WhyRequest
+	27, // 34: flowshunt.control.v1.Control.Stats:input_type -> flowshunt.control.v1.StatsRequest
+	25, // 35: flowshunt.control.v1.Control.Order:input_type -> flowshunt.control.v1.OrderRequest
+	11, // 36: flowshunt.control.v1.Control.Show:output_type -> flowshunt.control.v1.ShowResponse
+	18, // 37: flowshunt.control.v1.Control.Sessions:output_type -> flowshunt.control.v1.SessionsResponse
+	22, // 38: flowshunt.control.v1.Control.Why:output_type -> flowshunt.control.v1.WhyResponse
+	28, // 39: flowshunt.control.v1.Control.Stats:output_type -> flowshunt.control.v1.StatsResponse
+	26, // 40: flowshunt.control.v1.Control.Order:output_type -> flowshunt.control.v1.OrderResponse
+	36, // [36:41] is the sub-list for method output_type
+	31, // [31:36] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_pkg_control_controlpb_control_proto_init() }
@@ -2251,13 +2591,14 @@ func file_pkg_control_controlpb_control_proto_init() {
 		(*SessionsResponse_Summary)(nil),
 	}
 	file_pkg_control_controlpb_control_proto_msgTypes[13].OneofWrappers = []any{}
+	file_pkg_control_controlpb_control_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pkg_control_controlpb_control_proto_rawDesc), len(file_pkg_control_controlpb_control_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   21,
+			NumEnums:      8,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

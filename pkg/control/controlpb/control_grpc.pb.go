@@ -32,6 +32,7 @@ const (
 	Control_Sessions_FullMethodName = "/flowshunt.control.v1.Control/Sessions"
 	Control_Why_FullMethodName      = "/flowshunt.control.v1.Control/Why"
 	Control_Stats_FullMethodName    = "/flowshunt.control.v1.Control/Stats"
+	Control_Order_FullMethodName    = "/flowshunt.control.v1.Control/Order"
 )
 
 // ControlClient is the client API for Control service.
@@ -47,6 +48,10 @@ type ControlClient interface {
 	Why(ctx context.Context, in *WhyRequest, opts ...grpc.CallOption) (*WhyResponse, error)
 	// Stats returns all counters and gauges.
 	Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error)
+	// Order carries an operator's order out and streams what has become of it,
+	// entry by entry. It is refused to whoever is neither root, nor the agent's
+	// own user, nor in the group that owns the socket.
+	Order(ctx context.Context, in *OrderRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[OrderResponse], error)
 }
 
 type controlClient struct {
@@ -106,6 +111,25 @@ func (c *controlClient) Stats(ctx context.Context, in *StatsRequest, opts ...grp
 	return out, nil
 }
 
+func (c *controlClient) Order(ctx context.Context, in *OrderRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[OrderResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Control_ServiceDesc.Streams[1], Control_Order_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[OrderRequest, OrderResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Control_OrderClient = grpc.ServerStreamingClient[OrderResponse]
+
 // ControlServer is the server API for Control service.
 // All implementations must embed UnimplementedControlServer
 // for forward compatibility.
@@ -119,6 +143,10 @@ type ControlServer interface {
 	Why(context.Context, *WhyRequest) (*WhyResponse, error)
 	// Stats returns all counters and gauges.
 	Stats(context.Context, *StatsRequest) (*StatsResponse, error)
+	// Order carries an operator's order out and streams what has become of it,
+	// entry by entry. It is refused to whoever is neither root, nor the agent's
+	// own user, nor in the group that owns the socket.
+	Order(*OrderRequest, grpc.ServerStreamingServer[OrderResponse]) error
 	mustEmbedUnimplementedControlServer()
 }
 
@@ -140,6 +168,9 @@ func (UnimplementedControlServer) Why(context.Context, *WhyRequest) (*WhyRespons
 }
 func (UnimplementedControlServer) Stats(context.Context, *StatsRequest) (*StatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stats not implemented")
+}
+func (UnimplementedControlServer) Order(*OrderRequest, grpc.ServerStreamingServer[OrderResponse]) error {
+	return status.Error(codes.Unimplemented, "method Order not implemented")
 }
 func (UnimplementedControlServer) mustEmbedUnimplementedControlServer() {}
 func (UnimplementedControlServer) testEmbeddedByValue()                 {}
@@ -227,6 +258,17 @@ func _Control_Stats_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Control_Order_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(OrderRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ControlServer).Order(m, &grpc.GenericServerStream[OrderRequest, OrderResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Control_OrderServer = grpc.ServerStreamingServer[OrderResponse]
+
 // Control_ServiceDesc is the grpc.ServiceDesc for Control service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -251,6 +293,11 @@ var Control_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Sessions",
 			Handler:       _Control_Sessions_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Order",
+			Handler:       _Control_Order_Handler,
 			ServerStreams: true,
 		},
 	},

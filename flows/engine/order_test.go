@@ -1,0 +1,227 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// commanded returns an engine with some sessions, and what lets it go on as if everything
+// worked.
+func commanded(t *testing.T, n int, policies simPolicies, mark Mark) (*Engine, []flows.Entry, func(time.Duration, ...Event) []Effect) {
+	t.Helper()
+	g, entries, now := policed(t, n, policies)
+	g.cfg.Mark = mark
+	return g, entries, func(d time.Duration, events ...Event) []Effect {
+		now = now.Add(d)
+		effects := g.Step(now, append(events, EntriesRead{At: now, Entries: entries}))
+		var marked []Event
+		for _, e := range effects {
+			if e, ok := e.(Remember); ok {
+				for _, key := range e.Entries {
+					entries[key.ID].Mark &^= mark.Never.Mask
+					if e.Never {
+						entries[key.ID].Mark |= mark.Never.Value
+					}
+					marked = append(marked, EntriesRead{At: now, Entries: []flows.Entry{entries[key.ID]}})
+				}
+			}
+		}
+		drive(g, now, effects, func(key flows.EntryKey) flows.Entry { return entries[key.ID] }, benchPaths)
+		drive(g, now, g.Step(now, marked), func(key flows.EntryKey) flows.Entry { return entries[key.ID] }, benchPaths)
+		return effects
+	}
+}
+
+// inspectedAgain lets the slow path see enough of each connection.
+func inspectedAgain(entries []flows.Entry) {
+	for i := range entries {
+		for d := range entries[i].Count {
+			entries[i].Count[d].Packets += 20
+		}
+	}
+}
+
+func reasonOf(g *Engine, e flows.Entry) flows.Reason { return g.Explain(&e).View.Reason }
+
+var neverMark = Mark{Never: MaskedMark{8, 8}}
+
+// An order to inspect brings a connection back at once and keeps it, until another order.
+func TestOrderInspect(t *testing.T) {
+	g, entries, step := commanded(t, 3, simPolicies{mild(1)}, Mark{})
+	offloadedAll(t, g, 3)
+	if n := removals(step(0, Ordered{Kind: OrderInspect, Keys: []flows.EntryKey{entries[1].Key}}), flows.OrderInspect); n != 1 {
+		t.Fatalf("promise 9: %d sessions are removed at once, want 1", n)
+	}
+	for range 5 {
+		inspectedAgain(entries)
+		step(time.Minute)
+		offloadedAll(t, g, 2)
+	}
+	if st := g.OrderState(OrderInspect, entries[1].Key); st.Outcome != OrderDone || st.Busy || st.Remembered {
+		t.Errorf("%+v", st)
+	}
+	x := g.Explain(&entries[1])
+	if x.Reason != flows.OrderInspect || !hasCheck(x, OrderCheck, "inspect, since 5m0s, until it ends; another agent would not know") {
+		t.Errorf("explained by %q, %+v", x.Reason, x.Checks)
+	}
+	step(time.Second, Ordered{Kind: OrderOffload, Keys: []flows.EntryKey{entries[1].Key}})
+	offloadedAll(t, g, 3)
+	if st := g.OrderState(OrderOffload, entries[1].Key); st.Outcome != OrderDone || st.Reason != flows.OrderOffload {
+		t.Errorf("%+v", st)
+	}
+}
+
+func hasCheck(x Explanation, name, detail string) bool {
+	for _, c := range x.Checks {
+		if c.Name == name && strings.Contains(c.Detail, detail) {
+			return true
+		}
+	}
+	return false
+}
+
+// One with a time ends by itself, and what comes back is inspected first.
+func TestOrderInspectForAWhile(t *testing.T) {
+	g, entries, step := commanded(t, 1, simPolicies{mild(1)}, neverMark)
+	step(0, Ordered{Kind: OrderInspect, For: time.Minute, Keys: []flows.EntryKey{entries[0].Key}})
+	if entries[0].Mark != 8 || !g.OrderState(OrderInspect, entries[0].Key).Remembered {
+		t.Errorf("mark %#x", entries[0].Mark)
+	}
+	step(59 * time.Second)
+	if r := reasonOf(g, entries[0]); r != flows.OrderInspect {
+		t.Errorf("held back by %q", r)
+	}
+	step(2 * time.Second)
+	if r := reasonOf(g, entries[0]); r != flows.Inspecting || entries[0].Mark != 0 || len(g.orders) != 0 {
+		t.Errorf("promise 1: after that %q, mark %#x", r, entries[0].Mark)
+	}
+	inspectedAgain(entries)
+	step(time.Second)
+	offloadedAll(t, g, 1)
+}
+
+// A revocation is final.
+func TestOrderRevoke(t *testing.T) {
+	g, entries, step := commanded(t, 2, simPolicies{mild(1)}, neverMark)
+	effects := step(0, Ordered{Kind: OrderRevoke, Keys: []flows.EntryKey{entries[0].Key}})
+	if removals(effects, flows.OrderRevoke) != 1 {
+		t.Fatalf("promise 3: %v", effects)
+	}
+	for _, kind := range []OrderKind{OrderOffload, OrderInspect, OrderOffload} {
+		inspectedAgain(entries)
+		step(time.Minute, Ordered{Kind: kind, Unmark: true, Keys: []flows.EntryKey{entries[0].Key}})
+		offloadedAll(t, g, 1)
+	}
+	if st := g.OrderState(OrderOffload, entries[0].Key); st.Outcome != OrderRefused || st.Reason != flows.OrderRevoke {
+		t.Errorf("%+v", st)
+	}
+	if entries[0].Mark != 8 {
+		t.Errorf("promise 9: mark %#x", entries[0].Mark)
+	}
+	turned := entries[0] // what is left of it, picked up from the other side
+	turned.Key.ID, turned.Key.Tuple, turned.Reply = 77, entries[0].Reply, entries[0].Key.Tuple
+	turned.Mark, turned.TCP.Flags = 0, [2]uint8{0x2a, 0x2a}
+	g.Step(g.now.Add(time.Second), []Event{EntriesGone{[]flows.EntryKey{entries[0].Key}}, EntriesRead{At: g.now.Add(time.Second), Entries: []flows.Entry{turned}}})
+	if e := g.entries.get(turned.Key); !g.tombstones.covers(e, g.now) {
+		t.Error("promise 3: there is no tombstone")
+	}
+	if len(g.orders) != 0 {
+		t.Errorf("%d orders about connections that are gone", len(g.orders))
+	}
+}
+
+// An order to offload is a wish: what speaks against it is said.
+func TestOrderOffload(t *testing.T) {
+	huge := flows.Terms{Bytes: 1e12, InspectPackets: 10}
+	for _, tt := range []struct {
+		name    string
+		policy  simPolicy
+		spoil   func(*flows.Entry)
+		outcome OrderOutcome
+		reason  flows.Reason
+	}{
+		{"a mouse", simPolicy{ref: 1, share: shares, verdict: flows.Offload, terms: huge}, nil, OrderDone, flows.OrderOffload},
+		{"no policy", simPolicy{ref: 1, share: 1, verdict: flows.Offload}, nil, OrderDone, flows.OrderOffload},
+		{"inspected", simPolicy{ref: 1, share: shares, verdict: flows.Inspect}, nil, OrderWaits, flows.PolicyInspect},
+		{"inspected at its port", simPolicy{ref: 1, share: shares, port: 2, verdict: flows.Inspect}, nil, OrderWaits, flows.PolicyInspect},
+		{"dropped", simPolicy{ref: 1, share: shares, verdict: flows.Drop}, nil, OrderRefused, flows.PolicyDrop},
+		{"uninspected", simPolicy{ref: 1, share: shares, verdict: flows.Offload, terms: flows.Terms{InspectPackets: 1000}}, nil, OrderWaits, flows.Inspecting},
+		{"closing", mild(1), func(e *flows.Entry) { e.TCP.State = flows.TCPFinWait }, OrderRefused, flows.Closing},
+		{"half open", mild(1), func(e *flows.Entry) { e.Status &^= flows.StatusAssured }, OrderWaits, flows.NotAssured},
+		{"marked", mild(1), func(e *flows.Entry) { e.Mark = 8 }, OrderWaits, flows.MarkNever},
+		{"blocked", mild(1), func(e *flows.Entry) { e.Mark = 1 }, OrderRefused, flows.Blocked},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := Mark{Never: MaskedMark{8, 8}, Blocked: MaskedMark{1, 1}}
+			g, entries, step := commanded(t, 1, simPolicies{{ref: 9, share: shares, verdict: flows.Inspect}}, cfg)
+			if tt.spoil != nil {
+				tt.spoil(&entries[0])
+			}
+			step(0, PoliciesChanged{Policies: simPolicies{tt.policy}})
+			foreseen := g.Foresee(OrderOffload, false, &entries[0])
+			if g.Used()[Offloaded] == 0 {
+				if foreseen.Outcome != tt.outcome && tt.name != "inspected at its port" || foreseen.Reason != tt.reason && tt.reason != flows.Closing && tt.name != "inspected at its port" {
+					t.Errorf("foreseen %+v", foreseen)
+				}
+			}
+			step(time.Second, Ordered{Kind: OrderOffload, Entries: entries})
+			st := g.OrderState(OrderOffload, entries[0].Key)
+			if st.Outcome != tt.outcome || st.Reason != tt.reason {
+				t.Errorf("promise 1: %+v, want %v %q", st, tt.outcome, tt.reason)
+			}
+			if n := g.Used()[Offloaded]; n > 0 && tt.outcome != OrderDone {
+				t.Errorf("promise 1: %d sessions", n)
+			}
+		})
+	}
+}
+
+// A mark that is not this engine's is taken off by explicit wish alone.
+func TestOrderUnmarks(t *testing.T) {
+	for _, unmark := range []bool{false, true} {
+		g, entries, step := commanded(t, 1, simPolicies{{ref: 9, share: shares, verdict: flows.Inspect}}, neverMark)
+		entries[0].Mark = 8
+		step(0, PoliciesChanged{Policies: simPolicies{mild(1)}})
+		step(0, Ordered{Kind: OrderOffload, Unmark: unmark, Entries: entries})
+		step(time.Second)
+		if n := g.Used()[Offloaded] == 1; n != unmark || (entries[0].Mark == 0) != unmark {
+			t.Errorf("unmark %v: offloaded %v, mark %#x", unmark, n, entries[0].Mark)
+		}
+	}
+}
+
+// Of an order about what is not followed yet, the engine learns by the order itself; an
+// unknown key changes nothing.
+func TestOrderAboutTheUnknown(t *testing.T) {
+	g, _, step := commanded(t, 2, simPolicies{mild(1)}, Mark{})
+	other := established(9, 100)
+	other.Key.Zone = 77
+	step(0, Ordered{Kind: OrderInspect, At: g.now, Entries: []flows.Entry{other}, Keys: []flows.EntryKey{{ID: 1234}}})
+	if st := g.OrderState(OrderInspect, other.Key); st.Outcome != OrderDone || st.Reason != flows.OrderInspect {
+		t.Errorf("%+v", st)
+	}
+	if st := g.OrderState(OrderInspect, flows.EntryKey{ID: 1234}); st.Outcome != OrderRefused || st.Reason != flows.Gone {
+		t.Errorf("%+v", st)
+	}
+}
+
+// A mark of several bits, or bits of others, is not written.
+func TestRemembers(t *testing.T) {
+	for _, tt := range []struct {
+		mark Mark
+		want bool
+	}{
+		{Mark{}, false},
+		{Mark{Never: MaskedMark{0, 8}}, false},
+		{Mark{Never: MaskedMark{8, 8}}, true},
+		{Mark{Never: MaskedMark{8, 9}, Blocked: MaskedMark{1, 1}}, false},
+		{Mark{Never: MaskedMark{8, 12}, Offload: MaskedMark{4, 12}}, false},
+	} {
+		if got := tt.mark.Remembers(); got != tt.want {
+			t.Errorf("%+v: %v", tt.mark, got)
+		}
+	}
+}
