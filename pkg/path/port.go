@@ -27,11 +27,8 @@ type Port struct {
 	MTU      int    // of its device; 0: not known, or that of a tunnel, which says nothing
 	Up       bool   // administratively up and with carrier
 	Optout   bool   // external_ids:flowshunt=off
-<<<<<<< HEAD
 	Closed   bool   // at the end of a wire through which nothing passes, since its inspector is away
-=======
 	Chosen   bool   // external_ids:flowshunt=on: as if Selection had it
->>>>>>> subject
 	QoS      bool   // policing or QoS
 	Mirrored bool   // a mirror selects it, or sFlow, NetFlow or IPFIX is on
 	NotInHW  bool   // hardware is required, and none would execute its rules
