@@ -147,7 +147,7 @@ func (p *policies) without() {
 // tell takes the news of a database. While it is away, what it said last stays in force.
 func (p *policies) tell(n policydb.News) {
 	if n.Table != nil {
-		problems := policydb.Problems(n.Problems)
+		problems := policydb.Problems(n.Problems, n.WireProblems)
 		p.problems.Store(&problems)
 		p.mu.Lock()
 		p.table = n.Table

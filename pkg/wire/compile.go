@@ -74,7 +74,7 @@ func (c *compiler) take(r *Row) {
 		here, err = c.conflict(r, &s)
 	}
 	if err != nil {
-		c.problems = append(c.problems, Problem{ID: r.ID, Name: r.Name, Text: err.Error(), Instead: "no wire", Here: here})
+		c.problems = append(c.problems, Problem{ID: r.ID, Name: r.Name, Text: err.Error(), Instead: "there is no such wire", Here: here})
 		c.bad = append(c.bad, r)
 		return
 	}
@@ -117,7 +117,7 @@ func (c *compiler) keepLast(r *Row) {
 	c.add(r, s)
 	for i := range c.problems {
 		if p := &c.problems[i]; p.ID == r.ID {
-			p.Instead = "its last good form"
+			p.Instead = "its last good form is in force"
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/flowshunt/flowshunt/ovsdb/client"
 	"github.com/flowshunt/flowshunt/ovsdb/flowshunt"
 	"github.com/flowshunt/flowshunt/pkg/policy"
+	"github.com/flowshunt/flowshunt/pkg/wire"
 )
 
 // follower makes news of rows: a client.Handler. The table outlives a connection, for it has
@@ -19,6 +20,7 @@ type follower struct {
 
 	policies map[string]policy.Spec // by uuid
 	profiles map[string]policy.ProfileSpec
+	wires    map[string]wire.Row
 	stands   map[rowID]string // column status
 	nodes    map[string]bool  // our rows of table Node
 }
@@ -28,11 +30,12 @@ type rowID struct{ table, uuid string }
 
 // Synced starts again from what the server has.
 func (f *follower) Synced(all client.Batch) {
-	f.policies, f.profiles = map[string]policy.Spec{}, map[string]policy.ProfileSpec{}
+	f.policies, f.profiles, f.wires = map[string]policy.Spec{}, map[string]policy.ProfileSpec{}, map[string]wire.Row{}
 	f.stands, f.nodes = map[rowID]string{}, map[string]bool{}
 	f.news.NextCfg, f.news.Options = 0, nil
 	f.apply(all)
 	f.compile()
+	f.compileWires()
 	f.writer.noteStatus(f.wanted(), f.stands)
 	f.writer.connected(f.nodes)
 	f.pass(nil)
@@ -40,13 +43,16 @@ func (f *follower) Synced(all client.Batch) {
 
 // Changed passes on what concerns the caller.
 func (f *follower) Changed(some client.Batch) {
-	rules, others := f.apply(some)
-	if rules {
+	told := f.apply(some)
+	if told.rules {
 		f.compile()
+	}
+	if told.wires {
+		f.compileWires()
 	}
 	f.writer.noteNodes(f.nodes)
 	f.writer.noteStatus(f.wanted(), f.stands)
-	if rules || others {
+	if told != (kinds{}) {
 		f.pass(nil)
 	}
 }
@@ -59,19 +65,23 @@ func (f *follower) pass(err error) {
 	f.tell(f.news)
 }
 
-// apply notes changes in their order, and says whether they are of policies or profiles, or
-// of what else is told.
-func (f *follower) apply(changes client.Batch) (rules, others bool) {
+// kinds says what changed: policies or profiles, wires, or what else is told.
+type kinds struct{ rules, wires, others bool }
+
+// apply notes changes in their order, and says of what they are.
+func (f *follower) apply(changes client.Batch) (told kinds) {
 	for _, c := range changes {
 		switch c.Table {
 		case flowshunt.OffloadPolicyTable:
-			rules = note(f, c, f.policies, specOf, func(r *flowshunt.OffloadPolicy) string { return r.Status }) || rules
+			told.rules = note(f, c, f.policies, specOf, func(r *flowshunt.OffloadPolicy) string { return r.Status }) || told.rules
 		case flowshunt.DecryptionProfileTable:
-			rules = note(f, c, f.profiles, profileOf, func(r *flowshunt.DecryptionProfile) string { return r.Status }) || rules
+			told.rules = note(f, c, f.profiles, profileOf, func(r *flowshunt.DecryptionProfile) string { return r.Status }) || told.rules
+		case flowshunt.WireTable:
+			told.wires = note(f, c, f.wires, wireOf, func(r *flowshunt.Wire) string { return r.Status }) || told.wires
 		case flowshunt.FlowshuntTable:
 			if g := client.Row[flowshunt.Flowshunt](c.New); g != nil {
 				f.news.NextCfg, f.news.Options = g.NextCfg, g.Options
-				others = true
+				told.others = true
 			}
 		case flowshunt.NodeTable:
 			if delete(f.nodes, c.UUID); c.New != nil {
@@ -79,7 +89,7 @@ func (f *follower) apply(changes client.Batch) (rules, others bool) {
 			}
 		}
 	}
-	return rules, others
+	return told
 }
 
 // note puts a row into specs, its status aside, and reports whether specs changed.
@@ -107,6 +117,11 @@ func (f *follower) compile() {
 	f.news.Table, f.news.Problems = policy.Compile(inOrder(f.policies), inOrder(f.profiles), f.news.Table)
 }
 
+// compileWires makes the next list of wires.
+func (f *follower) compileWires() {
+	f.news.Wires, f.news.WireProblems = wire.Compile(inOrder(f.wires), f.news.Wires)
+}
+
 func inOrder[S any](rows map[string]S) []S {
 	list := make([]S, 0, len(rows))
 	for _, uuid := range slices.Sorted(maps.Keys(rows)) {
@@ -118,6 +133,11 @@ func inOrder[S any](rows map[string]S) []S {
 // wanted returns what shall stand in the column status of rows with problems.
 func (f *follower) wanted() map[rowID]string {
 	wanted := map[rowID]string{}
+	for _, p := range f.news.WireProblems {
+		if !p.Here {
+			wanted[rowID{flowshunt.WireTable, p.ID}] = clean(p.Text)
+		}
+	}
 	if len(f.news.Problems) == 0 {
 		return wanted
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/flowshunt/flowshunt/ovsdb/client"
 	"github.com/flowshunt/flowshunt/ovsdb/flowshunt"
 	"github.com/flowshunt/flowshunt/pkg/policy"
+	"github.com/flowshunt/flowshunt/pkg/wire"
 )
 
 // Node is what an agent says of itself. It belongs to the source once it was handed over.
@@ -29,15 +30,18 @@ type Node struct {
 }
 
 // Problems returns problems as Node has them: what is wrong, and what is in force instead,
-// by "policy NAME" or "profile NAME".
-func Problems(list []policy.Problem) map[string]string {
-	problems := make(map[string]string, len(list))
+// by "policy NAME", "profile NAME" or "wire NAME".
+func Problems(list []policy.Problem, wires []wire.Problem) map[string]string {
+	problems := make(map[string]string, len(list)+len(wires))
 	for _, p := range list {
 		kind := "policy "
 		if p.Profile {
 			kind = "profile "
 		}
 		problems[kind+p.Name] = p.Text + " (" + p.Instead + ")"
+	}
+	for _, p := range wires {
+		problems["wire "+p.Name] = p.Text + " (" + p.Instead + ")"
 	}
 	return problems
 }

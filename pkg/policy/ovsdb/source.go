@@ -8,6 +8,7 @@ import (
 	"github.com/flowshunt/flowshunt/ovsdb/client"
 	"github.com/flowshunt/flowshunt/ovsdb/flowshunt"
 	"github.com/flowshunt/flowshunt/pkg/policy"
+	"github.com/flowshunt/flowshunt/pkg/wire"
 )
 
 // Config says where the database is and who reports to it. Remotes and SystemID must be set.
@@ -26,8 +27,12 @@ type Config struct {
 type News struct {
 	Table    *policy.Table // without ports; nil: nothing has been read yet
 	Problems []policy.Problem
-	NextCfg  int               // of table Flowshunt: how many changes operators have counted
-	Options  map[string]string // of the same
+	// Wires are those of this node, and those of no node. They mean nothing while Table is nil.
+	Wires        []wire.Spec
+	WireProblems []wire.Problem
+
+	NextCfg int               // of table Flowshunt: how many changes operators have counted
+	Options map[string]string // of the same
 	// Err says why the database cannot be read at present: the rest is as it was last. Nil: it
 	// is what the database says.
 	Err error
@@ -67,10 +72,13 @@ func tables(systemID string) []client.Table {
 		"interfaces", "iface_ids", "security_groups", "tenants", "dscp", "applications", "server_names", "verdict", "elephant_bytes",
 		"elephant_rate", "elephant_age", "inspect_packets", "max_lifetime", "reinspect_interval", "status"}
 	profiles := []string{"name", "enabled", "dst_prefixes", "dst_ports", "server_names", "status"}
+	wires := []string{"name", "system_id", "enabled", "port0", "port1", "inspector0", "inspector1", "fail_mode", "probe_interval", "status"}
 	global := []string{"next_cfg", "options"}
 	return []client.Table{
 		{Name: flowshunt.OffloadPolicyTable, Row: (*flowshunt.OffloadPolicy)(nil), Columns: policies, NeededColumns: policies},
 		{Name: flowshunt.DecryptionProfileTable, Row: (*flowshunt.DecryptionProfile)(nil), Columns: profiles, NeededColumns: profiles},
+		{Name: flowshunt.WireTable, Row: (*flowshunt.Wire)(nil), Columns: wires, NeededColumns: wires,
+			Where: []client.Condition{{Column: "system_id", Function: "==", Value: systemID}, {Column: "system_id", Function: "==", Value: client.Set{}}}},
 		{Name: flowshunt.FlowshuntTable, Row: (*flowshunt.Flowshunt)(nil), Columns: global, NeededColumns: global},
 		{Name: flowshunt.NodeTable, Row: (*flowshunt.Node)(nil), Columns: []string{"system_id"}, Needed: true,
 			Where: []client.Condition{{Column: "system_id", Function: "==", Value: systemID}}},

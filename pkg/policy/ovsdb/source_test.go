@@ -175,7 +175,7 @@ func TestStatus(t *testing.T) {
 	})
 	for _, agent := range []*agent{a, b} {
 		n := agent.await("the problem", func(n News) bool { return len(n.Problems) == 2 && n.Table.Len() == 1 })
-		if p := Problems(n.Problems)["policy a"]; p != want+" (its last good form is in force)" {
+		if p := Problems(n.Problems, nil)["policy a"]; p != want+" (its last good form is in force)" {
 			t.Errorf("%q", p)
 		}
 	}

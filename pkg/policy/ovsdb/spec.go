@@ -5,6 +5,7 @@ import (
 
 	"github.com/flowshunt/flowshunt/ovsdb/flowshunt"
 	"github.com/flowshunt/flowshunt/pkg/policy"
+	"github.com/flowshunt/flowshunt/pkg/wire"
 )
 
 // specOf returns what a row says. Sets have no order: they are sorted, so that equal rows
@@ -30,6 +31,14 @@ func profileOf(r *flowshunt.DecryptionProfile) policy.ProfileSpec {
 	return policy.ProfileSpec{
 		Name: r.Name, Disabled: r.Enabled != nil && !*r.Enabled,
 		DstPrefixes: sorted(r.DstPrefixes), DstPorts: sorted(r.DstPorts), ServerNames: sorted(r.ServerNames),
+	}
+}
+
+func wireOf(r *flowshunt.Wire) wire.Row {
+	return wire.Row{
+		ID: r.UUID, Name: r.Name, Node: value(r.SystemID), Disabled: r.Enabled != nil && !*r.Enabled,
+		Ports: [2]string{r.Port0, r.Port1}, Inspectors: [2]string{value(r.Inspector0), value(r.Inspector1)},
+		FailMode: r.FailMode, ProbeInterval: value(r.ProbeInterval),
 	}
 }
 
