@@ -80,6 +80,7 @@ type Agent struct {
 	settings  *settings
 	groups    *groups
 	policies  *policies
+	wires     *wires
 	parts     []*component
 	readiness readiness
 	metering  *metering // nil: nobody asked for metrics
@@ -252,6 +253,8 @@ func (a *Agent) build() {
 	})
 	a.policies = newPolicies(a)
 	a.policies.loop = l
+	a.wires = newWires(a)
+	a.policies.setWires, a.policies.wires = a.wires.set, a.wires.texts
 	a.policies.owner = a.groups.owner
 	for _, src := range a.groups.sources {
 		src.owners = a.policies.ownersChanged
@@ -371,7 +374,7 @@ func (a *Agent) watch(ctx context.Context) error {
 			return err
 		}
 		for _, f := range []func(context.Context) error{
-			a.taps.run, a.ports.run, a.groups.run, a.policies.run, a.dumper.run, a.listener.run, a.vanished.run, a.settings.run, a.adopt, a.announce,
+			a.taps.run, a.ports.run, a.groups.run, a.policies.run, a.wires.run, a.dumper.run, a.listener.run, a.vanished.run, a.settings.run, a.adopt, a.announce,
 		} {
 			watch(f)
 		}

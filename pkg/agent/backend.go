@@ -49,6 +49,7 @@ func (b *backend) Show(ctx context.Context) (control.Status, error) {
 		}
 		s.Ports = showPorts(t, onPorts, b.groups.standing)
 	}
+	s.Wires = b.wires.show()
 	s.Budgets, s.Tables = b.budgets(used, counts), b.tables(tables)
 	return s, nil
 }

@@ -164,6 +164,7 @@ func (s *source) Snapshot(ctx context.Context) metrics.Snapshot {
 			m.Ports[p.reason]++
 		}
 	}
+	m.Wires = s.wires.metrics()
 	var e metrics.Engine
 	err := s.loop.ask(ctx, func(g *engine.Engine) { e.Sessions, e.Counts, e.Tables = g.Used(), g.Counts(), g.Tables() })
 	if err != nil {

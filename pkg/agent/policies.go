@@ -18,6 +18,7 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/policy"
 	policydb "github.com/flowshunt/flowshunt/pkg/policy/ovsdb"
 	"github.com/flowshunt/flowshunt/pkg/secgroup"
+	"github.com/flowshunt/flowshunt/pkg/wire"
 )
 
 // policies follows the policy database, tells the engine what operators want, and the
@@ -28,6 +29,8 @@ type policies struct {
 	loop      *loop
 	health    *component
 	node      func(context.Context) policydb.Node // what the agent says of itself, but for policies
+	setWires  func([]wire.Spec)                   // those that there shall be
+	wires     func() map[string]string            // how they are, by name
 	owner     func(flows.LogicalPort) secgroup.Owner
 
 	mu    sync.Mutex
@@ -75,11 +78,16 @@ func (p *policies) remotes(s *ovsdb.Snapshot) string {
 
 // choose returns how the database is followed.
 func (p *policies) choose(s *ovsdb.Snapshot) policydb.Config {
-	host, _ := os.Hostname()
 	return policydb.Config{
-		Remotes: p.remotes(s), SystemID: cmp.Or(s.Switch.SystemID, host),
+		Remotes: p.remotes(s), SystemID: nameOf(s),
 		TLS: p.cfg.Policies.TLS.Or(s.Switch.TLS),
 	}
+}
+
+// nameOf is what this node is called.
+func nameOf(s *ovsdb.Snapshot) string {
+	host, _ := os.Hostname()
+	return cmp.Or(s.Switch.SystemID, host)
 }
 
 // run follows the database that Open vSwitch's asks for at the time.
@@ -141,6 +149,7 @@ func (p *policies) without() {
 	defer p.mu.Unlock()
 	p.table, p.force = nil, nil
 	p.loop.post(engine.PoliciesChanged{Policies: engine.Elephants(p.cfg.Engine.Elephant)})
+	p.setWires(nil)
 	p.health.ok()
 }
 
@@ -148,6 +157,7 @@ func (p *policies) without() {
 func (p *policies) tell(n policydb.News) {
 	if n.Table != nil {
 		problems := policydb.Problems(n.Problems, n.WireProblems)
+		p.setWires(n.Wires)
 		p.problems.Store(&problems)
 		p.mu.Lock()
 		p.table = n.Table
@@ -254,7 +264,7 @@ func (p *policies) report(ctx context.Context, source *policydb.Source) {
 func (p *policies) self(ctx context.Context) policydb.Node {
 	n := p.node(ctx)
 	n.CurCfg = int(p.taken.Load())
-	n.Problems = maps.Clone(*p.problems.Load())
+	n.Problems, n.Wires = maps.Clone(*p.problems.Load()), p.wires()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	maps.Copy(n.Problems, p.odd)

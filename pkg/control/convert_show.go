@@ -21,6 +21,7 @@ func fromStatus(s *Status) *pb.ShowResponse {
 		Budgets:       convert(s.Budgets, fromBudget),
 		Tables:        convert(s.Tables, fromTable),
 		LastDump:      fromDump(s.LastDump),
+		Wires:         convert(s.Wires, fromWire),
 	}
 }
 
@@ -38,6 +39,7 @@ func toStatus(m *pb.ShowResponse) Status {
 		Budgets:       convert(m.GetBudgets(), toBudget),
 		Tables:        convert(m.GetTables(), toTable),
 		LastDump:      toDump(m.GetLastDump()),
+		Wires:         convert(m.GetWires(), toWire),
 	}
 }
 
@@ -71,6 +73,23 @@ func toPort(m **pb.Port) Port {
 		Sessions: (*m).GetSessions(), Candidates: (*m).GetCandidates(),
 		Eswitch: flows.EswitchID((*m).GetEswitch()), Function: (*m).GetFunction(),
 		Device: (*m).GetDevice(), VFDevice: (*m).GetVfDevice(), HWTCOffload: (*m).GetHwTcOffload(),
+	}
+}
+
+func fromWire(w *Wire) *pb.Wire {
+	return &pb.Wire{
+		Name: text(w.Name), Port0: text(w.Ports[0]), Port1: text(w.Ports[1]), Inspector0: text(w.Inspectors[0]), Inspector1: text(w.Inspectors[1]),
+		FailOpen: w.FailOpen, State: text(w.State), SinceNs: fromTime(w.Since), Bridge: text(w.Bridge),
+		Zone0: uint32(w.Zones[0]), Zone1: uint32(w.Zones[1]), Detail: text(w.Detail), Problem: text(w.Problem),
+	}
+}
+
+func toWire(m **pb.Wire) Wire {
+	w := *m
+	return Wire{
+		Name: w.GetName(), Ports: [2]string{w.GetPort0(), w.GetPort1()}, Inspectors: [2]string{w.GetInspector0(), w.GetInspector1()},
+		FailOpen: w.GetFailOpen(), State: w.GetState(), Since: toTime(w.GetSinceNs()), Bridge: w.GetBridge(),
+		Zones: [2]uint16{uint16(w.GetZone0()), uint16(w.GetZone1())}, Detail: w.GetDetail(), Problem: w.GetProblem(),
 	}
 }
 

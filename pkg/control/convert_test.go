@@ -35,6 +35,8 @@ func filledStatus() Status {
 		Tables: []Table{{Eswitch: "e", Rules: 11, Believed: 12, LearnedAt: at, Window: 13, Installing: 14, PerSecond: 1.5,
 			Waiting: 15, Refused: 16, Shut: []string{"17"}}},
 		LastDump: Dump{At: at, Took: 9, Entries: 10},
+		Wires: []Wire{{Name: "w", Ports: [2]string{"p", "q"}, Inspectors: [2]string{"f", "g"}, FailOpen: true, State: "open", Since: at,
+			Bridge: "b", Zones: [2]uint16{65535, 65534}, Detail: "d", Problem: "p"}},
 	}
 }
 

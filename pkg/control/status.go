@@ -50,6 +50,7 @@ type Status struct {
 	Budgets    []Budget
 	Tables     []Table // by eswitch
 	LastDump   Dump
+	Wires      []Wire
 }
 
 // Component is one thing that the agent depends on, as "ovsdb" or
@@ -77,6 +78,20 @@ type Port struct {
 	Device      string          // that the eswitch is in, as devlink names it: "pci/0000:03:00.0"
 	VFDevice    string          // network device of the virtual function, where the host has it
 	HWTCOffload string          // "on", "off", "not supported", ...; empty without a network device
+}
+
+// Wire is a virtual wire that the agent keeps.
+type Wire struct {
+	Name       string
+	Ports      [2]string // its ends
+	Inspectors [2]string // empty: there is none
+	FailOpen   bool
+	State      string    // "through", "inspected", "open", "closed" or "unready"
+	Since      time.Time // when it became that
+	Bridge     string    // empty while unready
+	Zones      [2]uint16 // of conntrack, by end; 0 while unready
+	Detail     string    // why it is unready, open or closed
+	Problem    string    // what else is not as it should be
 }
 
 // Budget is a bound and what is used of it: sessions in the table, insertions

@@ -74,6 +74,15 @@ var (
 	groupCompile = counter("security_group_compile_seconds_total", "Time spent on compiling what was told.", "source")
 )
 
+// Virtual wires, by `wire`: the name that they have in the policy database.
+var (
+	wireState  = gauge("wire_state", "Always 1. `state` is what becomes of a packet: through, inspected, open (past an inspector that is away), closed (it is dropped), or unready where the wire's flows are not in force.", "wire", "state")
+	wireFor    = gauge("wire_state_seconds", "For how long the wire has been in its state.", "wire")
+	wireProbes = counter("wire_probes_total", "Probes that were sent through the inspector, in both directions.", "wire")
+	wireLost   = counter("wire_probes_lost_total", "Those that did not come out on the other side before the next was due.", "wire")
+	wireTurns  = counter("wire_transitions_total", "Changes of the wire's state.", "wire")
+)
+
 // Conntrack and taps.
 var (
 	overruns    = counter("conntrack_overruns_total", "Times that conntrack events were lost because they came faster than they were read (ENOBUFS).")
@@ -99,6 +108,7 @@ func catalogue() []section {
 		{"Traffic", []*definition{offloadedBytes, offloadedPkts, portBytes, portPkts}},
 		{"Change and reaction", []*definition{changes, doubts, sessionDoubts, validations, validationTime, propagationTime}},
 		{"Security groups", []*definition{groupPorts, groupRules, groupMembers, groupNews, groupStale, groupCompile}},
+		{"Virtual wires", []*definition{wireState, wireFor, wireProbes, wireLost, wireTurns}},
 		{"Conntrack and taps", []*definition{overruns, resyncs, dumps, dumpTime, dumpEntries, hints, tapMissed}},
 	}
 }

@@ -44,6 +44,14 @@ func collectGroups(out chan<- prometheus.Metric, p *Groups) {
 	out <- groupCompile.value(p.Compiling.Seconds(), p.Source)
 }
 
+func collectWire(out chan<- prometheus.Metric, w *Wire) {
+	out <- wireState.value(1, w.Name, w.State)
+	out <- wireFor.value(w.For.Seconds(), w.Name)
+	out <- wireProbes.value(float64(w.Sent), w.Name)
+	out <- wireLost.value(float64(w.Missed), w.Name)
+	out <- wireTurns.value(float64(w.Turns), w.Name)
+}
+
 func (c *collector) collectAgent(out chan<- prometheus.Metric, s *Snapshot) {
 	out <- startSeconds.value(float64(s.Started.UnixNano()) / 1e9)
 	out <- modeInfo.value(1, s.Mode.Configured, s.Mode.Effective, string(s.Mode.Reason))
@@ -54,6 +62,9 @@ func (c *collector) collectAgent(out chan<- prometheus.Metric, s *Snapshot) {
 	}
 	for i := range s.Groups {
 		collectGroups(out, &s.Groups[i])
+	}
+	for i := range s.Wires {
+		collectWire(out, &s.Wires[i])
 	}
 	out <- ports.value(float64(s.Ports[""]), "usable")
 	for reason, n := range s.Ports {

@@ -31,6 +31,7 @@ type Snapshot struct {
 	TapMissed   uint64            // packets
 
 	Groups []Groups // sources of security groups
+	Wires  []Wire   // that the agent keeps
 
 	Engine *Engine
 }
@@ -42,6 +43,14 @@ type Groups struct {
 	Changes               uint64
 	Compiling             time.Duration
 	Stale                 time.Duration // for how long it has not told what is so; 0: it does
+}
+
+// Wire is a virtual wire.
+type Wire struct {
+	Name, State  string
+	For          time.Duration // it has been in that state
+	Sent, Missed uint64        // probes, and those that did not come through in time
+	Turns        uint64        // changes of its state
 }
 
 // Engine is what the engine tells.

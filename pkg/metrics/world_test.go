@@ -23,6 +23,7 @@ func (f fake) Snapshot(context.Context) Snapshot {
 		Ports:   map[flows.Reason]int{"": 2, flows.PortDown: 1},
 		Budgets: []Budget{{Name: "sessions", Used: 3, Limit: 100}},
 		Changes: map[string]uint64{"openflow": 12},
+		Wires:   []Wire{{Name: "w0", State: "open", For: 27 * time.Second, Sent: 28, Missed: 29, Turns: 30}},
 		Groups:  []Groups{{Source: "ovn-sb", Ports: 21, Rules: 22, Members: 23, Changes: 24, Compiling: 25 * time.Second, Stale: 26 * time.Second}},
 		Busy:    1500 * time.Millisecond, DumpEntries: 7, Overruns: 8, TapMissed: 9,
 	}

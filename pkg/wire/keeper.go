@@ -15,13 +15,22 @@ import (
 // Config says where bridges are and who asks. Rundir and Tell must be set.
 type Config struct {
 	Rundir string // where ovs-vswitchd has its sockets
-	Node   string // tells the probes of this node from those of others
+	// Node names this node, when a wire begins: it tells its probes from those of others. Nil:
+	// there are no others.
+	Node func() string
 	// Taken says which conntrack zones belong to others; nil: none of those that wires take.
 	Taken func(flows.Zone) bool
 	// Grace is how long a bridge may not answer before its wires are Unready; 0: 10 s.
 	Grace time.Duration
 	// Tell is called with all wires, by name, when anything of them changed: by one goroutine.
 	Tell func([]Status)
+}
+
+func (c *Config) node() string {
+	if c.Node == nil {
+		return ""
+	}
+	return c.Node()
 }
 
 func (c *Config) grace() time.Duration { return cmp.Or(c.Grace, 10*time.Second) }

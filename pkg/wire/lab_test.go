@@ -119,7 +119,7 @@ func (l *lab) flows(bridge string) string {
 // keep runs a keeper until the test ends, or stop is called.
 func (l *lab) keep(specs []Spec, bridges ...Bridge) (k *Keeper, stop func()) {
 	l.t.Helper()
-	k = New(Config{Rundir: l.Rundir, Node: "node-1", Tell: l.tell})
+	k = New(Config{Rundir: l.Rundir, Node: func() string { return "node-1" }, Tell: l.tell})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

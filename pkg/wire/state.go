@@ -33,6 +33,18 @@ func (s State) String() string {
 	return "unready"
 }
 
+// String says how the wire is, and why: "closed since 2026-11-02T07:05:01Z: fw0 has no link".
+func (s Status) String() string {
+	text := s.State.String() + " since " + s.Since.UTC().Format(time.RFC3339)
+	if s.Detail != "" {
+		text += ": " + s.Detail
+	}
+	if s.Problem != "" {
+		text += " (" + s.Problem + ")"
+	}
+	return text
+}
+
 // Status is a wire and how it is. It is comparable.
 type Status struct {
 	Spec

@@ -219,7 +219,7 @@ func (w *worker) update() {
 
 // begin begins to keep a wire, where those stopped who did before us.
 func (w *worker) begin(t task) *kept {
-	k := &kept{task: t, macs: probeMACs(w.cfg.Node, t.Name)}
+	k := &kept{task: t, macs: probeMACs(w.cfg.node(), t.Name)}
 	was := w.marks[t.Name].state
 	if old := w.wires[t.Name]; old != nil {
 		k.status, k.turns, was = old.status, old.turns, old.plan.state

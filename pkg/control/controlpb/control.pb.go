@@ -638,6 +638,7 @@ type ShowResponse struct {
 	Budgets       []*Budget              `protobuf:"bytes,10,rep,name=budgets,proto3" json:"budgets,omitempty"`
 	LastDump      *Dump                  `protobuf:"bytes,11,opt,name=last_dump,json=lastDump,proto3" json:"last_dump,omitempty"` // absent before the first one
 	Tables        []*Table               `protobuf:"bytes,12,rep,name=tables,proto3" json:"tables,omitempty"`                     // of eswitches
+	Wires         []*Wire                `protobuf:"bytes,13,rep,name=wires,proto3" json:"wires,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -752,6 +753,13 @@ func (x *ShowResponse) GetLastDump() *Dump {
 func (x *ShowResponse) GetTables() []*Table {
 	if x != nil {
 		return x.Tables
+	}
+	return nil
+}
+
+func (x *ShowResponse) GetWires() []*Wire {
+	if x != nil {
+		return x.Wires
 	}
 	return nil
 }
@@ -973,6 +981,147 @@ func (x *Port) GetHwTcOffload() string {
 	return ""
 }
 
+// Wire is a virtual wire that the agent keeps.
+type Wire struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Port0         string                 `protobuf:"bytes,2,opt,name=port0,proto3" json:"port0,omitempty"` // its ends
+	Port1         string                 `protobuf:"bytes,3,opt,name=port1,proto3" json:"port1,omitempty"`
+	Inspector0    string                 `protobuf:"bytes,4,opt,name=inspector0,proto3" json:"inspector0,omitempty"` // empty: there is none
+	Inspector1    string                 `protobuf:"bytes,5,opt,name=inspector1,proto3" json:"inspector1,omitempty"`
+	FailOpen      bool                   `protobuf:"varint,6,opt,name=fail_open,json=failOpen,proto3" json:"fail_open,omitempty"`
+	State         string                 `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"` // through, inspected, open, closed or unready
+	SinceNs       int64                  `protobuf:"varint,8,opt,name=since_ns,json=sinceNs,proto3" json:"since_ns,omitempty"`
+	Bridge        string                 `protobuf:"bytes,9,opt,name=bridge,proto3" json:"bridge,omitempty"` // empty while unready
+	Zone0         uint32                 `protobuf:"varint,10,opt,name=zone0,proto3" json:"zone0,omitempty"` // of conntrack, by end; 0 while unready
+	Zone1         uint32                 `protobuf:"varint,11,opt,name=zone1,proto3" json:"zone1,omitempty"`
+	Detail        string                 `protobuf:"bytes,12,opt,name=detail,proto3" json:"detail,omitempty"`   // why it is unready, open or closed
+	Problem       string                 `protobuf:"bytes,13,opt,name=problem,proto3" json:"problem,omitempty"` // what else is not as it should be
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Wire) Reset() {
+	*x = Wire{}
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Wire) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Wire) ProtoMessage() {}
+
+func (x *Wire) ProtoReflect() protoreflect.Message {
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Wire.ProtoReflect.Descriptor instead.
+func (*Wire) Descriptor() ([]byte, []int) {
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Wire) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Wire) GetPort0() string {
+	if x != nil {
+		return x.Port0
+	}
+	return ""
+}
+
+func (x *Wire) GetPort1() string {
+	if x != nil {
+		return x.Port1
+	}
+	return ""
+}
+
+func (x *Wire) GetInspector0() string {
+	if x != nil {
+		return x.Inspector0
+	}
+	return ""
+}
+
+func (x *Wire) GetInspector1() string {
+	if x != nil {
+		return x.Inspector1
+	}
+	return ""
+}
+
+func (x *Wire) GetFailOpen() bool {
+	if x != nil {
+		return x.FailOpen
+	}
+	return false
+}
+
+func (x *Wire) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Wire) GetSinceNs() int64 {
+	if x != nil {
+		return x.SinceNs
+	}
+	return 0
+}
+
+func (x *Wire) GetBridge() string {
+	if x != nil {
+		return x.Bridge
+	}
+	return ""
+}
+
+func (x *Wire) GetZone0() uint32 {
+	if x != nil {
+		return x.Zone0
+	}
+	return 0
+}
+
+func (x *Wire) GetZone1() uint32 {
+	if x != nil {
+		return x.Zone1
+	}
+	return 0
+}
+
+func (x *Wire) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *Wire) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
 // Budget is a bound and what is used of it.
 type Budget struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -986,7 +1135,7 @@ type Budget struct {
 
 func (x *Budget) Reset() {
 	*x = Budget{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[6]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -998,7 +1147,7 @@ func (x *Budget) String() string {
 func (*Budget) ProtoMessage() {}
 
 func (x *Budget) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[6]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1011,7 +1160,7 @@ func (x *Budget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Budget.ProtoReflect.Descriptor instead.
 func (*Budget) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{6}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Budget) GetName() string {
@@ -1061,7 +1210,7 @@ type Table struct {
 
 func (x *Table) Reset() {
 	*x = Table{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[7]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1073,7 +1222,7 @@ func (x *Table) String() string {
 func (*Table) ProtoMessage() {}
 
 func (x *Table) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[7]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1086,7 +1235,7 @@ func (x *Table) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Table.ProtoReflect.Descriptor instead.
 func (*Table) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{7}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Table) GetEswitch() string {
@@ -1171,7 +1320,7 @@ type Dump struct {
 
 func (x *Dump) Reset() {
 	*x = Dump{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[8]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1332,7 @@ func (x *Dump) String() string {
 func (*Dump) ProtoMessage() {}
 
 func (x *Dump) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[8]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1345,7 @@ func (x *Dump) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dump.ProtoReflect.Descriptor instead.
 func (*Dump) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{8}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Dump) GetAtNs() int64 {
@@ -1236,7 +1385,7 @@ type SessionsRequest struct {
 
 func (x *SessionsRequest) Reset() {
 	*x = SessionsRequest{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[9]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1248,7 +1397,7 @@ func (x *SessionsRequest) String() string {
 func (*SessionsRequest) ProtoMessage() {}
 
 func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[9]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1261,7 +1410,7 @@ func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsRequest.ProtoReflect.Descriptor instead.
 func (*SessionsRequest) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{9}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SessionsRequest) GetAll() bool {
@@ -1333,7 +1482,7 @@ type SessionsResponse struct {
 
 func (x *SessionsResponse) Reset() {
 	*x = SessionsResponse{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[10]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1345,7 +1494,7 @@ func (x *SessionsResponse) String() string {
 func (*SessionsResponse) ProtoMessage() {}
 
 func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[10]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1358,7 +1507,7 @@ func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
 func (*SessionsResponse) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{10}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SessionsResponse) GetOf() isSessionsResponse_Of {
@@ -1412,7 +1561,7 @@ type SessionsSummary struct {
 
 func (x *SessionsSummary) Reset() {
 	*x = SessionsSummary{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[11]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1424,7 +1573,7 @@ func (x *SessionsSummary) String() string {
 func (*SessionsSummary) ProtoMessage() {}
 
 func (x *SessionsSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[11]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1437,7 +1586,7 @@ func (x *SessionsSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsSummary.ProtoReflect.Descriptor instead.
 func (*SessionsSummary) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{11}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SessionsSummary) GetMatched() uint64 {
@@ -1478,7 +1627,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[12]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1490,7 +1639,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[12]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1503,7 +1652,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{12}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Session) GetId() uint64 {
@@ -1628,7 +1777,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[13]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1640,7 +1789,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[13]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1653,7 +1802,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{13}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WhyRequest) GetTuple() *Tuple {
@@ -1682,7 +1831,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[14]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1694,7 +1843,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[14]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1707,7 +1856,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{14}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WhyResponse) GetChecks() []*Check {
@@ -1758,7 +1907,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[15]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1770,7 +1919,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[15]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1783,7 +1932,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{15}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Entry) GetId() uint32 {
@@ -1874,7 +2023,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[16]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1886,7 +2035,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[16]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1899,7 +2048,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{16}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Check) GetName() string {
@@ -1938,7 +2087,7 @@ type OrderRequest struct {
 
 func (x *OrderRequest) Reset() {
 	*x = OrderRequest{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[17]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1950,7 +2099,7 @@ func (x *OrderRequest) String() string {
 func (*OrderRequest) ProtoMessage() {}
 
 func (x *OrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[17]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1963,7 +2112,7 @@ func (x *OrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderRequest.ProtoReflect.Descriptor instead.
 func (*OrderRequest) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{17}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *OrderRequest) GetKind() OrderKind {
@@ -2032,7 +2181,7 @@ type OrderResponse struct {
 
 func (x *OrderResponse) Reset() {
 	*x = OrderResponse{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[18]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2044,7 +2193,7 @@ func (x *OrderResponse) String() string {
 func (*OrderResponse) ProtoMessage() {}
 
 func (x *OrderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[18]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2057,7 +2206,7 @@ func (x *OrderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderResponse.ProtoReflect.Descriptor instead.
 func (*OrderResponse) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{18}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *OrderResponse) GetTuple() *Tuple {
@@ -2124,7 +2273,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[19]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2136,7 +2285,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[19]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2149,7 +2298,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{19}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{20}
 }
 
 type StatsResponse struct {
@@ -2161,7 +2310,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[20]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2173,7 +2322,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[20]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2186,7 +2335,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{20}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StatsResponse) GetStats() []*Stat {
@@ -2207,7 +2356,7 @@ type Stat struct {
 
 func (x *Stat) Reset() {
 	*x = Stat{}
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[21]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2219,7 +2368,7 @@ func (x *Stat) String() string {
 func (*Stat) ProtoMessage() {}
 
 func (x *Stat) ProtoReflect() protoreflect.Message {
-	mi := &file_pkg_control_controlpb_control_proto_msgTypes[21]
+	mi := &file_pkg_control_controlpb_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2232,7 +2381,7 @@ func (x *Stat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stat.ProtoReflect.Descriptor instead.
 func (*Stat) Descriptor() ([]byte, []int) {
-	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{21}
+	return file_pkg_control_controlpb_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Stat) GetName() string {
@@ -2270,7 +2419,7 @@ const file_pkg_control_controlpb_control_proto_rawDesc = "" +
 	"\bCounters\x12\x18\n" +
 	"\apackets\x18\x01 \x01(\x04R\apackets\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\"\r\n" +
-	"\vShowRequest\"\x89\x04\n" +
+	"\vShowRequest\"\xbb\x04\n" +
 	"\fShowResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12.\n" +
 	"\x04mode\x18\x02 \x01(\x0e2\x1a.flowshunt.control.v1.ModeR\x04mode\x12%\n" +
@@ -2286,7 +2435,8 @@ const file_pkg_control_controlpb_control_proto_rawDesc = "" +
 	"\abudgets\x18\n" +
 	" \x03(\v2\x1c.flowshunt.control.v1.BudgetR\abudgets\x127\n" +
 	"\tlast_dump\x18\v \x01(\v2\x1a.flowshunt.control.v1.DumpR\blastDump\x123\n" +
-	"\x06tables\x18\f \x03(\v2\x1b.flowshunt.control.v1.TableR\x06tables\"\xb8\x01\n" +
+	"\x06tables\x18\f \x03(\v2\x1b.flowshunt.control.v1.TableR\x06tables\x120\n" +
+	"\x05wires\x18\r \x03(\v2\x1a.flowshunt.control.v1.WireR\x05wires\"\xb8\x01\n" +
 	"\tComponent\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
 	"\x06health\x18\x02 \x01(\x0e2\x1c.flowshunt.control.v1.HealthR\x06health\x12\x19\n" +
@@ -2310,7 +2460,26 @@ const file_pkg_control_controlpb_control_proto_rawDesc = "" +
 	" \x01(\tR\bfunction\x12\x16\n" +
 	"\x06device\x18\v \x01(\tR\x06device\x12\x1b\n" +
 	"\tvf_device\x18\f \x01(\tR\bvfDevice\x12\"\n" +
-	"\rhw_tc_offload\x18\r \x01(\tR\vhwTcOffload\"Z\n" +
+	"\rhw_tc_offload\x18\r \x01(\tR\vhwTcOffload\"\xca\x02\n" +
+	"\x04Wire\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05port0\x18\x02 \x01(\tR\x05port0\x12\x14\n" +
+	"\x05port1\x18\x03 \x01(\tR\x05port1\x12\x1e\n" +
+	"\n" +
+	"inspector0\x18\x04 \x01(\tR\n" +
+	"inspector0\x12\x1e\n" +
+	"\n" +
+	"inspector1\x18\x05 \x01(\tR\n" +
+	"inspector1\x12\x1b\n" +
+	"\tfail_open\x18\x06 \x01(\bR\bfailOpen\x12\x14\n" +
+	"\x05state\x18\a \x01(\tR\x05state\x12\x19\n" +
+	"\bsince_ns\x18\b \x01(\x03R\asinceNs\x12\x16\n" +
+	"\x06bridge\x18\t \x01(\tR\x06bridge\x12\x14\n" +
+	"\x05zone0\x18\n" +
+	" \x01(\rR\x05zone0\x12\x14\n" +
+	"\x05zone1\x18\v \x01(\rR\x05zone1\x12\x16\n" +
+	"\x06detail\x18\f \x01(\tR\x06detail\x12\x18\n" +
+	"\aproblem\x18\r \x01(\tR\aproblem\"Z\n" +
 	"\x06Budget\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x12\n" +
@@ -2497,7 +2666,7 @@ func file_pkg_control_controlpb_control_proto_rawDescGZIP() []byte {
 }
 
 var file_pkg_control_controlpb_control_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_pkg_control_controlpb_control_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_pkg_control_controlpb_control_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_pkg_control_controlpb_control_proto_goTypes = []any{
 	(Mode)(0),                // 0: flowshunt.control.v1.Mode
 	(Health)(0),              // 1: flowshunt.control.v1.Health
@@ -2513,71 +2682,73 @@ var file_pkg_control_controlpb_control_proto_goTypes = []any{
 	(*ShowResponse)(nil),     // 11: flowshunt.control.v1.ShowResponse
 	(*Component)(nil),        // 12: flowshunt.control.v1.Component
 	(*Port)(nil),             // 13: flowshunt.control.v1.Port
-	(*Budget)(nil),           // 14: flowshunt.control.v1.Budget
-	(*Table)(nil),            // 15: flowshunt.control.v1.Table
-	(*Dump)(nil),             // 16: flowshunt.control.v1.Dump
-	(*SessionsRequest)(nil),  // 17: flowshunt.control.v1.SessionsRequest
-	(*SessionsResponse)(nil), // 18: flowshunt.control.v1.SessionsResponse
-	(*SessionsSummary)(nil),  // 19: flowshunt.control.v1.SessionsSummary
-	(*Session)(nil),          // 20: flowshunt.control.v1.Session
-	(*WhyRequest)(nil),       // 21: flowshunt.control.v1.WhyRequest
-	(*WhyResponse)(nil),      // 22: flowshunt.control.v1.WhyResponse
-	(*Entry)(nil),            // 23: flowshunt.control.v1.Entry
-	(*Check)(nil),            // 24: flowshunt.control.v1.Check
-	(*OrderRequest)(nil),     // 25: flowshunt.control.v1.OrderRequest
-	(*OrderResponse)(nil),    // 26: flowshunt.control.v1.OrderResponse
-	(*StatsRequest)(nil),     // 27: flowshunt.control.v1.StatsRequest
-	(*StatsResponse)(nil),    // 28: flowshunt.control.v1.StatsResponse
-	(*Stat)(nil),             // 29: flowshunt.control.v1.Stat
-	nil,                      // 30: flowshunt.control.v1.Stat.LabelsEntry
+	(*Wire)(nil),             // 14: flowshunt.control.v1.Wire
+	(*Budget)(nil),           // 15: flowshunt.control.v1.Budget
+	(*Table)(nil),            // 16: flowshunt.control.v1.Table
+	(*Dump)(nil),             // 17: flowshunt.control.v1.Dump
+	(*SessionsRequest)(nil),  // 18: flowshunt.control.v1.SessionsRequest
+	(*SessionsResponse)(nil), // 19: flowshunt.control.v1.SessionsResponse
+	(*SessionsSummary)(nil),  // 20: flowshunt.control.v1.SessionsSummary
+	(*Session)(nil),          // 21: flowshunt.control.v1.Session
+	(*WhyRequest)(nil),       // 22: flowshunt.control.v1.WhyRequest
+	(*WhyResponse)(nil),      // 23: flowshunt.control.v1.WhyResponse
+	(*Entry)(nil),            // 24: flowshunt.control.v1.Entry
+	(*Check)(nil),            // 25: flowshunt.control.v1.Check
+	(*OrderRequest)(nil),     // 26: flowshunt.control.v1.OrderRequest
+	(*OrderResponse)(nil),    // 27: flowshunt.control.v1.OrderResponse
+	(*StatsRequest)(nil),     // 28: flowshunt.control.v1.StatsRequest
+	(*StatsResponse)(nil),    // 29: flowshunt.control.v1.StatsResponse
+	(*Stat)(nil),             // 30: flowshunt.control.v1.Stat
+	nil,                      // 31: flowshunt.control.v1.Stat.LabelsEntry
 }
 var file_pkg_control_controlpb_control_proto_depIdxs = []int32{
 	0,  // 0: flowshunt.control.v1.ShowResponse.mode:type_name -> flowshunt.control.v1.Mode
 	12, // 1: flowshunt.control.v1.ShowResponse.components:type_name -> flowshunt.control.v1.Component
 	13, // 2: flowshunt.control.v1.ShowResponse.ports:type_name -> flowshunt.control.v1.Port
-	14, // 3: flowshunt.control.v1.ShowResponse.budgets:type_name -> flowshunt.control.v1.Budget
-	16, // 4: flowshunt.control.v1.ShowResponse.last_dump:type_name -> flowshunt.control.v1.Dump
-	15, // 5: flowshunt.control.v1.ShowResponse.tables:type_name -> flowshunt.control.v1.Table
-	1,  // 6: flowshunt.control.v1.Component.health:type_name -> flowshunt.control.v1.Health
-	2,  // 7: flowshunt.control.v1.SessionsRequest.states:type_name -> flowshunt.control.v1.State
-	7,  // 8: flowshunt.control.v1.SessionsRequest.sort:type_name -> flowshunt.control.v1.Sort
-	20, // 9: flowshunt.control.v1.SessionsResponse.session:type_name -> flowshunt.control.v1.Session
-	19, // 10: flowshunt.control.v1.SessionsResponse.summary:type_name -> flowshunt.control.v1.SessionsSummary
-	8,  // 11: flowshunt.control.v1.Session.tuple:type_name -> flowshunt.control.v1.Tuple
-	2,  // 12: flowshunt.control.v1.Session.state:type_name -> flowshunt.control.v1.State
-	3,  // 13: flowshunt.control.v1.Session.verdict:type_name -> flowshunt.control.v1.Verdict
-	9,  // 14: flowshunt.control.v1.Session.offloaded_orig:type_name -> flowshunt.control.v1.Counters
-	9,  // 15: flowshunt.control.v1.Session.offloaded_reply:type_name -> flowshunt.control.v1.Counters
-	8,  // 16: flowshunt.control.v1.WhyRequest.tuple:type_name -> flowshunt.control.v1.Tuple
-	24, // 17: flowshunt.control.v1.WhyResponse.checks:type_name -> flowshunt.control.v1.Check
-	23, // 18: flowshunt.control.v1.WhyResponse.entries:type_name -> flowshunt.control.v1.Entry
-	8,  // 19: flowshunt.control.v1.Entry.tuple:type_name -> flowshunt.control.v1.Tuple
-	2,  // 20: flowshunt.control.v1.Entry.state:type_name -> flowshunt.control.v1.State
-	24, // 21: flowshunt.control.v1.Entry.checks:type_name -> flowshunt.control.v1.Check
-	3,  // 22: flowshunt.control.v1.Entry.verdict:type_name -> flowshunt.control.v1.Verdict
-	4,  // 23: flowshunt.control.v1.Check.result:type_name -> flowshunt.control.v1.Result
-	5,  // 24: flowshunt.control.v1.OrderRequest.kind:type_name -> flowshunt.control.v1.OrderKind
-	8,  // 25: flowshunt.control.v1.OrderRequest.tuples:type_name -> flowshunt.control.v1.Tuple
-	17, // 26: flowshunt.control.v1.OrderRequest.filter:type_name -> flowshunt.control.v1.SessionsRequest
-	8,  // 27: flowshunt.control.v1.OrderResponse.tuple:type_name -> flowshunt.control.v1.Tuple
-	6,  // 28: flowshunt.control.v1.OrderResponse.outcome:type_name -> flowshunt.control.v1.Outcome
-	29, // 29: flowshunt.control.v1.StatsResponse.stats:type_name -> flowshunt.control.v1.Stat
-	30, // 30: flowshunt.control.v1.Stat.labels:type_name -> flowshunt.control.v1.Stat.LabelsEntry
-	10, // 31: flowshunt.control.v1.Control.Show:input_type -> flowshunt.control.v1.ShowRequest
-	17, // 32: flowshunt.control.v1.Control.Sessions:input_type -> flowshunt.control.v1.SessionsRequest
-	21, // 33: flowshunt.control.v1.Control.Why:input_type -> flowshunt.control.v1.WhyRequest
-	27, // 34: flowshunt.control.v1.Control.Stats:input_type -> flowshunt.control.v1.StatsRequest
-	25, // 35: flowshunt.control.v1.Control.Order:input_type -> flowshunt.control.v1.OrderRequest
-	11, // 36: flowshunt.control.v1.Control.Show:output_type -> flowshunt.control.v1.ShowResponse
-	18, // 37: flowshunt.control.v1.Control.Sessions:output_type -> flowshunt.control.v1.SessionsResponse
-	22, // 38: flowshunt.control.v1.Control.Why:output_type -> flowshunt.control.v1.WhyResponse
-	28, // 39: flowshunt.control.v1.Control.Stats:output_type -> flowshunt.control.v1.StatsResponse
-	26, // 40: flowshunt.control.v1.Control.Order:output_type -> flowshunt.control.v1.OrderResponse
-	36, // [36:41] is the sub-list for method output_type
-	31, // [31:36] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	15, // 3: flowshunt.control.v1.ShowResponse.budgets:type_name -> flowshunt.control.v1.Budget
+	17, // 4: flowshunt.control.v1.ShowResponse.last_dump:type_name -> flowshunt.control.v1.Dump
+	16, // 5: flowshunt.control.v1.ShowResponse.tables:type_name -> flowshunt.control.v1.Table
+	14, // 6: flowshunt.control.v1.ShowResponse.wires:type_name -> flowshunt.control.v1.Wire
+	1,  // 7: flowshunt.control.v1.Component.health:type_name -> flowshunt.control.v1.Health
+	2,  // 8: flowshunt.control.v1.SessionsRequest.states:type_name -> flowshunt.control.v1.State
+	7,  // 9: flowshunt.control.v1.SessionsRequest.sort:type_name -> flowshunt.control.v1.Sort
+	21, // 10: flowshunt.control.v1.SessionsResponse.session:type_name -> flowshunt.control.v1.Session
+	20, // 11: flowshunt.control.v1.SessionsResponse.summary:type_name -> flowshunt.control.v1.SessionsSummary
+	8,  // 12: flowshunt.control.v1.Session.tuple:type_name -> flowshunt.control.v1.Tuple
+	2,  // 13: flowshunt.control.v1.Session.state:type_name -> flowshunt.control.v1.State
+	3,  // 14: flowshunt.control.v1.Session.verdict:type_name -> flowshunt.control.v1.Verdict
+	9,  // 15: flowshunt.control.v1.Session.offloaded_orig:type_name -> flowshunt.control.v1.Counters
+	9,  // 16: flowshunt.control.v1.Session.offloaded_reply:type_name -> flowshunt.control.v1.Counters
+	8,  // 17: flowshunt.control.v1.WhyRequest.tuple:type_name -> flowshunt.control.v1.Tuple
+	25, // 18: flowshunt.control.v1.WhyResponse.checks:type_name -> flowshunt.control.v1.Check
+	24, // 19: flowshunt.control.v1.WhyResponse.entries:type_name -> flowshunt.control.v1.Entry
+	8,  // 20: flowshunt.control.v1.Entry.tuple:type_name -> flowshunt.control.v1.Tuple
+	2,  // 21: flowshunt.control.v1.Entry.state:type_name -> flowshunt.control.v1.State
+	25, // 22: flowshunt.control.v1.Entry.checks:type_name -> flowshunt.control.v1.Check
+	3,  // 23: flowshunt.control.v1.Entry.verdict:type_name -> flowshunt.control.v1.Verdict
+	4,  // 24: flowshunt.control.v1.Check.result:type_name -> flowshunt.control.v1.Result
+	5,  // 25: flowshunt.control.v1.OrderRequest.kind:type_name -> flowshunt.control.v1.OrderKind
+	8,  // 26: flowshunt.control.v1.OrderRequest.tuples:type_name -> flowshunt.control.v1.Tuple
+	18, // 27: flowshunt.control.v1.OrderRequest.filter:type_name -> flowshunt.control.v1.SessionsRequest
+	8,  // 28: flowshunt.control.v1.OrderResponse.tuple:type_name -> flowshunt.control.v1.Tuple
+	6,  // 29: flowshunt.control.v1.OrderResponse.outcome:type_name -> flowshunt.control.v1.Outcome
+	30, // 30: flowshunt.control.v1.StatsResponse.stats:type_name -> flowshunt.control.v1.Stat
+	31, // 31: flowshunt.control.v1.Stat.labels:type_name -> flowshunt.control.v1.Stat.LabelsEntry
+	10, // 32: flowshunt.control.v1.Control.Show:input_type -> flowshunt.control.v1.ShowRequest
+	18, // 33: flowshunt.control.v1.Control.Sessions:input_type -> flowshunt.control.v1.SessionsRequest
+	22, // 34: flowshunt.control.v1.Control.Why:input_type -> flowshunt.control.v1.WhyRequest
+	28, // 35: flowshunt.control.v1.Control.Stats:input_type -> flowshunt.control.v1.StatsRequest
+	26, // 36: flowshunt.control.v1.Control.Order:input_type -> flowshunt.control.v1.OrderRequest
+	11, // 37: flowshunt.control.v1.Control.Show:output_type -> flowshunt.control.v1.ShowResponse
+	19, // 38: flowshunt.control.v1.Control.Sessions:output_type -> flowshunt.control.v1.SessionsResponse
+	23, // 39: flowshunt.control.v1.Control.Why:output_type -> flowshunt.control.v1.WhyResponse
+	29, // 40: flowshunt.control.v1.Control.Stats:output_type -> flowshunt.control.v1.StatsResponse
+	27, // 41: flowshunt.control.v1.Control.Order:output_type -> flowshunt.control.v1.OrderResponse
+	37, // [37:42] is the sub-list for method output_type
+	32, // [32:37] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_pkg_control_controlpb_control_proto_init() }
@@ -2585,20 +2756,20 @@ func file_pkg_control_controlpb_control_proto_init() {
 	if File_pkg_control_controlpb_control_proto != nil {
 		return
 	}
-	file_pkg_control_controlpb_control_proto_msgTypes[9].OneofWrappers = []any{}
-	file_pkg_control_controlpb_control_proto_msgTypes[10].OneofWrappers = []any{
+	file_pkg_control_controlpb_control_proto_msgTypes[10].OneofWrappers = []any{}
+	file_pkg_control_controlpb_control_proto_msgTypes[11].OneofWrappers = []any{
 		(*SessionsResponse_Session)(nil),
 		(*SessionsResponse_Summary)(nil),
 	}
-	file_pkg_control_controlpb_control_proto_msgTypes[13].OneofWrappers = []any{}
-	file_pkg_control_controlpb_control_proto_msgTypes[17].OneofWrappers = []any{}
+	file_pkg_control_controlpb_control_proto_msgTypes[14].OneofWrappers = []any{}
+	file_pkg_control_controlpb_control_proto_msgTypes[18].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pkg_control_controlpb_control_proto_rawDesc), len(file_pkg_control_controlpb_control_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

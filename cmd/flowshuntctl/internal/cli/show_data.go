@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/flowshunt/flowshunt/pkg/control"
@@ -23,6 +24,7 @@ type (
 		Tables        []tableDoc     `json:"tables"`
 		LastDump      *dumpDoc       `json:"last_dump"`
 		Ports         []portDoc      `json:"ports"`
+		Wires         []wireDoc      `json:"wires"`
 	}
 	componentDoc struct {
 		Name        string `json:"name"`
@@ -54,6 +56,18 @@ type (
 		Seconds float64 `json:"seconds"`
 		Entries uint64  `json:"entries"`
 	}
+	wireDoc struct {
+		Name      string    `json:"name"`
+		State     string    `json:"state"`
+		Since     any       `json:"since"`
+		Bridge    string    `json:"bridge"`
+		Ports     [2]string `json:"ports"`
+		Inspector []string  `json:"inspector"`
+		FailMode  string    `json:"fail_mode"`
+		Zones     [2]uint16 `json:"zones"`
+		Detail    string    `json:"detail"`
+		Problem   string    `json:"problem"`
+	}
 	portDoc struct {
 		Name       string `json:"name"`
 		Bridge     string `json:"bridge"`
@@ -76,7 +90,7 @@ func statusJSON(st *control.Status) statusDoc {
 		Ready: st.Ready, Problems: append([]string{}, problems(st)...), Version: st.Version, Mode: st.Mode.String(),
 		ObserveReason: string(st.ObserveReason), ObserveDetail: st.ObserveDetail,
 		Now: jsonTime(st.Now), UptimeSeconds: st.Uptime.Seconds(),
-		Components: []componentDoc{}, Budgets: []budgetDoc{}, Tables: []tableDoc{}, Ports: []portDoc{},
+		Components: []componentDoc{}, Budgets: []budgetDoc{}, Tables: []tableDoc{}, Ports: []portDoc{}, Wires: []wireDoc{},
 	}
 	for _, c := range st.Components {
 		doc.Components = append(doc.Components, componentDoc{c.Name, c.Health.String(),
@@ -94,10 +108,21 @@ func statusJSON(st *control.Status) statusDoc {
 			string(p.Reason), p.Detail, p.Sessions, p.Candidates,
 			string(p.Eswitch), p.Function, p.Device, p.VFDevice, p.HWTCOffload})
 	}
+	for _, w := range st.Wires {
+		doc.Wires = append(doc.Wires, wireDoc{w.Name, w.State, jsonTime(w.Since), w.Bridge, w.Ports, inspectorOf(&w), failMode(&w), w.Zones, w.Detail, w.Problem})
+	}
 	if d := st.LastDump; d != (control.Dump{}) {
 		doc.LastDump = &dumpDoc{jsonTime(d.At), d.Took.Seconds(), d.Entries}
 	}
 	return doc
+}
+
+// inspectorOf are the ports of a wire's inspector, if there is one.
+func inspectorOf(w *control.Wire) []string {
+	if w.Inspectors[0] == "" {
+		return []string{}
+	}
+	return w.Inspectors[:]
 }
 
 func jsonTime(t time.Time) any { return jsonValue(t) }
@@ -142,6 +167,17 @@ func statusCSV(st *control.Status) [][]string {
 	add("last_dump", "", "at", st.LastDump.At)
 	add("last_dump", "", "seconds", st.LastDump.Took.Seconds())
 	add("last_dump", "", "entries", st.LastDump.Entries)
+	for _, w := range st.Wires {
+		add("wire", w.Name, "state", w.State)
+		add("wire", w.Name, "since", w.Since)
+		add("wire", w.Name, "bridge", w.Bridge)
+		add("wire", w.Name, "ports", w.Ports[0]+","+w.Ports[1])
+		add("wire", w.Name, "inspector", strings.Join(inspectorOf(&w), ","))
+		add("wire", w.Name, "fail_mode", failMode(&w))
+		add("wire", w.Name, "zones", fmt.Sprintf("%d,%d", w.Zones[0], w.Zones[1]))
+		add("wire", w.Name, "detail", w.Detail)
+		add("wire", w.Name, "problem", w.Problem)
+	}
 	for _, p := range st.Ports {
 		add("port", p.Name, "bridge", p.Bridge)
 		add("port", p.Name, "ifindex", p.Ifindex)

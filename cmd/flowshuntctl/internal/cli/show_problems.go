@@ -64,6 +64,11 @@ func problems(st *control.Status) []string {
 			out = append(out, fmt.Sprintf("%s refuses %s", eswitchName(e.Eswitch), s))
 		}
 	}
+	for i := range st.Wires {
+		if w := &st.Wires[i]; wireDetail(w) != "" {
+			out = append(out, fmt.Sprintf("wire %s: %s: %s", w.Name, w.State, wireDetail(w)))
+		}
+	}
 	return append(out, portProblems(st.Ports)...)
 }
 

@@ -22,7 +22,7 @@ func statusTable(w io.Writer, st *control.Status, allPorts bool) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s: flowshunt %s, %s, up %s\n", readiness(st), clean(st.Version), modeText(st), span(st.Uptime))
 	writeProblems(&b, problems(st))
-	for _, t := range []*table{componentTable(st), budgetTable(st), eswitchTable(st)} {
+	for _, t := range []*table{componentTable(st), budgetTable(st), eswitchTable(st), wireTable(st)} {
 		if len(t.rows) > 0 {
 			fmt.Fprintln(&b)
 			t.write(&b, "")
@@ -103,6 +103,35 @@ func eswitchTable(st *control.Status) *table {
 			fmt.Sprint(e.Refused), fmt.Sprintf("%d of %d", e.Installing, e.Window), fmt.Sprintf("%.0f", e.PerSecond)})
 	}
 	return t
+}
+
+func wireTable(st *control.Status) *table {
+	t := &table{heads: []string{"WIRE", "STATE", "FOR", "PORTS", "INSPECTOR", "FAIL MODE", "ZONES", "DETAIL"}, right: []bool{false, false, true, false, false, false, false, false}}
+	for _, w := range st.Wires {
+		inspector, mode, zones := "-", "-", "-"
+		if w.Inspectors[0] != "" {
+			inspector, mode = w.Inspectors[0]+","+w.Inspectors[1], failMode(&w)
+		}
+		if w.Zones[0] != 0 {
+			zones = fmt.Sprintf("%d,%d", w.Zones[0], w.Zones[1])
+		}
+		t.rows = append(t.rows, []string{w.Name, w.State, since(st.Now, w.Since), w.Ports[0] + "," + w.Ports[1], inspector, mode, zones, wireDetail(&w)})
+	}
+	return t
+}
+
+func failMode(w *control.Wire) string {
+	if w.FailOpen {
+		return "open"
+	}
+	return "closed"
+}
+
+func wireDetail(w *control.Wire) string {
+	if w.Detail != "" && w.Problem != "" {
+		return w.Detail + "; " + w.Problem
+	}
+	return w.Detail + w.Problem
 }
 
 func eswitchName(id flows.EswitchID) string { return cmp.Or(string(id), "software") }
