@@ -120,6 +120,13 @@ func (l *lab) flows(bridge string) string {
 func (l *lab) keep(specs []Spec, bridges ...Bridge) (k *Keeper, stop func()) {
 	l.t.Helper()
 	k = New(Config{Rundir: l.Rundir, Node: func() string { return "node-1" }, Tell: l.tell})
+	stop = l.run(k)
+	k.Set(specs, bridges)
+	return k, stop
+}
+
+func (l *lab) run(k *Keeper) (stop func()) {
+	l.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -131,8 +138,7 @@ func (l *lab) keep(specs []Spec, bridges ...Bridge) (k *Keeper, stop func()) {
 		<-done
 	})
 	l.t.Cleanup(stop)
-	k.Set(specs, bridges)
-	return k, stop
+	return stop
 }
 
 func (l *lab) tell(list []Status) {
