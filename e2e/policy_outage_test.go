@@ -33,7 +33,7 @@ func newPoliced(w *harness.Pair, remote string, ctl func(...string) string, call
 	w.T.Helper()
 	p := &policed{Pair: w, ctl: ctl, call: call, sport: policedPort,
 		flags: []string{"--db=" + remote, "--validate-within=10s", "--security-groups-grace=" + policyGrace.String()}}
-	p.ctl(inspectPolicy...)
+	p.ctl(append(inspectPolicy, "--", "set", "Offload_Policy", "elephants", "elephant_bytes=200000", "elephant_rate=50000")...) // as modest
 	w.B.Listen(w.T, "tcp", 9000, false)
 	p.agent = startAgent(w.World, p.flags...)
 	return p
