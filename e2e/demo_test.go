@@ -22,11 +22,34 @@ func say(format string, args ...any) {
 func run(w *harness.Pair, lines int, args ...string) {
 	w.T.Helper()
 	out, _ := w.TryCtl(append([]string{"--socket=" + socket(w.World)}, args...)...) // why exits by its answer
+	show(out, lines, args...)
+}
+
+// show shows the same of a command that has run.
+func show(out string, lines int, args ...string) {
 	say("\n  $ flowshuntctl %s", strings.Join(args, " "))
 	all := strings.Split(strings.TrimSpace(out), "\n")
 	for _, line := range all[:min(lines, len(all))] {
+		if len(line) > widest {
+			line = line[:widest-3] + "..."
+		}
 		say("  %s", line)
 	}
+}
+
+// widest is how long a line of a command's output may be, in bytes.
+const widest = 110
+
+// decidedBy is the policy that decided about a connection.
+func decidedBy(w *harness.Pair, tuple string) string {
+	w.T.Helper()
+	for _, c := range why(w.World, tuple, 0).Entries[0].Checks {
+		if c.Name == "policy" {
+			return c.Detail
+		}
+	}
+	w.T.Fatalf("no policy decided about %s", tuple)
+	return ""
 }
 
 // TestDemoEswsim is the main job, told to a newcomer: make demo.
@@ -48,8 +71,12 @@ func TestDemoEswsim(t *testing.T) {
 		"   five lines of 64 bytes a second. Open vSwitch and conntrack see every packet of both.")
 	before := watch(w, mouse)
 
-	say("\n2. THE AGENT STARTS, on all ports, in mode enforce (its default, observe, only tells what it would do).")
-	a := startAgent(w.World)
+	say("\n2. POLICIES say what may leave the slow path. They are rows of an OVSDB database beside Open vSwitch's own.")
+	show(w.ServePolicies(), 9, "init")
+	run(w, 9, "list-policies")
+
+	say("\n3. THE AGENT STARTS, on all ports, in mode enforce (its default, observe, only tells what it would do).")
+	a := startAgent(w.World, "--db="+w.OVSDB())
 	harness.Pin(t, a.Pid(), host)
 	ready := a.Logged(t, patience, "ready").Time
 	session := a.Logged(t, patience, "install", "connection", iperfTuple(w)).Attrs["session"]
@@ -61,14 +88,15 @@ func TestDemoEswsim(t *testing.T) {
 		return nil
 	})
 	say("   %.1f s after it was ready it had found the elephant in conntrack, learnt where its packets go\n"+
-		"   from the packets themselves, and put two tc-flower rules, one for each direction, into the NIC.", installed.Sub(ready).Seconds())
+		"   from the packets themselves, and put two tc-flower rules, one for each direction, into the NIC.\n"+
+		"   The policy that decided is %q.", installed.Sub(ready).Seconds(), decidedBy(w, iperfTuple(w)))
 	after := watch(w, mouse)
 	run(w, 9, "show")
 	run(w, 9, "sessions", "--all")
 	run(w, 99, "why", iperfTuple(w))
 	run(w, 2, "why", mouse.tuple)
 
-	say("\n3. BEFORE AND AFTER, about %.0f seconds each. The NIC is a *model*, so speed says nothing; what\n"+
+	say("\n4. BEFORE AND AFTER, about %.0f seconds each. The NIC is a *model*, so speed says nothing; what\n"+
 		"   counts is what is left for the host to do.\n", watchTime.Seconds())
 	compare(before, after)
 
@@ -76,7 +104,7 @@ func TestDemoEswsim(t *testing.T) {
 	iperf.Stop()
 	removed := a.Logged(t, patience, "removed", "session", session).Time
 	rulesWithin(t, w.World, patience, 0)
-	say("\n4. THE ELEPHANT ENDS. FIN and RST always take the slow path, so everybody learns of the end:\n"+
+	say("\n5. THE ELEPHANT ENDS. FIN and RST always take the slow path, so everybody learns of the end:\n"+
 		"   the rules were out %d ms after we told iperf3 to stop.", removed.Sub(stopped).Milliseconds())
 	a.Stop()
 	if err := traces(w.World); err != nil {

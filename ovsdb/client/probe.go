@@ -69,14 +69,17 @@ func (w *wire) poll() (message, bool) {
 	}
 }
 
-// liveness handles echo requests and replies, and answers to transactions, which can come at
-// any time, and reports whether m was one.
+// liveness handles echo requests and replies, and answers to transactions and about the position, which
+// can come at any time, and reports whether m was one.
 func (w *wire) liveness(m message) (bool, error) {
 	switch {
 	case m.Method == "echo":
 		return true, w.send(message{Result: orEmpty(m.Params), Error: json.RawMessage("null"), ID: m.ID})
 	case m.Method == "" && string(m.ID) == string(echoID):
 		w.echoAt = 0
+		return true, nil
+	case m.Method == "" && string(m.ID) == string(positionID):
+		w.position = m.Result
 		return true, nil
 	case m.Method == "" && w.answered(m):
 		return true, nil

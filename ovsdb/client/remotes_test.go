@@ -136,22 +136,29 @@ func TestClusterGoesOn(t *testing.T) {
 }
 
 func TestLogPosition(t *testing.T) {
-	cid, other, n := "c1", "c2", func(i int) *int { return &i }
 	var p logPosition
 	for i, step := range []struct {
-		row  serverRow
-		want error
+		answer string
+		want   error
 	}{
-		{serverRow{Connected: true}, nil}, // standalone
-		{serverRow{Connected: true, CID: &cid, Index: n(5)}, nil},
-		{serverRow{Connected: false, CID: &cid, Index: n(6)}, ErrDetached},
-		{serverRow{Connected: true, CID: &cid, Index: n(5)}, nil},
-		{serverRow{Connected: true, CID: &cid, Index: n(4)}, ErrStale},
-		{serverRow{Connected: true, CID: &cid, Index: n(7)}, nil},
-		{serverRow{Connected: true, CID: &other, Index: n(1)}, nil}, // a new cluster
-		{serverRow{Connected: true, CID: &other, Index: n(0)}, ErrStale},
+		{`[{"rows":[{"cid":["set",[]],"index":["set",[]]}]}]`, nil}, // standalone
+		{`[{"rows":[{"cid":["uuid","c1"],"index":5}]}]`, nil},
+		{`[{"rows":[{"cid":["uuid","c1"],"index":5}]}]`, nil},
+		{`[{"rows":[{"cid":["uuid","c1"],"index":4}]}]`, ErrStale},
+		{`[{"error":"syntax error"}]`, nil}, // of an older server
+		{`[null]`, nil},
+		{`{}`, ErrProtocol},
+		{`[{"rows":[{"cid":5,"index":"x"}]}]`, ErrProtocol},
+		{`[{"rows":[{"cid":["uuid","c1"],"index":4}]}]`, ErrStale},
+		{`[{"rows":[{"cid":["uuid","c1"],"index":7}]}]`, nil},
+		{`[{"rows":[{"cid":["uuid","c2"],"index":1}]}]`, nil}, // a new cluster
+		{`[{"rows":[{"cid":["uuid","c2"],"index":0}]}]`, ErrStale},
 	} {
-		if err := p.check(&step.row); !errors.Is(err, step.want) {
+		now, err := parsePosition([]byte(step.answer))
+		if err == nil {
+			err = p.check(now)
+		}
+		if !errors.Is(err, step.want) {
 			t.Errorf("step %d: %v, want %v", i, err, step.want)
 		}
 	}

@@ -36,6 +36,9 @@ func (s *session) start(ctx context.Context) (op string, err error) {
 		if err := s.checkServer(); err != nil {
 			return "monitor_cond", err
 		}
+		if err := s.checkPosition(ctx); err != nil {
+			return "transact", err
+		}
 	}
 	where, then := s.client.conditions.current()
 	s.then = then
@@ -51,6 +54,10 @@ func (s *session) run(ctx context.Context) error {
 	defer s.endTransactions()
 	s.handler.Synced(s.rows.all())
 	s.client.conditions.inForce(s.then)
+	defer s.notePosition()
+	if err := s.askPosition(); err != nil {
+		return err
+	}
 	for {
 		m, err := s.wire.next(ctx, s.client.conditions.wake)
 		switch {
@@ -61,19 +68,24 @@ func (s *session) run(ctx context.Context) error {
 		case err == nil:
 			err = s.notifyAll(m)
 		}
-		s.tell() // also what came before an error
+		told := s.tell() // also what came before an error
+		if err == nil && told {
+			err = s.askPosition()
+		}
 		if err != nil {
 			return err
 		}
 	}
 }
 
-// tell hands over what has come in.
-func (s *session) tell() {
-	if len(s.batch) > 0 {
-		s.handler.Changed(s.batch)
-		s.batch = nil
+// tell hands over what has come in, if anything has.
+func (s *session) tell() bool {
+	if len(s.batch) == 0 {
+		return false
 	}
+	s.handler.Changed(s.batch)
+	s.batch = nil
+	return true
 }
 
 // maxUpdates bounds how many updates are told at once.

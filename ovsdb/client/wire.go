@@ -37,6 +37,7 @@ type wire struct {
 	reader  sync.WaitGroup
 
 	unanswered map[string]*transaction // by id
+	position   json.RawMessage         // the last answer to positionID
 
 	lastID   int
 	start    time.Time

@@ -42,6 +42,8 @@ type Proxy struct {
 	mu    sync.Mutex
 	fault Fault
 	lost  int // requests, by Fault.Lose
+	text  string
+	first func() // before a request with this text in it
 	conns map[net.Conn]bool
 	count int // connections so far
 	sent  int // bytes from clients so far
@@ -114,6 +116,26 @@ func (p *Proxy) Lost() int {
 	return p.lost
 }
 
+// Before has act called once, before the next request with this text in it is passed on.
+func (p *Proxy) Before(text string, act func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text, p.first = text, act
+}
+
+// before does what is to be done before a request.
+func (p *Proxy) before(request []byte) {
+	p.mu.Lock()
+	act := p.first
+	if act == nil || !bytes.Contains(request, []byte(p.text)) {
+		p.mu.Unlock()
+		return
+	}
+	p.first = nil
+	p.mu.Unlock()
+	act()
+}
+
 // loses reports whether a request is the one that is to be lost.
 func (p *Proxy) loses(f Fault, request []byte) bool {
 	p.mu.Lock()
@@ -181,6 +203,7 @@ func (p *Proxy) join(client, server net.Conn, f Fault) {
 				continue // swallowed
 			}
 			request := buf[:n]
+			p.before(request)
 			if p.loses(f, request) {
 				if f.Unsent {
 					return

@@ -53,6 +53,9 @@ func inFile(path string) place {
 			return parseVersion(text)
 		},
 		convert: func(ctx context.Context, schema string) error {
+			if err := rehearse(ctx, path, schema); err != nil {
+				return err
+			}
 			return keepOwner(path, func() error {
 				_, err := tool(ctx, "ovsdb-tool", "convert", path, schema)
 				return err

@@ -38,7 +38,12 @@ type agent struct {
 
 func start(t *testing.T, s *ovsdbtest.Server, systemID string) *agent {
 	t.Helper()
-	source, err := New(Config{Remotes: s.Endpoint(), SystemID: systemID, Interval: 10 * time.Millisecond,
+	return startAt(t, s.Endpoint(), systemID)
+}
+
+func startAt(t *testing.T, remotes, systemID string) *agent {
+	t.Helper()
+	source, err := New(Config{Remotes: remotes, SystemID: systemID, Interval: 10 * time.Millisecond,
 		Inactivity: 10 * time.Second, MinBackoff: 5 * time.Millisecond, MaxBackoff: 20 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,94 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// rehearse converts a copy of the database in a file, and returns an error if rows would be lost: where
+// they break an index of the new schema, ovsdb-tool (of Open vSwitch 3.1) leaves an empty database and
+// reports no error.
+func rehearse(ctx context.Context, path, schema string) error {
+	name, tables, err := rootTables(schema)
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "ovsdb-convert-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	converted := filepath.Join(dir, "copy.db")
+	if err := os.WriteFile(converted, data, 0o600); err != nil {
+		return err
+	}
+	if _, err := tool(ctx, "ovsdb-tool", "convert", converted, schema); err != nil {
+		return err
+	}
+	for _, table := range tables {
+		before, err := count(ctx, path, name, table)
+		if err != nil {
+			return err
+		}
+		after, err := count(ctx, converted, name, table)
+		if err != nil {
+			return err
+		}
+		if after != before {
+			return fmt.Errorf("of %d rows of table %s %d would be left: are some alike in the columns of an index of the new schema?",
+				before, table, after)
+		}
+	}
+	return nil
+}
+
+// rootTables returns the name of the database that a schema is for, and its tables whose rows stay without
+// references to them.
+func rootTables(path string) (name string, tables []string, err error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", nil, err
+	}
+	var schema struct {
+		Name   string
+		Tables map[string]struct{ IsRoot bool }
+	}
+	if err := json.Unmarshal(data, &schema); err != nil {
+		return "", nil, err
+	}
+	for _, table := range slices.Sorted(maps.Keys(schema.Tables)) {
+		if schema.Tables[table].IsRoot {
+			tables = append(tables, table)
+		}
+	}
+	return schema.Name, tables, nil
+}
+
+// count returns how many rows a table has in a file; none if there is no such table.
+func count(ctx context.Context, path, database, table string) (int, error) {
+	query, err := json.Marshal([]any{database, map[string]any{"op": "select", "table": table, "where": []any{}, "columns": []string{"_uuid"}}})
+	if err != nil {
+		return 0, err
+	}
+	reply, err := tool(ctx, "ovsdb-tool", "query", path, string(query))
+	if err != nil {
+		return 0, err
+	}
+	var results []struct{ Rows []json.RawMessage }
+	if err := json.Unmarshal([]byte(reply), &results); err != nil {
+		return 0, fmt.Errorf("ovsdb-tool query: %w", err)
+	}
+	if len(results) != 1 {
+		return 0, fmt.Errorf("ovsdb-tool query: %d results", len(results))
+	}
+	return len(results[0].Rows), nil
+}
