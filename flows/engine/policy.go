@@ -134,6 +134,14 @@ func (g *Engine) unmet(e *entry, policy flows.PolicyRef) (flows.Reason, string) 
 	case t.Elephants() && !e.isElephant(&t):
 		return flows.Mouse, ""
 	}
+	far := g.otherSide(e)
+	switch {
+	case far == nil:
+	case min(far.inspected(flows.Orig), far.inspected(flows.Reply)) < uint64(t.InspectPackets), g.outstanding(e, far):
+		return flows.Inspecting, inZone(far.key.Zone)
+	case t.Elephants() && !far.isElephant(&t):
+		return flows.Mouse, inZone(far.key.Zone)
+	}
 	return "", ""
 }
 
@@ -155,7 +163,7 @@ func (e *entry) inspectAgain() {
 // reinspects reports whether who leaves for a cause is to be inspected before it returns.
 func reinspects(cause flows.Reason) bool {
 	switch cause {
-	case flows.Reinspect, flows.PolicyInspect, flows.PolicyNone, flows.PolicyUnknown:
+	case flows.Reinspect, flows.PolicyInspect, flows.PolicyNone, flows.PolicyUnknown, flows.InspectorDown:
 		return true
 	}
 	return false

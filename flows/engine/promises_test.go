@@ -114,6 +114,7 @@ func (l *ledger) order(w *world, effects []Effect) {
 		case Remove:
 			l.removing(w, e)
 			l.removingForInspection(w, e)
+			l.removingFromWire(w, e)
 			if e.Cause == flows.MACAgeing && w.engine.sessions[e.Session].retries == 0 {
 				l.ageing--
 			}
@@ -124,6 +125,7 @@ func (l *ledger) order(w *world, effects []Effect) {
 func (l *ledger) ordered(w *world, e Install) {
 	l.orderedGroups(w, e)
 	l.orderedPolicies(w, e)
+	l.orderedInspector(w, e)
 	l.installs = append(l.installs, w.now)
 	s := w.engine.sessions[e.Session]
 	for _, entry := range s.entries {
@@ -191,6 +193,7 @@ func (l *ledger) check(w *world) {
 	l.checkAllowed(w)
 	l.checkGroups(w)
 	l.checkPolicies(w)
+	l.checkInspector(w)
 	l.checkPaths(w)
 	l.checkLifetime(w)
 	l.checkUseful(w)
