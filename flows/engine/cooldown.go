@@ -57,16 +57,19 @@ func cooldown(cause flows.Reason, fails uint8) time.Duration {
 		return 50 * time.Millisecond // for some packets to take the slow path
 	case flows.RulesGone:
 		return 250 * time.Millisecond // nothing speaks against it; the next dump comes later than that
-	case flows.PathUnknown, flows.PathAmbiguous, flows.PathChanged, flows.PathDoubted, flows.ZoneUnknown:
+	case flows.PathUnknown, flows.PathAmbiguous, flows.PathChanged, flows.PathDoubted, flows.ZoneUnknown,
+		flows.InspectorUnseen:
 		return backoff(time.Second, fails, 30*time.Second)
 	case flows.NotInHW:
 		return backoff(time.Second, fails, 30*time.Second)
-	case flows.UnsupportedOutputs, flows.PathDropped, flows.SGDenied, flows.SGUnknown, flows.PortUnbound, flows.PortMigrating:
+	case flows.UnsupportedOutputs, flows.PathDropped, flows.SGDenied, flows.SGUnknown, flows.PortUnbound, flows.PortMigrating,
+		flows.InspectorDown:
 		// OVS learns a station, or its flows come back after a restart, in a moment.
 		return backoff(time.Second, fails, 10*time.Second)
 	case flows.UnsupportedNAT, flows.UnsupportedVLAN, flows.UnsupportedRouted, flows.UnsupportedInternal, flows.UnsupportedPatch,
 		flows.UnsupportedTunnel, flows.UnsupportedPortType, flows.UnsupportedDatapath, flows.UnsupportedBond,
-		flows.UnsupportedHairpin, flows.UnsupportedGroup, flows.UnsupportedUpcall, flows.UnsupportedEswitch, flows.UnsupportedAction:
+		flows.UnsupportedHairpin, flows.UnsupportedGroup, flows.UnsupportedUpcall, flows.UnsupportedEswitch, flows.UnsupportedAction,
+		flows.UnsupportedInspector, flows.SeqAdjusted:
 		return backoff(5*time.Second, fails, time.Minute)
 	case flows.NoHits, flows.Refused, flows.InstallFailed, flows.RelaxFailed, flows.KeepFailed:
 		return backoff(5*time.Second, fails, 5*time.Minute)

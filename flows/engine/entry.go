@@ -20,7 +20,8 @@ type entry struct {
 	bytes       uint64
 	sampleBytes uint64
 	packets     [2]uint64
-	rate        float64 // bytes per second; negative until two samples exist
+	grew        [2]growth // by Dir, of packets
+	rate        float64   // bytes per second; negative until two samples exist
 
 	reason flows.Reason
 	detail string
@@ -30,6 +31,9 @@ type entry struct {
 	in      [2]flows.PortID // by Dir, where it came in when its path was last known
 	inUntil flows.Instant   // until when that is taken to be so
 	shape   shape           // of that path
+
+	beyond flows.Zone    // where it is tracked on the other side of the inspector of its wire,
+	atWire flows.Instant // until when that is taken to be so; 0: there is none
 
 	decided     decided       // what policies say
 	inspectFrom *[2]uint64    // packets that do not count as inspected any more; nil: all do
@@ -92,6 +96,9 @@ const sampleEvery = 50 * time.Millisecond
 func (e *entry) measure(at flows.Instant, rec *flows.Entry) {
 	e.bytes = max(e.bytes, rec.Bytes())
 	for d := range e.packets {
+		if rec.Count[d].Packets > e.packets[d] {
+			e.grew[d].note(at)
+		}
 		e.packets[d] = max(e.packets[d], rec.Count[d].Packets)
 	}
 	gap := at.Sub(e.sampled)

@@ -65,9 +65,12 @@ type PathResolved struct {
 	Stands []flows.Stand
 	// Plain means that nothing on the way changes what a PacketMatch looks at, so that
 	// a doubt about other packets is none about these.
-	Plain  bool
-	Reason flows.Reason
-	Detail string
+	Plain bool
+	// Inspected means that it leads by way of the inspector of a wire, and that Stands are on
+	// both sides of that.
+	Inspected bool
+	Reason    flows.Reason
+	Detail    string
 }
 
 // PathsDoubted says that OVS may treat some packets differently now than it did. What

@@ -96,6 +96,9 @@ func (g *Engine) judge(e *entry, why flows.Reason) {
 		why, detail = g.barred(e)
 	}
 	if why == "" {
+		why, detail = g.held(e)
+	}
+	if why == "" {
 		why, detail = g.unwanted(e, asked)
 	}
 	if why == "" {
@@ -213,7 +216,7 @@ func (g *Engine) hint(tuple flows.Tuple) {
 // sighted lets connections that waited for evidence try again.
 func (g *Engine) sighted(tuple flows.Tuple) {
 	for e := range g.entries.allKin(tuple).each {
-		if e.session == nil && e.verdict == flows.Offload && e.reason == flows.PathUnknown {
+		if e.session == nil && e.verdict == flows.Offload && (e.reason == flows.PathUnknown || e.reason == flows.InspectorUnseen) {
 			e.notBefore, e.fails = 0, 0
 			g.want(e, e.asked)
 		}

@@ -82,6 +82,12 @@ func (w *world) happen() {
 		}
 		p := flows.PortID(1 + w.rng.IntN(portsNum))
 		w.events = append(w.events, MACAgeing{Port: p, MAC: macOf(p)})
+	case 25:
+		if w.chance(0.1) {
+			w.changeInspector()
+		}
+	case 26:
+		w.block()
 	case 15:
 		if w.faults {
 			w.events = append(w.events, Lost{})
@@ -111,6 +117,10 @@ func (w *world) resemble(c *conn) {
 }
 
 func (w *world) connect(tuple, far flows.Tuple) {
+	if tuple == far && w.chance(0.2) {
+		w.connectWire(tuple)
+		return
+	}
 	// Half of the ports tell their zones, as with OVN; the others share a few.
 	const half = portsNum / 2
 	side := half * w.rng.IntN(2)
@@ -285,6 +295,9 @@ func (w *world) traffic() {
 		}
 		for d, pps := range c.pps {
 			n := uint64(float64(pps) * turn.Seconds() * (1 + w.rng.Float64()))
+			if c.blockedAt > 0 {
+				n = w.repeated()
+			}
 			if n > 0 {
 				w.packets(c, shunted[c], d, n)
 			}
@@ -295,7 +308,7 @@ func (w *world) traffic() {
 func (w *world) packets(c *conn, h *hardware, d int, n uint64) {
 	for _, key := range c.keys {
 		k := w.entries[key]
-		if k == nil {
+		if k == nil || !w.counted(c, key, d) {
 			continue
 		}
 		if h != nil {

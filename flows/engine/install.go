@@ -50,6 +50,12 @@ func (g *Engine) usePath(s *session, ev *PathResolved) (flows.Reason, string) {
 	if c := s.home.shutFor(s.kind(), s, g.now); c != nil && g.cfg.Enforce {
 		return flows.Refused, c.detail
 	}
+	if reason, detail := g.noteWire(s, ev.Inspected); reason != "" {
+		return reason, detail
+	}
+	if reason, detail := g.held(s.primary()); reason != "" {
+		return reason, detail
+	}
 	if reason, detail := g.permitted(s); reason != "" {
 		return reason, detail
 	}
@@ -129,6 +135,9 @@ func (g *Engine) installInto(r *room) {
 	held := r.ready[:0]
 	for i, s := range r.ready {
 		reason, detail := g.barredAny(s)
+		if reason == "" {
+			reason, detail = g.held(s.primary())
+		}
 		switch {
 		case s.dead:
 		case reason != "":

@@ -118,7 +118,7 @@ func meet(a, b flows.Stand) bool {
 func (w *world) turn(c *conn) *conn {
 	turned := &conn{
 		tuple: c.far.Reverse(), far: c.tuple.Reverse(), ports: [2]flows.PortID{c.ports[1], c.ports[0]},
-		zoned: c.zoned, pps: c.pps,
+		zoned: c.zoned, pps: c.pps, inspected: c.inspected, adjusted: c.adjusted, unproven: c.unproven,
 	}
 	switch {
 	case c.translated() && w.chance(0.3):

@@ -138,6 +138,14 @@ func (g *Engine) unmet(e *entry, policy flows.PolicyRef, asked flows.Reason) (fl
 	case asked == "" && t.Elephants() && !e.isElephant(&t):
 		return flows.Mouse, ""
 	}
+	far := g.otherSide(e)
+	switch {
+	case far == nil:
+	case min(far.inspected(flows.Orig), far.inspected(flows.Reply)) < uint64(t.InspectPackets), g.outstanding(e, far):
+		return flows.Inspecting, inZone(far.key.Zone)
+	case asked == "" && t.Elephants() && !far.isElephant(&t):
+		return flows.Mouse, inZone(far.key.Zone)
+	}
 	return "", ""
 }
 
@@ -159,7 +167,7 @@ func (e *entry) inspectAgain() {
 // reinspects reports whether who leaves for a cause is to be inspected before it returns.
 func reinspects(cause flows.Reason) bool {
 	switch cause {
-	case flows.Reinspect, flows.OrderInspect, flows.PolicyInspect, flows.PolicyNone, flows.PolicyUnknown:
+	case flows.Reinspect, flows.OrderInspect, flows.PolicyInspect, flows.PolicyNone, flows.PolicyUnknown, flows.InspectorDown:
 		return true
 	}
 	return false

@@ -221,7 +221,7 @@ func (l *ledger) inspected(_ *world, s *session) [2]uint64 {
 // counts from when its rules are gone; until then the slow path sees little.
 func (l *ledger) removingForInspection(w *world, e Remove) {
 	s := w.engine.sessions[e.Session]
-	if e.Cause != flows.Reinspect || s.nominal {
+	if e.Cause != flows.Reinspect && e.Cause != flows.InspectorDown || s.nominal {
 		return
 	}
 	for _, entry := range s.entries {

@@ -121,6 +121,7 @@ func (l *ledger) order(w *world, effects []Effect) {
 		case Remove:
 			l.removing(w, e)
 			l.removingForInspection(w, e)
+			l.removingFromWire(w, e)
 			if e.Cause == flows.MACAgeing && w.engine.sessions[e.Session].retries == 0 {
 				l.ageing--
 			}
@@ -131,6 +132,7 @@ func (l *ledger) order(w *world, effects []Effect) {
 func (l *ledger) ordered(w *world, e Install) {
 	l.orderedGroups(w, e)
 	l.orderedPolicies(w, e)
+	l.orderedInspector(w, e)
 	l.installs = append(l.installs, w.now)
 	s := w.engine.sessions[e.Session]
 	l.orderedOrders(w, s)
@@ -200,6 +202,7 @@ func (l *ledger) check(w *world) {
 	l.checkGroups(w)
 	l.checkPolicies(w)
 	l.checkOrders(w)
+	l.checkInspector(w)
 	l.checkPaths(w)
 	l.checkLifetime(w)
 	l.checkUseful(w)

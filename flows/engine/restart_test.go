@@ -42,7 +42,7 @@ func (w *world) crash() {
 // replace is a connection that ends and is followed at once by one with the same tuple.
 func (w *world) replace(c *conn) {
 	w.destroy(c)
-	w.begin(&conn{tuple: c.tuple, far: c.far, ports: c.ports, stands: c.stands, zoned: c.zoned, pps: c.pps, plain: c.plain}, 0x23)
+	w.begin(&conn{tuple: c.tuple, far: c.far, ports: c.ports, stands: c.stands, zoned: c.zoned, pps: c.pps, plain: c.plain, inspected: c.inspected}, 0x23)
 }
 
 // twins reports whether a connection with rules has the tuple of another one.
@@ -70,6 +70,9 @@ func (w *world) start() {
 	cfg := w.cfg
 	cfg.FirstSession = flows.SessionID(w.rng.IntN(1000))
 	w.engine, w.up, w.seen = New(cfg), true, newLedger()
+	for _, c := range w.conns {
+		c.shown = [2]int{} // to this one
+	}
 	w.events, w.dumping, w.dumpAt = nil, nil, w.now.Add(2500*time.Millisecond)
 	w.reportPorts()
 	w.tellGroups()

@@ -89,13 +89,13 @@ func eventful(t *testing.T, worlds []*world) {
 	all := calm
 	all.join(restless)
 	n := uint64(*steps)
-	if all.installs < n/500 || all.translated < all.installs/10 || all.validated < n/250 || calm.keepAlives < n/5000 || restless.refuted+restless.adopted < n/1000 {
+	if all.installs < n/500 || all.translated < all.installs/10 || all.inspected < n/5000 || all.validated < n/250 || calm.keepAlives < n/5000 || restless.refuted+restless.adopted < n/1000 {
 		t.Errorf("the worlds were too quiet to show anything: calm %+v, restless %+v", calm, restless)
 	}
 }
 
 // totals are sums over the agents of a world.
-type totals struct{ installs, translated, keepAlives, adopted, doubts, validated, refuted uint64 }
+type totals struct{ installs, inspected, translated, keepAlives, adopted, doubts, validated, refuted uint64 }
 
 func (t *totals) add(c Counts) {
 	t.join(totals{
@@ -106,6 +106,7 @@ func (t *totals) add(c Counts) {
 
 func (t *totals) join(o totals) {
 	t.installs += o.installs
+	t.inspected += o.inspected
 	t.translated += o.translated
 	t.keepAlives += o.keepAlives
 	t.adopted += o.adopted

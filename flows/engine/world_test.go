@@ -48,6 +48,8 @@ type world struct {
 	nextTuple uint16
 	sources   []*groupSource
 
+	inspector inspector
+
 	policies     simPolicies
 	policiesAt   flows.Instant // when an agent is told them
 	policiesTold bool
@@ -66,8 +68,14 @@ type conn struct {
 	paceAt    flows.Instant // when pps was last changed
 	keys      []flows.EntryKey
 	ended     bool
-	wrongPath bool // the resolver is wrong about it: rules would see nothing
-	plain     bool // the pipeline matches its packets as they came
+	inspected bool          // on the wire with an inspector
+	adjusted  bool          // ... which changes its sequence numbers
+	unproven  bool          // nobody saw its handshake pass that
+	blockedAt flows.Instant // since when that blocks it; 0: it does not
+	shown     [2]int        // by Dir, dumps from which that is to be seen
+	shownAt   [2]uint64     // by Dir, packets that came in at the last one
+	wrongPath bool          // the resolver is wrong about it: rules would see nothing
+	plain     bool          // the pipeline matches its packets as they came
 	routes    []routed
 }
 
@@ -254,6 +262,18 @@ func (w *world) resolve(e Resolve, fails bool) PathResolved {
 		ev.Reason = flows.PathUnknown
 		return ev
 	}
+	switch c := k.conn; {
+	case c.inspected && w.inspector.away:
+		ev.Reason = flows.InspectorDown
+		return ev
+	case c.inspected && c.unproven:
+		ev.Reason = flows.InspectorUnseen
+		return ev
+	case c.inspected && c.adjusted:
+		ev.Reason = flows.SeqAdjusted
+		return ev
+	}
+	ev.Inspected = k.conn.inspected
 	r := w.route(k.conn, e.States)
 	ev.Paths, ev.Tuples, ev.Stands, ev.Reason, ev.Plain = r.paths, k.conn.tuples(), r.stands, r.reason, k.conn.plain
 	return ev
@@ -318,8 +338,12 @@ func (w *world) reportPorts() {
 	for i := range portsNum {
 		id := flows.PortID(i + 1)
 		zone, told := zoneOf(id)
+		reason := w.ports[id]
+		if reason == "" && w.inspector.closed() && (id == wireEnd0 || id == wireEnd1) {
+			reason = flows.InspectorDown
+		}
 		ev.Ports = append(ev.Ports, PortState{
-			ID: id, Eswitch: eswitchOf(id), Reason: w.ports[id], Logical: logicalOf(id), Zone: zone, HasZone: told,
+			ID: id, Eswitch: eswitchOf(id), Reason: reason, Logical: logicalOf(id), Zone: zone, HasZone: told,
 		})
 	}
 	w.events = append(w.events, ev)
@@ -337,6 +361,7 @@ func (w *world) watch() {
 		w.dumpAt = w.now.Add(2500 * time.Millisecond)
 		began := w.now
 		w.dumping = &began
+		w.showBlocked()
 		ev := EntriesRead{At: w.now}
 		for _, k := range w.entriesInOrder() {
 			if k.Status.Has(flows.StatusSeenReply) {

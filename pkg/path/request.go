@@ -23,6 +23,8 @@ type Answer struct {
 	Tuples [2]flows.Tuple // by Dir, as packets come in
 	Stands []flows.Stand  // where OVS tracks the connection
 	Plain  bool           // see engine.PathResolved
+	// Inspected means that it leads by way of the inspector of a wire.
+	Inspected bool
 }
 
 // Refusal is the error of a resolver that has no path to answer.

@@ -314,6 +314,7 @@ func answer(p pair) Answer {
 		a.Tuples[dir] = s.tuple
 		a.Paths[dir] = s.path()
 	}
+	a.Inspected = p.sides[0].goes.Inspected && p.sides[1].goes.Inspected
 	a.Plain = p.sides[0].goes.Plain && p.sides[1].goes.Plain && a.Paths.IsPlain()
 	return a
 }

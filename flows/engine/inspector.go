@@ -1,0 +1,97 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// A connection on a wire with an inspector is tracked on both sides of it, in two zones. What
+// the inspector blocks goes on being counted on one side, since its sender repeats it: so a
+// direction counts as far as it was seen on both, and one that grows on one side only is held.
+// That is decided by growth over several readings, never by how the counts compare, because
+// the two entries are not read at the same moment, and packets are lost.
+
+const (
+	// inFlight is more than it takes a packet to pass an inspector, and a reading to be done.
+	inFlight = 500 * time.Millisecond
+	// rememberWire is how long an entry is taken to stand at an inspector after its path said
+	// so: then its path is asked for again, since the inspector may have been taken away.
+	rememberWire = time.Minute
+)
+
+// growth is when a count was last found to have grown, and the time before that.
+type growth struct{ last, before flows.Instant }
+
+func (gr *growth) note(at flows.Instant) {
+	if at > gr.last {
+		gr.last, gr.before = at, gr.last
+	}
+}
+
+// noteWire remembers where the entries of a session stand, by the path that was just found.
+func (g *Engine) noteWire(s *session, inspected bool) (flows.Reason, string) {
+	for _, e := range s.entries {
+		e.atWire = 0
+	}
+	switch {
+	case !inspected:
+		return "", ""
+	case len(s.entries) != 2 || s.entries[0].nat != nil || s.entries[0].key.Zone == s.entries[1].key.Zone:
+		return flows.ZoneUnknown, "it is not tracked on both sides of the inspector"
+	}
+	for i, e := range s.entries {
+		e.beyond, e.atWire = s.entries[1-i].key.Zone, g.now.Add(rememberWire)
+	}
+	return "", ""
+}
+
+// otherSide returns the entry of the same connection on the other side of the inspector of its
+// wire; nil where none is known.
+func (g *Engine) otherSide(e *entry) *entry {
+	if g.now >= e.atWire {
+		return nil
+	}
+	for o := g.entries.group(e.key.Tuple); o != nil; o = o.next {
+		if o.key.Zone == e.beyond && o.key.Tuple == e.key.Tuple && o.nat == nil && !o.closed {
+			return o
+		}
+	}
+	return nil
+}
+
+// held says whether an inspector blocks an entry's connection: twice one side was found to have
+// grown in a direction, and the other, looked at after the first time, has not since before
+// that. Once would not do: the one may be read before a packet, and the other after it.
+func (g *Engine) held(e *entry) (flows.Reason, string) {
+	o := g.otherSide(e)
+	if o == nil {
+		return "", ""
+	}
+	for _, pair := range [...][2]*entry{{e, o}, {o, e}} {
+		for d := range pair[0].grew {
+			if pair[0].growsAlone(pair[1], flows.Dir(d)) {
+				return flows.InspectorHolds, fmt.Sprintf("%s packets are seen in zone %d, and none in zone %d", flows.Dir(d), pair[0].key.Zone, pair[1].key.Zone)
+			}
+		}
+	}
+	return "", ""
+}
+
+func (e *entry) growsAlone(o *entry, d flows.Dir) bool {
+	first := e.grew[d].before
+	return first > o.grew[d].last && o.seen.Sub(first) >= inFlight
+}
+
+// outstanding reports whether the last packets of a direction that were seen on one side of an
+// inspector were not on the other one yet.
+func (g *Engine) outstanding(e, o *entry) bool {
+	for d := range e.grew {
+		a, b := e.grew[d].last, o.grew[d].last
+		if a > b && o.seen >= a || b > a && e.seen >= b {
+			return true
+		}
+	}
+	return false
+}

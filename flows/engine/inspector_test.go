@@ -1,0 +1,272 @@
+package engine
+
+import (
+	"testing"
+	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
+)
+
+// wired is an engine with one connection on a wire with an inspector: its entries in zones 1
+// and 2, of which the first sees packets of the original direction before the inspector.
+type wired struct {
+	t       *testing.T
+	g       *Engine
+	now     flows.Instant
+	entries [2]flows.Entry
+}
+
+// newWired begins with a policy that offloads after ten packets each way, or elephants.
+func newWired(t *testing.T, terms flows.Terms) *wired {
+	cfg := DefaultConfig()
+	cfg.Enforce, cfg.AwaitPolicies = true, true
+	cfg.Mark.Offload = MaskedMark{4, 4}
+	w := &wired{t: t, g: newEngineWithPorts(cfg), now: flows.Instant(time.Hour)}
+	for i := range w.entries {
+		w.entries[i] = established(uint32(i+1), 0)
+		w.entries[i].Key.Zone = flows.Zone(i + 1)
+	}
+	p := simPolicy{ref: 1, share: shares, verdict: flows.Offload, terms: terms}
+	w.g.Step(w.now, []Event{PoliciesChanged{Policies: simPolicies{p}}})
+	return w
+}
+
+// pass lets packets of a direction be counted in zones 1 and 2.
+func (w *wired) pass(d flows.Dir, before, behind uint64) {
+	if d == flows.Reply {
+		before, behind = behind, before
+	}
+	for i, n := range [2]uint64{before, behind} {
+		w.entries[i].Count[d].Packets += n
+		w.entries[i].Count[d].Bytes += 1000 * n
+	}
+}
+
+// both lets packets of both directions pass.
+func (w *wired) both(n uint64) {
+	w.pass(flows.Orig, n, n)
+	w.pass(flows.Reply, n, n)
+}
+
+// look reads entries after a second, in the order given; all if none is.
+func (w *wired) look(order ...int) {
+	w.now = w.now.Add(time.Second)
+	if order == nil {
+		order = []int{0, 1}
+	}
+	ev := EntriesRead{At: w.now}
+	for _, i := range order {
+		ev.Entries = append(ev.Entries, w.entries[i])
+	}
+	w.drive(w.g.Step(w.now, []Event{ev}))
+}
+
+func (w *wired) drive(effects []Effect) {
+	stands := []flows.Stand{}
+	for i := range w.entries {
+		stands = append(stands, flows.Stand{Zone: w.entries[i].Key.Zone, Tuple: w.entries[i].Key.Tuple, Reply: w.entries[i].Reply})
+	}
+	for range 20 {
+		var events []Event
+		for _, e := range effects {
+			switch e := e.(type) {
+			case Resolve:
+				events = append(events, PathResolved{Session: e.Session, Op: e.Op, Paths: benchPaths, Tuples: untranslated(e), Stands: stands, Inspected: true})
+			case Relax:
+				events = append(events, Relaxed{Session: e.Session, Op: e.Op})
+			case Install:
+				events = append(events, Installed{Session: e.Session, Op: e.Op, InHW: true})
+			case Remove:
+				events = append(events, Removed{Session: e.Session, Op: e.Op})
+			case Read:
+				events = append(events, SessionRead{Session: e.Session, Op: e.Op, At: w.now, Found: w.entries[:]})
+			}
+		}
+		if len(events) == 0 {
+			return
+		}
+		effects = w.g.Step(w.now, events)
+	}
+}
+
+func (w *wired) offloaded() bool { return w.g.Used()[Offloaded] == 1 }
+
+// reasons returns those of the entries.
+func (w *wired) reasons() [2]flows.Reason {
+	return [2]flows.Reason{w.g.Explain(&w.entries[0]).Reason, w.g.Explain(&w.entries[1]).Reason}
+}
+
+func (w *wired) want(reason flows.Reason) {
+	w.t.Helper()
+	if got := w.reasons(); w.offloaded() || got[0] != reason && got[1] != reason {
+		w.t.Errorf("promise 1: %v, want %q; %v", got, reason, w.g.Used())
+	}
+}
+
+// Packets count as inspected that were seen on both sides of the inspector, of each direction.
+func TestInspectPacketsOnBothSides(t *testing.T) {
+	for _, d := range []flows.Dir{flows.Orig, flows.Reply} {
+		w := newWired(t, flows.Terms{InspectPackets: 10})
+		w.both(9)
+		w.pass(d.Opposite(), 5, 5)
+		w.look()
+		w.want(flows.Inspecting)
+		w.pass(d, 5, 0)
+		w.look()
+		w.want(flows.Inspecting)
+		w.pass(d, 1, 1)
+		w.look()
+		if !w.offloaded() {
+			t.Errorf("%s: %v", d, w.reasons())
+		}
+	}
+}
+
+// An elephant is one on both sides.
+func TestElephantOnBothSides(t *testing.T) {
+	w := newWired(t, flows.Terms{Bytes: 1 << 20, Rate: 1 << 20})
+	w.both(20)
+	w.look()
+	for range 3 {
+		w.pass(flows.Orig, 10_000, 20)
+		w.pass(flows.Reply, 20, 20)
+		w.look()
+		w.want(flows.Mouse)
+	}
+	for range 5 {
+		w.both(10_000)
+		w.look()
+	}
+	if !w.offloaded() {
+		t.Errorf("%v", w.reasons())
+	}
+}
+
+// What the inspector blocks is not offloaded, however seldom its sender repeats it, and
+// although its mark asks for it; until something comes out again.
+func TestInspectorHolds(t *testing.T) {
+	for _, d := range []flows.Dir{flows.Orig, flows.Reply} {
+		for pause := range 3 {
+			w := newWired(t, flows.Terms{InspectPackets: 1000})
+			w.both(100)
+			w.look()
+			for range 2 {
+				for range pause {
+					w.look()
+				}
+				w.pass(d, 1, 0)
+				w.look()
+			}
+			for i := range w.entries {
+				w.entries[i].Mark = 4
+			}
+			for range 5 {
+				w.look()
+				w.want(flows.InspectorHolds)
+			}
+			w.both(3)
+			w.look()
+			w.look()
+			w.look()
+			if !w.offloaded() {
+				t.Errorf("%s: after it passed again: %v", d, w.reasons())
+			}
+		}
+	}
+}
+
+// A healthy connection is not held, whatever is read first, whatever is lost, and although it
+// pauses.
+func TestInspectorDoesNotHold(t *testing.T) {
+	w := newWired(t, flows.Terms{InspectPackets: 1 << 30})
+	w.both(100)
+	w.look()
+	for i := range 100 {
+		late := uint64(i % 2)
+		w.pass(flows.Orig, 10*late, 10*(1-late)) // read before a packet on one side, and after it on the other
+		w.pass(flows.Reply, 3, 2)
+		w.look([][]int{{0, 1}, {1, 0}}[i%2]...)
+		if i%10 == 9 {
+			for range 5 {
+				w.look()
+			}
+		}
+		for _, reason := range w.reasons() {
+			if reason != flows.Inspecting {
+				t.Fatalf("after %d: %q", i, reason)
+			}
+		}
+	}
+}
+
+// What just went in and did not come out yet is waited for, so that what is blocked at this
+// moment does not go in.
+func TestOutstanding(t *testing.T) {
+	w := newWired(t, flows.Terms{InspectPackets: 10})
+	w.both(9)
+	w.pass(flows.Orig, 5, 5)
+	w.look()
+	w.pass(flows.Reply, 1, 1)
+	w.pass(flows.Orig, 1, 0)
+	for range 3 {
+		w.look()
+		w.want(flows.Inspecting)
+	}
+	w.pass(flows.Orig, 1, 1)
+	w.look()
+	if !w.offloaded() {
+		t.Errorf("%v", w.reasons())
+	}
+}
+
+// A wire that is closed pulls its sessions back at once. They are inspected before they come
+// back, and need no new connection for that.
+func TestWireCloses(t *testing.T) {
+	w := newWired(t, flows.Terms{InspectPackets: 10})
+	w.both(10)
+	w.look()
+	if !w.offloaded() {
+		t.Fatal(w.reasons())
+	}
+	ports := func(reason flows.Reason) PortsChanged {
+		return PortsChanged{Ports: []PortState{{ID: 1, Reason: reason}, {ID: 2, Reason: reason}}}
+	}
+	effects := w.g.Step(w.now, []Event{ports(flows.InspectorDown)})
+	if removals(effects, flows.InspectorDown) != 1 {
+		t.Fatalf("it stays: %v", effects)
+	}
+	w.drive(effects)
+	w.want(flows.InspectorDown)
+	w.g.Step(w.now, []Event{ports("")})
+	w.look()
+	w.look()
+	w.want(flows.Inspecting)
+	w.both(10)
+	w.look()
+	if !w.offloaded() {
+		t.Errorf("it does not come back: %v", w.reasons())
+	}
+}
+
+// What is known of an inspector is asked again, since it may have been taken away.
+func TestInspectorTakenAway(t *testing.T) {
+	w := newWired(t, flows.Terms{InspectPackets: 10})
+	w.pass(flows.Orig, 20, 5)
+	w.pass(flows.Reply, 20, 20)
+	w.look()
+	w.look()
+	w.want(flows.Inspecting)
+	asked := 0
+	for range 70 {
+		w.now = w.now.Add(time.Second)
+		for _, e := range w.g.Step(w.now, []Event{EntriesRead{At: w.now, Entries: w.entries[:]}}) {
+			if e, ok := e.(Resolve); ok {
+				asked++
+				w.drive([]Effect{e})
+			}
+		}
+	}
+	if asked == 0 || asked > 3 {
+		t.Errorf("its path was asked for %d times in a minute", asked)
+	}
+}
