@@ -162,7 +162,7 @@ func (g *Engine) barredAny(s *session) (reason flows.Reason, detail string) {
 }
 
 func (g *Engine) install(s *session) {
-	if !g.stands(s) {
+	if !g.stands(s) || !g.agreed(s) {
 		return
 	}
 	g.enter(s, Installing)

@@ -225,22 +225,14 @@ func (g *Engine) termsOf(s *session) flows.Terms {
 // policiesChanged decides anew about the sessions that a change can concern. All others are
 // decided about when their entries are read again.
 func (g *Engine) policiesChanged(ev *PoliciesChanged) {
-	first := g.policies == nil
+	g.siftAll()
+	g.sieve.concerns, g.sieve.left = ev.Concerns, len(g.list)
+	if g.policies == nil {
+		g.sieve.concerns = nil
+	}
 	g.policies = ev.Policies
 	g.version++
-	list := make([]*session, 0, len(g.list))
-	for _, s := range g.list {
-		if s.state == Resolving { // its path will be held against what is in force then
-			continue
-		}
-		subject := s.subject()
-		if first || ev.Concerns == nil || ev.Concerns(s.policy, &subject) {
-			list = append(list, s)
-		}
-	}
-	for _, s := range list {
-		g.decideAnew(s)
-	}
+	g.sift(g.sieve.portion)
 }
 
 // decideAnew ends a session that policies do not want offloaded any more, and denies one that

@@ -150,6 +150,7 @@ func (w *world) changePolicies(c *conn) {
 // deliverPolicies notes what the engine is about to be told, and what that denies for ever.
 func (l *ledger) deliverPolicies(w *world, ev PoliciesChanged) {
 	l.policies = ev.Policies.(simPolicies)
+	l.toSift, l.sifting = len(w.engine.list), 0
 	for _, s := range w.engine.sessions {
 		subject := s.subject()
 		if !s.state.hasRules() || s.state == Removing || l.left[s.id] {
@@ -163,8 +164,19 @@ func (l *ledger) deliverPolicies(w *world, ev PoliciesChanged) {
 	}
 }
 
-// checkPolicies is the part of promise 1 that is about policies: it holds at once.
+// slowSieve has a world's engine look at few sessions in a step when policies change.
+func (w *world) slowSieve() {
+	if w.portion > 0 {
+		w.engine.sieve.portion = w.portion
+	}
+}
+
+// checkPolicies is the part of promise 1 that is about policies: it holds at once, but for
+// those sessions that the steps which it takes have not come to.
 func (l *ledger) checkPolicies(w *world) {
+	if l.sifting++; w.engine.Unfinished() && l.sifting > l.toSift/w.engine.sieve.portion {
+		l.fail(3, "%d sessions are to be looked at %d steps after policies changed, at %d a step", w.engine.sieve.left, l.sifting, w.engine.sieve.portion)
+	}
 	for _, s := range w.engine.sessions {
 		if !s.bound() {
 			continue
@@ -173,6 +185,9 @@ func (l *ledger) checkPolicies(w *world) {
 			if s.state.hasRules() && w.now.Sub(w.tellAt) > w.cfg.PermissionGrace+time.Second && s.state != Adopting {
 				l.fail(1, "session %v is %s, and nobody has told any policy", s.id, s.state)
 			}
+			continue
+		}
+		if w.engine.unsifted(s) {
 			continue
 		}
 		subject := s.subject()
@@ -196,6 +211,9 @@ func (l *ledger) orderedPolicies(w *world, e Install) {
 	s := w.engine.sessions[e.Session]
 	subject := s.subject()
 	d := l.policies.Decide(&subject)
+	if d.Doubt != 0 || d.Verdict != flows.Offload && (d.Policy != 0 || s.reason != flows.MarkOffload) {
+		l.fail(1, "%v is installed, and policies say %+v", e.Tuples[0], d)
+	}
 	if s.reason == flows.MarkOffload {
 		return
 	}

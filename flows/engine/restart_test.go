@@ -70,6 +70,7 @@ func (w *world) start() {
 	cfg := w.cfg
 	cfg.FirstSession = flows.SessionID(w.rng.IntN(1000))
 	w.engine, w.up, w.seen = New(cfg), true, newLedger()
+	w.slowSieve()
 	w.events, w.dumping, w.dumpAt = nil, nil, w.now.Add(2500*time.Millisecond)
 	w.reportPorts()
 	w.tellGroups()

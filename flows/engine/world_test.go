@@ -53,6 +53,7 @@ type world struct {
 	policiesTold bool
 	lastPolicy   flows.PolicyRef
 	tellAt       flows.Instant // when the agent was started
+	portion      int           // of the engine's sieve; 0: as usual
 }
 
 // conn is a connection between two ports, in one zone or several.
@@ -117,6 +118,10 @@ func newWorld(seed uint64, cfg Config, faults, restless bool) *world {
 		entries: make(map[flows.EntryKey]*kernelEntry), connOf: make(map[flows.EntryKey]*conn), rules: make(map[flows.SessionID]*hardware),
 		ports: make(map[flows.PortID]flows.Reason), seen: newLedger(), now: 1, up: true, restless: restless,
 	}
+	if seed%2 == 1 {
+		w.portion = 1 + int(seed/2%4)
+	}
+	w.slowSieve()
 	for i := range portsNum {
 		w.ports[flows.PortID(i+1)] = ""
 	}
