@@ -49,22 +49,31 @@ func TestSieveOfTwoChanges(t *testing.T) {
 // What leaves for another reason, before it was looked at, and is dropped, stays away.
 func TestSieveOfWhatLeaves(t *testing.T) {
 	before := simPolicies{mild(1)}
-	for name, leave := range map[string]func(g *Engine) Event{
-		"removed": func(g *Engine) Event { return RulesVanished{[]flows.SessionID{g.list[0].id}} },
-		"gone":    func(g *Engine) Event { return EntriesGone{[]flows.EntryKey{g.list[0].primary().key}} },
-	} {
+	for _, name := range []string{"is removed", "was removed", "is gone"} {
 		t.Run(name, func(t *testing.T) {
 			g, entries, now := policed(t, 4, before)
 			offloadedAll(t, g, 4)
 			g.sieve.portion = 1
-			key := g.list[0].primary().key
-			effects := g.Step(now, []Event{PoliciesChanged{Policies: drops, Concerns: before.concerns(drops)}, leave(g)})
-			drive(g, now, effects, noEntry, benchPaths)
-			if now = now.Add(time.Second); name == "removed" {
-				now = now.Add(time.Minute) // until it has cooled down
+			s := g.list[0]
+			key := s.primary().key
+			events := []Event{PoliciesChanged{Policies: drops, Concerns: before.concerns(drops)}}
+			switch name {
+			case "is removed":
+				events = append(events, RulesVanished{[]flows.SessionID{s.id}})
+			case "was removed":
+				g.Step(now, []Event{RulesVanished{[]flows.SessionID{s.id}}})
+				events = append(events, Removed{Session: s.id, Op: s.op})
+			default:
+				events = append(events, EntriesGone{[]flows.EntryKey{key}})
 			}
+			effects := g.Step(now, events)
+			if name == "is gone" && g.tombstones.expires[key.Tuple] == 0 {
+				t.Error("promise 3: it is not remembered that it was denied")
+			}
+			drive(g, now, effects, noEntry, benchPaths)
+			now = now.Add(time.Minute)
 			for _, e := range g.Step(now, []Event{PoliciesChanged{Policies: before}, EntriesRead{At: now, Entries: entries[key.ID : key.ID+1]}}) {
-				if _, ok := e.(Resolve); ok {
+				if _, ok := e.(Resolve); ok && name != "is gone" {
 					t.Error("promise 3: it comes back")
 				}
 			}
@@ -125,7 +134,9 @@ func BenchmarkSieve(b *testing.B) {
 	}
 	g, _, now := fullEngine(b, n, 0)
 	longest, total := time.Duration(0), time.Duration(0)
-	concerns := func(_ flows.PolicyRef, s *flows.Subject) bool { return s.Tuple.Src.As4()[3] == 77 && s.Tuple.DstPort == 1 }
+	concerns := func(_ flows.PolicyRef, s *flows.Subject) bool {
+		return s.Tuple.Src.As4()[3] == 77 && s.Tuple.DstPort == 1
+	}
 	b.ResetTimer()
 	for b.Loop() {
 		events := []Event{PoliciesChanged{Policies: g.policies, Concerns: concerns}}
