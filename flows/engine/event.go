@@ -65,7 +65,10 @@ type PathResolved struct {
 	Stands []flows.Stand
 	// Plain means that nothing on the way changes what a PacketMatch looks at, so that
 	// a doubt about other packets is none about these.
-	Plain  bool
+	Plain bool
+	// DSCP is that of packets of the original direction as they come in, by the last one that
+	// was seen; 0: none was.
+	DSCP   flows.DSCP
 	Reason flows.Reason
 	Detail string
 }

@@ -47,6 +47,7 @@ func (g *Engine) usePath(s *session, ev *PathResolved) (flows.Reason, string) {
 	}
 	s.tuple = ev.Tuples[flows.Orig]
 	g.bind(s, ev.Paths)
+	s.see(ev.DSCP)
 	if c := s.home.shutFor(s.kind(), s, g.now); c != nil && g.cfg.Enforce {
 		return flows.Refused, c.detail
 	}

@@ -15,6 +15,7 @@ type simPolicy struct {
 	port    flows.PortID // at either end; 0: any
 	share   uint16       // of either name; shares: any
 	content bool         // matches only what nobody can know
+	dscp    flows.DSCP   // 0: any
 	verdict flows.Verdict
 	terms   flows.Terms
 }
@@ -30,8 +31,11 @@ func (p *simPolicy) matches(s *flows.Subject) (certain, byPort, may bool) {
 	if s.Placed && p.port != 0 && p.port != s.In && p.port != s.Out {
 		return false, false, false
 	}
-	unplaced := p.port != 0 && !s.Placed
-	return !unplaced && !p.content, !p.content, true
+	if s.DSCP != 0 && p.dscp != 0 && s.DSCP != p.dscp {
+		return false, false, false
+	}
+	unseen := p.port != 0 && !s.Placed || p.dscp != 0 && s.DSCP == 0
+	return !unseen && !p.content, !p.content, true
 }
 
 func (list simPolicies) Decide(s *flows.Subject) (d flows.Decision) {
@@ -130,6 +134,9 @@ func (w *world) changePolicies(c *conn) {
 	default:
 		w.lastPolicy++
 		p := simPolicy{ref: w.lastPolicy, share: c.tuple.SrcPort % shares, verdict: flows.Verdict(w.rng.IntN(3)), content: w.chance(0.2)}
+		if c.tuple.DstPort%3 == 0 {
+			p.dscp = c.dscp(w)
+		}
 		if w.chance(0.7) {
 			p.port = c.ports[w.rng.IntN(2)]
 		}
@@ -145,6 +152,23 @@ func (w *world) changePolicies(c *conn) {
 	if w.policiesTold {
 		w.events = append(w.events, PoliciesChanged{Policies: w.policies, Concerns: before.concerns(w.policies)})
 	}
+}
+
+// dscp is that of a connection's packets: some of which change it.
+func (c *conn) dscp(w *world) flows.DSCP {
+	d := flows.DSCP(1 + c.tuple.SrcPort%2)
+	if c.tuple.SrcPort%5 == 0 {
+		d += flows.DSCP(w.now / flows.Instant(10*time.Second) % 2)
+	}
+	return d
+}
+
+// sees is what is known of it by those who find its path.
+func (c *conn) sees(w *world) flows.DSCP {
+	if c.tuple.SrcPort%7 == 0 {
+		return 0
+	}
+	return c.dscp(w)
 }
 
 // deliverPolicies notes what the engine is about to be told, and what that denies for ever.

@@ -261,6 +261,7 @@ func (w *world) resolve(e Resolve, fails bool) PathResolved {
 	}
 	r := w.route(k.conn, e.States)
 	ev.Paths, ev.Tuples, ev.Stands, ev.Reason, ev.Plain = r.paths, k.conn.tuples(), r.stands, r.reason, k.conn.plain
+	ev.DSCP = k.conn.sees(w)
 	return ev
 }
 

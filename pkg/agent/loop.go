@@ -25,7 +25,7 @@ type loop struct {
 	ended   chan struct{} // closed when nobody answers any more
 	dropped atomic.Bool   // hints were lost since the last step
 	effects func([]engine.Effect)
-	held    []func()      // message.done of what the engine is not finished with
+	held    []func()                                                           // message.done of what the engine is not finished with
 	watch   func(now flows.Instant, events []message, effects []engine.Effect) // nil: nobody does
 }
 

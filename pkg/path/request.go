@@ -23,6 +23,7 @@ type Answer struct {
 	Tuples [2]flows.Tuple // by Dir, as packets come in
 	Stands []flows.Stand  // where OVS tracks the connection
 	Plain  bool           // see engine.PathResolved
+	DSCP   flows.DSCP     // of packets of the original direction, as one came in last
 }
 
 // Refusal is the error of a resolver that has no path to answer.
