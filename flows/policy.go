@@ -44,8 +44,8 @@ type Decision struct {
 	// what is not known yet does not stand in the way of the verdict.
 	Doubt PolicyRef
 	// Hope is the first one that says offload and matches for certain, or would if only the
-	// ports were known: it is worth while to look for them when its terms are met. 0: there
-	// is none.
+	// ports and DSCP were known: it is worth while to look for them when its terms are met. 0:
+	// there is none.
 	Hope PolicyRef
 }
 

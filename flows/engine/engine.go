@@ -41,6 +41,7 @@ type Engine struct {
 
 	policies Policies // nil: they have not been told yet
 	version  uint32   // counts them
+	sieve    sieve
 
 	rooms      []*room    // by eswitch, in order
 	sole       *room      // of all usable ports; nil: there are several
@@ -73,6 +74,7 @@ func New(cfg Config) *Engine {
 		tombstones: tombstones{expires: make(map[flows.Tuple]flows.Instant)},
 		ports:      make(map[flows.PortID]PortState),
 		onPort:     make(map[flows.PortID][]*session),
+		sieve:      sieve{portion: sievePortion},
 		sources:    newSources(cfg.PermissionSources, 1),
 		revision:   1,
 		byRule:     newIndex[ruleKey](),
@@ -97,6 +99,7 @@ func (g *Engine) Step(now flows.Instant, events []Event) []Effect {
 	g.scouts.refill(g.now)
 	g.reads.refill(g.now)
 	g.effects = nil
+	g.sift(g.sieve.portion)
 	for _, ev := range events {
 		g.handle(ev)
 	}

@@ -43,14 +43,15 @@ type entry struct {
 	mark        uint32
 	place       int32 // in queue
 	verdict     flows.Verdict
-	fails       uint8 // attempts in a row that failed
-	moves       uint8 // changes of its path in a row, each soon after the one before
-	asked       bool  // wanted because of its mark or an order, not its size
-	established bool  // its handshake was seen: not picked up in mid-stream
-	closed      bool  // FIN or RST was seen; final
-	denied      bool  // was revoked; final for this entry
-	labelled    bool  // Engine.labels has its labels
-	ordered     bool  // Engine.orders has an operator's order about it
+	fails       uint8      // attempts in a row that failed
+	moves       uint8      // changes of its path in a row, each soon after the one before
+	dscp        flows.DSCP // of its original direction, when its path was last known
+	asked       bool       // wanted because of its mark or an order, not its size
+	established bool       // its handshake was seen: not picked up in mid-stream
+	closed      bool       // FIN or RST was seen; final
+	denied      bool       // was revoked; final for this entry
+	labelled    bool       // Engine.labels has its labels
+	ordered     bool       // Engine.orders has an operator's order about it
 }
 
 // translation is the other name of an entry whose zone translates.

@@ -69,8 +69,11 @@ type PathResolved struct {
 	// Inspected means that it leads by way of the inspector of a wire, and that Stands are on
 	// both sides of that.
 	Inspected bool
-	Reason    flows.Reason
-	Detail    string
+	// DSCP is that of packets of the original direction as they come in, by the last one that
+	// was seen; 0: none was.
+	DSCP   flows.DSCP
+	Reason flows.Reason
+	Detail string
 }
 
 // PathsDoubted says that OVS may treat some packets differently now than it did. What

@@ -47,6 +47,7 @@ func (g *Engine) usePath(s *session, ev *PathResolved) (flows.Reason, string) {
 	}
 	s.tuple = ev.Tuples[flows.Orig]
 	g.bind(s, ev.Paths)
+	s.see(ev.DSCP)
 	if c := s.home.shutFor(s.kind(), s, g.now); c != nil && g.cfg.Enforce {
 		return flows.Refused, c.detail
 	}
@@ -171,7 +172,7 @@ func (g *Engine) barredAny(s *session) (reason flows.Reason, detail string) {
 }
 
 func (g *Engine) install(s *session) {
-	if !g.stands(s) {
+	if !g.stands(s) || !g.agreed(s) {
 		return
 	}
 	g.enter(s, Installing)

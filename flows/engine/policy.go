@@ -42,18 +42,20 @@ type decided struct {
 	flows.Decision
 	version uint32          // Engine.version then
 	in      [2]flows.PortID // as entry.in then; zero: not known
+	dscp    flows.DSCP      // as entry.dscp then
 }
 
-// decisionOf returns what policies say about an entry, by what is known without its path: the
-// ports of the last one, if it had one lately.
+// decisionOf returns what policies say about an entry, by what is known without a look for its
+// path: the ports and the code point of the last one, if it had one lately.
 func (g *Engine) decisionOf(e *entry) *flows.Decision {
 	var in [2]flows.PortID
+	var dscp flows.DSCP
 	if g.knowsHome(e) {
-		in = e.in
+		in, dscp = e.in, e.dscp
 	}
-	if d := &e.decided; d.version != g.version || d.in != in {
-		s := flows.Subject{Tuple: e.key.Tuple, Far: e.leaves(), In: in[flows.Orig], Out: in[flows.Reply], Placed: in[flows.Orig] != 0}
-		*d = decided{g.policies.Decide(&s), g.version, in}
+	if d := &e.decided; d.version != g.version || d.in != in || d.dscp != dscp {
+		s := flows.Subject{Tuple: e.key.Tuple, Far: e.leaves(), In: in[flows.Orig], Out: in[flows.Reply], Placed: in[flows.Orig] != 0, DSCP: dscp}
+		*d = decided{g.policies.Decide(&s), g.version, in, dscp}
 	}
 	return &e.decided.Decision
 }
@@ -65,7 +67,15 @@ func (s *session) subject() flows.Subject {
 	if !p.Change.IsZero() { // most have none, and all sessions may be asked in one step
 		far = p.Addressed(s.tuple)
 	}
-	return flows.Subject{Tuple: s.tuple, Far: far, In: p.In, Out: p.Out, Placed: true}
+	return flows.Subject{Tuple: s.tuple, Far: far, In: p.In, Out: p.Out, Placed: true, DSCP: s.dscp}
+}
+
+// see takes the code point of packets that came in on the way to where its path is known.
+func (s *session) see(d flows.DSCP) {
+	s.dscp = d
+	for _, e := range s.entries {
+		e.dscp = d
+	}
 }
 
 // unwanted says why policies leave an entry in the slow path, or "": then its path is to be
@@ -233,22 +243,14 @@ func (g *Engine) termsOf(s *session) flows.Terms {
 // policiesChanged decides anew about the sessions that a change can concern. All others are
 // decided about when their entries are read again.
 func (g *Engine) policiesChanged(ev *PoliciesChanged) {
-	first := g.policies == nil
+	g.siftAll()
+	g.sieve.concerns, g.sieve.left = ev.Concerns, len(g.list)
+	if g.policies == nil {
+		g.sieve.concerns = nil
+	}
 	g.policies = ev.Policies
 	g.version++
-	list := make([]*session, 0, len(g.list))
-	for _, s := range g.list {
-		if s.state == Resolving { // its path will be held against what is in force then
-			continue
-		}
-		subject := s.subject()
-		if first || ev.Concerns == nil || ev.Concerns(s.policy, &subject) {
-			list = append(list, s)
-		}
-	}
-	for _, s := range list {
-		g.decideAnew(s)
-	}
+	g.sift(g.sieve.portion)
 }
 
 // decideAnew ends a session that policies do not want offloaded any more, and denies one that
@@ -317,7 +319,7 @@ func (g *Engine) explainPolicy(e *entry) Check {
 	c.Outcome, c.Reason, c.Detail = Failed, reason, detail
 	if d.Hope != 0 && !bound && e.decided.in[flows.Orig] == 0 {
 		c.Outcome = Unknown
-		c.Detail = "its ports are to be found: perhaps by " + g.policies.Describe(d.Hope)
+		c.Detail = "its ports and DSCP are to be found: perhaps by " + g.policies.Describe(d.Hope)
 	}
 	return c
 }

@@ -15,6 +15,7 @@ type simPolicy struct {
 	port    flows.PortID // at either end; 0: any
 	share   uint16       // of either name; shares: any
 	content bool         // matches only what nobody can know
+	dscp    flows.DSCP   // 0: any
 	verdict flows.Verdict
 	terms   flows.Terms
 }
@@ -30,8 +31,11 @@ func (p *simPolicy) matches(s *flows.Subject) (certain, byPort, may bool) {
 	if s.Placed && p.port != 0 && p.port != s.In && p.port != s.Out {
 		return false, false, false
 	}
-	unplaced := p.port != 0 && !s.Placed
-	return !unplaced && !p.content, !p.content, true
+	if s.DSCP != 0 && p.dscp != 0 && s.DSCP != p.dscp {
+		return false, false, false
+	}
+	unseen := p.port != 0 && !s.Placed || p.dscp != 0 && s.DSCP == 0
+	return !unseen && !p.content, !p.content, true
 }
 
 func (list simPolicies) Decide(s *flows.Subject) (d flows.Decision) {
@@ -130,6 +134,9 @@ func (w *world) changePolicies(c *conn) {
 	default:
 		w.lastPolicy++
 		p := simPolicy{ref: w.lastPolicy, share: c.tuple.SrcPort % shares, verdict: flows.Verdict(w.rng.IntN(3)), content: w.chance(0.2)}
+		if c.tuple.DstPort%3 == 0 {
+			p.dscp = c.dscp(w)
+		}
 		if w.chance(0.7) {
 			p.port = c.ports[w.rng.IntN(2)]
 		}
@@ -147,9 +154,27 @@ func (w *world) changePolicies(c *conn) {
 	}
 }
 
+// dscp is that of a connection's packets: some of which change it.
+func (c *conn) dscp(w *world) flows.DSCP {
+	d := flows.DSCP(1 + c.tuple.SrcPort%2)
+	if c.tuple.SrcPort%5 == 0 {
+		d += flows.DSCP(w.now / flows.Instant(10*time.Second) % 2)
+	}
+	return d
+}
+
+// sees is what is known of it by those who find its path.
+func (c *conn) sees(w *world) flows.DSCP {
+	if c.tuple.SrcPort%7 == 0 {
+		return 0
+	}
+	return c.dscp(w)
+}
+
 // deliverPolicies notes what the engine is about to be told, and what that denies for ever.
 func (l *ledger) deliverPolicies(w *world, ev PoliciesChanged) {
 	l.policies = ev.Policies.(simPolicies)
+	l.toSift, l.sifting = len(w.engine.list), 0
 	for _, s := range w.engine.sessions {
 		subject := s.subject()
 		if !s.state.hasRules() || s.state == Removing || l.left[s.id] {
@@ -163,8 +188,19 @@ func (l *ledger) deliverPolicies(w *world, ev PoliciesChanged) {
 	}
 }
 
-// checkPolicies is the part of promise 1 that is about policies: it holds at once.
+// slowSieve has a world's engine look at few sessions in a step when policies change.
+func (w *world) slowSieve() {
+	if w.portion > 0 {
+		w.engine.sieve.portion = w.portion
+	}
+}
+
+// checkPolicies is the part of promise 1 that is about policies: it holds at once, but for
+// those sessions that the steps which it takes have not come to.
 func (l *ledger) checkPolicies(w *world) {
+	if l.sifting++; w.engine.Unfinished() && l.sifting > l.toSift/w.engine.sieve.portion {
+		l.fail(3, "%d sessions are to be looked at %d steps after policies changed, at %d a step", w.engine.sieve.left, l.sifting, w.engine.sieve.portion)
+	}
 	for _, s := range w.engine.sessions {
 		if !s.bound() {
 			continue
@@ -173,6 +209,9 @@ func (l *ledger) checkPolicies(w *world) {
 			if s.state.hasRules() && w.now.Sub(w.tellAt) > w.cfg.PermissionGrace+time.Second && s.state != Adopting {
 				l.fail(1, "session %v is %s, and nobody has told any policy", s.id, s.state)
 			}
+			continue
+		}
+		if w.engine.unsifted(s) {
 			continue
 		}
 		subject := s.subject()
@@ -196,6 +235,9 @@ func (l *ledger) orderedPolicies(w *world, e Install) {
 	s := w.engine.sessions[e.Session]
 	subject := s.subject()
 	d := l.policies.Decide(&subject)
+	if d.Doubt != 0 || d.Verdict != flows.Offload && (d.Policy != 0 || s.reason != flows.MarkOffload) {
+		l.fail(1, "%v is installed, and policies say %+v", e.Tuples[0], d)
+	}
 	if s.reason == flows.MarkOffload {
 		return
 	}

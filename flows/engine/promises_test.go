@@ -26,6 +26,8 @@ type ledger struct {
 	groups      []toldGroups
 	policies    simPolicies   // nil: none were told
 	policiesAt  flows.Instant // when they last were
+	toSift      int           // sessions there were then
+	sifting     int           // steps since then
 	inspectFrom map[flows.EntryKey][2]uint64
 	left        map[flows.SessionID]bool   // in this step, before what follows
 	held        map[flows.EntryKey]holding // by an operator

@@ -9,6 +9,7 @@ import (
 
 // remove ends a session for the cause given, in whatever state it is.
 func (g *Engine) remove(s *session, cause flows.Reason) {
+	cause = g.lastWord(s, cause)
 	if isDenial(cause) && s.state.hasRules() || cause == flows.Blocked || cause == flows.OrderRevoke {
 		g.denyAll(s)
 	}
@@ -109,6 +110,10 @@ func (g *Engine) retryRemovals() {
 
 // release gives the entries of a session that has no rules back to judgement.
 func (g *Engine) release(s *session) {
+	if g.lastWord(s, s.cause) == flows.PolicyDrop && s.cause != flows.PolicyDrop {
+		s.cause = flows.PolicyDrop
+		g.denyAll(s)
+	}
 	s.dead = true
 	g.standOff(s)
 	g.remember(s)

@@ -73,6 +73,7 @@ func (w *world) start() {
 	for _, c := range w.conns {
 		c.shown = [2]int{} // to this one
 	}
+	w.slowSieve()
 	w.events, w.dumping, w.dumpAt = nil, nil, w.now.Add(2500*time.Millisecond)
 	w.reportPorts()
 	w.tellGroups()

@@ -41,6 +41,7 @@ type session struct {
 	nominal  bool          // its one entry is none that was read, but stands in for those that it claims
 	paths    flows.Paths
 	plain    bool // as PathResolved.Plain
+	dscp     flows.DSCP
 	doubt    doubt
 	standing standing
 	home     home            // whose table its rules stand in; expected until its path is known

@@ -55,6 +55,7 @@ type world struct {
 	policiesTold bool
 	lastPolicy   flows.PolicyRef
 	tellAt       flows.Instant // when the agent was started
+	portion      int           // of the engine's sieve; 0: as usual
 }
 
 // conn is a connection between two ports, in one zone or several.
@@ -125,6 +126,10 @@ func newWorld(seed uint64, cfg Config, faults, restless bool) *world {
 		entries: make(map[flows.EntryKey]*kernelEntry), connOf: make(map[flows.EntryKey]*conn), rules: make(map[flows.SessionID]*hardware),
 		ports: make(map[flows.PortID]flows.Reason), seen: newLedger(), now: 1, up: true, restless: restless,
 	}
+	if seed%2 == 1 {
+		w.portion = 1 + int(seed/2%4)
+	}
+	w.slowSieve()
 	for i := range portsNum {
 		w.ports[flows.PortID(i+1)] = ""
 	}
@@ -276,6 +281,7 @@ func (w *world) resolve(e Resolve, fails bool) PathResolved {
 	ev.Inspected = k.conn.inspected
 	r := w.route(k.conn, e.States)
 	ev.Paths, ev.Tuples, ev.Stands, ev.Reason, ev.Plain = r.paths, k.conn.tuples(), r.stands, r.reason, k.conn.plain
+	ev.DSCP = k.conn.sees(w)
 	return ev
 }
 

@@ -25,6 +25,7 @@ type loop struct {
 	ended   chan struct{} // closed when nobody answers any more
 	dropped atomic.Bool   // hints were lost since the last step
 	effects func([]engine.Effect)
+	held    []func()                                                           // message.done of what the engine is not finished with
 	watch   func(now flows.Instant, events []message, effects []engine.Effect) // nil: nobody does
 }
 
@@ -104,7 +105,15 @@ func (l *loop) step() {
 	l.effects(effects)
 	for _, m := range messages {
 		if m.done != nil {
-			m.done()
+			l.held = append(l.held, m.done)
 		}
 	}
+	if l.engine.Unfinished() {
+		signal(l.inbox.wake)
+		return
+	}
+	for _, done := range l.held {
+		done()
+	}
+	l.held = nil
 }

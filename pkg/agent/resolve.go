@@ -43,7 +43,7 @@ func (r *resolver) resolve(ctx context.Context, e engine.Resolve) engine.PathRes
 	refusal, refused := errors.AsType[*path.Refusal](err)
 	switch {
 	case err == nil:
-		ev.Paths, ev.Tuples, ev.Stands, ev.Plain, ev.Inspected = answer.Paths, answer.Tuples, answer.Stands, answer.Plain, answer.Inspected
+		ev.Paths, ev.Tuples, ev.Stands, ev.Plain, ev.Inspected, ev.DSCP = answer.Paths, answer.Tuples, answer.Stands, answer.Plain, answer.Inspected, answer.DSCP
 	case refused:
 		ev.Reason, ev.Detail = refusal.Reason, refusal.Detail
 	default:

@@ -25,6 +25,7 @@ type Answer struct {
 	Plain  bool           // see engine.PathResolved
 	// Inspected means that it leads by way of the inspector of a wire.
 	Inspected bool
+	DSCP      flows.DSCP // of packets of the original direction, as one came in last
 }
 
 // Refusal is the error of a resolver that has no path to answer.

@@ -309,7 +309,7 @@ func (r *Resolver) rival(s side, ports *Ports, now flows.Instant) *Port {
 }
 
 func answer(p pair) Answer {
-	a := Answer{Stands: p.stands()}
+	a := Answer{Stands: p.stands(), DSCP: p.sides[flows.Orig].DSCP}
 	for dir, s := range p.sides {
 		a.Tuples[dir] = s.tuple
 		a.Paths[dir] = s.path()

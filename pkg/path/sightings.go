@@ -34,6 +34,7 @@ type Sightings struct {
 type Observation struct {
 	Port flows.PortID
 	flows.Frame
+	DSCP flows.DSCP // of the last of them
 	Last flows.Instant
 }
 
@@ -49,7 +50,7 @@ func NewSightings(max int) *Sightings {
 // Add remembers a packet.
 func (s *Sightings) Add(t tap.Sighting) {
 	from := origin{t.Port, cmp.Or(t.Seen, t.Port)}
-	s.tuples.add(t.Tuple, from, t.Frame, t.At)
+	s.tuples.addCoded(t.Tuple, from, t.Frame, t.DSCP, t.At)
 	s.macs.add(t.SrcMAC, from, t.Tags, t.At)
 }
 
@@ -60,7 +61,7 @@ func (s *Sightings) Seen(tuple flows.Tuple, now flows.Instant) []Observation {
 	items := s.tuples.lookup(buffer[:0], tuple, now.Add(-sightingAge))
 	seen := make([]Observation, 0, len(items))
 	for _, i := range items {
-		seen = append(seen, Observation{i.port, i.value, i.last})
+		seen = append(seen, Observation{i.port, i.value, i.code, i.last})
 	}
 	slices.SortFunc(seen, func(a, b Observation) int {
 		return cmp.Or(cmp.Compare(a.Port, b.Port), slices.Compare(a.SrcMAC[:], b.SrcMAC[:]),

@@ -31,6 +31,7 @@ type item[K, V comparable] struct {
 	value        V
 	from         origin
 	last         flows.Instant
+	code         flows.DSCP
 	same         int32 // next item of the key
 	newer, older int32 // neighbours in the list of the origin
 }
@@ -48,6 +49,7 @@ const none = -1
 type found[V comparable] struct {
 	port  flows.PortID
 	value V
+	code  flows.DSCP
 	last  flows.Instant
 }
 
@@ -58,6 +60,11 @@ func newStore[K, V comparable](max, maxEach int) *store[K, V] {
 
 // add remembers that key had value at a time.
 func (s *store[K, V]) add(key K, from origin, value V, at flows.Instant) {
+	s.addCoded(key, from, value, 0, at)
+}
+
+// addCoded remembers the code of a value, too: of several, that which was told last.
+func (s *store[K, V]) addCoded(key K, from origin, value V, code flows.DSCP, at flows.Instant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	each, oldest := 0, int32(none)
@@ -67,6 +74,9 @@ func (s *store[K, V]) add(key K, from origin, value V, at flows.Instant) {
 			continue
 		}
 		if it.value == value {
+			if at >= it.last {
+				it.code = code
+			}
 			it.last = max(it.last, at)
 			s.unlink(i)
 			s.link(i)
@@ -82,7 +92,7 @@ func (s *store[K, V]) add(key K, from origin, value V, at flows.Instant) {
 	} else if len(s.items)-len(s.free) >= s.max {
 		s.evict()
 	}
-	s.insert(item[K, V]{key: key, value: value, from: from, last: at})
+	s.insert(item[K, V]{key: key, value: value, from: from, code: code, last: at})
 }
 
 // lookup appends the items of key that are not older than since.
@@ -91,7 +101,7 @@ func (s *store[K, V]) lookup(into []found[V], key K, since flows.Instant) []foun
 	defer s.mu.Unlock()
 	for i := s.first(key); i != none; i = s.items[i].same {
 		if it := &s.items[i]; it.last >= since {
-			into = note(into, found[V]{it.from.port, it.value, it.last})
+			into = note(into, found[V]{it.from.port, it.value, it.code, it.last})
 		}
 	}
 	return into
@@ -101,7 +111,9 @@ func (s *store[K, V]) lookup(into []found[V], key K, since flows.Instant) []foun
 func note[V comparable](into []found[V], f found[V]) []found[V] {
 	for i := range into {
 		if known := &into[i]; known.port == f.port && known.value == f.value {
-			known.last = max(known.last, f.last)
+			if f.last >= known.last {
+				known.code, known.last = f.code, f.last
+			}
 			return into
 		}
 	}

@@ -117,7 +117,7 @@ func TestLookupSince(t *testing.T) {
 	s.add(1, origin{1, 1}, 7, 100)
 	s.add(1, origin{2, 2}, 8, 200)
 	s.add(1, origin{2, 2}, 8, 150) // late, not older than what is known
-	if got := s.lookup(nil, 1, 200); len(got) != 1 || got[0] != (found[int]{2, 8, 200}) {
+	if got := s.lookup(nil, 1, 200); len(got) != 1 || got[0] != (found[int]{port: 2, value: 8, last: 200}) {
 		t.Errorf("%+v", got)
 	}
 }

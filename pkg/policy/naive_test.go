@@ -48,19 +48,19 @@ func (n *naive) decide(s *flows.Subject) decision {
 	d := decision{verdict: "inspect"}
 	end := len(list)
 	for i, p := range list {
-		others, port := n.match(&p, s)
-		if p.Verdict == "offload" && others == 2 && port > 0 && d.hope == "" {
+		others, seen := n.match(&p, s)
+		if p.Verdict == "offload" && others == 2 && seen > 0 && d.hope == "" {
 			d.hope = p.Name
 		}
-		if min(others, port) == 2 {
+		if min(others, seen) == 2 {
 			d.policy, d.verdict, end = p.Name, cmp.Or(p.Verdict, "inspect"), i
 			break
 		}
 	}
 	for _, p := range list[:end] {
-		others, port := n.match(&p, s)
+		others, seen := n.match(&p, s)
 		matters := p.Verdict != "offload" && (d.policy == "" || d.verdict == "offload") || p.Verdict != "drop" && d.verdict == "drop"
-		if min(others, port) == 1 && matters {
+		if min(others, seen) == 1 && matters {
 			d.doubt = p.Name
 			break
 		}
@@ -68,15 +68,14 @@ func (n *naive) decide(s *flows.Subject) decision {
 	return d
 }
 
-// match judges the conditions on ports, and all others.
-func (n *naive) match(p *policy.Spec, s *flows.Subject) (others, port three) {
+// match judges the conditions on what a look at the path and at packets tells, and all others.
+func (n *naive) match(p *policy.Spec, s *flows.Subject) (others, seen three) {
 	others = min(
 		truth(len(p.Protocols) == 0 || slices.Contains(p.Protocols, s.Tuple.Proto.String())),
 		max(addressed(p, s.Tuple), addressed(p, s.Far)),
-		dscp(p.DSCP, s.DSCP),
 		n.application(p.Applications, s),
 		serverName(p.ServerNames, s))
-	return others, n.port(p, s)
+	return others, min(n.port(p, s), dscp(p.DSCP, s.DSCP))
 }
 
 func addressed(p *policy.Spec, t flows.Tuple) three {

@@ -129,7 +129,11 @@ func complete(t *testing.T, w *world, sum *tally, table *policy.Table, s flows.S
 	}
 	if s.DSCP == 0 && w.one(2) {
 		s.DSCP = w.dscp()
-		agree(t, table, s, d, table.Decide(&s))
+		now := table.Decide(&s)
+		if d.Hope == 0 && now.Verdict == flows.Offload && now.Doubt == 0 {
+			t.Fatalf("%+v: without hope, and then %v", s, named(table, now))
+		}
+		agree(t, table, s, d, now)
 	}
 	if !s.Content.Known {
 		s.Content = w.content()

@@ -148,7 +148,7 @@ func (r *ruleset) application(name string) bitset {
 // found is what a search has found: rules, -1 is none.
 type found struct {
 	certain int    // the first that surely matches
-	hope    int    // the first to offload that would if ports were known; not after certain
+	hope    int    // the first to offload that would if ports and DSCP were known; not after certain
 	may     [3]int // the first with each verdict that may match; not after certain
 }
 
@@ -187,8 +187,8 @@ func (r *ruleset) search(f *facts) found {
 		if may == 0 {
 			continue
 		}
-		hope := may & f.dscp.sure[i] & f.serverName.sure[i] & (f.application.sure[i] | f.uninspectable.sure[i])
-		sure := hope & (r.noPort[i] | f.in.sure[i] | f.out.sure[i])
+		hope := may & f.serverName.sure[i] & (f.application.sure[i] | f.uninspectable.sure[i])
+		sure := hope & f.dscp.sure[i] & (r.noPort[i] | f.in.sure[i] | f.out.sure[i])
 		if sure != 0 {
 			n.certain = i*64 + bits.TrailingZeros64(sure)
 			upTo := sure ^ (sure - 1) // the first one, and all before it

@@ -14,6 +14,7 @@ type frame struct {
 	tuple    flows.Tuple
 	tcpFlags byte
 	seq      uint32
+	dscp     byte   // 0 to 63; the two bits of ECN behind it are 3
 	options  int    // bytes of IPv4 options, a multiple of 4
 	fragment uint16 // the IPv4 flags and offset
 	ext      []byte // types of IPv6 extension headers, 8 bytes each
@@ -48,7 +49,7 @@ func (f frame) build() []byte {
 func (f frame) ipv4(b []byte) []byte {
 	l4 := f.transport()
 	header := ipv4MinLen + f.options
-	b = append(b, 0x40|byte(header/4), 0)
+	b = append(b, 0x40|byte(header/4), f.dscp<<2|3)
 	b = binary.BigEndian.AppendUint16(b, uint16(header+len(l4)))
 	b = append(b, 0, 1)
 	b = binary.BigEndian.AppendUint16(b, f.fragment)
@@ -64,7 +65,7 @@ func (f frame) ipv4(b []byte) []byte {
 func (f frame) ipv6(b []byte) []byte {
 	l4 := f.transport()
 	chain := append(f.ext[:len(f.ext):len(f.ext)], byte(f.tuple.Proto))
-	b = append(b, 0x60, 0, 0, 0)
+	b = append(b, 0x60|f.dscp>>2, f.dscp<<6|0x3f, 0xff, 0xff) // with a flow label
 	b = binary.BigEndian.AppendUint16(b, uint16(8*len(f.ext)+len(l4)))
 	b = append(b, chain[0], 64)
 	b = append(b, f.tuple.Src.AsSlice()...)

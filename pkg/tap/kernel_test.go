@@ -138,7 +138,7 @@ func TestTapSees(t *testing.T) {
 	for _, f := range wanted {
 		got := next(t, seen)
 		want := Sighting{Port: 7, Ifindex: w.port, Frame: flows.Frame{SrcMAC: macA, DstMAC: macB},
-			Length: uint16(len(f.build()) - etherLen - vlanLen*len(f.tags)), Tuple: f.tuple, TCPFlags: f.tcpFlags, At: 42}
+			Length: uint16(len(f.build()) - etherLen - vlanLen*len(f.tags)), Tuple: f.tuple, TCPFlags: f.tcpFlags, DSCP: flows.DSCP(f.dscp) + 1, At: 42}
 		for i, tci := range f.tags {
 			want.Tags[i] = tagOf(flows.TagCustomer, tci)
 		}

@@ -12,7 +12,7 @@ import (
 
 // inTunnel puts a frame into a tunnel between two addresses.
 func inTunnel(t testing.TB, outer string, header []byte, inner frame) []byte {
-	f := frame{tuple: tuple(t, outer)}
+	f := frame{tuple: tuple(t, outer), dscp: 63}
 	b := f.build()
 	b = b[:len(b)-20+udpLen] // transport() is as long as TCP's header
 	return append(append(b, header...), inner.build()...)
@@ -34,7 +34,7 @@ func TestInside(t *testing.T) {
 		vxlan4  = "udp,192.0.2.1:5555,192.0.2.2:4789"
 		geneve6 = "udp,[2001:db8::1]:5555,[2001:db8::2]:6081"
 	)
-	inner := frame{tuple: tuple(t, tcp6), tcpFlags: FIN, tags: []uint16{9}}
+	inner := frame{tuple: tuple(t, tcp6), tcpFlags: FIN, dscp: 10, tags: []uint16{9}}
 	for _, tt := range []struct {
 		name   string
 		outer  string
@@ -62,7 +62,7 @@ func TestInside(t *testing.T) {
 		outer := tuple(t, tt.outer)
 		tt.want.Src, tt.want.Dst = outer.Src, outer.Dst
 		want := flows.Frame{SrcMAC: macA, DstMAC: macB, Tags: flows.Tags{customer(9)}, Tunnel: flows.RefTo(tt.want)}
-		if !ok || s.Frame != want || s.Tuple != inner.tuple || s.TCPFlags != FIN || s.Length != ipv6Len+20 {
+		if !ok || s.Frame != want || s.Tuple != inner.tuple || s.TCPFlags != FIN || s.DSCP != 1+10 || s.Length != ipv6Len+20 {
 			t.Errorf("%s: %+v, %v, want %v", tt.name, s, ok, want)
 		}
 		if len(b) > SnapLen {

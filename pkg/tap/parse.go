@@ -78,16 +78,21 @@ func (s *Sighting) parseIPv4(b []byte) bool {
 		return false
 	}
 	s.Length = binary.BigEndian.Uint16(b[2:])
+	s.DSCP = dscpOf(b[1])
 	s.Tuple.Src = netip.AddrFrom4([4]byte(b[12:16]))
 	s.Tuple.Dst = netip.AddrFrom4([4]byte(b[16:20]))
 	return s.parseTransport(flows.Proto(b[9]), b[header:])
 }
+
+// dscpOf returns the code point of a TOS octet, or of a traffic class (RFC 2474, section 3).
+func dscpOf(octet byte) flows.DSCP { return flows.DSCP(octet>>2) + 1 }
 
 func (s *Sighting) parseIPv6(b []byte) bool {
 	if len(b) < ipv6Len || b[0]>>4 != 6 {
 		return false
 	}
 	s.Length = uint16(min(uint32(binary.BigEndian.Uint16(b[4:]))+ipv6Len, 1<<16-1))
+	s.DSCP = dscpOf(b[0]<<4 | b[1]>>4)
 	s.Tuple.Src = netip.AddrFrom16([16]byte(b[8:24]))
 	s.Tuple.Dst = netip.AddrFrom16([16]byte(b[24:40]))
 	if s.Tuple.Src.Is4In6() || s.Tuple.Dst.Is4In6() {

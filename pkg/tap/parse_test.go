@@ -42,6 +42,9 @@ func TestParse(t *testing.T) {
 		{name: "IPv4 in IPv6 address", frame: frame{tuple: mapped(t)}},
 		{name: "first fragment", frame: frame{tuple: tuple(t, tcp4), fragment: 0x2000}},
 		{name: "last fragment", frame: frame{tuple: tuple(t, tcp4), fragment: 0x00b9}},
+		{name: "IPv4, marked", frame: frame{tuple: tuple(t, tcp4), dscp: 46}, want: true},
+		{name: "IPv6, marked", frame: frame{tuple: tuple(t, tcp6), dscp: 46}, want: true},
+		{name: "IPv6, all bits", frame: frame{tuple: tuple(t, tcp6), dscp: 63}, want: true},
 		{name: "do not fragment", frame: frame{tuple: tuple(t, tcp4), fragment: 0x4000}, want: true},
 		{name: "tag in the frame", frame: frame{tuple: tuple(t, tcp4), tags: []uint16{0xe00a}}, tags: flows.Tags{{Type: flows.TagCustomer, ID: 10, Priority: 7}}, want: true},
 		{name: "priority tag", frame: frame{tuple: tuple(t, tcp4), tags: []uint16{0}}, tags: flows.Tags{customer(0)}, want: true},
@@ -55,7 +58,7 @@ func TestParse(t *testing.T) {
 			var want Sighting
 			if test.want {
 				length := len(test.frame.build()) - etherLen - vlanLen*len(test.frame.tags)
-				want = Sighting{Length: uint16(length), Frame: flows.Frame{SrcMAC: macA, DstMAC: macB, Tags: test.tags},
+				want = Sighting{Length: uint16(length), DSCP: flows.DSCP(test.frame.dscp) + 1, Frame: flows.Frame{SrcMAC: macA, DstMAC: macB, Tags: test.tags},
 					Tuple: test.frame.tuple, TCPFlags: test.frame.tcpFlags}
 				if want.TCPFlags&SYN != 0 {
 					want.Seq = test.frame.seq

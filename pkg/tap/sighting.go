@@ -9,6 +9,7 @@ type Sighting struct {
 	Ifindex     int32
 	flows.Frame               // with a tunnel only where Port.Inside was asked for
 	Tuple       flows.Tuple   // ports are 0 for protocols without them, ICMP among these
+	DSCP        flows.DSCP    // of the innermost IP header; known, unless by other means than Parse
 	Length      uint16        // of the IP packet, with its header; of segments that were joined, of all together
 	TCPFlags    uint8         // byte 13 of the TCP header; 0 for other protocols
 	Seq         uint32        // the first sequence number, of a TCP packet with SYN; else 0
