@@ -4,155 +4,125 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/flowshunt/flowshunt/e2e/harness"
 )
 
-// What Suricata must never let through, and by which rule.
-const (
-	forbidden    = "FORBIDDEN-WORD"
-	forbiddenSID = 1
-)
+// What Suricata must never let through.
+const forbidden = "FORBIDDEN-WORD"
 
 var forbid = harness.SuricataConfig{Rules: []string{
-	fmt.Sprintf(`drop tcp any any -> any any (msg:"forbidden"; content:"%s"; sid:%d; rev:1;)`, forbidden, forbiddenSID),
+	fmt.Sprintf(`drop tcp any any -> any any (msg:"forbidden"; content:"%s"; sid:1; rev:1;)`, forbidden),
 }}
 
-// Settings that an operator has to choose: docs/inspectors.md.
-var chosen = []string{"stream.drop-invalid=no", "stream.midstream=true", "stream.midstream-policy=ignore"}
+// The settings of docs/inspectors.md: what passes by itself and by those, and what an
+// operator who wants each packet looked at has to do without.
+var (
+	asItComes = []string(nil)
+	streams   = []string{"stream.drop-invalid=no", "stream.midstream=true", "stream.midstream-policy=ignore"}
+	packets   = []string{"stream.drop-invalid=no", "stream.midstream=false", "stream.midstream-policy=ignore"}
+	passFlow  = []string{"stream.drop-invalid=no", "stream.midstream=false", "stream.midstream-policy=pass-flow"}
+)
 
-// returning is a connection that was bypassed for a while.
-type returning struct {
-	*transfer
-	w *harness.Inspected
+// arrives is for what Suricata lets through; anything else is its reason to drop it.
+const arrives = ""
+
+// returns is what Suricata makes of connections that return to it from a bypass.
+type returns struct {
+	name      string
+	set       []string
+	forgotten bool  // it has, meanwhile: they return after its timeout
+	bytes     int64 // past it, of each
+
+	data, word, split, fin, rst string
 }
 
-// bypassed opens connections and moves bytes of each past Suricata.
-func bypassed(w *harness.Inspected, l *harness.Peer, bytes int64, sports ...uint16) []*returning {
-	t := w.T
-	t.Helper()
-	var all []*returning
-	for _, sport := range sports {
-		c := &returning{newTransfer(w.Pair, l, sport), w}
-		c.send(300_000)
-		all = append(all, c)
-	}
-	for _, c := range all {
-		c.inspected()
-		w.Bypass(c.sport)
-	}
-	start := time.Now()
-	for _, c := range all {
-		c.send(bytes)
-	}
-	for _, c := range all {
-		c.inspected()
-		if past := c.bypassed(); past < bytes {
-			t.Fatalf("%s: %d of %d bytes past Suricata", c.tuple, past, bytes)
-		}
-	}
-	t.Logf("%d connections moved %d MB each past Suricata in %v", len(all), bytes/1e6, time.Since(start).Round(time.Second))
-	return all
-}
-
-// inspected waits until all has arrived.
-func (c *returning) inspected() {
-	c.w.T.Helper()
-	c.A.EventWith(5*time.Minute, c.a, "sent", func(e harness.Event) bool { return e.Sent == c.total })
-	c.whole()
-}
-
-func (c *returning) whole() {
-	c.w.T.Helper()
-	harness.Within(c.w.T, patience, "all has arrived", func() error {
-		if got := c.B.Report(c.b); got.Received != c.total {
-			return fmt.Errorf("%s: %d of %d bytes; Suricata dropped %v", c.tuple, got.Received, c.total, c.w.IPS.Dropped(c.sport))
-		}
-		return nil
-	})
-}
-
-// say sends a line of text that may arrive or not.
-func (c *returning) say(text string) {
-	c.A.Do(c.a, "say "+text)
-	c.total += int64(len(text)) + 1
-}
-
-// blocked waits until Suricata has dropped packets of the connection for a reason, and
-// sees that nothing of what was sent last has arrived.
-func (c *returning) blocked(reason string) {
-	t := c.w.T
-	t.Helper()
-	harness.Within(t, patience, "Suricata drops "+c.tuple+" for "+reason, func() error {
-		if n := c.w.IPS.Dropped(c.sport); n[reason] < 2 { // the first one and a retransmission
-			return fmt.Errorf("dropped: %v", n)
-		}
-		return nil
-	})
-	t.Logf("%d: dropped %v", c.sport, c.w.IPS.Dropped(c.sport))
-}
-
-// unheard fails if B has heard of an end.
-func (c *returning) unheard() {
-	c.w.T.Helper()
-	for _, kind := range []string{"eof", "reset"} {
-		if c.B.Heard(c.b, kind) {
-			c.w.T.Errorf("%s: %s at the other end", c.tuple, kind)
-		}
-	}
-}
-
-// What Suricata 7.0 makes of connections that return to it, with the settings it comes
-// with, while it remembers them: it lets data pass and looks at each packet for itself, but
-// drops FIN and RST, for their sequence numbers are beyond what it knows.
+// What Suricata 7.0 makes of connections that return to it while it remembers them, with
+// the settings that it comes with: it lets data pass and looks at each packet for itself,
+// but drops FIN and RST, because their sequence numbers are beyond what it knows.
 func TestSuricataReturns(t *testing.T) {
 	w := harness.InspectedPair(harness.New(t), forbid)
 	w.WireThrough()
-	l := w.B.Listen(t, "tcp", transferPort, false)
-	all := bypassed(w, l, 20e6, 40001, 40002, 40003, 40004)
-	w.Inspect()
-	data, word, fin, rst := all[0], all[1], all[2], all[3]
-	data.send(1e6)
-	data.inspected()
-	if n := w.IPS.Dropped(data.sport); len(n) != 0 {
-		t.Errorf("data: dropped %v", n)
-	}
-	word.say(forbidden)
-	fin.A.Do(fin.a, "fin")
-	rst.A.Do(rst.a, "rst")
-	word.blocked("rules")
-	fin.blocked("stream error")
-	harness.Within(t, patience, "the RST is dropped", func() error {
-		if n := w.IPS.Dropped(rst.sport); n["stream error"] != 1 {
-			return fmt.Errorf("%v", n)
-		}
-		return nil
-	})
-	fin.unheard()
-	rst.unheard()
-	for _, c := range all {
-		t.Logf("%d: zones %s and %s, %v", c.sport, w.State(0, c.sport), w.State(1, c.sport), events(w, c.sport))
+	tellReturns(w, returns{"as it comes", asItComes, false, 10e6, arrives, "rules", arrives, "stream error", "stream error"})
+}
+
+// The same with other settings, after gigabytes, and after it has forgotten them.
+func TestSuricataSettings(t *testing.T) {
+	slowly(t)
+	for _, r := range []returns{
+		{"as it comes, forgotten", asItComes, true, 10e6, "stream midstream", "stream midstream", "stream midstream", "stream midstream", "stream error"},
+		{"streams", streams, false, 10e6, arrives, "rules", arrives, arrives, arrives},
+		{"streams, forgotten", streams, true, 10e6, arrives, arrives, "rules", arrives, arrives},
+		{"packets, forgotten", packets, true, 10e6, arrives, "rules", arrives, arrives, arrives},
+		{"flows pass, forgotten", passFlow, true, 10e6, arrives, arrives, arrives, arrives, arrives},
+		{"as it comes, gigabytes", asItComes, false, 2_300e6, arrives, "rules", arrives, "stream error", "stream error"},
+		{"streams, gigabytes", streams, false, 2_300e6, arrives, "rules", arrives, arrives, arrives},
+	} {
+		t.Run(strings.ReplaceAll(r.name, " ", "-"), func(t *testing.T) {
+			cfg := forbid
+			cfg.Set = r.set
+			if r.forgotten {
+				cfg.Set = append(slices.Clone(cfg.Set), "flow-timeouts.tcp.established=5")
+			}
+			w := harness.InspectedPair(harness.New(t), cfg)
+			w.WireThrough()
+			tellReturns(w, r)
+		})
 	}
 }
 
-// events counts what Suricata noticed in a connection.
-func events(w *harness.Inspected, sport uint16) []string {
+// tellReturns lets one connection of each kind return.
+func tellReturns(w *harness.Inspected, r returns) {
+	t := w.T
+	t.Helper()
+	l := w.B.Listen(t, "tcp", transferPort, false)
+	all := bypassed(w, l, r.bytes, 40001, 40002, 40003, 40004, 40005)
+	if r.forgotten {
+		for _, c := range all {
+			c.forgotten()
+		}
+	}
+	w.Inspect()
+	data, word, split, fin, rst := all[0], all[1], all[2], all[3], all[4]
+	data.send(1e6)
+	data.outcome("data", r.data)
+	word.say(forbidden)
+	split.say("hello")
+	if r.split != "stream midstream" {
+		split.whole() // picked up, if it is ever to be
+		split.say(forbidden[:6])
+		split.whole()
+		split.say(forbidden[6:])
+	}
+	fin.A.Do(fin.a, "fin")
+	rst.A.Do(rst.a, "rst")
+	word.outcome("the word", r.word)
+	split.outcome("the word in two packets", r.split)
+	fin.end("eof", r.fin)
+	rst.end("reset", r.rst)
+	for _, c := range all {
+		t.Logf("%d: zones say %s, %s; Suricata noticed: %s", c.sport, w.State(0, c.sport), w.State(1, c.sport), noticed(w, c.sport))
+	}
+}
+
+// noticed counts what Suricata recorded of a connection.
+func noticed(w *harness.Inspected, sport uint16) string {
 	n := map[string]int{}
 	for _, r := range w.IPS.Records(sport) {
 		switch r.Kind {
 		case "anomaly":
 			n[r.Anomaly.Event]++
 		case "drop":
-			n["dropped: "+r.Drop.Reason]++
+			n["dropped for "+r.Drop.Reason]++
 		case "flow":
-			n[fmt.Sprintf("flow: %s, %s, %s", r.Flow.State, r.Flow.Reason, r.Flow.Action)]++
+			n[fmt.Sprintf("flow of state %s ended by %s %s", r.Flow.State, r.Flow.Reason, r.Flow.Action)]++
 		}
 	}
 	var list []string
 	for _, k := range slices.Sorted(maps.Keys(n)) {
-		list = append(list, fmt.Sprintf("%s %d times", k, n[k]))
+		list = append(list, fmt.Sprintf("%d %s", n[k], k))
 	}
-	return list
+	return strings.Join(list, ", ")
 }

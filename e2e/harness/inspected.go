@@ -3,7 +3,6 @@ package harness
 import (
 	"fmt"
 	"strings"
-	"testing"
 )
 
 // Inspected is a virtual wire through an inspector: two machines, and the inspector's two
@@ -20,10 +19,10 @@ func InspectedPair(w *World, cfg SuricataConfig) *Inspected {
 	w.T.Helper()
 	w.Bridge("br0")
 	p := &Pair{World: w, A: w.AddVM("br0", "vm1", VMConfig{}), B: w.AddVM("br0", "vm2", VMConfig{})}
-	for _, vm := range []*VM{p.A, p.B} {
-		vm.Segments(w.T, "off")
-	}
-	return &Inspected{Pair: p, IPS: w.Suricata("br0", cfg), Zones: [2]uint16{65001, 65002}}
+	i := &Inspected{Pair: p, Zones: [2]uint16{65001, 65002}}
+	i.Segments("off")
+	i.IPS = w.Suricata("br0", cfg)
+	return i
 }
 
 // WireThrough makes the bridge lead every packet through the inspector, each end with a
@@ -62,17 +61,11 @@ func (w *Inspected) Bypass(sport uint16) {
 		w.Run(w.T, strings.Fields(fmt.Sprintf("tc filter add dev %s ingress prio %s protocol ip flower skip_hw src_mac %s dst_mac %s ip_proto tcp ip_flags nofrag src_ip %v dst_ip %v src_port %s dst_port %s tcp_flags 0x0/0x7 action mirred egress redirect dev %s",
 			e.in.Rep, handmade, e.in.MAC, e.out.MAC, e.in.IP4, e.out.IP4, src, dst, e.out.Rep))...)
 	}
-	for _, vm := range []*VM{w.A, w.B} {
-		vm.Segments(w.T, "on")
-	}
 }
 
 // Inspect removes all rules that Bypass has made.
 func (w *Inspected) Inspect() {
 	w.T.Helper()
-	for _, vm := range []*VM{w.A, w.B} {
-		vm.Segments(w.T, "off")
-	}
 	for _, vm := range []*VM{w.A, w.B} {
 		w.Run(w.T, "tc", "filter", "del", "dev", vm.Rep, "ingress", "prio", handmade)
 	}
@@ -92,10 +85,12 @@ func (w *Inspected) State(end int, sport uint16) string {
 	return ""
 }
 
-// Segments says whether the machine leaves it to its device to cut what it sends into
-// packets: with "off" they are what they would be on a wire, which an inspector on
-// AF_PACKET demands; with "on" several at once pass OVS and rules, three times as fast.
-func (vm *VM) Segments(t testing.TB, state string) {
-	t.Helper()
-	vm.Run(t, "ethtool", "-K", "eth0", "tx", state, "tso", state, "gro", state, "sg", "on", "gso", "on")
+// Segments says whether the machines leave it to their devices to cut what they send into
+// packets: with "off" they are what they would be on a wire, which an inspector on AF_PACKET
+// demands; with "on" several at once pass OVS and rules, three times as fast.
+func (w *Inspected) Segments(state string) {
+	w.T.Helper()
+	for _, vm := range []*VM{w.A, w.B} {
+		vm.Run(w.T, "ethtool", "-K", "eth0", "tx", state, "tso", state, "gro", state, "sg", "on", "gso", "on")
+	}
 }

@@ -60,11 +60,11 @@ func (c *conn) chat(interval time.Duration, stop <-chan struct{}) {
 	}
 }
 
-// say sends a line.
+// say sends a text.
 func (c *conn) say(text string) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	if err := c.write([]byte(text + "\n")); err != nil {
+	if err := c.write([]byte(text)); err != nil {
 		c.tell("error", err)
 	}
 }
