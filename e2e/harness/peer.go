@@ -160,3 +160,6 @@ func traffic(t testing.TB) []string {
 	}
 	return []string{"env", "GODEBUG=cpu.sse42=off", path}
 }
+
+// Heard says whether a connection has had an event of a kind.
+func (p *Peer) Heard(conn int, kind string) bool { return len(p.events(conn, kind)) > 0 }

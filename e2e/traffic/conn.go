@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -68,6 +69,10 @@ func print(e event) {
 
 // do starts an order; those that take time go on in the background.
 func (c *conn) do(verb string, args []string) error {
+	if verb == "say" {
+		go c.say(strings.Join(args, " "))
+		return nil
+	}
 	var n [2]int64
 	for i, a := range args {
 		v, err := strconv.ParseInt(a, 10, 64)

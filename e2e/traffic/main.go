@@ -11,6 +11,7 @@
 //
 //	1 send BYTES [RATE]   send so many bytes, at most RATE bytes a second
 //	1 chat MILLISECONDS   send a line of 64 bytes at this interval until stop
+//	1 say TEXT            send a text
 //	1 stop                stop chatting and sending
 //	1 fin                 close the sending half
 //	1 rst                 close with a reset

@@ -60,6 +60,15 @@ func (c *conn) chat(interval time.Duration, stop <-chan struct{}) {
 	}
 }
 
+// say sends a text.
+func (c *conn) say(text string) {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	if err := c.write([]byte(text)); err != nil {
+		c.tell("error", err)
+	}
+}
+
 // pattern is bytes without short repetitions, so that a shift changes them.
 func pattern(n int) []byte {
 	b := make([]byte, n)
