@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,9 +58,34 @@ func TestPolicyOfDSCP(t *testing.T) {
 			// what was seen is remembered while the path is
 			now = now.Add(time.Second)
 			seenWith(t, g, now, g.Step(now, []Event{EntriesRead{At: now, Entries: entries}}), entries, tt.dscp)
-			if v := g.Explain(&entries[0]).View; v.Reason != tt.reason && tt.looks > 0 {
+			x := g.Explain(&entries[0])
+			if v := x.View; v.Reason != tt.reason && tt.looks > 0 {
 				t.Errorf("promise 1: it is %q (%s), want %q", v.Reason, v.Detail, tt.reason)
 			}
+			for _, c := range x.Checks {
+				if says := strings.Contains(c.Detail, fmt.Sprintf("DSCP %d", tt.dscp-1)); c.Name == PolicyCheck && says != (tt.dscp > 0 && tt.looks > 0) {
+					t.Errorf("promise 8: policies are explained by %q", c.Detail)
+				}
+			}
 		})
+	}
+}
+
+// What was decided by a code point is decided anew when a look shows another one.
+func TestDSCPChanges(t *testing.T) {
+	g, entries, now := policed(t, 1, simPolicies{{ref: 1, share: shares, verdict: flows.Offload}})
+	offloadedAll(t, g, 1)
+	marked := simPolicies{{ref: 2, share: shares, dscp: 47, verdict: flows.Offload}}
+	g.list[0].see(47)
+	g.Step(now, []Event{PoliciesChanged{Policies: marked}})
+	offloadedAll(t, g, 1)
+	drive(g, now, g.Step(now, []Event{RulesVanished{[]flows.SessionID{g.list[0].id}}}), noEntry, benchPaths)
+	looks := 0
+	for range 4 {
+		now = now.Add(4 * time.Second)
+		looks += seenWith(t, g, now, g.Step(now, []Event{EntriesRead{At: now, Entries: entries}}), entries, 1)
+	}
+	if v := g.Explain(&entries[0]).View; looks != 1 || v.Reason != flows.PolicyNone {
+		t.Errorf("promise 1: looked for %d times, and it is %q", looks, v.Reason)
 	}
 }

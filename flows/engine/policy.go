@@ -2,6 +2,8 @@ package engine
 
 import (
 	"cmp"
+	"fmt"
+	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
@@ -306,20 +308,29 @@ func (g *Engine) explainPolicy(e *entry) Check {
 		return c
 	}
 	d, s := *g.decisionOf(e), g.sessionOf(e)
-	bound := s != nil && s.bound()
+	bound, dscp := s != nil && s.bound(), e.decided.dscp
 	if bound {
 		subject := s.subject()
-		d = g.policies.Decide(&subject)
+		d, dscp = g.policies.Decide(&subject), s.dscp
 	}
-	c.Detail = g.policies.Describe(cmp.Or(d.Policy, d.Hope))
+	c.Detail = withDSCP(g.policies.Describe(cmp.Or(d.Policy, d.Hope)), dscp)
 	reason, detail := g.against(&d, e.asked && e.verdict == flows.Offload)
 	if reason == "" {
 		return c
 	}
-	c.Outcome, c.Reason, c.Detail = Failed, reason, detail
+	c.Outcome, c.Reason, c.Detail = Failed, reason, withDSCP(detail, dscp)
 	if d.Hope != 0 && !bound && e.decided.in[flows.Orig] == 0 {
 		c.Outcome = Unknown
 		c.Detail = "its ports and DSCP are to be found: perhaps by " + g.policies.Describe(d.Hope)
 	}
 	return c
+}
+
+// withDSCP adds to what is said of a decision by which code point it was made; without one
+// nothing.
+func withDSCP(detail string, d flows.DSCP) string {
+	if d == 0 {
+		return detail
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%s, DSCP %d", detail, d-1), ", ")
 }

@@ -46,7 +46,11 @@ func TestDSCPOfTwo(t *testing.T) {
 	s := newStore[int, int](8, 4)
 	s.addCoded(1, origin{1, 1}, 7, 5, 200)
 	s.addCoded(1, origin{1, 2}, 7, 6, 100)
-	if got := s.lookup(nil, 1, 0); len(got) != 1 || got[0].code != 5 || got[0].last != 200 {
-		t.Errorf("%+v", got)
+	s.addCoded(2, origin{1, 2}, 7, 6, 100)
+	s.addCoded(2, origin{1, 1}, 7, 5, 200)
+	for key := range 2 {
+		if got := s.lookup(nil, key+1, 0); len(got) != 1 || got[0].code != 5 || got[0].last != 200 {
+			t.Errorf("%+v", got)
+		}
 	}
 }
