@@ -68,7 +68,8 @@ func (a *app) tree() *cobra.Command {
 	root.PersistentFlags().AddFlagSet(a.flags)
 	root.AddGroup(&cobra.Group{ID: groupAgent, Title: "The agent and this node:"},
 		&cobra.Group{ID: groupDatabase, Title: "Databases:"})
-	for _, cmd := range []*cobra.Command{a.showCmd(), a.sessionsCmd(), a.whyCmd(), a.statsCmd(),
+	for _, cmd := range []*cobra.Command{a.showCmd(), a.sessionsCmd(), a.topCmd(), a.whyCmd(),
+		a.orderCmd(control.OrderOffload), a.orderCmd(control.OrderInspect), a.orderCmd(control.OrderRevoke), a.statsCmd(),
 		a.auditCmd(), a.flushCmd(), a.checkCmd(), a.versionCmd()} {
 		cmd.GroupID = groupAgent
 		root.AddCommand(cmd)
