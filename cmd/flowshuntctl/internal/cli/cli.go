@@ -13,6 +13,7 @@ import (
 
 // Env is what the commands need from outside.
 type Env struct {
+	Stdin          io.Reader // keys, where it is a terminal; nil: none
 	Stdout, Stderr io.Writer
 	Rules          Rules
 	Checks         Checks
@@ -74,7 +75,7 @@ func (a *app) tree() *cobra.Command {
 		cmd.GroupID = groupAgent
 		root.AddCommand(cmd)
 	}
-	root.AddCommand(a.initCmd())
+	root.AddCommand(a.initCmd(), a.manCmd())
 	root.AddCommand(a.databaseCmds()...)
 	root.AddCommand(&cobra.Command{Use: topicDatabase, GroupID: groupDatabase, Short: "How database commands are written", Long: databaseHelp})
 	return root

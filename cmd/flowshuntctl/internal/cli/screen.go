@@ -33,7 +33,7 @@ const (
 // openScreen takes over the terminal, if there is one. quit is called when somebody wants to
 // leave.
 func (a *app) openScreen(quit func()) *screen {
-	s := &screen{out: a.Stdout, fd: terminal(a.Stdout), keys: terminal(os.Stdin)}
+	s := &screen{out: a.Stdout, fd: terminal(a.Stdout), keys: terminal(a.Stdin)}
 	if s.fd < 0 {
 		s.keys = -1
 		return s
