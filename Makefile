@@ -32,6 +32,11 @@ build: ## build the commands into bin/
 	@mkdir -p bin
 	test ! -d cmd || CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
+.PHONY: man
+man: ## write the man pages into build/man
+	@mkdir -p build/man
+	go run ./cmd/flowshuntctl man build/man
+
 .PHONY: unit
 unit: ## test every package but e2e, where goroutines are with the race detector
 	@hack/setup unit

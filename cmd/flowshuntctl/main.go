@@ -16,6 +16,6 @@ func main() { os.Exit(run(kernelRules{}, nodeChecks{})) }
 func run(rules cli.Rules, checks cli.Checks) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	env := cli.Env{Stdout: os.Stdout, Stderr: os.Stderr, Rules: rules, Checks: checks, Version: version.Get()}
+	env := cli.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Rules: rules, Checks: checks, Version: version.Get()}
 	return cli.Run(ctx, env, os.Args[1:])
 }

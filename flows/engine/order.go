@@ -49,8 +49,8 @@ func (Remember) effect() {}
 type order struct {
 	kind         OrderKind
 	since, until flows.Instant // until 0: the connection ends
-	marked       bool          // Mark.Never is set for it
-	tries        uint8         // ... attempts
+	marked       bool          // Mark.Never was set for it, or is to be taken off
+	tries        uint8         // attempts to write that
 	tried        flows.Instant
 }
 
@@ -125,10 +125,7 @@ func (g *Engine) obeyOffload(e *entry, list []*entry, unmark bool) {
 		return
 	}
 	for _, e := range list {
-		g.setOrder(e, order{kind: OrderOffload, since: g.now})
-		if unmark && g.cfg.Mark.Never.Matches(e.mark) {
-			g.writeNever(e, false)
-		}
+		g.setOrder(e, order{kind: OrderOffload, since: g.now, marked: unmark})
 		e.asked, e.notBefore, e.fails = true, 0, 0
 	}
 	switch s := e.session; {
@@ -157,13 +154,11 @@ func (g *Engine) setOrder(e *entry, o order) {
 	if g.entries.get(e.key) != e || g.orders[e].kind == OrderRevoke {
 		return
 	}
-	o.marked = g.orders[e].marked
+	o.marked = o.marked || g.orders[e].marked
 	e.ordered = true
 	g.orders[e] = o
-	if o.kind != OrderOffload {
-		g.writeNever(e, true)
-	} else if o.marked {
-		g.writeNever(e, false)
+	if never := o.kind != OrderOffload; never || o.marked {
+		g.writeNever(e, never)
 	}
 }
 
@@ -214,11 +209,18 @@ func (g *Engine) orderSays(e *entry, why flows.Reason) flows.Reason {
 	switch {
 	case g.orderOf(e).kind == 0: // its time is over
 		if o.marked {
+			o.tries = 0
+			g.orders[e] = o
 			g.writeNever(e, false)
 		}
 		g.dropOrder(e)
-	case o.kind != OrderOffload && !g.cfg.Mark.Never.Matches(e.mark):
+	case o.kind != OrderOffload:
 		g.writeNever(e, true)
+	case o.marked && g.cfg.Mark.Never.Matches(e.mark):
+		g.writeNever(e, false)
+	case o.marked: // it is off: should it come again, it is somebody else's
+		o.marked = false
+		g.orders[e] = o
 	}
 	if g.heldBack(e) && (why == "" || why == flows.MarkNever) {
 		return flows.OrderInspect
@@ -232,13 +234,11 @@ func (g *Engine) writeNever(e *entry, never bool) {
 	switch {
 	case !g.cfg.Mark.Remembers() || never == g.cfg.Mark.Never.Matches(e.mark):
 		return
-	case never && (o.tries >= rememberTries || o.tries > 0 && g.now.Sub(o.tried) < rememberAfter):
+	case o.tries >= rememberTries || o.tries > 0 && g.now.Sub(o.tried) < rememberAfter:
 		return
 	}
-	if never {
-		o.marked, o.tried = true, g.now
-		o.tries++
-		g.orders[e] = o
-	}
+	o.marked, o.tried = true, g.now
+	o.tries++
+	g.orders[e] = o
 	g.emit(Remember{Entries: []flows.EntryKey{e.key}, Never: never})
 }

@@ -71,7 +71,8 @@ func (g *Engine) offloadState(e *entry, s *session, st *OrderState) {
 	case s != nil:
 		st.Outcome, st.Busy, st.Detail = OrderWaits, true, "it is "+s.state.String()
 	default:
-		st.Outcome, st.Busy = OrderWaits, e.queue != nil
+		o := g.orderOf(e)
+		st.Outcome, st.Busy = OrderWaits, e.queue != nil || o.marked && st.Remembered && o.tries < rememberTries
 		st.Detail = cmp.Or(e.detail, g.waitDetail(e))
 	}
 }

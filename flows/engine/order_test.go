@@ -187,6 +187,15 @@ func TestOrderUnmarks(t *testing.T) {
 		step(0, PoliciesChanged{Policies: simPolicies{mild(1)}})
 		step(0, Ordered{Kind: OrderOffload, Unmark: unmark, Entries: entries})
 		step(time.Second)
+		if unmark { // and should it come again, it stays
+			step(time.Second)
+			entries[0].Mark = 8
+			step(time.Second)
+			if g.Used()[Offloaded] != 0 || entries[0].Mark != 8 {
+				t.Errorf("promise 1: somebody else's mark is %#x", entries[0].Mark)
+			}
+			continue
+		}
 		if n := g.Used()[Offloaded] == 1; n != unmark || (entries[0].Mark == 0) != unmark {
 			t.Errorf("unmark %v: offloaded %v, mark %#x", unmark, n, entries[0].Mark)
 		}

@@ -13,6 +13,7 @@ import (
 
 // Env is what the commands need from outside.
 type Env struct {
+	Stdin          io.Reader // keys, where it is a terminal; nil: none
 	Stdout, Stderr io.Writer
 	Rules          Rules
 	Checks         Checks
@@ -68,12 +69,13 @@ func (a *app) tree() *cobra.Command {
 	root.PersistentFlags().AddFlagSet(a.flags)
 	root.AddGroup(&cobra.Group{ID: groupAgent, Title: "The agent and this node:"},
 		&cobra.Group{ID: groupDatabase, Title: "Databases:"})
-	for _, cmd := range []*cobra.Command{a.showCmd(), a.sessionsCmd(), a.whyCmd(), a.statsCmd(),
+	for _, cmd := range []*cobra.Command{a.showCmd(), a.sessionsCmd(), a.topCmd(), a.whyCmd(),
+		a.orderCmd(control.OrderOffload), a.orderCmd(control.OrderInspect), a.orderCmd(control.OrderRevoke), a.statsCmd(),
 		a.auditCmd(), a.flushCmd(), a.checkCmd(), a.versionCmd()} {
 		cmd.GroupID = groupAgent
 		root.AddCommand(cmd)
 	}
-	root.AddCommand(a.initCmd())
+	root.AddCommand(a.initCmd(), a.manCmd())
 	root.AddCommand(a.databaseCmds()...)
 	root.AddCommand(&cobra.Command{Use: topicDatabase, GroupID: groupDatabase, Short: "How database commands are written", Long: databaseHelp})
 	return root

@@ -100,6 +100,7 @@ func (a *app) databaseCmds() []*cobra.Command {
 		cmd := &cobra.Command{
 			Use: strings.TrimSpace(c.Name + " " + c.Args), Short: c.Short, Long: c.Long, Example: c.Example, GroupID: groupDatabase,
 			DisableFlagsInUseLine: true,
+			ValidArgsFunction:     a.complete(c),
 			RunE:                  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		}
 		for _, o := range c.Options {

@@ -23,6 +23,7 @@ const (
 const exitHelp = `Exit codes:
   0  done; the answer is yes
   1  the answer is no: show: the agent is not ready; why: not offloaded;
+     offload, inspect, revoke: not done for all;
      audit: orphans found; flush: refused, because an agent is alive;
      check: something is fatal
   2  wrong usage

@@ -9,6 +9,9 @@ func meaning(r flows.Reason) string { return meanings[r] }
 var meanings = map[flows.Reason]string{
 	flows.Elephant:      "It moved enough bytes, fast and long enough, to be worth an entry of the table.",
 	flows.MarkOffload:   "Its conntrack mark asks for it: a firewall or an operator decided.",
+	flows.OrderOffload:  "An operator ordered it (flowshuntctl offload), and nothing speaks against it.",
+	flows.OrderInspect:  "An operator wants it inspected (flowshuntctl inspect): it stays in the slow path until he says otherwise, or it ends.",
+	flows.OrderRevoke:   "An operator denied it (flowshuntctl revoke): it never goes past the slow path again, unless it begins anew.",
 	flows.PolicyOffload: "A policy asks for it whatever its size.",
 	flows.Inspecting:    "Its policy lets it go when the slow path has seen enough packets of each direction.",
 	flows.PolicyInspect: "A policy wants it inspected, or may, when more is known of it.",

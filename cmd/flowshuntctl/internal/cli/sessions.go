@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -40,15 +41,21 @@ func (a *app) sessionsCmd() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.all, "all", false, "include connections that are only followed")
+	f.addFilter(cmd)
+	flags.StringVar(&f.sort, "sort", "rate", "largest first: `order` rate, bytes or age")
+	flags.Uint64Var(&f.limit, "limit", 1000, "print at most so many; 0: all")
+	f.add(cmd)
+	return cmd
+}
+
+// addFilter adds the flags by which connections are named.
+func (f *sessionFlags) addFilter(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	flags.StringVar(&f.port, "port", "", "only those that enter or leave by this `port`")
 	flags.StringSliceVar(&f.states, "state", nil, "only these `states`: "+strings.Join(control.StateNames(), ", "))
 	flags.StringVar(&f.reason, "reason", "", "only with this `reason`, or this family of reasons (path-unsupported)")
 	flags.StringVar(&f.prefix, "prefix", "", "only with an end in this `prefix`, or at this address")
 	flags.IntVar(&f.zone, "zone", -1, "only in this conntrack `zone`; -1: any")
-	flags.StringVar(&f.sort, "sort", "rate", "largest first: `order` rate, bytes or age")
-	flags.Uint64Var(&f.limit, "limit", 1000, "print at most so many; 0: all")
-	f.add(cmd)
-	return cmd
 }
 
 func (a *app) sessions(ctx context.Context, f *sessionFlags) error {
@@ -93,7 +100,7 @@ func (f *sessionFlags) filter() (control.Filter, error) {
 		out.States = append(out.States, s)
 	}
 	var err error
-	if out.Sort, err = control.ParseSort(f.sort); err != nil {
+	if out.Sort, err = control.ParseSort(cmp.Or(f.sort, "rate")); err != nil {
 		return out, usagef("--sort: %w", err)
 	}
 	if out.Zone, err = parseZone(f.zone); err != nil {

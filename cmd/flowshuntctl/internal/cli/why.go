@@ -25,7 +25,7 @@ func (a *app) whyCmd() *cobra.Command {
 			"  flowshuntctl why tcp 10.0.0.1 40000 10.0.0.2 5201\n" +
 			"  flowshuntctl why esp 10.0.0.1 10.0.0.2",
 		Args: func(_ *cobra.Command, args []string) error {
-			_, err := parseTuple(args)
+			_, err := parseTuple("why", args)
 			return err
 		},
 		RunE: a.run(func(ctx context.Context, args []string) error { return a.why(ctx, args, zone) }),
@@ -34,8 +34,8 @@ func (a *app) whyCmd() *cobra.Command {
 	return cmd
 }
 
-// parseTuple reads the forms that "why" takes.
-func parseTuple(args []string) (flows.Tuple, error) {
+// parseTuple reads the forms of a tuple that commands take.
+func parseTuple(command string, args []string) (flows.Tuple, error) {
 	var s string
 	switch len(args) {
 	case 1:
@@ -45,8 +45,8 @@ func parseTuple(args []string) (flows.Tuple, error) {
 	case 5:
 		s = args[0] + "," + hostPort(args[1], args[2]) + "," + hostPort(args[3], args[4])
 	default:
-		return flows.Tuple{}, usagef("why takes PROTO,SRC:PORT,DST:PORT or PROTO SRC SPORT DST DPORT, not %s",
-			plural(len(args), "argument", "arguments"))
+		return flows.Tuple{}, usagef("%s takes PROTO,SRC:PORT,DST:PORT or PROTO SRC SPORT DST DPORT, not %s",
+			command, plural(len(args), "argument", "arguments"))
 	}
 	t, err := flows.ParseTuple(s)
 	if err != nil {
@@ -64,7 +64,7 @@ func hostPort(host, port string) string {
 }
 
 func (a *app) why(ctx context.Context, args []string, zone int) error {
-	t, err := parseTuple(args)
+	t, err := parseTuple("why", args)
 	if err != nil {
 		return err
 	}
