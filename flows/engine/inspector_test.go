@@ -181,6 +181,10 @@ func TestInspectorDoesNotHold(t *testing.T) {
 	w := newWired(t, flows.Terms{InspectPackets: 1 << 30})
 	w.both(100)
 	w.look()
+	for i := range w.entries { // as if its path had been found
+		e := w.g.entries.get(w.entries[i].Key)
+		e.beyond, e.atWire = w.entries[1-i].Key.Zone, w.now.Add(time.Hour)
+	}
 	for i := range 100 {
 		late := uint64(i % 2)
 		w.pass(flows.Orig, 10*late, 10*(1-late)) // read before a packet on one side, and after it on the other
