@@ -181,6 +181,10 @@ func TestInspectorDoesNotHold(t *testing.T) {
 	w := newWired(t, flows.Terms{InspectPackets: 1 << 30})
 	w.both(100)
 	w.look()
+	for i := range w.entries { // as if its path had been found
+		e := w.g.entries.get(w.entries[i].Key)
+		e.beyond, e.atWire = w.entries[1-i].Key.Zone, w.now.Add(time.Hour)
+	}
 	for i := range 100 {
 		late := uint64(i % 2)
 		w.pass(flows.Orig, 10*late, 10*(1-late)) // read before a packet on one side, and after it on the other
@@ -189,6 +193,10 @@ func TestInspectorDoesNotHold(t *testing.T) {
 		if i%10 == 9 {
 			for range 5 {
 				w.look()
+			}
+			for range 3 { // the other entry is not read, or not told of
+				w.both(5)
+				w.look(0)
 			}
 		}
 		for _, reason := range w.reasons() {
@@ -269,4 +277,65 @@ func TestInspectorTakenAway(t *testing.T) {
 	if asked == 0 || asked > 3 {
 		t.Errorf("its path was asked for %d times in a minute", asked)
 	}
+}
+
+// hold has the inspector block the connection, after a while in which it passed.
+func (w *wired) hold() {
+	for range 2 {
+		w.pass(flows.Orig, 1, 0)
+		w.look()
+	}
+	w.look()
+}
+
+// What is known to be held is not looked for, and is no candidate in mode observe either.
+func TestHeldIsNoCandidate(t *testing.T) {
+	w := newWired(t, flows.Terms{InspectPackets: 1000})
+	w.both(100)
+	w.g.Step(w.now, []Event{ModeChanged{Enforce: false}})
+	w.look()
+	w.hold()
+	for i := range w.entries {
+		w.entries[i].Mark = 4
+	}
+	w.look()
+	if used := w.g.Used(); len(used) > 0 {
+		t.Errorf("a candidate: %v", used)
+	}
+	for range 10 {
+		w.now = w.now.Add(time.Second)
+		for _, e := range w.g.Step(w.now, []Event{EntriesRead{At: w.now, Entries: w.entries[:]}}) {
+			if _, ok := e.(Resolve); ok {
+				t.Error("its path is asked for")
+			}
+		}
+	}
+}
+
+// What the inspector blocks while the rules are prepared does not get any.
+func TestHeldMeanwhile(t *testing.T) {
+	w := newWired(t, flows.Terms{InspectPackets: 10})
+	w.both(100)
+	w.now = w.now.Add(time.Second)
+	effects := w.g.Step(w.now, []Event{EntriesRead{At: w.now, Entries: w.entries[:]}})
+	resolve, ok := effects[0].(Resolve)
+	if !ok {
+		t.Fatal(effects)
+	}
+	var stands []flows.Stand
+	for i := range w.entries {
+		stands = append(stands, flows.Stand{Zone: flows.Zone(i + 1), Tuple: w.entries[i].Key.Tuple, Reply: w.entries[i].Reply})
+	}
+	effects = w.g.Step(w.now, []Event{PathResolved{Session: resolve.Session, Op: resolve.Op, Paths: benchPaths, Tuples: untranslated(resolve), Stands: stands, Inspected: true}})
+	relax, ok := effects[0].(Relax)
+	if !ok {
+		t.Fatal(effects)
+	}
+	w.hold()
+	for _, e := range w.g.Step(w.now, []Event{Relaxed{Session: relax.Session, Op: relax.Op}}) {
+		if _, ok := e.(Install); ok {
+			t.Error("promise 1: it is installed")
+		}
+	}
+	w.want(flows.InspectorHolds)
 }
