@@ -116,6 +116,12 @@ func TestUnready(t *testing.T) {
 	if s := l.await("w0", Inspected); !strings.Contains(s.Problem, "br0 has no fail_mode=secure") {
 		t.Errorf("%+v", s)
 	}
+	shared := br0
+	shared.Ports = append([]string{"x0"}, br0.Ports...)
+	k.Set([]Spec{w0}, []Bridge{shared})
+	l.until("it says who floods", func(all map[string]Status) bool {
+		return all["w0"].State == Inspected && strings.Contains(all["w0"].Problem, "br0 has ports that are of no wire (x0)")
+	})
 	k.Set([]Spec{w0}, apart)
 	if s := l.await("w0", Unready); s.Detail != "its ports are in several bridges: p0 in br0, p1 in br1, fw0 in br0, fw1 in br0" {
 		t.Errorf("%+v", s)
@@ -153,4 +159,28 @@ func TestSwitchAway(t *testing.T) {
 	if took := time.Since(begun); took > 3*time.Second || !strings.HasPrefix(s.Detail, "bridge br0: ") {
 		t.Errorf("%+v after %v", s, took)
 	}
+}
+
+// TestFloods measures that what another port floods reaches a wire, and that no-flood keeps it away.
+func TestFloods(t *testing.T) {
+	l := newLab(t)
+	l.pairs("br0", "x0")
+	l.sh("ovs-ofctl add-flow br0 priority=0,actions=normal; ip addr add 10.9.0.1/24 dev hx0")
+	l.keep([]Spec{w0}, br0)
+	l.await("w0", Inspected)
+	l.sh("ip link set insp down") // what the wire itself carries would be counted too
+	received := func() string { rx, _, _ := strings.Cut(l.in(1, "ip -o -s link show h1"), "TX:"); return rx }
+	asked := func() bool {
+		l.sh("ip neigh flush dev hx0")
+		before := received()
+		l.sh("ping -c1 -W1 10.9.0.9 || true")
+		return received() != before
+	}
+	if !asked() {
+		t.Error("nothing reaches the wire")
+	}
+	for _, port := range []string{"p0", "p1", "fw0", "fw1"} {
+		l.sh("ovs-ofctl mod-port br0 " + port + " no-flood")
+	}
+	l.eventually("no-flood keeps it away", limit, func() bool { return !asked() })
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -120,7 +121,10 @@ func TestFlowsComeBack(t *testing.T) {
 		"ovs-ofctl -O OpenFlow14 add-flow br0 cookie=0xf105770100000000,priority=7,actions=normal",
 	} {
 		l.sh(harm)
-		t.Logf("%s: mended after %v", harm, l.eventually("it is mended after "+harm, limit, same))
+		took := l.eventually("it is mended after "+harm, limit, same)
+		if t.Logf("%s: mended after %v", harm, took); took > lookEvery/2 {
+			t.Errorf("only when it was looked at: %v", took)
+		}
 	}
 	l.RestartSwitch()
 	t.Logf("restart of ovs-vswitchd: mended %v after it was configured", l.eventually("the flows are back", limit, same))
@@ -147,7 +151,7 @@ func TestNextKeeper(t *testing.T) {
 	if before == "" {
 		t.Fatal("flows went with their keeper")
 	}
-	l.last = nil
+	l.last, l.history = nil, nil
 	_, stop = l.keep([]Spec{other, w0}, b)
 	if s := l.await("a", Through); s.Zones != [2]flows.Zone{65533, 65533} {
 		t.Errorf("zones %v", s.Zones)
@@ -155,6 +159,11 @@ func TestNextKeeper(t *testing.T) {
 	if s := l.await("w0", Closed); s.Zones != [2]flows.Zone{65535, 65534} {
 		t.Errorf("zones %v", s.Zones)
 	}
+	l.mu.Lock()
+	if slices.Contains(l.history, "w0 inspected") {
+		t.Error("it forgot that the inspector is away")
+	}
+	l.mu.Unlock()
 	stop()
 	k, _ := l.keep([]Spec{other}, b)
 	l.eventually("the flows of w0 are gone", limit, func() bool { return !strings.Contains(l.flows("br0"), "0000ffff") && l.flows("br0") != "" })

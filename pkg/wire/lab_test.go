@@ -26,7 +26,7 @@ type lab struct {
 
 	mu      sync.Mutex
 	last    []Status
-	at      map[string]time.Time // when a state was told first
+	history []string // names and states, as they were told
 	changed chan struct{}
 }
 
@@ -146,9 +146,7 @@ func (l *lab) tell(list []Status) {
 	defer l.mu.Unlock()
 	l.last = list
 	for _, s := range list {
-		if s.State.String() == "" {
-			l.t.Error("no state")
-		}
+		l.history = append(l.history, s.Name+" "+s.State.String())
 	}
 	select {
 	case l.changed <- struct{}{}:

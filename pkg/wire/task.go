@@ -35,6 +35,12 @@ func assign(specs []Spec, bridges []Bridge) (tasks map[string][]task, away []Sta
 			home[port] = &bridges[i]
 		}
 	}
+	wired := make(map[string]bool)
+	for i := range specs {
+		for _, port := range specs[i].all() {
+			wired[port] = true
+		}
+	}
 	for _, s := range specs {
 		var on []*Bridge
 		var told []string
@@ -53,7 +59,7 @@ func assign(specs []Spec, bridges []Bridge) (tasks map[string][]task, away []Sta
 			continue
 		}
 		for i, b := range on {
-			t := task{Spec: s, owner: b.Owner, home: i == 0, risk: riskOf(&s, b)}
+			t := task{Spec: s, owner: b.Owner, home: i == 0, risk: riskOf(&s, b, wired)}
 			if len(on) > 1 {
 				t.broken = "its ports are in several bridges: " + strings.Join(told, ", ")
 			}
@@ -63,11 +69,17 @@ func assign(specs []Spec, bridges []Bridge) (tasks map[string][]task, away []Sta
 	return tasks, away
 }
 
-func riskOf(s *Spec, b *Bridge) string {
-	if b.Secure || !s.Inspected() || s.FailOpen {
-		return ""
+// riskOf says what a bridge may do to a wire beside its flows.
+func riskOf(s *Spec, b *Bridge, wired map[string]bool) string {
+	var risks []string
+	if !b.Secure && s.Inspected() && !s.FailOpen {
+		risks = append(risks, b.Name+" has no fail_mode=secure: after a restart of ovs-vswitchd packets pass the inspector by until the wire's flows are back")
 	}
-	return fmt.Sprintf("%s has no fail_mode=secure: after a restart of ovs-vswitchd packets pass the inspector by until the wire's flows are back", b.Name)
+	// its own device, of its name, is a port too
+	if i := slices.IndexFunc(b.Ports, func(port string) bool { return !wired[port] && port != b.Name }); i >= 0 {
+		risks = append(risks, fmt.Sprintf("%s has ports that are of no wire (%s): what they flood reaches the wire, unless its ports are set to no-flood", b.Name, b.Ports[i]))
+	}
+	return strings.Join(risks, "; ")
 }
 
 // numbers are the OpenFlow ports of a bridge, by name as far as the bridge tells it.

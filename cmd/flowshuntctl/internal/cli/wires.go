@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -116,13 +117,66 @@ func (w wire) apart(t *dbctl.Txn, table *dbctl.Table) error {
 }
 
 func listWiresCommand() *dbctl.Command {
-	return wires.list("list-wires", "Print the virtual wires",
-		"prints the virtual wires, as a table unless --format says otherwise. Without a node a wire is on each that has its ports.",
-		[]string{"name", "enabled", "port0", "port1", "inspector", "fail_mode", "node", "status"},
+	var nodes nodeWires
+	cmd := wires.list("list-wires", "Print the virtual wires",
+		"prints the virtual wires, as a table unless --format says otherwise. Without a node a wire is on each that has its ports; its\n"+
+			"state stands with the name of each. Why it is open, closed or unready is in column wires of table Node.",
+		[]string{"name", "enabled", "port0", "port1", "inspector", "fail_mode", "node", "state", "status"},
 		func(row *dbctl.Row, table *dbctl.Table) []string {
 			column := func(name string) string { return text(row, table, name) }
 			inspector := strings.Trim(column("inspector0")+","+column("inspector1"), ",")
 			return []string{column("name"), enabled(row, table), column("port0"), column("port1"), inspector,
-				column("fail_mode"), column("system_id"), column("status")}
+				column("fail_mode"), column("system_id"), nodes.state(column("name"), column("system_id")), column("status")}
 		})
+	read, run := cmd.Read, cmd.Run
+	cmd.Read = func(r *dbctl.Reading, c *dbctl.Call) error {
+		if table := r.Schema().Tables["Node"]; table != nil && table.Columns["wires"] != nil {
+			r.Columns(table, table.Columns["system_id"], table.Columns["wires"])
+		}
+		return read(r, c)
+	}
+	cmd.Run = func(t *dbctl.Txn, c *dbctl.Call) error {
+		nodes = wiresOfNodes(t)
+		return run(t, c)
+	}
+	return cmd
+}
+
+// nodeWires is what nodes say of wires, by node and name.
+type nodeWires map[string]map[string]string
+
+func wiresOfNodes(t *dbctl.Txn) nodeWires {
+	all := make(nodeWires)
+	table := t.Schema().Tables["Node"]
+	if table == nil || table.Columns["wires"] == nil {
+		return all
+	}
+	for _, row := range t.Rows(table) {
+		said := make(map[string]string)
+		pairs := row.Get(table.Columns["wires"])
+		for i, key := range pairs.Keys {
+			said[fmt.Sprint(key)] = fmt.Sprint(pairs.Values[i])
+		}
+		all[text(row, table, "system_id")] = said
+	}
+	return all
+}
+
+// state is the state of a wire, on its node, or on each that has it.
+func (n nodeWires) state(wire, node string) string {
+	if node != "" {
+		return firstWord(n[node][wire])
+	}
+	var states []string
+	for _, name := range slices.Sorted(maps.Keys(n)) {
+		if said := n[name][wire]; said != "" {
+			states = append(states, name+": "+firstWord(said))
+		}
+	}
+	return strings.Join(states, ", ")
+}
+
+func firstWord(s string) string {
+	word, _, _ := strings.Cut(s, " ")
+	return word
 }

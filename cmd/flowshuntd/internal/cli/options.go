@@ -67,7 +67,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	e := &o.Engine
 	f.StringVar(&o.mode, "mode", "observe", "observe (decide and explain, install nothing) or enforce")
 	f.StringVar(&o.ports, "ports", "", "ports that may be offloaded: names or globs, comma-separated, or all; none: those with external_ids:flowshunt=on")
-	f.StringVar(&o.wires, "wires", "", "virtual wires: pairs of ports patched to each other, as p0:p1,p2:p3")
+	f.StringVar(&o.wires, "wires", "", "virtual wires whose flows are somebody else's: pairs of ports patched to each other, as p0:p1,p2:p3")
 	o.registerGroups(f)
 	o.registerPolicies(f)
 	f.StringVar(&o.onExit, "on-exit", "flush", "what a stop does with the rules: flush (take them out) or keep (traffic goes on past OVS until the next agent takes them over, or flowshuntctl flush removes them)")
