@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -179,5 +180,28 @@ func TestConnDetached(t *testing.T) {
 			}
 			t.Logf("noticed after %v", time.Since(begin))
 		})
+	}
+}
+
+// A server that does not answer costs no time where another one is the leader.
+func TestDialAsksAllAtOnce(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	s := ovsdbtest.Start(t, ovsdbtest.OpenVSwitch)
+	const patience = time.Minute
+	begin := time.Now()
+	c, err := Dial(t.Context(), Config{Remotes: list("tcp:"+silent.Addr().String(), s.Endpoint()), Database: "Open_vSwitch", Inactivity: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if took := time.Since(begin); c.Endpoint().String() != s.Endpoint() || took > patience/2 {
+		t.Errorf("connected to %s after %v", c.Endpoint(), took)
+	}
+	if _, err := c.Schema(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

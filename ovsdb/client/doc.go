@@ -27,7 +27,8 @@
 // does not serve the database (ErrNoDatabase), or serves one that is stale: the database
 // _Server says of each database whether its server is connected to the other members of its
 // cluster (ErrDetached) and up to which entry of the log it has it, which must not go
-// back from one server to the next (ErrStale). The leader is never asked for: a follower's
+// back from one server to the next (ErrStale). It is asked for after what was told, and not monitored: with each
+// change of the database, whoever it concerns, all clients would be told. The leader is never asked for: a follower's
 // copy is as good for reading.
 //
 // # What is read
