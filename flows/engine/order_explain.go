@@ -72,7 +72,9 @@ func (g *Engine) offloadState(e *entry, s *session, st *OrderState) {
 		st.Outcome, st.Busy, st.Detail = OrderWaits, true, "it is "+s.state.String()
 	default:
 		o := g.orderOf(e)
-		st.Outcome, st.Busy = OrderWaits, e.queue != nil || o.marked && st.Remembered && o.tries < rememberTries
+		st.Outcome = OrderWaits
+		st.Busy = e.queue != nil || o.marked && st.Remembered && o.tries < rememberTries ||
+			e.verdict == flows.Offload && e.reason == flows.PathUnknown // its next packet may tell
 		st.Detail = cmp.Or(e.detail, g.waitDetail(e))
 	}
 }

@@ -31,6 +31,7 @@ func (scripted) Sessions(context.Context, bool) (iter.Seq[control.Session], erro
 	return nil, errors.ErrUnsupported
 }
 
+func (scripted) Order(context.Context, control.Order) ([]control.Ordered, error) { return nil, nil }
 func (scripted) Why(context.Context, control.Question) (control.Explanation, error) {
 	return control.Explanation{}, errors.ErrUnsupported
 }
