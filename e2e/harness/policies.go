@@ -91,11 +91,11 @@ func (p *PolicyDatabase) args(args []string) []string {
 
 // ServePolicies has the node's own ovsdb-server serve a policy database until the test ends, as
 // operators do, and returns what flowshuntctl says to it.
-func (w *World) ServePolicies() string {
+func (w *World) ServePolicies(flags ...string) string {
 	w.T.Helper()
 	w.T.Cleanup(func() {
 		_, _ = w.Try("ovs-appctl", "-t", "ovsdb-server", "ovsdb-server/remove-db", "Flowshunt") // it may have forgotten it
 		_ = os.Remove(filepath.Join(w.Dir, "flowshunt.db"))
 	})
-	return w.Ctl("init")
+	return w.Ctl(append([]string{"init"}, flags...)...)
 }

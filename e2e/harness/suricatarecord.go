@@ -98,6 +98,30 @@ func (s *Suricata) Counter(name string) uint64 {
 	return n
 }
 
+// Entered is how many packets came to its devices, probes included.
+func (s *Suricata) Entered() (n uint64) {
+	s.t.Helper()
+	for _, dev := range suricataDevices {
+		n += s.Namespace.Counters(s.t, dev).RxPackets
+	}
+	return n
+}
+
+// TCP is how many TCP packets it has counted itself of all that has passed so far. That takes
+// some seconds: its threads are asked for what they counted every 3 s.
+func (s *Suricata) TCP() (n uint64) {
+	s.t.Helper()
+	uptime := s.Counter("uptime")
+	Within(s.t, commandLimit, "Suricata counts", func() error {
+		n = s.Counter("decoder.tcp")
+		if now := s.Counter("uptime"); now < uptime+5 {
+			return fmt.Errorf("at %d s, since %d s", now, uptime)
+		}
+		return nil
+	})
+	return n
+}
+
 // command asks Suricata's socket, in the protocol of suricatasc: a greeting with a
 // version, then JSON objects both ways.
 func (s *Suricata) command(name string) (json.RawMessage, error) {
