@@ -132,9 +132,15 @@ func (r *raft) all(n int) {
 			out := s.Run("ovsdb-client", "--timeout=20", "--no-leader-only", "--format=csv", "--no-headings", "dump", s.Endpoint(), "Flowshunt", table, column)
 			return strings.Fields(out)[2:] // behind "TABLE table"
 		}
-		names := read("Offload_Policy", "name")
-		if slices.Sort(names); len(names) != n || len(slices.Compact(names)) != n {
+		var names []string // a member that was away catches up after the others
+		if !ovsdbtest.Eventually(func() bool {
+			names = read("Offload_Policy", "name")
+			return len(names) >= n
+		}) || len(names) != n {
 			r.t.Errorf("%s has %d policies, want %d", s.Endpoint(), len(names), n)
+		}
+		if slices.Sort(names); len(slices.Compact(names)) != len(names) {
+			r.t.Errorf("%s has some policies twice: %s", s.Endpoint(), names)
 		}
 		if next := read("Flowshunt", "next_cfg"); len(next) != 1 || next[0] != fmt.Sprint(r.waited.Load()) {
 			r.t.Errorf("%s has next_cfg %s, want %d", s.Endpoint(), next, r.waited.Load())
