@@ -5,6 +5,7 @@
 //	traffic dial [-sport PORT] [-n COUNT] tcp|udp|ip:PROTOCOL ADDR
 //	traffic herd [-sport PORT] [-n COUNT] [-rate BYTES] [-skew S] udp ADDR
 //	traffic reflect [-n PORTS] udp ADDR
+//	traffic renumber -sport PORT DEV DEV
 //
 // Connections are numbered from 1. Orders come on stdin, one a line, the
 // connection's number first:
@@ -19,7 +20,8 @@
 //	1 report              tell the counters
 //
 // A herd is thousands of UDP flows of known, unequal rates to the ports from that of
-// ADDR on, which a reflector answers; its only order is report.
+// ADDR on, which a reflector answers; its only order is report. Renumber is an inspector
+// between two devices that gives connections to one port other sequence numbers.
 //
 // What happens is told on stdout, one JSON object a line, with the time and the
 // counters of that moment: listening, open, sent, fin and rst (just before they are
@@ -53,7 +55,7 @@ func run(args []string) error {
 	}
 	fs := flag.NewFlagSet("traffic "+args[0], flag.ContinueOnError)
 	echo := fs.Bool("echo", false, "listen: return what comes in")
-	sport := fs.Int("sport", 0, "dial: first source port, 0: any")
+	sport := fs.Int("sport", 0, "dial: first source port, 0: any; renumber: the server's port")
 	count := fs.Int("n", 1, "dial: connections")
 	rate := fs.Float64("rate", 1e6, "herd: bytes per second of all flows")
 	skew := fs.Float64("skew", 1, "herd: exponent of the rates; 0: all alike")
@@ -65,6 +67,12 @@ func run(args []string) error {
 	}
 	network, addr := fs.Arg(0), fs.Arg(1)
 	switch args[0] {
+	case "renumber":
+		if err := renumber([2]string{network, addr}, uint16(*sport)); err != nil {
+			return err
+		}
+		_, err := io.Copy(io.Discard, os.Stdin)
+		return err
 	case "herd", "reflect":
 		to, err := netip.ParseAddrPort(addr)
 		if err != nil || network != "udp" {
