@@ -112,6 +112,8 @@ func (w *worker) pass(ctx context.Context) {
 	w.update()
 	if w.away.IsZero() {
 		w.probe(ctx)
+	}
+	if w.away.IsZero() { // still
 		w.decide()
 		if err := w.mend(ctx); err != nil {
 			w.lose(ctx, err)
