@@ -10,14 +10,39 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/openflow"
 )
 
+// warn tells of wires through which something passed, and shall not the same way any more: before their
+// flows change, so that whoever sees them change knows why.
+func (w *worker) warn() {
+	turned := false
+	for _, k := range w.wires {
+		passed := k.status.State == Inspected || k.status.State == Through
+		if passed && k.plan.state != Inspected && k.plan.state != Through {
+			w.settle(k)
+			turned = true
+		}
+	}
+	if turned {
+		w.say()
+	}
+}
+
 // tell says how the wires are.
 func (w *worker) tell() {
+	for _, k := range w.wires {
+		w.settle(k)
+	}
+	if unseen := w.looked.IsZero() && !errors.Is(w.failed, openflow.ErrVersion); unseen && (w.away.IsZero() || time.Since(w.away) < w.cfg.grace()) {
+		return // it may be as it was before the agent began
+	}
+	w.say()
+}
+
+func (w *worker) say() {
 	list := make([]Status, 0, len(w.wires))
 	counts := make(map[string]Counts, len(w.wires))
 	for _, k := range w.wires {
-		w.settle(k)
 		counts[k.Name] = k.counts()
-		if k.home {
+		if k.home && !k.status.Since.IsZero() {
 			list = append(list, k.status)
 		}
 	}

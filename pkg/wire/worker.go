@@ -115,6 +115,7 @@ func (w *worker) pass(ctx context.Context) {
 	}
 	if w.away.IsZero() { // still
 		w.decide()
+		w.warn()
 		if err := w.mend(ctx); err != nil {
 			w.lose(ctx, err)
 		}
