@@ -137,3 +137,36 @@ func TestWire(t *testing.T) {
 		return nil
 	})
 }
+
+// TestWireTakenOver: a session past an inspector stays when its agent is started again, and leaves
+// when the inspector dies, for that.
+func TestWireTakenOver(t *testing.T) {
+	x := newWired(t)
+	flags := []string{"--security-groups=none", "--on-exit=keep"}
+	x.database("add-policy", "bulk", "100", "offload", "protocols=tcp", "elephant_bytes=400000", "elephant_rate=50000", "inspect_packets=10",
+		"--", "add-wire", "w0", x.A.Rep, x.B.Rep, "--inspector", "fw0,fw1", "--", "set", "Wire", "w0", "probe_interval=200")
+	a := x.agent(flags...)
+	x.is("inspected")
+	c := x.transfer()
+	c.send(80_000_000, 2_000_000)
+	a.Logged(t, patience, "installed", "error", "<nil>")
+	x.flowsWithin(patience, 2)
+	before := x.ours()
+	a.Stop()
+	b := x.agent(flags...)
+	b.Logged(t, patience, "took over sessions of an earlier agent", "sessions", "1")
+	x.is("inspected")
+	c.goesOn(2_000_000 * int64(1+flowTimeout/time.Second))
+	for _, l := range b.Log() {
+		if l.Msg == "remove" {
+			t.Errorf("the session left: %v", l.Attrs)
+		}
+	}
+	if len(x.ours()) != 2 {
+		t.Errorf("flows were\n%s\nare\n%s", strings.Join(before, "\n"), strings.Join(x.ours(), "\n"))
+	}
+	x.Run(t, "bridge", "link", "set", "dev", "ifw1", "state", "0")
+	b.Logged(t, patience, "remove", "cause", "inspector-down")
+	x.is("closed")
+	x.flowsWithin(patience, 0)
+}

@@ -13,8 +13,8 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/eswitch/flower"
 )
 
-// adoptWait is how long what an earlier agent left may stand unjudged, because ports
-// and connections are not read yet.
+// adoptWait is how long what an earlier agent left may stand unjudged, because ports,
+// connections and wires are not known yet.
 const adoptWait = 10 * time.Second
 
 // takeOver makes what an earlier agent left in the eswitch ours, for the engine to
@@ -56,10 +56,10 @@ func (a *Agent) takeRules(ctx context.Context) error {
 }
 
 // adopt hands what was found to the engine, once that knows the ports and connections
-// by which it is judged. It installs nothing before.
+// by which it is judged, and the wires that it is on. It installs nothing before.
 func (a *Agent) adopt(ctx context.Context) error {
 	began := time.Now()
-	for asked := false; !a.ports.told.Load() || !a.dumper.whole.Load(); pause(ctx, tick) {
+	for asked := false; !a.ports.told.Load() || !a.dumper.whole.Load() || !a.wires.known(); pause(ctx, tick) {
 		if !asked && a.ports.told.Load() { // a dump from before is not whole
 			a.dumper.soon()
 			asked = true

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -62,7 +63,8 @@ type ports struct {
 	prepared map[int32]bool // ports with what is ours; true: released once
 	// inherited are the devices on which an earlier agent left something.
 	inherited chan []int32
-	closed    atomic.Pointer[map[string]bool] // ends of wires through which nothing passes; never changed
+	wires     atomic.Pointer[[]wire.Status] // of the policy database; never changed
+	telling   sync.Mutex                    // around what the engine is told of ports, and now
 	now       atomic.Pointer[portTable]
 	told      atomic.Bool // the engine was told of the first one
 }
@@ -125,28 +127,6 @@ func (p *ports) refresh() {
 // soon asks for an update: what was prepared may be gone.
 func (p *ports) soon() { signal(p.again) }
 
-// setWires takes how the wires of the policy database are. It may be called from any
-// goroutine, each time with all of them.
-func (p *ports) setWires(list []path.Wire) {
-	closed := make(map[string]bool)
-	for _, w := range list {
-		for _, end := range w.Ends {
-			if w.State == wire.Closed {
-				closed[end] = true
-			}
-		}
-	}
-	p.paths.SetWires(list)
-	p.closed.Store(&closed)
-	p.soon()
-}
-
-// isClosed reports whether a port is at the end of a wire that is closed.
-func (p *ports) isClosed(name string) bool {
-	closed := p.closed.Load()
-	return closed != nil && (*closed)[name]
-}
-
 // update reads everything again: changes only wake. An error is one that no retry
 // can mend.
 func (p *ports) update(ctx context.Context) error {
@@ -196,14 +176,12 @@ func (p *ports) probeOnce(ctx context.Context, t *portTable, keep map[int32]bool
 
 // publish tells everybody.
 func (p *ports) publish(table *portTable) {
+	p.telling.Lock()
+	defer p.telling.Unlock()
+	table, _ = table.shut(shutEnds(p.wired(), never)) // since it was made
 	known := make([]path.Port, len(table.list))
-	states := make([]engine.PortState, len(table.list))
 	for i, s := range table.list {
 		known[i] = s.Port
-		states[i] = engine.PortState{
-			ID: s.ID, Eswitch: s.hardware.eswitch, Reason: s.reason,
-			Logical: s.logical, Zone: s.zone.Zone, HasZone: s.zone.Known,
-		}
 	}
 	p.now.Store(table)
 	ports := path.NewPorts(known)
@@ -213,7 +191,7 @@ func (p *ports) publish(table *portTable) {
 	p.policies.setPorts(table.list)
 	p.loop.post(
 		engine.ModeChanged{Enforce: p.cfg.Engine.Enforce && table.forced == "", Reason: table.forced},
-		engine.PortsChanged{Ports: states},
+		engine.PortsChanged{Ports: table.states()},
 	)
 	p.told.Store(true)
 }
@@ -240,11 +218,12 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 	links, refused := userspaceTunnels(rows, links)
 	underlays := underlayBridges(rows)
 	bonds := bondsOf(rows)
+	shut := shutEnds(p.wired(), downIn(rows, links))
 	for i := range rows {
 		row := &rows[i]
 		dev := links[row.Ifindex]
 		port := portOf(row, dev.Up())
-		port.MTU, port.Closed = mtuOf(row.Type, dev), p.isClosed(port.Name)
+		port.MTU, port.Closed = mtuOf(row.Type, dev), shut[port.Name]
 		if dev.Name != port.Name {
 			port.Ifindex = 0 // the database is behind: the index is of another device by now, or of none
 		}
@@ -276,6 +255,17 @@ func (p *ports) table(s *ovsdb.Snapshot, links map[int32]link.State, reps *repre
 	p.ids.end()
 	t.bridges = bridgesOf(s, t.list)
 	return t
+}
+
+// downIn says of ports whether they have a device without a link.
+func downIn(rows []ovsdb.Port, links map[int32]link.State) func(string) bool {
+	down := make(map[string]bool)
+	for i := range rows {
+		if dev, there := links[rows[i].Ifindex]; there && dev.Name == rows[i].Name && !dev.Up() {
+			down[rows[i].Name] = true
+		}
+	}
+	return func(port string) bool { return down[port] }
 }
 
 // prepare makes usable ports ready for rules, which completes the table, and

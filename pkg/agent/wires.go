@@ -34,7 +34,7 @@ type wires struct {
 
 func newWires(a *Agent) *wires {
 	w := &wires{inventory: a.inventory, changed: a.policies.changed}
-	w.told = func(list []wire.Status) { a.ports.setWires(pathWires(list)) }
+	w.told = func(list []wire.Status) { a.ports.setWires(list) }
 	w.keeper = wire.New(wire.Config{
 		Rundir: cmp.Or(a.cfg.OVSRundir, unixctl.DefaultRundir), Node: func() string { return nameOf(a.inventory.Snapshot()) }, Taken: w.taken, Grace: a.cfg.OVSGrace, Tell: w.tell,
 	})
@@ -117,8 +117,8 @@ func (w *wires) taken(zone flows.Zone) bool {
 }
 
 func (w *wires) tell(list []wire.Status) {
-	w.now.Store(&list)
 	w.told(list)
+	w.now.Store(&list) // after that, for whoever waits for it
 	signal(w.changed)
 }
 
@@ -130,6 +130,9 @@ func pathWires(list []wire.Status) []path.Wire {
 	}
 	return known
 }
+
+// known reports whether anything was told of wires, be it that there are none.
+func (w *wires) known() bool { return w.now.Load() != nil }
 
 func (w *wires) list() []wire.Status {
 	if list := w.now.Load(); list != nil {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/flowshunt/flowshunt/flows"
 )
 
 // pairs adds pairs of veths: NAME is a port of a bridge, hNAME its other end.
@@ -107,11 +109,6 @@ func TestUnready(t *testing.T) {
 	if s := l.await("w0", Unready); s.Detail != owned.Owner || l.flows("br0") != "" {
 		t.Errorf("%+v", s)
 	}
-	k.Set([]Spec{w0}, []Bridge{br0})
-	l.await("w0", Inspected)
-	k.Set([]Spec{w0}, []Bridge{owned})
-	l.await("w0", Unready)
-	l.eventually("flows of ours go where they are not wanted", limit, func() bool { return l.flows("br0") == "" })
 	k.Set([]Spec{w0}, []Bridge{lax})
 	if s := l.await("w0", Inspected); !strings.Contains(s.Problem, "br0 has no fail_mode=secure") {
 		t.Errorf("%+v", s)
@@ -140,6 +137,62 @@ func TestUnready(t *testing.T) {
 	})
 	l.Vsctl("clear", "bridge", "br0", "protocols")
 	l.await("w0", Inspected)
+}
+
+// TestOwned: a bridge that gets an owner keeps what it has of a wire, so that none that is closed
+// is opened; until the row is gone.
+func TestOwned(t *testing.T) {
+	l := newLab(t)
+	owned := br0
+	owned.Owner, owned.Secure = "somebody removes flows from br0", false
+	k, stop := l.keep([]Spec{w0}, br0)
+	l.await("w0", Inspected)
+	l.sh("bridge link set dev ifw1 state 0")
+	l.await("w0", Closed)
+	l.eventually("it is closed", limit, func() bool { return !strings.Contains(l.flows("br0"), "output") })
+	l.sh("ovs-ofctl add-flow br0 priority=0,actions=normal")
+	before := l.flows("br0")
+	kept := func(when string) {
+		t.Helper()
+		if s := l.await("w0", Unready); s.Detail != owned.Owner || s.Zones[0] != 0 {
+			t.Errorf("%s: %+v", when, s)
+		}
+		l.sh("ovs-ofctl add-flow br0 priority=1,actions=normal") // has the bridge looked at
+		if after := l.flows("br0"); after != before || l.passes() {
+			t.Errorf("%s: a wire that was closed is open:\n%s", when, after)
+		}
+	}
+	k.Set([]Spec{w0}, []Bridge{owned})
+	kept("the bridge gets an owner")
+	stop()
+	l.last = nil
+	k, _ = l.keep([]Spec{w0}, owned)
+	kept("another keeper")
+	l.sh("ovs-ofctl -O OpenFlow14 --strict del-flows br0 priority=61000,in_port=3")
+	l.eventually("a flow is gone", limit, func() bool { return l.flows("br0") != before })
+	before = l.flows("br0")
+	kept("the owner removes a flow")
+	k.Set(nil, []Bridge{owned})
+	l.eventually("the flows go with the row", limit, func() bool { return l.flows("br0") == "" })
+}
+
+// TestNoZoneLeft: such a wire lets nothing pass.
+func TestNoZoneLeft(t *testing.T) {
+	l := newLab(t)
+	l.sh("bridge link set dev ifw1 state 0") // else there is a loop
+	l.sh("ovs-ofctl add-flow br0 priority=0,actions=normal")
+	if !l.passes() {
+		t.Fatal("nothing passes without a wire")
+	}
+	k := New(Config{Rundir: l.Rundir, Tell: l.tell, Taken: func(flows.Zone) bool { return true }})
+	l.run(k)
+	k.Set([]Spec{w0}, []Bridge{br0})
+	if s := l.await("w0", Unready); s.Detail != "no conntrack zone is left" {
+		t.Errorf("%+v", s)
+	}
+	l.eventually("nothing passes", limit, func() bool { return !l.passes() })
+	k.Set(nil, []Bridge{br0})
+	l.eventually("the flows go with the row", limit, func() bool { return l.flows("br0") == "" })
 }
 
 // TestSwitchAway: while ovs-vswitchd is away a wire is what it was, for some time.

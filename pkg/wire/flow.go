@@ -29,6 +29,8 @@ type plan struct {
 	ports      [2]uint32    // OpenFlow ports; 0: it is missing
 	inspectors [2]uint32    // likewise, or there is none
 	probes     [2]flows.MAC // sources of probes, by the inspector port they leave by
+	// foreign says that the bridge has an owner: what it has of the wire stays as it is.
+	foreign bool
 }
 
 // flows returns all flows of the wire.

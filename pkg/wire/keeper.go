@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +21,9 @@ type Config struct {
 	Taken func(flows.Zone) bool
 	// Grace is how long a bridge may not answer before its wires are Unready; 0: 10 s.
 	Grace time.Duration
-	// Tell is called with all wires, by name, when anything of them changed: by one goroutine.
+	// Tell is called with all wires, by name, when anything of them changed, and not before each
+	// bridge with a wire was looked at. Calls come one at a time; a wire that nothing shall
+	// pass any more has its flows changed after the call.
 	Tell func([]Status)
 }
 
@@ -42,16 +43,23 @@ type Keeper struct {
 	zones zones
 	wake  chan struct{}
 
+	telling  sync.Mutex // around Tell; before mu
 	mu       sync.Mutex
-	set      bool // Set was called
+	set      bool // Set was called and arranged
 	news     bool // since it was arranged
 	specs    []Spec
 	bridges  []Bridge
 	workers  map[string]*running
 	reported map[string][]Status // by bridge
-	homes    map[string]string   // bridge that tells of a wire
+	homes    map[string]home     // by wire
 	away     []Status            // of wires that no bridge can have
 	told     []Status
+}
+
+// home is the bridge that tells of a wire.
+type home struct {
+	spec   Spec
+	bridge string
 }
 
 // running is a worker with what ends it.
@@ -70,7 +78,7 @@ func New(cfg Config) *Keeper {
 // keeps the slices.
 func (k *Keeper) Set(specs []Spec, bridges []Bridge) {
 	k.mu.Lock()
-	k.set, k.news, k.specs, k.bridges = true, true, specs, bridges
+	k.news, k.specs, k.bridges = true, specs, bridges
 	k.mu.Unlock()
 	k.nudge()
 }
@@ -126,7 +134,7 @@ func (k *Keeper) arrange(ctx context.Context) {
 	}
 	k.zones.keep(names)
 	k.mu.Lock()
-	k.away, k.homes = away, homesOf(tasks)
+	k.away, k.homes, k.set = away, homesOf(tasks), true
 	k.mu.Unlock()
 	for _, name := range found {
 		k.begin(ctx, name, tasks[name])
@@ -136,12 +144,12 @@ func (k *Keeper) arrange(ctx context.Context) {
 	}
 }
 
-func homesOf(tasks map[string][]task) map[string]string {
-	homes := make(map[string]string)
+func homesOf(tasks map[string][]task) map[string]home {
+	homes := make(map[string]home)
 	for bridge, list := range tasks {
 		for i := range list {
 			if list[i].home {
-				homes[list[i].Name] = bridge
+				homes[list[i].Name] = home{list[i].Spec, bridge}
 			}
 		}
 	}
@@ -192,48 +200,6 @@ func (k *Keeper) end(bridge string, r *running) {
 func (k *Keeper) stopAll() {
 	for name, r := range maps.Clone(k.workers) {
 		k.end(name, r)
-	}
-}
-
-// report takes what a worker has to say.
-func (k *Keeper) report(bridge string, list []Status) {
-	k.mu.Lock()
-	changed := !slices.Equal(k.reported[bridge], list)
-	k.reported[bridge] = list
-	k.mu.Unlock()
-	if changed {
-		k.nudge()
-	}
-}
-
-// tell tells what is new.
-func (k *Keeper) tell() {
-	k.mu.Lock()
-	if !k.set {
-		k.mu.Unlock()
-		return
-	}
-	list := make([]Status, 0, len(k.specs))
-	for _, s := range k.away {
-		s.Since = time.Now()
-		if i := slices.IndexFunc(k.told, func(t Status) bool { return t.Name == s.Name && t.State == s.State }); i >= 0 {
-			s.Since = k.told[i].Since
-		}
-		list = append(list, s)
-	}
-	for bridge, some := range k.reported {
-		for _, s := range some {
-			if k.homes[s.Name] == bridge {
-				list = append(list, s)
-			}
-		}
-	}
-	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.Name, b.Name) })
-	news := k.told == nil || !slices.Equal(k.told, list)
-	k.told = append([]Status{}, list...)
-	k.mu.Unlock()
-	if news {
-		k.cfg.Tell(list)
 	}
 }
 

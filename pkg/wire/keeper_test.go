@@ -146,6 +146,7 @@ func TestNextKeeper(t *testing.T) {
 	l.await("w0", Inspected)
 	l.sh("bridge link set dev ifw1 state 0")
 	l.await("w0", Closed)
+	l.eventually("the flows are those of a closed wire", limit, func() bool { return !strings.Contains(l.flows("br0"), "zone=65535") })
 	stop()
 	before := l.flows("br0")
 	if before == "" {

@@ -5,8 +5,16 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/openflow"
 )
+
+// answer is a probe that came through.
+type answer struct {
+	from   flows.MAC
+	port   uint32
+	number uint64
+}
 
 // hear takes a probe that came out of an inspector: by the port on the other side of the one
 // where it went in.

@@ -38,8 +38,9 @@ func read(ctx context.Context, c *openflow.Client) (standing, []mark, error) {
 }
 
 // mend returns what makes a bridge have the flows that are wanted: bundles, each of which
-// leaves every wire whole. A wire of which anything is not as it shall be is made anew.
-func (s standing) mend(want []openflow.FlowMod) (bundles [][]openflow.FlowMod) {
+// leaves every wire whole. A wire of which anything is not as it shall be is made anew. Those
+// with the cookies that are left alone stay as they are.
+func (s standing) mend(want []openflow.FlowMod, left map[uint64]bool) (bundles [][]openflow.FlowMod) {
 	wrong := make(map[uint64]bool)
 	wanted := make(map[place]bool, len(want))
 	for i := range want {
@@ -50,7 +51,7 @@ func (s standing) mend(want []openflow.FlowMod) (bundles [][]openflow.FlowMod) {
 		}
 	}
 	for at, have := range s {
-		if !wanted[at] {
+		if !wanted[at] && !left[have.Cookie] {
 			wrong[have.Cookie] = true
 		}
 	}

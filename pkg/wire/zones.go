@@ -24,6 +24,14 @@ func (z *zones) learn(wire string, pair [2]flows.Zone) {
 	}
 }
 
+// get returns the zones that a wire has already.
+func (z *zones) get(wire string) (pair [2]flows.Zone, ok bool) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	pair, ok = z.have[wire]
+	return pair, ok
+}
+
 // of returns the zones of a wire; false: there are none left. What is taken belongs to others.
 func (z *zones) of(wire string, taken func(flows.Zone) bool) (pair [2]flows.Zone, ok bool) {
 	z.mu.Lock()

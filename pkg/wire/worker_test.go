@@ -1,0 +1,41 @@
+package wire
+
+import (
+	"testing"
+	"time"
+)
+
+// worker returns one that does only what a test has it do.
+func (l *lab) worker(bridge Bridge, specs ...Spec) *worker {
+	l.t.Helper()
+	tasks, _ := assign(specs, []Bridge{bridge})
+	w := newWorker(&Config{Rundir: l.Rundir}, bridge.Name, new(zones), func([]Status) {})
+	w.set(tasks[bridge.Name])
+	w.hears.Store(true)
+	l.t.Cleanup(w.hangUp)
+	return w
+}
+
+// TestBridgeLeaves: a bridge that goes away when a probe is sent is told nothing more in that pass.
+func TestBridgeLeaves(t *testing.T) {
+	l := newLab(t)
+	w := l.worker(br0, w0)
+	w.pass(t.Context())
+	w.pass(t.Context())
+	if k := w.wires["w0"]; k.status.State != Inspected || !k.probed() {
+		t.Fatalf("%+v", k.status)
+	}
+	w.client.Close()
+	w.have = standing{} // there is something to mend
+	for i := range w.wires["w0"].health.ways {
+		w.wires["w0"].health.ways[i].next = time.Time{}
+	}
+	w.dirty.Store(false)
+	w.pass(t.Context())
+	if w.away.IsZero() || w.client != nil {
+		t.Errorf("away since %v", w.away)
+	}
+	if s := w.wires["w0"].status; s.State != Inspected || s.Problem == "" {
+		t.Errorf("%+v", s)
+	}
+}
