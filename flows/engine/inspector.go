@@ -84,14 +84,27 @@ func (e *entry) growsAlone(o *entry, d flows.Dir) bool {
 	return first > o.grew[d].last && o.seen.Sub(first) >= inFlight
 }
 
-// outstanding reports whether the last packets of a direction that were seen on one side of an
+// outstanding says whether the last packets of a direction that were seen on one side of an
 // inspector were not on the other one yet.
-func (g *Engine) outstanding(e, o *entry) bool {
+func (g *Engine) outstanding(e *entry) (flows.Reason, string) {
+	o := g.otherSide(e)
+	if o == nil {
+		return "", ""
+	}
 	for d := range e.grew {
 		a, b := e.grew[d].last, o.grew[d].last
 		if a > b && o.seen >= a || b > a && e.seen >= b {
-			return true
+			return flows.Inspecting, inZone(o.key.Zone)
 		}
 	}
-	return false
+	return "", ""
+}
+
+// kept says whether an inspector blocks an entry's connection, or has not shown yet that it
+// does not.
+func (g *Engine) kept(e *entry) (flows.Reason, string) {
+	if reason, detail := g.held(e); reason != "" {
+		return reason, detail
+	}
+	return g.outstanding(e)
 }

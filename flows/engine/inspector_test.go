@@ -227,6 +227,38 @@ func TestOutstanding(t *testing.T) {
 	}
 }
 
+// So it is for what somebody asked for, although no policy says anything about it.
+func TestOutstandingAsked(t *testing.T) {
+	for _, order := range []bool{false, true} {
+		for _, none := range []bool{false, true} {
+			w := newWired(t, flows.Terms{InspectPackets: 10})
+			if none {
+				w.g.Step(w.now, []Event{PoliciesChanged{Policies: simPolicies{}}})
+			}
+			w.both(9)
+			w.look()
+			w.pass(flows.Reply, 1, 1)
+			w.pass(flows.Orig, 1, 0)
+			if order {
+				w.now = w.now.Add(time.Second)
+				w.drive(w.g.Step(w.now, []Event{Ordered{Kind: OrderOffload, At: w.now, Entries: w.entries[:]}}))
+			} else {
+				w.entries[0].Mark, w.entries[1].Mark = 4, 4
+				w.look()
+			}
+			w.want(flows.Inspecting)
+			w.look()
+			w.want(flows.Inspecting)
+			w.both(10)
+			w.look()
+			w.look()
+			if !w.offloaded() {
+				t.Errorf("order %t, no policy %t: %v", order, none, w.reasons())
+			}
+		}
+	}
+}
+
 // A wire that is closed pulls its sessions back at once. They are inspected before they come
 // back, and need no new connection for that.
 func TestWireCloses(t *testing.T) {
@@ -337,5 +369,19 @@ func TestHeldMeanwhile(t *testing.T) {
 			t.Error("promise 1: it is installed")
 		}
 	}
+	w.want(flows.InspectorHolds)
+}
+
+// What is found to be held only when both sides are read, after the installation, leaves.
+func TestHeldSinceRead(t *testing.T) {
+	w := newWired(t, flows.Terms{InspectPackets: 10})
+	w.both(9)
+	w.look()
+	w.pass(flows.Orig, 1, 0)
+	w.pass(flows.Reply, 1, 1)
+	for i := range w.entries {
+		w.entries[i].Mark = 4
+	}
+	w.look(0) // the other side was read before that
 	w.want(flows.InspectorHolds)
 }
