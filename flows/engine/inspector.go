@@ -108,3 +108,19 @@ func (g *Engine) kept(e *entry) (flows.Reason, string) {
 	}
 	return g.outstanding(e)
 }
+
+// silentAfter is for how long no packet of a direction was counted that is silent.
+const silentAfter = 5 * time.Second
+
+// silent says in which directions nothing is counted of an entry's connection, in any zone.
+func (g *Engine) silent(e *entry) [2]bool {
+	silent := [2]bool{true, true}
+	for o := g.entries.group(e.key.Tuple); o != nil; o = o.next {
+		for d := range silent {
+			if o.key.Tuple == e.key.Tuple && o.seen.Sub(o.grew[d].last) < silentAfter {
+				silent[d] = false
+			}
+		}
+	}
+	return silent
+}

@@ -385,3 +385,17 @@ func TestHeldSinceRead(t *testing.T) {
 	w.look(0) // the other side was read before that
 	w.want(flows.InspectorHolds)
 }
+
+// Which direction is silent is told who looks for the path: by what any zone counts.
+func TestSilentDirections(t *testing.T) {
+	w := newWired(t, flows.Terms{InspectPackets: 1 << 20})
+	w.both(100)
+	for i := range 8 {
+		w.look()
+		w.pass(flows.Orig, 0, 1)
+		e := w.g.entries.get(w.entries[0].Key)
+		if got, want := w.g.silent(e), [2]bool{false, i >= 5}; got != want {
+			t.Errorf("promise 1: after %d s: silent %v, want %v", i, got, want)
+		}
+	}
+}

@@ -227,6 +227,7 @@ var measuredMutations = []struct {
 	{1, "TestInspectorTakenAway", "policy.go", "case min(far.inspected(flows.Orig), far.inspected(flows.Reply)) < uint64(t.InspectPackets):", "case false:"},
 	{1, "TestWireCloses", "policy.go", ", flows.PolicyUnknown, flows.InspectorDown:", ", flows.PolicyUnknown:"},
 	{1, "TestOutstandingAsked", "inspector.go", "if a > b && o.seen >= a || b > a && e.seen >= b {", "if a > b && b > a {"},
+	{1, "TestSilentDirections", "inspector.go", "o.seen.Sub(o.grew[d].last) < silentAfter", "o == e && o.seen.Sub(o.grew[d].last) < silentAfter"},
 	{1, "TestHeldSinceRead", "install.go", "reason, detail := g.kept(s.primary()); reason != \"\"", "reason, detail := g.kept(s.primary()); reason != \"\" && s.dead"},
 	{1, "TestHeldMeanwhile", "install.go", "reason, detail = g.kept(s.primary())", "_ = 0"},
 	{3, "TestDropWhileLeaving", "policy.go", "case s.state != Removing || reason == flows.PolicyDrop:", "case s.state != Removing:"},
