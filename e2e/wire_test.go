@@ -77,6 +77,14 @@ func (w *wired) elephant(c *returning) (session string) {
 	return c.transfer.offload(t, w.agent)
 }
 
+// trickle sends too slowly for an elephant: what is to go past the inspector has to be seen
+// to come out of it.
+func (c *returning) trickle() {
+	const bytes, rate = 600_000, 40_000
+	c.total += bytes
+	c.A.Do(c.a, fmt.Sprintf("send %d %d", bytes, rate))
+}
+
 // inspects watches whether what is sent on a connection comes to Suricata, all or none of it.
 func (w *wired) inspects(c *returning, what string, all bool) {
 	t := w.T
@@ -114,6 +122,7 @@ func TestWire(t *testing.T) {
 	if n := w.IPS.Dropped(c.sport); len(n) != 0 {
 		t.Errorf("dropped of what returned: %v", n)
 	}
+	c.trickle()
 	_, _ = w.TryCtl("--socket="+socket(w.World), "offload", c.tuple) // it says what is in its way as yet
 	harness.Within(t, patience, "offloaded by order", func() error {
 		if n := len(c.rules()); n != 2 {
@@ -124,6 +133,7 @@ func TestWire(t *testing.T) {
 	w.inspects(c, "offloaded by order", false)
 
 	mouse := w.open(46002)
+	mouse.trickle()
 	w.mark(mouse, markOffload)
 	session = mouse.installed(t, w.agent)
 	w.inspects(mouse, "offloaded by its mark", false)

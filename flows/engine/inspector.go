@@ -40,11 +40,27 @@ func (g *Engine) noteWire(s *session, inspected bool) (flows.Reason, string) {
 		return "", ""
 	case len(s.entries) != 2 || s.entries[0].nat != nil || s.entries[0].key.Zone == s.entries[1].key.Zone:
 		return flows.ZoneUnknown, "it is not tracked on both sides of the inspector"
+	case !s.isTCP() && s.entries[0].beganApart(s.entries[1]): // TCP: its handshake has shown more
+		return flows.InspectorUnseen, "it began on one side of the inspector, and later on the other"
 	}
 	for i, e := range s.entries {
 		e.beyond, e.atWire = s.entries[1-i].key.Zone, g.now.Add(rememberWire)
 	}
 	return "", ""
+}
+
+// apart is more than there can be between the first packet of a connection before an
+// inspector and behind it, and between two readings that tell of them.
+const apart = 3 * time.Second
+
+// beganApart reports whether two entries began at different times: as those of a connection
+// do that began while its wire was open, and goes through the inspector since.
+func (e *entry) beganApart(o *entry) bool {
+	between := e.first.Sub(o.first)
+	if e.start != 0 && o.start != 0 { // the kernel's time: true after a restart, too
+		between = time.Duration(e.start - o.start)
+	}
+	return between.Abs() > apart
 }
 
 // otherSide returns the entry of the same connection on the other side of the inspector of its

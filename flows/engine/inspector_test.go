@@ -399,3 +399,37 @@ func TestSilentDirections(t *testing.T) {
 		}
 	}
 }
+
+// A stream that began while its wire was open is not taken for inspected when it grows on
+// both sides later, whether the kernel tells when it began or not.
+func TestBeganWhileOpen(t *testing.T) {
+	for _, proto := range []flows.Proto{flows.UDP, flows.TCP} {
+		for _, stamped := range []bool{false, true} {
+			for _, late := range []time.Duration{0, apart, apart + time.Second} {
+				w := newWired(t, flows.Terms{InspectPackets: 10})
+				for i := range w.entries {
+					e := &w.entries[i]
+					e.Key.Tuple.Proto = proto
+					if e.Reply = e.Key.Tuple.Reverse(); proto == flows.UDP {
+						e.TCP = flows.TCPInfo{}
+					}
+				}
+				w.both(1)
+				if stamped {
+					w.entries[0].Start, w.entries[1].Start = 1, 1+uint64(late)
+				} else {
+					for range late / time.Second {
+						w.look(0)
+					}
+				}
+				for range 5 {
+					w.both(10)
+					w.look()
+				}
+				if want := proto == flows.TCP || late <= apart; w.offloaded() != want {
+					t.Errorf("promise 1: %s, stamped %t, %v later: %v", proto, stamped, late, w.reasons())
+				}
+			}
+		}
+	}
+}

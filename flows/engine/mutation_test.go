@@ -228,6 +228,8 @@ var measuredMutations = []struct {
 	{1, "TestWireCloses", "policy.go", ", flows.PolicyUnknown, flows.InspectorDown:", ", flows.PolicyUnknown:"},
 	{1, "TestOutstandingAsked", "inspector.go", "if a > b && o.seen >= a || b > a && e.seen >= b {", "if a > b && b > a {"},
 	{1, "TestSilentDirections", "inspector.go", "o.seen.Sub(o.grew[d].last) < silentAfter", "o == e && o.seen.Sub(o.grew[d].last) < silentAfter"},
+	{1, "TestBeganWhileOpen", "inspector.go", "case !s.isTCP() &&", "case s.isTCP() &&"},
+	{1, "TestBeganWhileOpen", "inspector.go", "if e.start != 0 && o.start != 0 {", "if false {"},
 	{1, "TestHeldSinceRead", "install.go", "reason, detail := g.kept(s.primary()); reason != \"\"", "reason, detail := g.kept(s.primary()); reason != \"\" && s.dead"},
 	{1, "TestHeldMeanwhile", "install.go", "reason, detail = g.kept(s.primary())", "_ = 0"},
 	{3, "TestDropWhileLeaving", "policy.go", "case s.state != Removing || reason == flows.PolicyDrop:", "case s.state != Removing:"},
