@@ -89,7 +89,7 @@ func (g *Engine) resolve(s *session) {
 		g.giveUp(s, flows.ZoneUnknown, tooManyKin)
 		return
 	}
-	g.emit(Resolve{Session: s.id, Op: s.op, Entry: e.key, Reply: e.reply(), States: states})
+	g.emit(Resolve{Session: s.id, Op: s.op, Entry: e.key, Reply: e.reply(), States: states, Silent: g.silent(e)})
 }
 
 // enter moves a session to a state whose effect gets a new Op.

@@ -196,7 +196,7 @@ func TestQuietRestart(t *testing.T) {
 		w.startAt = w.now
 		before := make(map[flows.SessionID]flows.Instant)
 		for id, h := range w.rules {
-			if s := w.engine.sessions[id]; s.state == Offloaded && s.doubt.first.since == 0 && !h.stillBad(w) && !w.hasTwin(h) { // of a twin that was reopened a successor knows less
+			if s := w.engine.sessions[id]; s.state == Offloaded && s.doubt.first.since == 0 && !h.stillBad(w) && !w.hasTwin(h) && !s.asked() { // of a twin that was reopened a successor knows less, and which of the entries was marked
 				before[id] = h.since
 			}
 		}

@@ -23,6 +23,7 @@ type Resolve struct {
 	// Entry among them: those with a tuple of it in either orientation, those with a tuple of
 	// these, and so on. Which of them do belong to it, the answer tells.
 	States []flows.ZoneState
+	Silent [2]bool // by Dir: no packet of it was counted for some seconds
 }
 
 // Validate asks whether OVS would do with packets of a session what its rules do;

@@ -40,11 +40,27 @@ func (g *Engine) noteWire(s *session, inspected bool) (flows.Reason, string) {
 		return "", ""
 	case len(s.entries) != 2 || s.entries[0].nat != nil || s.entries[0].key.Zone == s.entries[1].key.Zone:
 		return flows.ZoneUnknown, "it is not tracked on both sides of the inspector"
+	case !s.isTCP() && s.entries[0].beganApart(s.entries[1]): // TCP: its handshake has shown more
+		return flows.InspectorUnseen, "it began on one side of the inspector, and later on the other"
 	}
 	for i, e := range s.entries {
 		e.beyond, e.atWire = s.entries[1-i].key.Zone, g.now.Add(rememberWire)
 	}
 	return "", ""
+}
+
+// apart is more than there can be between the first packet of a connection before an
+// inspector and behind it, and between two readings that tell of them.
+const apart = 3 * time.Second
+
+// beganApart reports whether two entries began at different times: as those of a connection
+// do that began while its wire was open, and goes through the inspector since.
+func (e *entry) beganApart(o *entry) bool {
+	between := e.first.Sub(o.first)
+	if e.start != 0 && o.start != 0 { // the kernel's time: true after a restart, too
+		between = time.Duration(e.start - o.start)
+	}
+	return between.Abs() > apart
 }
 
 // otherSide returns the entry of the same connection on the other side of the inspector of its
@@ -84,14 +100,43 @@ func (e *entry) growsAlone(o *entry, d flows.Dir) bool {
 	return first > o.grew[d].last && o.seen.Sub(first) >= inFlight
 }
 
-// outstanding reports whether the last packets of a direction that were seen on one side of an
+// outstanding says whether the last packets of a direction that were seen on one side of an
 // inspector were not on the other one yet.
-func (g *Engine) outstanding(e, o *entry) bool {
+func (g *Engine) outstanding(e *entry) (flows.Reason, string) {
+	o := g.otherSide(e)
+	if o == nil {
+		return "", ""
+	}
 	for d := range e.grew {
 		a, b := e.grew[d].last, o.grew[d].last
 		if a > b && o.seen >= a || b > a && e.seen >= b {
-			return true
+			return flows.Inspecting, inZone(o.key.Zone)
 		}
 	}
-	return false
+	return "", ""
+}
+
+// kept says whether an inspector blocks an entry's connection, or has not shown yet that it
+// does not.
+func (g *Engine) kept(e *entry) (flows.Reason, string) {
+	if reason, detail := g.held(e); reason != "" {
+		return reason, detail
+	}
+	return g.outstanding(e)
+}
+
+// silentAfter is for how long no packet of a direction was counted that is silent.
+const silentAfter = 5 * time.Second
+
+// silent says in which directions nothing is counted of an entry's connection, in any zone.
+func (g *Engine) silent(e *entry) [2]bool {
+	silent := [2]bool{true, true}
+	for o := g.entries.group(e.key.Tuple); o != nil; o = o.next {
+		for d := range silent {
+			if o.key.Tuple == e.key.Tuple && o.seen.Sub(o.grew[d].last) < silentAfter {
+				silent[d] = false
+			}
+		}
+	}
+	return silent
 }

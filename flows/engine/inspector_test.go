@@ -227,6 +227,38 @@ func TestOutstanding(t *testing.T) {
 	}
 }
 
+// So it is for what somebody asked for, although no policy says anything about it.
+func TestOutstandingAsked(t *testing.T) {
+	for _, order := range []bool{false, true} {
+		for _, none := range []bool{false, true} {
+			w := newWired(t, flows.Terms{InspectPackets: 10})
+			if none {
+				w.g.Step(w.now, []Event{PoliciesChanged{Policies: simPolicies{}}})
+			}
+			w.both(9)
+			w.look()
+			w.pass(flows.Reply, 1, 1)
+			w.pass(flows.Orig, 1, 0)
+			if order {
+				w.now = w.now.Add(time.Second)
+				w.drive(w.g.Step(w.now, []Event{Ordered{Kind: OrderOffload, At: w.now, Entries: w.entries[:]}}))
+			} else {
+				w.entries[0].Mark, w.entries[1].Mark = 4, 4
+				w.look()
+			}
+			w.want(flows.Inspecting)
+			w.look()
+			w.want(flows.Inspecting)
+			w.both(10)
+			w.look()
+			w.look()
+			if !w.offloaded() {
+				t.Errorf("order %t, no policy %t: %v", order, none, w.reasons())
+			}
+		}
+	}
+}
+
 // A wire that is closed pulls its sessions back at once. They are inspected before they come
 // back, and need no new connection for that.
 func TestWireCloses(t *testing.T) {
@@ -338,4 +370,66 @@ func TestHeldMeanwhile(t *testing.T) {
 		}
 	}
 	w.want(flows.InspectorHolds)
+}
+
+// What is found to be held only when both sides are read, after the installation, leaves.
+func TestHeldSinceRead(t *testing.T) {
+	w := newWired(t, flows.Terms{InspectPackets: 10})
+	w.both(9)
+	w.look()
+	w.pass(flows.Orig, 1, 0)
+	w.pass(flows.Reply, 1, 1)
+	for i := range w.entries {
+		w.entries[i].Mark = 4
+	}
+	w.look(0) // the other side was read before that
+	w.want(flows.InspectorHolds)
+}
+
+// Which direction is silent is told who looks for the path: by what any zone counts.
+func TestSilentDirections(t *testing.T) {
+	w := newWired(t, flows.Terms{InspectPackets: 1 << 20})
+	w.both(100)
+	for i := range 8 {
+		w.look()
+		w.pass(flows.Orig, 0, 1)
+		e := w.g.entries.get(w.entries[0].Key)
+		if got, want := w.g.silent(e), [2]bool{false, i >= 5}; got != want {
+			t.Errorf("promise 1: after %d s: silent %v, want %v", i, got, want)
+		}
+	}
+}
+
+// A stream that began while its wire was open is not taken for inspected when it grows on
+// both sides later, whether the kernel tells when it began or not.
+func TestBeganWhileOpen(t *testing.T) {
+	for _, proto := range []flows.Proto{flows.UDP, flows.TCP} {
+		for _, stamped := range []bool{false, true} {
+			for _, late := range []time.Duration{0, apart, apart + time.Second} {
+				w := newWired(t, flows.Terms{InspectPackets: 10})
+				for i := range w.entries {
+					e := &w.entries[i]
+					e.Key.Tuple.Proto = proto
+					if e.Reply = e.Key.Tuple.Reverse(); proto == flows.UDP {
+						e.TCP = flows.TCPInfo{}
+					}
+				}
+				w.both(1)
+				if stamped {
+					w.entries[0].Start, w.entries[1].Start = 1, 1+uint64(late)
+				} else {
+					for range late / time.Second {
+						w.look(0)
+					}
+				}
+				for range 5 {
+					w.both(10)
+					w.look()
+				}
+				if want := proto == flows.TCP || late <= apart; w.offloaded() != want {
+					t.Errorf("promise 1: %s, stamped %t, %v later: %v", proto, stamped, late, w.reasons())
+				}
+			}
+		}
+	}
 }

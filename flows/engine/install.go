@@ -137,7 +137,7 @@ func (g *Engine) installInto(r *room) {
 	for i, s := range r.ready {
 		reason, detail := g.barredAny(s)
 		if reason == "" {
-			reason, detail = g.held(s.primary())
+			reason, detail = g.kept(s.primary())
 		}
 		switch {
 		case s.dead:
@@ -230,6 +230,11 @@ func (g *Engine) rulesAreIn(s *session) {
 // installation.
 func (g *Engine) verified(s *session) {
 	if !g.stands(s) {
+		return
+	}
+	if reason, detail := g.kept(s.primary()); reason != "" { // both sides were read at once: it shows now
+		s.primary().detail = detail
+		g.remove(s, flows.InspectorHolds)
 		return
 	}
 	g.enter(s, Offloaded)

@@ -139,7 +139,11 @@ func (g *Engine) against(d *flows.Decision, asked bool) (flows.Reason, string) {
 
 // unmet says which terms of a policy an entry does not meet, or "": one whose mark asks for
 // offload need not meet any, one that an operator wants offloaded has to be inspected first.
+// Whoever asks, what went into an inspector last has to have come out.
 func (g *Engine) unmet(e *entry, policy flows.PolicyRef, asked flows.Reason) (flows.Reason, string) {
+	if reason, detail := g.outstanding(e); reason != "" {
+		return reason, detail
+	}
 	if policy == 0 || asked == flows.MarkOffload {
 		return "", ""
 	}
@@ -153,7 +157,7 @@ func (g *Engine) unmet(e *entry, policy flows.PolicyRef, asked flows.Reason) (fl
 	far := g.otherSide(e)
 	switch {
 	case far == nil:
-	case min(far.inspected(flows.Orig), far.inspected(flows.Reply)) < uint64(t.InspectPackets), g.outstanding(e, far):
+	case min(far.inspected(flows.Orig), far.inspected(flows.Reply)) < uint64(t.InspectPackets):
 		return flows.Inspecting, inZone(far.key.Zone)
 	case asked == "" && t.Elephants() && !far.isElephant(&t):
 		return flows.Mouse, inZone(far.key.Zone)

@@ -31,7 +31,7 @@ func placeOf(p path.Port) path.Port {
 	if p.IsTunnel() {
 		p.Ofport = 0 // of whatever tunnels there are now
 	}
-	p.Up, p.Optout, p.Chosen, p.QoS, p.Mirrored, p.NotInHW = false, false, false, false, false, false
+	p.Up, p.Closed, p.Optout, p.Chosen, p.QoS, p.Mirrored, p.NotInHW = false, false, false, false, false, false, false
 	return p
 }
 

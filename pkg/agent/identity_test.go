@@ -26,6 +26,7 @@ func TestIdentities(t *testing.T) {
 		{"policing", 1, 1, change(func(p *path.Port) { p.QoS = true }), true},
 		{"mirror", 1, 1, change(func(p *path.Port) { p.Mirrored = true }), true},
 		{"hw-tc-offload", 1, 1, change(func(p *path.Port) { p.NotInHW = true }), true},
+		{"wire closed", 1, 1, change(func(p *path.Port) { p.Closed = true }), true},
 		{"opt-out", 1, 1, change(func(p *path.Port) { p.Optout = true }), true},
 		{"opt-in", 1, 1, change(func(p *path.Port) { p.Chosen = true }), true},
 		{"row", 2, 1, home, false},

@@ -38,7 +38,7 @@ func (r *resolver) run(ctx context.Context) error {
 
 func (r *resolver) resolve(ctx context.Context, e engine.Resolve) engine.PathResolved {
 	ev := engine.PathResolved{Session: e.Session, Op: e.Op}
-	req := path.Request{Key: e.Entry, Reply: e.Reply, States: e.States}
+	req := path.Request{Key: e.Entry, Reply: e.Reply, States: e.States, Silent: e.Silent}
 	answer, err := r.paths.Resolve(ctx, req, r.loop.clock.now())
 	refusal, refused := errors.AsType[*path.Refusal](err)
 	switch {

@@ -61,8 +61,30 @@ func (l *lab) syn(id flows.PortID, tuple flows.Tuple, src, dst flows.MAC, seq ui
 	l.r.Sighted(tap.Sighting{Port: id, Tuple: tuple, Frame: between(src, dst), TCPFlags: tap.SYN, Seq: seq, At: now})
 }
 
-// shake lets both packets of a handshake pass the inspector as they are: a is at p5.
+// shake lets a handshake and data of both directions pass the inspector as they are: a is at
+// p5.
 func (l *lab) shake() {
+	l.handshake()
+	l.data(now)
+}
+
+// data lets a packet of each direction pass.
+func (l *lab) data(at flows.Instant) {
+	for _, id := range []flows.PortID{end5, inspector6, end6, inspector5} {
+		l.dataAt(id, at)
+	}
+}
+
+// dataAt lets a packet come in at a port, of the direction that comes from there.
+func (l *lab) dataAt(id flows.PortID, at flows.Instant) {
+	s := tap.Sighting{Port: id, Tuple: l.orig, Frame: between(macA, macB), At: at}
+	if id == end6 || id == inspector5 {
+		s.Tuple, s.Frame = l.orig.Reverse(), between(macB, macA)
+	}
+	l.r.Sighted(s)
+}
+
+func (l *lab) handshake() {
 	l.syn(end5, l.orig, macA, macB, 100)
 	l.syn(inspector6, l.orig, macA, macB, 100)
 	l.syn(end6, l.orig.Reverse(), macB, macA, 200)
@@ -104,6 +126,9 @@ func TestInspectedRefusals(t *testing.T) {
 		{"the wire is closed", func(l *lab) { l.port(end5, func(p *Port) { p.Closed = true }) }, flows.InspectorDown, false},
 		{"opened, and nobody has said so", func(l *lab) { l.turnWire(wire.Open); l.r.SetWires([]Wire{inspectedWire}) }, flows.InspectorDown, false},
 		{"another number", func(l *lab) { l.syn(inspector6, l.orig, macA, macB, 101) }, flows.SeqAdjusted, false},
+		{"a new SYN with the same number that is not out yet", func(l *lab) {
+			l.r.Sighted(tap.Sighting{Port: end5, Tuple: l.orig, Frame: between(macA, macB), TCPFlags: tap.SYN, Seq: 100, At: now.Add(time.Second)})
+		}, flows.InspectorUnseen, false},
 		{"another number in the reply", func(l *lab) { l.syn(inspector5, reply(l), macB, macA, 201) }, flows.SeqAdjusted, false},
 		{"a new SYN that is not out yet", func(l *lab) {
 			l.r.Sighted(tap.Sighting{Port: end5, Tuple: l.orig, Frame: between(macA, macB), TCPFlags: tap.SYN, Seq: 7, At: now.Add(time.Second)})
@@ -131,6 +156,24 @@ func TestInspectedRefusals(t *testing.T) {
 			l.packet(end5, l.orig, macA, macB)
 			l.packet(end6, reply(l), macB, macA)
 		}, flows.InspectorUnseen, true},
+		{"only the handshake is out", func(l *lab) { l.r.seen = NewSightings(0); l.handshake() }, flows.InspectorUnseen, true},
+		{"nothing is out of late", func(l *lab) { l.r.seen = NewSightings(0); l.data(now.Add(-fresh - 1)) }, flows.InspectorUnseen, true},
+		{"only one direction is out of late", func(l *lab) {
+			l.r.seen = NewSightings(0)
+			l.data(now.Add(-fresh - 1))
+			l.dataAt(inspector6, now)
+		}, flows.InspectorUnseen, true},
+		{"the inspector ends it itself", func(l *lab) {
+			l.r.seen = NewSightings(0)
+			l.data(now.Add(-fresh - 1))
+			for id, tuple := range map[flows.PortID]flows.Tuple{inspector6: l.orig, inspector5: reply(l)} {
+				l.r.Sighted(tap.Sighting{Port: id, Tuple: tuple, Frame: between(macA, macB), TCPFlags: tap.RST, At: now})
+			}
+			l.syn(inspector6, l.orig, macA, macB, 100)
+			l.syn(inspector5, reply(l), macB, macA, 200)
+		}, flows.InspectorUnseen, true},
+		{"the other end pretends that it comes out", func(l *lab) { l.packet(end6, l.orig, macA, macB) }, flows.PathAmbiguous, false},
+		{"the near end pretends replies", func(l *lab) { l.packet(end5, reply(l), macB, macA) }, flows.PathAmbiguous, false},
 		{"only behind the inspector", func(l *lab) {
 			l.r.seen = NewSightings(0)
 			l.packet(inspector6, l.orig, macA, macB)
@@ -247,40 +290,88 @@ func TestSetWires(t *testing.T) {
 	l.wantPath(5, paths(9, 8, macA, macB))
 }
 
-// Whatever is seen in whatever order, a TCP connection is granted only if of both directions
-// the last SYN that entered came out with the same number.
+// What comes out of the inspector is news, what goes in is none: then it is not proven yet.
+func TestComingOutIsNews(t *testing.T) {
+	l := newInspectorLab(t)
+	l.shake()
+	at := now.Add(10 * time.Second)
+	ask := func() error {
+		_, err := l.r.Resolve(t.Context(), l.request(65001), at)
+		return err
+	}
+	if err := ask(); reasonOf(err) != flows.InspectorUnseen {
+		t.Fatal(err)
+	}
+	l.answered = nil
+	for _, step := range []struct {
+		port flows.PortID
+		news int
+	}{{end5, 0}, {end6, 0}, {inspector6, 1}, {inspector6, 1}, {inspector5, 2}} {
+		at = at.Add(time.Millisecond)
+		if l.dataAt(step.port, at); len(l.answered) != step.news {
+			t.Errorf("after a packet at %d: told %d times, want %d", step.port, len(l.answered), step.news)
+		}
+	}
+	if err := ask(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A direction in which nothing is counted need not be seen of late, but for TCP.
+func TestSilent(t *testing.T) {
+	for _, proto := range []flows.Proto{flows.TCP, flows.UDP} {
+		for _, silent := range [][2]bool{{}, {false, true}, {true, false}, {true, true}} {
+			l := newInspectorLab(t)
+			l.orig.Proto = proto
+			if proto == flows.TCP {
+				l.handshake()
+			}
+			l.data(now.Add(-10 * time.Second))
+			l.dataAt(inspector6, now)
+			req := l.request(65001)
+			req.Silent = silent
+			_, err := l.r.Resolve(t.Context(), req, now)
+			if want := proto == flows.UDP && silent[flows.Reply]; want != (err == nil) {
+				t.Errorf("%s, silent %v: %v", proto, silent, err)
+			}
+		}
+	}
+}
+
+// Whatever is seen in whatever order and at whatever time, a TCP connection is granted only
+// if of both directions the last SYN that entered came out after that with the same number,
+// and other packets did of late.
 func TestRandomHandshakes(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	granted := 0
-	for range 300 {
+	for range 1000 {
 		l := newInspectorLab(t)
-		last := make(map[flows.PortID]uint32) // 0: none
-		for range 4 + random.IntN(12) {
+		m := make(shakes)
+		at := now
+		for range 4 + random.IntN(20) {
+			at = at.Add([]time.Duration{0, time.Millisecond, tapsDiffer / 2, tapsDiffer, tapsDiffer + 1, fresh, sightingAge / 2}[min(random.IntN(12), 6)*random.IntN(2)])
 			id := []flows.PortID{end5, inspector6, end6, inspector5}[random.IntN(4)]
-			tuple, src, dst := l.orig, macA, macB
+			s := tap.Sighting{Port: id, Tuple: l.orig, Frame: between(macA, macB), At: at}
 			if id == end6 || id == inspector5 {
-				tuple, src, dst = l.orig.Reverse(), macB, macA
+				s.Tuple, s.Frame = l.orig.Reverse(), between(macB, macA)
 			}
-			s := tap.Sighting{Port: id, Tuple: tuple, Frame: between(src, dst), At: now}
-			switch random.IntN(8) {
+			switch random.IntN(12) {
 			case 0:
-				s.TCPFlags, last[id] = tap.FIN, 0
+				s.TCPFlags = tap.FIN
 			case 1:
-				s.TCPFlags, last[id] = tap.RST|tap.SYN, 0
-			case 2: // data
+				s.TCPFlags = tap.RST | tap.SYN
+			case 2, 3, 4, 5, 6: // data
 			default:
 				s.TCPFlags, s.Seq = tap.SYN, 1+random.Uint32N(2)
-				last[id] = s.Seq
 			}
+			m.note(&s)
 			l.r.Sighted(s)
-			_, err := l.resolve(65001)
-			proven := last[end5] != 0 && last[end5] == last[inspector6] && last[end6] != 0 && last[end6] == last[inspector5]
-			if proven != (err == nil) {
-				t.Fatalf("last numbers %v: %v", last, err)
-			}
-			if proven {
+			_, err := l.r.Resolve(t.Context(), l.request(65001), at)
+			if proven := m.proven(end5, inspector6, at) && m.proven(end6, inspector5, at); proven != (err == nil) {
+				t.Fatalf("at %v: %+v: %v", at, m, err)
+			} else if proven {
 				granted++
 			}
 		}
@@ -288,6 +379,33 @@ func TestRandomHandshakes(t *testing.T) {
 	if granted == 0 {
 		t.Error("nothing was ever granted")
 	}
+}
+
+// shakes are what was seen at each port: a model of what is to be granted.
+type shakes map[flows.PortID]shake
+
+type shake struct {
+	seq             uint32 // of the last SYN; 0: none
+	syn, data, last flows.Instant
+}
+
+func (m shakes) note(s *tap.Sighting) {
+	at := m[s.Port]
+	switch at.last = s.At; {
+	case s.TCPFlags&(tap.FIN|tap.RST) != 0:
+		at.seq = 0
+	case s.TCPFlags == tap.SYN:
+		at.seq, at.syn = s.Seq, s.At
+	default:
+		at.data = s.At
+	}
+	m[s.Port] = at
+}
+
+func (m shakes) proven(near, far flows.PortID, now flows.Instant) bool {
+	in, out := m[near], m[far]
+	return in.seq != 0 && in.seq == out.seq && in.syn <= out.syn.Add(tapsDiffer) &&
+		now.Sub(in.last) <= sightingAge && out.data > 0 && now.Sub(out.data) <= fresh
 }
 
 // Whoever floods a port with handshakes pushes out none of another port.

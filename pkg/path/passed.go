@@ -2,6 +2,7 @@ package path
 
 import (
 	"slices"
+	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/pkg/wire"
@@ -10,7 +11,7 @@ import (
 // passed returns what is missing to show that a connection on a wire comes out of the
 // inspector as it goes in, nil if nothing is. Only then may rules do what the inspector does
 // with its packets, which is nothing.
-func (r *Resolver) passed(w *Wire, p pair, ports *Ports, now flows.Instant) *Refusal {
+func (r *Resolver) passed(w *Wire, p pair, ports *Ports, silent [2]bool, now flows.Instant) *Refusal {
 	if !w.inspected() {
 		return nil
 	}
@@ -38,31 +39,47 @@ func (r *Resolver) passed(w *Wire, p pair, ports *Ports, now flows.Instant) *Ref
 			return refusal
 		}
 	}
-	for dir, s := range p.sides {
-		if refusal := r.unchanged(s, far[dir], now); refusal != nil {
-			return refusal
-		}
-	}
-	return nil
+	return r.comesOut(p, far, silent, now)
 }
 
-// unchanged refuses packets that were not seen to come out of an inspector in the frame in
-// which they go in, or in another one, too.
-func (r *Resolver) unchanged(s side, far *Port, now flows.Instant) *Refusal {
-	same := false
-	for _, o := range r.seen.Seen(s.tuple, now) {
-		switch {
-		case o.Port != far.ID:
-		case o.Frame == s.Frame:
-			same = true
-		default:
-			return refuse(flows.UnsupportedInspector, "%s enters %s, and comes out of the inspector at %s with %s", s.tuple, s, far.Name, o.Frame)
+// fresh is how old the last packet may be that was seen behind the inspector. Counters alone
+// do not show that a connection gets through: at the far end somebody can send packets that
+// look like those which the inspector blocks, and the zone there counts them.
+const fresh = 2 * time.Second
+
+// comesOut refuses a connection whose packets were not seen to come out of the inspector of
+// late in the frame in which they go in, or in another one, too; and one of which packets of
+// one direction enter at both ends, where one of the two pretends.
+func (r *Resolver) comesOut(p pair, far [2]*Port, silent [2]bool, now flows.Instant) *Refusal {
+	var lacks lack
+	var unseen *Refusal
+	for dir, s := range p.sides {
+		other := p.sides[1-dir].port
+		last := flows.Instant(-1)
+		for _, o := range r.seen.Seen(s.tuple, now) {
+			switch {
+			case o.Port == other.ID:
+				return refuse(flows.PathAmbiguous, "%s enters %s, and %s, too", s.tuple, s.port.Name, other.Name)
+			case o.Port != far[dir].ID:
+			case o.Frame == s.Frame:
+				last = o.Last
+			default:
+				return refuse(flows.UnsupportedInspector, "%s enters %s, and comes out of the inspector at %s with %s", s.tuple, s, far[dir].Name, o.Frame)
+			}
+		}
+		lacks.at[dir] = far[dir].ID
+		// A stream that nobody answers is one, too; TCP always answers.
+		if quiet := silent[dir] && s.tuple.Proto != flows.TCP; last < 0 || now.Sub(last) > fresh && !quiet {
+			unseen = missing(flows.InspectorUnseen, "no packet of %s was seen of late to come out of the inspector at %s", s.tuple, far[dir].Name)
+		} else {
+			lacks.seen[dir] = true
 		}
 	}
-	if !same {
-		return missing(flows.InspectorUnseen, "no packet of %s was seen to come out of the inspector at %s", s.tuple, far.Name)
+	if unseen != nil {
+		lacks.bridge = p.sides[0].port.Bridge
+		unseen.lacks = &lacks
 	}
-	return nil
+	return unseen
 }
 
 // hopeless refuses a TCP connection of which no packet that comes from now on can show that

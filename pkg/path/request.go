@@ -11,6 +11,7 @@ type Request struct {
 	Key    flows.EntryKey
 	Reply  flows.Tuple       // as the entry has it
 	States []flows.ZoneState // of all entries that may be of the same connection
+	Silent [2]bool           // by Dir: no packet of it was counted for some seconds
 }
 
 func (r *Request) stand() flows.Stand {
@@ -33,7 +34,8 @@ type Refusal struct {
 	Reason flows.Reason
 	Detail string // for a person
 
-	missing bool // a packet that was not seen yet could change it
+	missing bool  // a packet that was not seen yet could change it
+	lacks   *lack // which; nil: any
 }
 
 // Error returns the text.

@@ -1,6 +1,7 @@
 package path
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -62,11 +63,15 @@ func (r *Resolver) Sighted(s tap.Sighting) {
 	if port == nil {
 		return
 	}
-	r.seen.Add(s)
-	if at := r.wires.Load().places[port.Name]; at.wire != nil && at.wire.inspected() {
+	at := r.wires.Load().places[port.Name]
+	if at.wire != nil && at.wire.inspected() {
 		r.syns.add(&s)
 	}
-	r.wanted.Sighted(s.Tuple)
+	if at.inspector && s.Tuple.Proto == flows.TCP && s.TCPFlags&(tap.SYN|tap.FIN|tap.RST) != 0 {
+		return // an inspector lets a handshake through before it knows what to think, and ends itself what it blocks
+	}
+	r.seen.Add(s)
+	r.wanted.Sighted(s.Tuple, s.Port)
 }
 
 // Left takes that OVS has learned stations elsewhere, or has forgotten them: what ports sent
@@ -116,12 +121,13 @@ func (r *Resolver) Resolve(ctx context.Context, req Request, now flows.Instant) 
 	}
 	p, refusal := r.explain(e, ports, req.stand())
 	if refusal == nil {
-		refusal = r.unfit(p, ports, now)
+		refusal = r.unfit(p, ports, req.Silent, now)
 	}
 	if refusal != nil {
 		if refusal.missing {
+			lacks := cmp.Or(refusal.lacks, &lack{bridge: e.bridge(), seen: e.seen()})
 			for _, name := range namesOf(req)[flows.Orig] { // its packets can be seen under any of them
-				r.wanted.Want(name, e.bridge(), e.seen(), now)
+				r.wanted.want(name, *lacks, now)
 			}
 		}
 		return Answer{}, refusal
@@ -261,7 +267,7 @@ func (r *Resolver) unrelated(e *evidence) *Refusal {
 
 // unfit returns why the one explanation of a connection cannot become its path,
 // nil if it can.
-func (r *Resolver) unfit(p pair, ports *Ports, now flows.Instant) *Refusal {
+func (r *Resolver) unfit(p pair, ports *Ports, silent [2]bool, now flows.Instant) *Refusal {
 	a, b := p.ports()
 	for _, port := range []*Port{a, b} {
 		if reason := Usable(*port, r.cfg.Selected); reason != "" {
@@ -277,7 +283,7 @@ func (r *Resolver) unfit(p pair, ports *Ports, now flows.Instant) *Refusal {
 		}
 	}
 	if w := r.wires.Load().between(a, b); w != nil {
-		return r.passed(w, p, ports, now)
+		return r.passed(w, p, ports, silent, now)
 	}
 	for _, s := range p.sides {
 		if rival := r.rival(s, ports, now); rival != nil {

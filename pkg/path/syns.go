@@ -50,8 +50,9 @@ func (s syns) at(tuple flows.Tuple, port flows.PortID) (last found[syn], ok bool
 	return last, false
 }
 
-// tapsDiffer is how much later one tap may tell of a packet than the next one on its way.
-const tapsDiffer = 100 * time.Millisecond
+// tapsDiffer is how much later one tap may tell of a packet than the next one on its way: less
+// than it takes until a SYN is repeated (RFC 6298: a second).
+const tapsDiffer = 500 * time.Millisecond
 
 // same refuses a tuple whose last SYN did not come out of an inspector, by far, as it
 // went in, by near.
@@ -61,7 +62,7 @@ func (s syns) same(tuple flows.Tuple, tags flows.Tags, near, far *Port) *Refusal
 	switch {
 	case !came || in.value.tags != tags:
 		return refuse(flows.InspectorUnseen, "no SYN of %s was seen at %s", tuple, near.Name)
-	case !went || in.value != out.value && in.last > out.last.Add(tapsDiffer):
+	case !went || in.last > out.last.Add(tapsDiffer):
 		return refuse(flows.InspectorUnseen, "the SYN of %s that entered %s was not seen to come out of the inspector at %s", tuple, near.Name, far.Name)
 	case in.value != out.value:
 		return refuse(flows.SeqAdjusted, "the SYN of %s has number %d at %s, and %d behind the inspector, at %s", tuple, in.value.seq, near.Name, out.value.seq, far.Name)

@@ -29,8 +29,16 @@ type Wanted struct {
 	tuples map[flows.Tuple]*wanted // by the original direction
 }
 
+// lack is what is missing of a connection.
+type lack struct {
+	bridge string          // where it is looked for; "": everywhere
+	at     [2]flows.PortID // by Dir, at which a packet is news; 0: at any
+	seen   [2]bool         // by Dir: it was seen already
+}
+
 type wanted struct {
 	bridge string // "" is every bridge
+	at     [2]flows.PortID
 	until  flows.Instant
 	told   [2]bool       // by Dir: a sighting is no news
 	since  flows.Instant // since when that is so
@@ -47,10 +55,9 @@ func NewWanted(found func(flows.Tuple)) *Wanted {
 	return &Wanted{found: found, tuples: make(map[flows.Tuple]*wanted)}
 }
 
-// Want puts a connection on the list. bridge is where it is looked for, ""
-// everywhere; seen says, by Dir, in which directions it was seen already. When 4,096 are on the list, it is ignored: sampling is on anyway,
-// and the caller will ask again.
-func (w *Wanted) Want(orig flows.Tuple, bridge string, seen [2]bool, now flows.Instant) {
+// want puts a connection on the list. When 4,096 are on it, it is ignored: sampling is on
+// anyway, and the caller will ask again.
+func (w *Wanted) want(orig flows.Tuple, l lack, now flows.Instant) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	entry := w.tuples[orig]
@@ -67,29 +74,29 @@ func (w *Wanted) Want(orig flows.Tuple, bridge string, seen [2]bool, now flows.I
 	case now.Sub(entry.since) >= tellAgain:
 		entry.since, entry.told = now, [2]bool{}
 	default:
-		entry.told = seen // one that came too late for the caller is still news
+		entry.told = l.seen // one that came too late for the caller is still news
 	}
-	entry.bridge, entry.until = bridge, now.Add(wantedAge)
+	entry.bridge, entry.at, entry.until = l.bridge, l.at, now.Add(wantedAge)
 	w.count.Store(int32(len(w.tuples)))
 }
 
-// Sighted tells that a packet with this tuple was seen.
-func (w *Wanted) Sighted(tuple flows.Tuple) {
+// Sighted tells that a packet with this tuple was seen to come in at a port.
+func (w *Wanted) Sighted(tuple flows.Tuple, port flows.PortID) {
 	if w.count.Load() == 0 {
 		return
 	}
 	for dir, orig := range [2]flows.Tuple{tuple, tuple.Reverse()} {
-		if w.tell(orig, flows.Dir(dir)) {
+		if w.tell(orig, flows.Dir(dir), port) {
 			w.found(orig)
 		}
 	}
 }
 
-func (w *Wanted) tell(orig flows.Tuple, dir flows.Dir) bool {
+func (w *Wanted) tell(orig flows.Tuple, dir flows.Dir, port flows.PortID) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	entry := w.tuples[orig]
-	if entry == nil || entry.told[dir] {
+	if entry == nil || entry.told[dir] || entry.at[dir] != 0 && entry.at[dir] != port {
 		return false
 	}
 	entry.told[dir] = true

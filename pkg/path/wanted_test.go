@@ -89,13 +89,13 @@ func TestWantedIsBounded(t *testing.T) {
 	tuple := mustTuple(t, "udp,10.0.0.1:1,10.0.0.2:2")
 	for i := range 2 * maxWanted {
 		tuple.SrcPort = uint16(i)
-		w.Want(tuple, "br0", [2]bool{}, now)
+		w.want(tuple, lack{bridge: "br0"}, now)
 	}
 	if n := len(w.tuples); n != maxWanted {
 		t.Errorf("%d connections are wanted, %d allowed", n, maxWanted)
 	}
 	tuple.SrcPort = 50_000
-	w.Want(tuple, "br1", [2]bool{}, now.Add(wantedAge))
+	w.want(tuple, lack{bridge: "br1"}, now.Add(wantedAge))
 	if bridges, all := w.Bridges(now.Add(wantedAge)); all || len(bridges) != 1 || !bridges["br1"] {
 		t.Errorf("after the others expired: %v, %t", bridges, all)
 	}
