@@ -82,6 +82,13 @@ func TestMayWrite(t *testing.T) {
 	}
 }
 
+// In a user namespace everybody who is not mapped there has the same ids.
+func TestOverflowIsNobody(t *testing.T) {
+	if (Peer{Known: true, UID: 4711, GID: 65534}).mayWrite(65534) || (Peer{Known: true, UID: 65534, GID: 9, Groups: []uint32{65534}}).mayWrite(65534) {
+		t.Error("one whose group is not mapped may write")
+	}
+}
+
 // Who may not write is told so, also where the socket lets him connect.
 func TestOrderNeedsPermission(t *testing.T) {
 	called := false
