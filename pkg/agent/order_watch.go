@@ -18,8 +18,10 @@ const (
 	lookAgain = 20 * time.Millisecond
 )
 
-// watchOrder waits until it is settled what becomes of an order, or for as long as may be.
-func (b *backend) watchOrder(ctx context.Context, o *control.Order, targets []target) {
+// watchOrder waits until it is settled what becomes of an order, or for as long as may be. It
+// fails with control.ErrGiven when nobody knows that any more; what was seen last stands in
+// targets.
+func (b *backend) watchOrder(ctx context.Context, o *control.Order, targets []target) error {
 	began := time.Now()
 	if o.Kind == control.OrderOffload {
 		short, cancel := context.WithTimeout(ctx, offloadTime)
@@ -33,8 +35,11 @@ func (b *backend) watchOrder(ctx context.Context, o *control.Order, targets []ta
 				busy = b.lookAt(e, o, &targets[i], time.Since(began)) || busy
 			}
 		})
-		if !busy || err != nil || ctx.Err() != nil {
-			return
+		switch {
+		case err != nil:
+			return given(err)
+		case !busy || ctx.Err() != nil:
+			return nil
 		}
 		pause(ctx, lookAgain)
 	}

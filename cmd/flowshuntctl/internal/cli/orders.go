@@ -86,12 +86,15 @@ func (a *app) order(ctx context.Context, kind control.OrderKind, f *orderFlags, 
 	}
 	return a.ask(ctx, func(c *control.Client) error {
 		rows := []control.Ordered{}
-		err := c.Order(ctx, o, func(r control.Ordered) error { rows = append(rows, r); return nil })
-		if err != nil {
-			return err
+		failed := c.Order(ctx, o, func(r control.Ordered) error { rows = append(rows, r); return nil })
+		if failed != nil && len(rows) == 0 {
+			return failed
 		}
 		if err := writeList(a.Stdout, a.format, &f.listFlags, cols, rows); err != nil {
 			return err
+		}
+		if failed != nil { // what is printed is not all, or not the last word
+			return failed
 		}
 		return judgeOrder(rows)
 	})
