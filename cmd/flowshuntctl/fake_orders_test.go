@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -13,6 +14,9 @@ import (
 func (f fake) Order(ctx context.Context, o control.Order) (list []control.Ordered, err error) {
 	if err := f.misbehave(ctx); err != nil {
 		return nil, err
+	}
+	if f == "ends" {
+		defer func() { err = fmt.Errorf("%w: the agent is going down", control.ErrGiven) }()
 	}
 	for _, t := range o.Tuples {
 		n := len(list)

@@ -20,7 +20,7 @@ var now = time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
 func ago(d time.Duration) time.Time { return now.Add(-d) }
 
 // fake is a scripted agent: healthy, troubled, nic, empty, hangs, panics, fails,
-// huge.
+// huge, ends.
 type fake string
 
 func (f fake) misbehave(ctx context.Context) error {

@@ -18,7 +18,8 @@ type Conn struct {
 
 // Dial connects to that of Config.Remotes that serves the database and is, in a cluster, its
 // leader; or where none is to the first that is not cut off from the others. All are asked at
-// once, so that one that does not answer costs no time unless it is needed. Its errors are
+// once, so that one that does not answer costs no time unless it is needed. Of servers that are
+// in no cluster, each with a database of its own, it takes the one that answers first. Its errors are
 // those of the connections, each an *Error. Tables and the limits for them are not used.
 func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	cfg = cfg.withDefaults()

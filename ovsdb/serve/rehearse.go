@@ -22,7 +22,8 @@ func rehearse(ctx context.Context, path, schema string) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "ovsdb-convert-")
+	// Beside it, since a database may not fit where temporary files go, and is nobody else's to read.
+	dir, err := os.MkdirTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ type loop struct {
 	dropped atomic.Bool   // hints were lost since the last step
 	effects func([]engine.Effect)
 	held    []func()                                                           // message.done of what the engine is not finished with
+	busy    func() bool                                                        // it is not: Engine.Unfinished
 	watch   func(now flows.Instant, events []message, effects []engine.Effect) // nil: nobody does
 }
 
@@ -33,7 +34,7 @@ var errEnded = errors.New("the agent is going down")
 
 func newLoop(c clock, e *engine.Engine, effects func([]engine.Effect)) *loop {
 	return &loop{clock: c, engine: e, inbox: newInbox(), asks: make(chan func(*engine.Engine)),
-		ended: make(chan struct{}), effects: effects}
+		ended: make(chan struct{}), effects: effects, busy: e.Unfinished}
 }
 
 // post hands events to the engine.
@@ -104,11 +105,16 @@ func (l *loop) step() {
 	}
 	l.effects(effects)
 	for _, m := range messages {
-		if m.done != nil {
-			l.held = append(l.held, m.done)
+		if m.done == nil {
+			continue
 		}
+		if _, ok := m.event.(engine.Ordered); ok { // was carried out whatever else is left to do
+			m.done()
+			continue
+		}
+		l.held = append(l.held, m.done)
 	}
-	if l.engine.Unfinished() {
+	if l.busy() {
 		signal(l.inbox.wake)
 		return
 	}

@@ -23,7 +23,7 @@ type Backend interface {
 
 	// Order carries an order out and returns what has become of it, entry by entry, when
 	// that is settled: of rules that have to go, when they are gone. ctx ends before the
-	// caller's patience does.
+	// caller's patience does. With ErrGiven it returns what it knows as well.
 	Order(ctx context.Context, o Order) ([]Ordered, error)
 
 	// Stats returns all counters and gauges. Order does not matter.

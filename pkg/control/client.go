@@ -148,13 +148,14 @@ func (c *Client) Why(ctx context.Context, q Question) (Explanation, error) {
 }
 
 // Order has an order carried out, and calls each for what has become of it, entry by entry,
-// until each fails.
+// until each fails. An error may come after some of them. With ErrGiven the order was given;
+// with ErrTimeout and ErrNoAgent it may have been.
 func (c *Client) Order(ctx context.Context, o Order, each func(Ordered) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := c.rpc.Order(ctx, fromOrder(&o))
 	if err != nil {
-		return c.fail(o.Kind.String(), err)
+		return c.orderFailed(&o, err)
 	}
 	for {
 		m, err := stream.Recv()
@@ -162,7 +163,7 @@ func (c *Client) Order(ctx context.Context, o Order, each func(Ordered) error) e
 			return nil
 		}
 		if err != nil {
-			return c.fail(o.Kind.String(), err)
+			return c.orderFailed(&o, err)
 		}
 		r, err := toOrdered(m)
 		if err != nil {
@@ -172,6 +173,16 @@ func (c *Client) Order(ctx context.Context, o Order, each func(Ordered) error) e
 			return err
 		}
 	}
+}
+
+// orderFailed says what is not known of an order without an answer.
+func (c *Client) orderFailed(o *Order, err error) error {
+	err = c.fail(o.Kind.String(), err)
+	var e *Error
+	if errors.As(err, &e) && !o.DryRun && (e.Kind == ErrTimeout || e.Kind == ErrNoAgent || errors.Is(e.Err, context.Canceled)) {
+		e.Hint = "whether the order was given is not known: see the agent's log"
+	}
+	return err
 }
 
 // Stats returns all counters and gauges, sorted by name and labels.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -19,6 +20,7 @@ var (
 	ErrTooLarge    = errors.New("answer too large")
 	ErrUnsupported = errors.New("not known to this agent")
 	ErrRequest     = errors.New("request refused")
+	ErrGiven       = errors.New("the order was given, and it is not known what became of it")
 )
 
 // Error is what went wrong with a control socket.
@@ -62,6 +64,8 @@ func toGRPC(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, ErrGiven):
+		return status.Error(codes.Aborted, text(strings.TrimPrefix(err.Error(), ErrGiven.Error()+": ")))
 	case errors.Is(err, context.DeadlineExceeded):
 		return status.Error(codes.DeadlineExceeded, text(err.Error()))
 	case errors.Is(err, context.Canceled):
@@ -96,6 +100,9 @@ func fromGRPC(op, path string, err error) error {
 		e.Hint = "the agent is older than this program"
 	case codes.PermissionDenied:
 		e.Kind = ErrPermission
+	case codes.Aborted:
+		e.Kind = ErrGiven
+		e.Hint = "see the agent's log, and sessions"
 	case codes.InvalidArgument:
 		e.Kind = ErrRequest
 	}

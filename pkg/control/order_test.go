@@ -3,7 +3,9 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +45,42 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// What is known of an order comes before the error that it is not all.
+func TestOrderGiven(t *testing.T) {
+	backend := scripted{order: func(Order) ([]Ordered, error) {
+		return []Ordered{filledOrdered()}, fmt.Errorf("%w: %w", ErrGiven, context.DeadlineExceeded)
+	}}
+	c, _ := serve(t, Server{Backend: backend})
+	n := 0
+	err := c.Order(t.Context(), filledOrder(), func(Ordered) error { n++; return nil })
+	if n != 1 || !errors.Is(err, ErrGiven) || strings.Count(err.Error(), ErrGiven.Error()) != 1 {
+		t.Errorf("%d answers, %v", n, err)
+	}
+}
+
+// Of one whose answer did not come nobody knows whether it was given.
+func TestOrderWithoutAnAnswer(t *testing.T) {
+	c, _ := serve(t, Server{Backend: hanging{}})
+	o := filledOrder()
+	for _, dry := range []bool{false, true} {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		o.DryRun = dry
+		err := c.Order(ctx, o, func(Ordered) error { return nil })
+		if !errors.Is(err, ErrTimeout) || strings.Contains(err.Error(), "not known") == dry {
+			t.Errorf("dry run %v: %v", dry, err)
+		}
+	}
+}
+
+// hanging does not answer an order in time.
+type hanging struct{ scripted }
+
+func (hanging) Order(ctx context.Context, _ Order) ([]Ordered, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
 // The backend has less time than the caller, so that its answer arrives.
 func TestOrderLeavesTimeToAnswer(t *testing.T) {
 	c, _ := serve(t, Server{Backend: patient{}})
@@ -79,6 +117,13 @@ func TestMayWrite(t *testing.T) {
 		if got := tt.peer.mayWrite(7); got != tt.want {
 			t.Errorf("%+v: %v", tt.peer, got)
 		}
+	}
+}
+
+// In a user namespace everybody who is not mapped there has the same ids.
+func TestOverflowIsNobody(t *testing.T) {
+	if (Peer{Known: true, UID: 4711, GID: 65534}).mayWrite(65534) || (Peer{Known: true, UID: 65534, GID: 9, Groups: []uint32{65534}}).mayWrite(65534) {
+		t.Error("one whose group is not mapped may write")
 	}
 }
 

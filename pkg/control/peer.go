@@ -34,8 +34,16 @@ func (p Peer) LogValue() slog.Value {
 // mayWrite reports whether a peer may change something: root, the agent's own user, and
 // members of the group that owns the socket, also where others can connect to it.
 func (p Peer) mayWrite(gid uint32) bool {
-	return p.Known && (p.UID == 0 || p.UID == uint32(os.Geteuid()) || p.GID == gid || slices.Contains(p.Groups, gid))
+	if !p.Known {
+		return false
+	}
+	return p.UID == 0 || p.UID == uint32(os.Geteuid()) && p.UID != overflowID || gid != overflowID && (p.GID == gid || slices.Contains(p.Groups, gid))
 }
+
+// overflowID is what the kernel says in a user namespace of each user and group that is not
+// mapped there (user_namespaces(7); the default of kernel.overflowuid and overflowgid): it is
+// nobody's own.
+const overflowID = 65534
 
 // peerListener gives each connection an address that tells its peer.
 type peerListener struct{ net.Listener }

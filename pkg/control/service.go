@@ -91,16 +91,13 @@ func (s *service) Order(req *pb.OrderRequest, out grpc.ServerStreamingServer[pb.
 		defer cancel()
 		ctx = short
 	}
-	list, err := s.backend.Order(ctx, order)
-	if err != nil {
-		return toGRPC(err)
-	}
+	list, failed := s.backend.Order(ctx, order)
 	for i := range list {
 		if err := out.Send(fromOrdered(&list[i])); err != nil {
 			return err
 		}
 	}
-	return nil
+	return toGRPC(failed)
 }
 
 func (s *service) mayWrite(p Peer) error {

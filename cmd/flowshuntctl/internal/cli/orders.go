@@ -45,9 +45,10 @@ var orderTexts = map[control.OrderKind]struct{ short, long, example string }{
 			"  flowshuntctl inspect --for=1s tcp,10.0.0.1:40000,10.0.0.2:5201   # takes an order back"},
 	control.OrderRevoke: {"Deny connections the way past the slow path for good",
 		"revoke takes the rules of connections out, at once, and is a denial, as that of a policy to drop: they are not\n" +
-			"offloaded again before their conntrack entries are gone and a new handshake was seen. It answers when the rules are\n" +
-			"out. Flowshunt drops no packet: what is to be stopped has to be denied in the slow path as well. An agent that is\n" +
-			"started anew knows of it by --mark-never, as for inspect.",
+			"offloaded again before their conntrack entries are gone: what comes back then is a new connection, of TCP one with a\n" +
+			"handshake of its own. offload does not take it back. It answers when the rules are out. Flowshunt drops no packet:\n" +
+			"what is to be stopped has to be denied in the slow path as well. An agent that is started anew knows of it by\n" +
+			"--mark-never, as for inspect; by that one offload --unmark does take it back.",
 		"  flowshuntctl revoke 'udp,[2001:db8::1]:500,[2001:db8::2]:500' --zone=7\n" +
 			"  flowshuntctl revoke --prefix=10.0.0.66"},
 }
@@ -85,12 +86,15 @@ func (a *app) order(ctx context.Context, kind control.OrderKind, f *orderFlags, 
 	}
 	return a.ask(ctx, func(c *control.Client) error {
 		rows := []control.Ordered{}
-		err := c.Order(ctx, o, func(r control.Ordered) error { rows = append(rows, r); return nil })
-		if err != nil {
-			return err
+		failed := c.Order(ctx, o, func(r control.Ordered) error { rows = append(rows, r); return nil })
+		if failed != nil && len(rows) == 0 {
+			return failed
 		}
 		if err := writeList(a.Stdout, a.format, &f.listFlags, cols, rows); err != nil {
 			return err
+		}
+		if failed != nil { // what is printed is not all, or not the last word
+			return failed
 		}
 		return judgeOrder(rows)
 	})
