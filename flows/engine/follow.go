@@ -43,7 +43,7 @@ func (g *Engine) eligible(e *entry, rec *flows.Entry) flows.Reason {
 	case e.closed:
 		return flows.Closing
 	case why == flows.Midstream && e.established:
-		return "" // the liberal flag is our own
+		why = "" // the liberal flag is our own
 	case why == flows.Blocked:
 		e.denied = true
 	case why == "":
