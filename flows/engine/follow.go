@@ -49,10 +49,11 @@ func (g *Engine) eligible(e *entry, rec *flows.Entry) flows.Reason {
 	case why == "":
 		e.established = true
 	}
+	said := g.orderSays(e, why) // also of what is denied: its mark is to stay
 	if e.denied && why == "" {
 		return flows.Tombstone
 	}
-	return g.orderSays(e, why)
+	return said
 }
 
 // follow begins to follow an entry, or returns nil where the bound is reached.

@@ -202,6 +202,59 @@ func TestOrderUnmarks(t *testing.T) {
 	}
 }
 
+// Orders in short succession: what was written last is seen after the order was given that
+// wants the contrary.
+func TestOrdersInARow(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		kinds []OrderKind
+		mark  uint32
+	}{
+		{"revoke while the mark is taken off", []OrderKind{OrderInspect, OrderOffload, OrderRevoke}, 8},
+		{"inspect while the mark is taken off", []OrderKind{OrderInspect, OrderOffload, OrderInspect}, 8},
+		{"offload while the mark is set", []OrderKind{OrderInspect, OrderOffload}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g, entries, _ := commanded(t, 1, simPolicies{mild(1)}, neverMark)
+			now := g.now
+			var late []Remember
+			read := func() Event { return EntriesRead{At: now, Entries: entries} }
+			tell := func(events ...Event) {
+				now = now.Add(10 * time.Millisecond)
+				for _, e := range g.Step(now, events) {
+					if e, ok := e.(Remember); ok {
+						late = append(late, e)
+					}
+				}
+			}
+			write := func() { // one of them
+				if len(late) == 0 {
+					return
+				}
+				if entries[0].Mark = 0; late[0].Never {
+					entries[0].Mark = 8
+				}
+				late = late[1:]
+			}
+			for i, kind := range tt.kinds {
+				if i == len(tt.kinds)-1 && i > 1 { // each is seen but for the last
+					write()
+					tell(read())
+				}
+				tell(Ordered{Kind: kind, Keys: []flows.EntryKey{entries[0].Key}})
+			}
+			for range 5 {
+				tell(read())
+				write()
+				now = now.Add(2 * time.Second)
+			}
+			if entries[0].Mark != tt.mark {
+				t.Errorf("promise 9: mark %#x, want %#x", entries[0].Mark, tt.mark)
+			}
+		})
+	}
+}
+
 // Of an order about what is not followed yet, the engine learns by the order itself; an
 // unknown key changes nothing.
 func TestOrderAboutTheUnknown(t *testing.T) {
