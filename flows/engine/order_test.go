@@ -202,6 +202,35 @@ func TestOrderUnmarks(t *testing.T) {
 	}
 }
 
+// An order to inspect that names one zone counts for a connection that stands in others as
+// well, also where that one has picked it up in mid-stream.
+func TestOrderAboutOneZone(t *testing.T) {
+	for _, flags := range [][2]uint8{{0x23, 0x23}, {pickedUp, pickedUp}} {
+		g, now := askingEngine(), flows.Instant(time.Second)
+		entries := entriesAt(hairpin()...)
+		for i := range entries[1:] {
+			entries[i+1].Mark &^= 4
+		}
+		entries[3].TCP.Flags = flags
+		read := EntriesRead{At: now, Entries: entries}
+		effects := g.Step(now, []Event{Ordered{Kind: OrderInspect, At: now, Entries: entries[3:]}, read})
+		for range 3 {
+			live(g, now, effects, entries)
+			now = now.Add(time.Minute)
+			read.At = now
+			effects = g.Step(now, []Event{read})
+		}
+		live(g, now, effects, entries)
+		if v := g.Explain(&entries[0]).View; v.Reason != flows.OrderInspect || len(g.list) > 0 {
+			t.Errorf("promise 9: flags %#x: %q, %v", flags, v.Reason, g.Used())
+		}
+		effects = g.Step(now.Add(time.Minute), []Event{Ordered{Kind: OrderOffload, Keys: []flows.EntryKey{entries[3].Key}}, EntriesRead{At: now.Add(time.Minute), Entries: entries}})
+		if live(g, now.Add(time.Minute), effects, entries); g.Used()[Offloaded] != 1 {
+			t.Errorf("promise 9: flags %#x: given free, %v", flags, g.Used())
+		}
+	}
+}
+
 // Orders in short succession: what was written last is seen after the order was given that
 // wants the contrary.
 func TestOrdersInARow(t *testing.T) {
