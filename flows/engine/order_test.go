@@ -231,6 +231,64 @@ func TestOrderAboutOneZone(t *testing.T) {
 	}
 }
 
+// One dump that does not show an entry, as can be while the kernel resizes its table, takes no
+// order and no denial back. Two in a row do, and one that comes after it would have expired.
+func TestOrdersOutliveADump(t *testing.T) {
+	for _, kind := range []OrderKind{OrderInspect, OrderRevoke} {
+		for _, tt := range []struct {
+			timeout uint32
+			dumps   []bool // whether they show it
+			left    bool
+		}{
+			{600, []bool{false}, true},
+			{600, []bool{false, true, false}, true},
+			{600, []bool{false, false}, false},
+			{1, []bool{false}, false},
+		} {
+			g, entries, step := commanded(t, 1, simPolicies{mild(1)}, Mark{})
+			entries[0].Timeout = tt.timeout
+			step(0, Ordered{Kind: kind, Keys: []flows.EntryKey{entries[0].Key}})
+			step(time.Second)
+			for _, shown := range tt.dumps {
+				now := g.now.Add(10 * time.Second)
+				events := []Event{EntriesRead{At: now, Entries: entries}, DumpDone{Began: now, Complete: true}}
+				if !shown {
+					events = events[1:]
+				}
+				g.Step(now, events)
+			}
+			if e := g.entries.get(entries[0].Key); (e != nil && g.orderOf(e).kind == kind) != tt.left {
+				t.Errorf("promise 9: order %d, %d s, %v: %v", kind, tt.timeout, tt.dumps, e)
+			}
+		}
+	}
+}
+
+// Whoever sets the counters to zero takes no order back where the kernel says when it made the
+// entry, and the slow path goes on being counted.
+func TestOrdersOutliveZeroing(t *testing.T) {
+	g, entries, step := commanded(t, 1, simPolicies{mild(1)}, Mark{})
+	key := entries[0].Key
+	g.entries.get(key).start, entries[0].Start = 77, 77
+	for i := range 2 {
+		step(0, Ordered{Kind: OrderInspect, Keys: []flows.EntryKey{key}})
+		inspectedAgain(entries)
+		step(time.Second)
+		before := g.entries.get(key).packets
+		entries[0].Count = [2]flows.Counters{{Packets: 3, Bytes: 300}, {Packets: 4, Bytes: 400}}
+		step(time.Second)
+		e := g.entries.get(key)
+		if g.orderOf(e).kind != OrderInspect || e.packets != [2]uint64{before[0] + 3, before[1] + 4} {
+			t.Errorf("promise 9: %d. time: %+v, %v packets after %v", i+1, g.orderOf(e), e.packets, before)
+		}
+	}
+	entries[0].Start = 78
+	step(time.Second)
+	if e := g.entries.get(key); g.orderOf(e).kind != 0 || e.zeroed != nil {
+		t.Error("promise 9: another connection has its order")
+	}
+}
+
 // Orders in short succession: what was written last is seen after the order was given that
 // wants the contrary.
 func TestOrdersInARow(t *testing.T) {
