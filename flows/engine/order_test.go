@@ -179,6 +179,23 @@ func TestOrderOffload(t *testing.T) {
 	}
 }
 
+// Where no policy matches, an order to offload has as many packets inspected first as a policy
+// that does not say how many.
+func TestOrderWithoutPolicy(t *testing.T) {
+	g, entries, step := commanded(t, 1, simPolicies{{ref: 9, share: shares, verdict: flows.Inspect}}, Mark{})
+	g.entries.get(entries[0].Key).inspectAgain()
+	step(0, PoliciesChanged{Policies: simPolicies{{ref: 1, share: 1, verdict: flows.Offload}}})
+	for i, want := range []flows.Reason{flows.Inspecting, flows.Inspecting, flows.OrderOffload} {
+		step(time.Second, Ordered{Kind: OrderOffload, Keys: []flows.EntryKey{entries[0].Key}})
+		if st := g.OrderState(OrderOffload, entries[0].Key); st.Reason != want || g.Used()[Offloaded] == 1 != (want == flows.OrderOffload) {
+			t.Errorf("promise 1: after %v packets more %+v, want %q", entries[0].Count, st, want)
+		}
+		if i < 2 {
+			entries[0].Count[i].Packets += 10 // of one direction, then of the other
+		}
+	}
+}
+
 // A mark that is not this engine's is taken off by explicit wish alone.
 func TestOrderUnmarks(t *testing.T) {
 	for _, unmark := range []bool{false, true} {
