@@ -30,7 +30,7 @@ type explanation struct {
 var eligible = []string{
 	"entry valid", "protocol", "not closing", "established", "reply seen", "assured", "not denied by the CMS",
 	"no master connection", "no helper", "sequence numbers untouched", "not in the kernel's flowtable", "counters",
-	"handshake seen", "translation", "mark permits",
+	"translation", "mark permits", "handshake seen",
 }
 
 // results are the checks as name=result; those that are ok may be left out of

@@ -123,6 +123,8 @@ func (g *Engine) refused(e *entry) flows.Reason {
 		return flows.Closing
 	case e.session != nil:
 		return flows.ZoneUnknown
+	case g.heldBack(e):
+		return flows.OrderInspect
 	case !e.established || e.denied || !permits(e.reason):
 		return e.reason
 	}

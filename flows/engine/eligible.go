@@ -31,9 +31,10 @@ var checks = []check{
 	{"sequence numbers untouched", flows.SeqAdjusted, isSeqAdjusted, statusDetail},
 	{"not in the kernel's flowtable", flows.KernelOffload, isKernelOffloaded, statusDetail},
 	{"counters", flows.NoCounters, hasNoCounters, nil},
-	{"handshake seen", flows.Midstream, isMidstream, tcpDetail},
 	{"translation", flows.Invalid, isTranslatedOddly, replyDetail},
 	{"mark permits", flows.MarkNever, isMarkedNever, markDetail},
+	// The last one, since who has seen the handshake passes over it, and over nothing else.
+	{"handshake seen", flows.Midstream, isMidstream, tcpDetail},
 }
 
 // Eligible returns the first reason why the entry cannot be offloaded whatever

@@ -36,6 +36,7 @@ type entry struct {
 	atWire flows.Instant // until when that is taken to be so; 0: there is none
 
 	decided     decided       // what policies say
+	zeroed      *zeroed       // what does not show in its counters any more; nil: nothing
 	inspectFrom *[2]uint64    // packets that do not count as inspected any more; nil: all do
 	unseenFrom  flows.Instant // since when packets went past the slow path, but for pauses; 0: they do not
 
@@ -52,6 +53,14 @@ type entry struct {
 	denied      bool       // was revoked; final for this entry
 	labelled    bool       // Engine.labels has its labels
 	ordered     bool       // Engine.orders has an operator's order about it
+	missed      bool       // the last whole dump did not show it
+}
+
+// zeroed is what was counted before somebody set the counters of an entry to zero, as
+// conntrack -L -z does, as far as it was read.
+type zeroed struct {
+	bytes   uint64
+	packets [2]uint64
 }
 
 // translation is the other name of an entry whose zone translates.
@@ -80,27 +89,47 @@ func (e *entry) leaves() flows.Tuple {
 // The kernel's id is a hash over the entry's address and tuple, so that a connection
 // which takes the place of one with the same tuple at once can have the same; what
 // tells them apart is how replies are addressed, which never changes, the time of
-// creation, where nf_conntrack_timestamp is on, and
-// counters, which never fall: by less than half only where two reads crossed each
-// other on the way here.
+// creation, where nf_conntrack_timestamp is on, and where it is not,
+// counters, which fall where somebody sets them to zero, and never else.
 func (e *entry) replacedBy(rec *flows.Entry) bool {
-	if e.reply() != rec.Reply || e.start != 0 && rec.Start != 0 && e.start != rec.Start {
+	switch {
+	case e.reply() != rec.Reply:
 		return true
+	case e.start != 0 && rec.Start != 0:
+		return e.start != rec.Start
 	}
-	return rec.HasCount && rec.Packets() < (e.packets[flows.Orig]+e.packets[flows.Reply])/2
+	return e.fell(rec)
+}
+
+// fell reports whether the counters of a read are lower than they were: by less than half they
+// are only where two reads crossed each other on the way here.
+func (e *entry) fell(rec *flows.Entry) bool {
+	before := e.packets[flows.Orig] + e.packets[flows.Reply]
+	if z := e.zeroed; z != nil {
+		before -= z.packets[flows.Orig] + z.packets[flows.Reply]
+	}
+	return rec.HasCount && rec.Packets() < before/2
 }
 
 // sampleEvery is the least time over which a rate is measured.
 const sampleEvery = 50 * time.Millisecond
 
-// measure takes the counters of a read. Counters never fall while an entry lives.
+// measure takes the counters of a read. What they count never falls while an entry lives.
 func (e *entry) measure(at flows.Instant, rec *flows.Entry) {
-	e.bytes = max(e.bytes, rec.Bytes())
+	if e.fell(rec) {
+		e.zeroed = &zeroed{e.bytes, e.packets}
+	}
+	var before zeroed
+	if e.zeroed != nil {
+		before = *e.zeroed
+	}
+	e.bytes = max(e.bytes, before.bytes+rec.Bytes())
 	for d := range e.packets {
-		if rec.Count[d].Packets > e.packets[d] {
+		packets := before.packets[d] + rec.Count[d].Packets
+		if packets > e.packets[d] {
 			e.grew[d].note(at)
 		}
-		e.packets[d] = max(e.packets[d], rec.Count[d].Packets)
+		e.packets[d] = max(e.packets[d], packets)
 	}
 	gap := at.Sub(e.sampled)
 	if gap < sampleEvery {

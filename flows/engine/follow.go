@@ -21,7 +21,7 @@ func (g *Engine) entryRead(at flows.Instant, rec *flows.Entry) {
 		return
 	}
 	e.measure(at, rec)
-	e.seen = at
+	e.seen, e.missed = at, false
 	e.expires = at.Add(time.Duration(rec.Timeout) * time.Second)
 	g.readMarks(e, rec)
 	why := g.eligible(e, rec)
@@ -43,16 +43,17 @@ func (g *Engine) eligible(e *entry, rec *flows.Entry) flows.Reason {
 	case e.closed:
 		return flows.Closing
 	case why == flows.Midstream && e.established:
-		return "" // the liberal flag is our own
+		why = "" // the liberal flag is our own
 	case why == flows.Blocked:
 		e.denied = true
 	case why == "":
 		e.established = true
 	}
+	said := g.orderSays(e, why) // also of what is denied: its mark is to stay
 	if e.denied && why == "" {
 		return flows.Tombstone
 	}
-	return g.orderSays(e, why)
+	return said
 }
 
 // follow begins to follow an entry, or returns nil where the bound is reached.
@@ -184,8 +185,9 @@ func (g *Engine) forget(e *entry) {
 	g.counts.Followed[e.reason]--
 }
 
-// dumpDone forgets what a complete dump did not show. An entry with a session is
-// asked for by name first, since a hash table that is resized can hide entries.
+// dumpDone forgets what a complete dump did not show. A hash table that is resized can hide
+// entries: so one with a session is asked for by name first, and one that was denied, or that
+// there is an order about, has to be missed twice, unless it would have expired.
 func (g *Engine) dumpDone(ev DumpDone) {
 	g.counts.Dumps++
 	if !ev.Complete {
@@ -197,6 +199,10 @@ func (g *Engine) dumpDone(ev DumpDone) {
 		}
 		if head.session != nil {
 			g.readSoon(head.session)
+			continue
+		}
+		if (head.denied || head.ordered) && !head.missed && g.now < head.expires {
+			head.missed = true
 			continue
 		}
 		g.entryGone(head.key)

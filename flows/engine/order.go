@@ -154,7 +154,8 @@ func (g *Engine) setOrder(e *entry, o order) {
 	if g.entries.get(e.key) != e || g.orders[e].kind == OrderRevoke {
 		return
 	}
-	o.marked = o.marked || g.orders[e].marked
+	before := g.orders[e]
+	o.marked, o.tried = o.marked || before.marked, before.tried
 	e.ordered = true
 	g.orders[e] = o
 	if never := o.kind != OrderOffload; never || o.marked {
@@ -218,7 +219,7 @@ func (g *Engine) orderSays(e *entry, why flows.Reason) flows.Reason {
 		g.writeNever(e, true)
 	case o.marked && g.cfg.Mark.Never.Matches(e.mark):
 		g.writeNever(e, false)
-	case o.marked: // it is off: should it come again, it is somebody else's
+	case o.marked && g.now.Sub(o.tried) >= rememberAfter: // it is off: should it come again, it is somebody else's
 		o.marked = false
 		g.orders[e] = o
 	}

@@ -95,13 +95,15 @@ func (g *Engine) Foresee(kind OrderKind, unmark bool, rec *flows.Entry) OrderSta
 		return st
 	}
 	st.Remembered = false
-	why := g.cfg.Eligible(rec)
+	then := *rec
+	if unmark || e != nil && g.orders[e].marked {
+		then.Mark &^= g.cfg.Mark.Never.Mask
+	}
+	why := g.cfg.Eligible(&then)
 	switch {
 	case e != nil && (e.denied || e.closed):
 		st.Outcome, st.Reason, st.Detail = OrderRefused, e.reason, e.detail
 		return st
-	case why == flows.MarkNever && (unmark || e != nil && g.orders[e].marked):
-		why = ""
 	case why == flows.Midstream && e != nil && e.established:
 		why = ""
 	}

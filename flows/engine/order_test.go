@@ -179,6 +179,23 @@ func TestOrderOffload(t *testing.T) {
 	}
 }
 
+// Where no policy matches, an order to offload has as many packets inspected first as a policy
+// that does not say how many.
+func TestOrderWithoutPolicy(t *testing.T) {
+	g, entries, step := commanded(t, 1, simPolicies{{ref: 9, share: shares, verdict: flows.Inspect}}, Mark{})
+	g.entries.get(entries[0].Key).inspectAgain()
+	step(0, PoliciesChanged{Policies: simPolicies{{ref: 1, share: 1, verdict: flows.Offload}}})
+	for i, want := range []flows.Reason{flows.Inspecting, flows.Inspecting, flows.OrderOffload} {
+		step(time.Second, Ordered{Kind: OrderOffload, Keys: []flows.EntryKey{entries[0].Key}})
+		if st := g.OrderState(OrderOffload, entries[0].Key); st.Reason != want || g.Used()[Offloaded] == 1 != (want == flows.OrderOffload) {
+			t.Errorf("promise 1: after %v packets more %+v, want %q", entries[0].Count, st, want)
+		}
+		if i < 2 {
+			entries[0].Count[i].Packets += 10 // of one direction, then of the other
+		}
+	}
+}
+
 // A mark that is not this engine's is taken off by explicit wish alone.
 func TestOrderUnmarks(t *testing.T) {
 	for _, unmark := range []bool{false, true} {
@@ -199,6 +216,146 @@ func TestOrderUnmarks(t *testing.T) {
 		if n := g.Used()[Offloaded] == 1; n != unmark || (entries[0].Mark == 0) != unmark {
 			t.Errorf("unmark %v: offloaded %v, mark %#x", unmark, n, entries[0].Mark)
 		}
+	}
+}
+
+// An order to inspect that names one zone counts for a connection that stands in others as
+// well, also where that one has picked it up in mid-stream.
+func TestOrderAboutOneZone(t *testing.T) {
+	for _, flags := range [][2]uint8{{0x23, 0x23}, {pickedUp, pickedUp}} {
+		g, now := askingEngine(), flows.Instant(time.Second)
+		entries := entriesAt(hairpin()...)
+		for i := range entries[1:] {
+			entries[i+1].Mark &^= 4
+		}
+		entries[3].TCP.Flags = flags
+		read := EntriesRead{At: now, Entries: entries}
+		effects := g.Step(now, []Event{Ordered{Kind: OrderInspect, At: now, Entries: entries[3:]}, read})
+		for range 3 {
+			live(g, now, effects, entries)
+			now = now.Add(time.Minute)
+			read.At = now
+			effects = g.Step(now, []Event{read})
+		}
+		live(g, now, effects, entries)
+		if v := g.Explain(&entries[0]).View; v.Reason != flows.OrderInspect || len(g.list) > 0 {
+			t.Errorf("promise 9: flags %#x: %q, %v", flags, v.Reason, g.Used())
+		}
+		effects = g.Step(now.Add(time.Minute), []Event{Ordered{Kind: OrderOffload, Keys: []flows.EntryKey{entries[3].Key}}, EntriesRead{At: now.Add(time.Minute), Entries: entries}})
+		if live(g, now.Add(time.Minute), effects, entries); g.Used()[Offloaded] != 1 {
+			t.Errorf("promise 9: flags %#x: given free, %v", flags, g.Used())
+		}
+	}
+}
+
+// One dump that does not show an entry, as can be while the kernel resizes its table, takes no
+// order and no denial back. Two in a row do, and one that comes after it would have expired.
+func TestOrdersOutliveADump(t *testing.T) {
+	for _, kind := range []OrderKind{OrderInspect, OrderRevoke} {
+		for _, tt := range []struct {
+			timeout uint32
+			dumps   []bool // whether they show it
+			left    bool
+		}{
+			{600, []bool{false}, true},
+			{600, []bool{false, true, false}, true},
+			{600, []bool{false, false}, false},
+			{1, []bool{false}, false},
+		} {
+			g, entries, step := commanded(t, 1, simPolicies{mild(1)}, Mark{})
+			entries[0].Timeout = tt.timeout
+			step(0, Ordered{Kind: kind, Keys: []flows.EntryKey{entries[0].Key}})
+			step(time.Second)
+			for _, shown := range tt.dumps {
+				now := g.now.Add(10 * time.Second)
+				events := []Event{EntriesRead{At: now, Entries: entries}, DumpDone{Began: now, Complete: true}}
+				if !shown {
+					events = events[1:]
+				}
+				g.Step(now, events)
+			}
+			if e := g.entries.get(entries[0].Key); (e != nil && g.orderOf(e).kind == kind) != tt.left {
+				t.Errorf("promise 9: order %d, %d s, %v: %v", kind, tt.timeout, tt.dumps, e)
+			}
+		}
+	}
+}
+
+// Whoever sets the counters to zero takes no order back where the kernel says when it made the
+// entry, and the slow path goes on being counted.
+func TestOrdersOutliveZeroing(t *testing.T) {
+	g, entries, step := commanded(t, 1, simPolicies{mild(1)}, Mark{})
+	key := entries[0].Key
+	g.entries.get(key).start, entries[0].Start = 77, 77
+	for i := range 2 {
+		step(0, Ordered{Kind: OrderInspect, Keys: []flows.EntryKey{key}})
+		inspectedAgain(entries)
+		step(time.Second)
+		before := g.entries.get(key).packets
+		entries[0].Count = [2]flows.Counters{{Packets: 3, Bytes: 300}, {Packets: 4, Bytes: 400}}
+		step(time.Second)
+		e := g.entries.get(key)
+		if g.orderOf(e).kind != OrderInspect || e.packets != [2]uint64{before[0] + 3, before[1] + 4} {
+			t.Errorf("promise 9: %d. time: %+v, %v packets after %v", i+1, g.orderOf(e), e.packets, before)
+		}
+	}
+	entries[0].Start = 78
+	step(time.Second)
+	if e := g.entries.get(key); g.orderOf(e).kind != 0 || e.zeroed != nil {
+		t.Error("promise 9: another connection has its order")
+	}
+}
+
+// Orders in short succession: what was written last is seen after the order was given that
+// wants the contrary.
+func TestOrdersInARow(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		kinds []OrderKind
+		mark  uint32
+	}{
+		{"revoke while the mark is taken off", []OrderKind{OrderInspect, OrderOffload, OrderRevoke}, 8},
+		{"inspect while the mark is taken off", []OrderKind{OrderInspect, OrderOffload, OrderInspect}, 8},
+		{"offload while the mark is set", []OrderKind{OrderInspect, OrderOffload}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g, entries, _ := commanded(t, 1, simPolicies{mild(1)}, neverMark)
+			now := g.now
+			var late []Remember
+			read := func() Event { return EntriesRead{At: now, Entries: entries} }
+			tell := func(events ...Event) {
+				now = now.Add(10 * time.Millisecond)
+				for _, e := range g.Step(now, events) {
+					if e, ok := e.(Remember); ok {
+						late = append(late, e)
+					}
+				}
+			}
+			write := func() { // one of them
+				if len(late) == 0 {
+					return
+				}
+				if entries[0].Mark = 0; late[0].Never {
+					entries[0].Mark = 8
+				}
+				late = late[1:]
+			}
+			for i, kind := range tt.kinds {
+				if i == len(tt.kinds)-1 && i > 1 { // each is seen but for the last
+					write()
+					tell(read())
+				}
+				tell(Ordered{Kind: kind, Keys: []flows.EntryKey{entries[0].Key}})
+			}
+			for range 5 {
+				tell(read())
+				write()
+				now = now.Add(2 * time.Second)
+			}
+			if entries[0].Mark != tt.mark {
+				t.Errorf("promise 9: mark %#x, want %#x", entries[0].Mark, tt.mark)
+			}
+		})
 	}
 }
 

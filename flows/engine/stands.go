@@ -66,6 +66,8 @@ func (g *Engine) standingAt(s *session, at *flows.Stand) (*entry, flows.Reason, 
 	switch {
 	case e == nil:
 		return nil, flows.ZoneUnknown, fmt.Sprintf("no entry for %s in zone %d", at.Tuple, at.Zone)
+	case g.heldBack(e):
+		return nil, flows.OrderInspect, inZone(at.Zone)
 	case e.session == s:
 	case e.session != nil:
 		return nil, flows.ZoneUnknown, fmt.Sprintf("another session uses zone %d", at.Zone)
