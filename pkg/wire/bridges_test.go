@@ -70,7 +70,7 @@ func TestPortsChange(t *testing.T) {
 	l.keep([]Spec{w0}, br0)
 	l.await("w0", Inspected)
 	l.sh("ovs-vsctl --db=" + l.Database + " set interface p0 ofport_request=77")
-	l.eventually("the new number is used", limit, func() bool { return strings.Contains(l.flows("br0"), "in_port=77") && l.count("br0") == 20 })
+	l.eventually("the new number is used", limit, func() bool { return strings.Contains(l.flows("br0"), "in_port=77") && l.count("br0") == 16 })
 	l.eventually("packets pass", limit, l.passes)
 
 	l.Vsctl("del-port", "fw0")

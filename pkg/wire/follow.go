@@ -30,7 +30,7 @@ func (n *notice) Changed(changes []openflow.Change) {
 		switch c := &changes[i]; c.Kind {
 		case openflow.FlowAdded, openflow.FlowDeleted, openflow.FlowModified:
 			// another's flow can have taken the place of one of ours
-			if IsOurs(c.Cookie) || c.Table == table && c.Priority >= Priority && c.Priority <= probes {
+			if IsOurs(c.Cookie) || c.Table == table && c.Priority >= Priority && c.Priority <= tracked {
 				n.now()
 				return
 			}

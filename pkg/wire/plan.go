@@ -30,7 +30,7 @@ func (w *worker) decideOne(k *kept) {
 	if !ok {
 		k.broken = "no conntrack zone is left"
 	}
-	k.plan, k.why = k.task.plan(w.bridge, w.ports, k.health, pair, k.macs)
+	k.plan, k.why = k.task.plan(w.bridge, w.ports, k.health, pair)
 }
 
 // mend makes the bridge have the flows of the plans.

@@ -129,12 +129,12 @@ func (n numbers) unlinked(bridge string, names [2]string) string {
 
 // plan returns what a bridge shall do about the task, and why where that is not what a wire is
 // for.
-func (t *task) plan(bridge string, n numbers, h *health, zones [2]flows.Zone, macs [2]flows.MAC) (p plan, detail string) {
-	p = plan{name: t.Name, zones: zones}
+func (t *task) plan(bridge string, n numbers, h *health, zones [2]flows.Zone) (p plan, detail string) {
+	p = plan{name: t.Name, zones: zones, probed: t.Inspected()}
 	for e := range 2 {
 		p.ports[e] = n.of(t.Ports[e]).Number
 		if t.Inspected() {
-			p.inspectors[e], p.probes = n.of(t.Inspectors[e]).Number, macs
+			p.inspectors[e] = n.of(t.Inspectors[e]).Number
 		}
 	}
 	if detail = t.broken; detail == "" {
