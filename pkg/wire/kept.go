@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"fmt"
+
 	"github.com/flowshunt/flowshunt/flows"
 )
 
@@ -17,6 +19,18 @@ type kept struct {
 }
 
 func (k *kept) probed() bool { return k.Inspected() && k.owner == "" && k.broken == "" && k.ready }
+
+// problem says what is not as it should be.
+func (k *kept) problem() string {
+	if k.health.slow < patience {
+		return k.risk
+	}
+	text := fmt.Sprintf("ovs-vswitchd takes longer than %v to send probes: none counts", k.health.interval/4)
+	if k.risk != "" {
+		text += "; " + k.risk
+	}
+	return text
+}
 
 // update takes over what the bridge shall have.
 func (w *worker) update() {

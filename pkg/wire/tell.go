@@ -56,7 +56,7 @@ func (w *worker) say() {
 // settle works out what is told of a wire. Its flows may not be in force: then it is what it
 // was, unless nothing shall pass any more.
 func (w *worker) settle(k *kept) {
-	next := Status{Spec: k.Spec, State: k.plan.state, Bridge: w.bridge, Zones: k.plan.zones, Detail: k.why, Problem: k.risk}
+	next := Status{Spec: k.Spec, State: k.plan.state, Bridge: w.bridge, Zones: k.plan.zones, Detail: k.why, Problem: k.problem()}
 	if next.State == Through {
 		next.Zones[1] = next.Zones[0]
 	}

@@ -79,7 +79,9 @@ func (w *worker) run(ctx context.Context) {
 			return
 		case <-w.wake:
 		case a := <-w.heard:
-			w.hear(a)
+			if !w.hear(a) {
+				continue // nothing else is to be done
+			}
 		case <-timer.C:
 		}
 		w.pass(ctx)
@@ -94,8 +96,8 @@ func (w *worker) due() time.Time {
 	}
 	due := w.looked.Add(lookEvery)
 	for _, k := range w.wires {
-		if k.probed() && k.health.due().Before(due) {
-			due = k.health.due()
+		if k.probed() && k.health.next.Before(due) {
+			due = k.health.next
 		}
 	}
 	return due
@@ -106,8 +108,8 @@ func (w *worker) pass(ctx context.Context) {
 	if err := w.look(ctx); err != nil {
 		w.lose(ctx, err)
 	}
-	for len(w.heard) > 0 {
-		w.hear(<-w.heard)
+	for _, a := range w.waiting() {
+		w.hear(a)
 	}
 	w.update()
 	if w.away.IsZero() {
