@@ -125,8 +125,13 @@ func TestZones(t *testing.T) {
 		t.Errorf("c: %v", got)
 	}
 	z.keep([]string{"b", "c"})
-	if got := get("e"); got != [2]flows.Zone{65533, 65532} {
+	if got := get("e"); got != [2]flows.Zone{65528, 65527} { // not those of a, which are not empty
 		t.Errorf("e: %v", got)
+	}
+	z.keep([]string{"b", "c"})
+	few := func(zone flows.Zone) bool { return zone < 65532 || zone > 65533 }
+	if pair, ok := z.of("g", few); !ok || pair != [2]flows.Zone{65533, 65532} {
+		t.Errorf("g: %v, where no others are left", pair)
 	}
 	if pair, ok := z.of("f", func(flows.Zone) bool { return true }); ok {
 		t.Errorf("f: %v", pair)

@@ -27,9 +27,11 @@ func (w *worker) look(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if w.looked.IsZero() {
-		for _, m := range marks {
-			w.marks[m.name] = m
+	clear(w.marks)
+	for _, m := range marks {
+		w.marks[m.name] = m
+		if w.looked.IsZero() { // it may not have answered when it was asked first
+			w.zones.learn(m.name, m.zones)
 		}
 	}
 	w.ports, w.have, w.looked, w.away, w.failed = numbersOf(list), have, now, time.Time{}, nil

@@ -34,7 +34,7 @@ type worker struct {
 	client *openflow.Client
 	ports  numbers
 	have   standing
-	marks  map[string]mark // that flows had when they were read first
+	marks  map[string]mark // that flows had when they were read last
 	looked time.Time
 	failed error     // why the bridge cannot be told, or refuses
 	away   time.Time // since when it does not answer; zero: it does
