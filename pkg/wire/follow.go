@@ -45,8 +45,14 @@ func (n *notice) Changed(changes []openflow.Change) {
 func (w *worker) receive(ctx context.Context) {
 	r := openflow.Receiver{Socket: openflow.SocketPath(w.cfg.Rundir, w.bridge), ID: receiver}
 	for ctx.Err() == nil {
-		_ = r.Receive(ctx, func() { w.hears.Store(true) }, w.received)
+		err := r.Receive(ctx, func() {
+			w.deaf.Store(nil)
+			w.hears.Store(true)
+		}, w.received)
 		w.hears.Store(false)
+		if text := err.Error(); ctx.Err() == nil {
+			w.deaf.Store(&text)
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(retryEvery):

@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"fmt"
-
 	"github.com/flowshunt/flowshunt/flows"
 )
 
@@ -16,21 +14,11 @@ type kept struct {
 	why    string
 	status Status
 	turns  uint64
+	// refused says why the bridge does not have the flows of the plan.
+	refused error
 }
 
 func (k *kept) probed() bool { return k.Inspected() && k.owner == "" && k.broken == "" && k.ready }
-
-// problem says what is not as it should be.
-func (k *kept) problem() string {
-	if k.health.slow < patience {
-		return k.risk
-	}
-	text := fmt.Sprintf("ovs-vswitchd takes longer than %v to send probes: none counts", k.health.interval/4)
-	if k.risk != "" {
-		text += "; " + k.risk
-	}
-	return text
-}
 
 // update takes over what the bridge shall have.
 func (w *worker) update() {

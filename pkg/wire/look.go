@@ -2,7 +2,6 @@ package wire
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/flowshunt/flowshunt/pkg/openflow"
@@ -44,9 +43,6 @@ func (w *worker) lose(ctx context.Context, err error) {
 		return
 	}
 	w.failed = err
-	if _, refused := errors.AsType[*openflow.BundleError](err); refused {
-		return // and is tried again when it is looked the next time
-	}
 	w.hangUp()
 	if w.away.IsZero() {
 		w.away = time.Now()

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
-	"github.com/flowshunt/flowshunt/pkg/openflow"
 )
 
 // Bridge is what must be known of a bridge, beside what it says itself.
@@ -24,6 +23,8 @@ type task struct {
 	owner  string
 	risk   string // see Status.Problem
 	home   bool   // the state of the wire is told from here
+	// absent are those of its ports that the bridge does not have, and OpenFlow could take for others.
+	absent []string
 }
 
 // assign distributes wires over bridges. Away are those that none can have.
@@ -60,6 +61,11 @@ func assign(specs []Spec, bridges []Bridge) (tasks map[string][]task, away []Sta
 		}
 		for i, b := range on {
 			t := task{Spec: s, owner: b.Owner, home: i == 0, risk: riskOf(&s, b, wired)}
+			for _, port := range s.all() {
+				if len(port) > nameLen && home[port] != b {
+					t.absent = append(t.absent, port)
+				}
+			}
 			if len(on) > 1 {
 				t.broken = "its ports are in several bridges: " + strings.Join(told, ", ")
 			}
@@ -80,51 +86,6 @@ func riskOf(s *Spec, b *Bridge, wired map[string]bool) string {
 		risks = append(risks, fmt.Sprintf("%s has ports that are of no wire (%s): what they flood reaches the wire, unless its ports are set to no-flood", b.Name, b.Ports[i]))
 	}
 	return strings.Join(risks, "; ")
-}
-
-// numbers are the OpenFlow ports of a bridge, by name as far as the bridge tells it.
-type numbers map[string]openflow.Port
-
-// nameLen is how much of a name OpenFlow has room for.
-const nameLen = 15
-
-func numbersOf(list []openflow.Port) numbers {
-	ports := make(numbers, len(list))
-	for _, p := range list {
-		if _, twice := ports[p.Name]; twice {
-			p.Number = 0 // two long names that begin alike: it could be either
-		}
-		ports[p.Name] = p
-	}
-	return ports
-}
-
-func (n numbers) of(name string) openflow.Port { return n[name[:min(len(name), nameLen)]] }
-
-// missing says which of some ports are not there; empty: all are.
-func (n numbers) missing(bridge string, names [2]string) string {
-	for _, name := range names {
-		if n.of(name).Number == 0 {
-			return fmt.Sprintf("%s has no port %s", bridge, name)
-		}
-	}
-	return ""
-}
-
-// unlinked says which of some ports has no link; empty: all have.
-func (n numbers) unlinked(bridge string, names [2]string) string {
-	if text := n.missing(bridge, names); text != "" {
-		return text
-	}
-	for _, name := range names {
-		switch p := n.of(name); {
-		case p.Config&openflow.PortDown != 0:
-			return name + " is down"
-		case p.State&openflow.PortLinkDown != 0:
-			return name + " has no link"
-		}
-	}
-	return ""
 }
 
 // plan returns what a bridge shall do about the task, and why where that is not what a wire is

@@ -23,8 +23,9 @@ type worker struct {
 	report func([]Status)
 	wake   chan struct{}
 	heard  chan answer
-	hears  atomic.Bool // probes that come through would be told
-	dirty  atomic.Bool // something may have changed in the bridge
+	hears  atomic.Bool            // probes that come through would be told
+	deaf   atomic.Pointer[string] // why they would not, if they should
+	dirty  atomic.Bool            // something may have changed in the bridge
 
 	mu     sync.Mutex
 	tasks  []task
@@ -36,7 +37,7 @@ type worker struct {
 	have   standing
 	marks  map[string]mark // that flows had when they were read last
 	looked time.Time
-	failed error     // why the bridge cannot be told, or refuses
+	failed error     // why the bridge cannot be told
 	away   time.Time // since when it does not answer; zero: it does
 }
 
