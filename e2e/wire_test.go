@@ -209,7 +209,9 @@ func TestWireInspectorKilled(t *testing.T) {
 		c.whole()
 		killed := w.kill()
 		gone := w.agent.Logged(t, patience, "remove", "session", session)
-		t.Logf("left for %s", gone.Attrs["cause"])
+		if cause := gone.Attrs["cause"]; cause != "inspector-down" {
+			t.Errorf("it left for %s", cause)
+		}
 		w.detected(gone.Time.Sub(killed))
 		w.wireIs(patience, "closed")
 		w.agent.Logged(t, patience, "removed", "session", session, "error", "<nil>")

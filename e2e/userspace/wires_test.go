@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -153,6 +154,8 @@ func TestWireTakenOver(t *testing.T) {
 	x.flowsWithin(patience, 2)
 	before := x.ours()
 	a.Stop()
+	x.db.Signal(syscall.SIGSTOP) // what there is takes a while to be known
+	time.AfterFunc(2*time.Second, func() { x.db.Signal(syscall.SIGCONT) })
 	b := x.agent(flags...)
 	b.Logged(t, patience, "took over sessions of an earlier agent", "sessions", "1")
 	x.is("inspected")

@@ -14,10 +14,11 @@ type Match struct {
 	InPort                 uint32 // OpenFlow port
 	Metadata, MetadataMask uint64
 	SrcMAC, DstMAC         flows.MAC
-	VLAN, VLANMask         uint16 // of the outermost tag: VLANPresent, and its number; 0 under VLANPresent: there is none
-	Priority               uint8  // of the outermost tag
-	MatchPriority          bool   // Priority is matched; requires VLANPresent
-	EthType                uint16 // required by all below
+	SrcMask                flows.MAC // the bits of SrcMAC that matter; zero: all of them
+	VLAN, VLANMask         uint16    // of the outermost tag: VLANPresent, and its number; 0 under VLANPresent: there is none
+	Priority               uint8     // of the outermost tag
+	MatchPriority          bool      // Priority is matched; requires VLANPresent
+	EthType                uint16    // required by all below
 	IPProto                flows.Proto
 	Src, Dst               netip.Addr // of the family that EthType says
 	Ports                  bool       // SrcPort and DstPort are matched, for TCP, UDP and SCTP
@@ -80,7 +81,10 @@ func (m *Match) appendFields(b []byte) []byte {
 	if !m.DstMAC.IsZero() {
 		b = append(appendField(b, oxmEthDst, 6), m.DstMAC[:]...)
 	}
-	if !m.SrcMAC.IsZero() {
+	switch {
+	case !m.SrcMask.IsZero():
+		b = append(append(appendMasked(b, oxmEthSrc, 6), m.SrcMAC[:]...), m.SrcMask[:]...)
+	case !m.SrcMAC.IsZero():
 		b = append(appendField(b, oxmEthSrc, 6), m.SrcMAC[:]...)
 	}
 	b = m.appendTag(b)
@@ -244,11 +248,19 @@ func (m *Match) setField(f field, value, mask []byte) bool {
 		if mask != nil {
 			m.MetadataMask = binary.BigEndian.Uint64(mask)
 		}
-	case oxmEthSrc, oxmEthDst:
+	case oxmEthSrc:
+		if !isWide(value, mask, 6) {
+			return false
+		}
+		m.SrcMAC = flows.MAC(value)
+		if mask != nil && !exact(6) {
+			m.SrcMask = flows.MAC(mask)
+		}
+	case oxmEthDst:
 		if !exact(6) {
 			return false
 		}
-		*map[field]*flows.MAC{oxmEthSrc: &m.SrcMAC, oxmEthDst: &m.DstMAC}[f] = flows.MAC(value)
+		m.DstMAC = flows.MAC(value)
 	case oxmTunnelID:
 		if !exact(8) {
 			return false

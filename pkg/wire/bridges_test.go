@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
+	"github.com/flowshunt/flowshunt/pkg/openflow"
 )
 
 // pairs adds pairs of veths: NAME is a port of a bridge, hNAME its other end.
@@ -70,7 +71,7 @@ func TestPortsChange(t *testing.T) {
 	l.keep([]Spec{w0}, br0)
 	l.await("w0", Inspected)
 	l.sh("ovs-vsctl --db=" + l.Database + " set interface p0 ofport_request=77")
-	l.eventually("the new number is used", limit, func() bool { return strings.Contains(l.flows("br0"), "in_port=77") && l.count("br0") == 20 })
+	l.eventually("the new number is used", limit, func() bool { return strings.Contains(l.flows("br0"), "in_port=77") && l.count("br0") == 16 })
 	l.eventually("packets pass", limit, l.passes)
 
 	l.Vsctl("del-port", "fw0")
@@ -174,6 +175,37 @@ func TestOwned(t *testing.T) {
 	kept("the owner removes a flow")
 	k.Set(nil, []Bridge{owned})
 	l.eventually("the flows go with the row", limit, func() bool { return l.flows("br0") == "" })
+}
+
+// TestRefused: what a bridge refuses of one wire is told of that one, and others get their flows.
+func TestRefused(t *testing.T) {
+	l := newLab(t)
+	l.pairs("br0", "a0", "a1")
+	l.Vsctl("--", "--id=@t", "create", "Flow_Table", "flow_limit=10", "overflow_policy=refuse", "--", "set", "bridge", "br0", "flow_tables:0=@t")
+	b := br0
+	b.Ports = append([]string{"a0", "a1"}, b.Ports...)
+	l.keep([]Spec{{Name: "a", Ports: [2]string{"a0", "a1"}}, w0}, b)
+	all := l.until("one has its flows", func(all map[string]Status) bool { return all["a"].State == Through && all["w0"].Detail != "" })
+	if s := all["w0"]; s.State != Unready || !strings.HasPrefix(s.Detail, "bridge br0: bundle: ") {
+		t.Errorf("%+v", s)
+	}
+	if s := all["a"]; s.Problem != "" {
+		t.Errorf("%+v", s)
+	}
+	l.Vsctl("clear", "bridge", "br0", "flow_tables")
+	l.await("w0", Inspected)
+}
+
+// TestLongNames: OpenFlow tells 15 bytes of a name. One that is not there is not another.
+func TestLongNames(t *testing.T) {
+	s := Spec{Name: "w0", Ports: [2]string{"long-name-of-port-1", "p1"}}
+	for want, ports := range map[uint32][]string{0: {"long-name-of-port-2", "p1"}, 7: {"long-name-of-port-1", "p1"}} {
+		tasks, _ := assign([]Spec{s}, []Bridge{{Name: "br0", Ports: ports}})
+		n := numbersOf([]openflow.Port{{Name: "long-name-of-po", Number: 7}, {Name: "p1", Number: 8}})
+		if got := n.without(tasks["br0"][0].absent).of(s.Ports[0]).Number; got != want {
+			t.Errorf("%v: port %d, want %d", ports, got, want)
+		}
+	}
 }
 
 // TestNoZoneLeft: such a wire lets nothing pass.

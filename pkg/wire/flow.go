@@ -10,9 +10,11 @@ import (
 const Priority = 61000
 
 const (
-	others  = Priority // what has no connections
-	tracked = Priority + 1
-	probes  = Priority + 2
+	others = Priority // what has no connections
+	probes = Priority + 1
+	// tracked stands above probes, which are never IP: so that OVS does not look at the source of
+	// what has connections, and whoever sends from many has it make no flow of the datapath for each.
+	tracked = Priority + 2
 )
 
 // table is where packets come in.
@@ -26,9 +28,9 @@ type plan struct {
 	name       string
 	state      State
 	zones      [2]flows.Zone
-	ports      [2]uint32    // OpenFlow ports; 0: it is missing
-	inspectors [2]uint32    // likewise, or there is none
-	probes     [2]flows.MAC // sources of probes, by the inspector port they leave by
+	ports      [2]uint32 // OpenFlow ports; 0: it is missing
+	inspectors [2]uint32 // likewise, or there is none
+	probed     bool      // probes pass the inspector
 	// foreign says that the bridge has an owner: what it has of the wire stays as it is.
 	foreign bool
 }
@@ -69,24 +71,20 @@ func (p *plan) drop(list []openflow.FlowMod, in uint32) []openflow.FlowMod {
 	return append(list, p.flow(others, openflow.Match{InPort: in}))
 }
 
-// probeFlows hands over what came through the inspector. At every other port probes end: those
-// that came back by the port where they left, and those that somebody else sends.
+// probeFlows hands over what comes out of the inspector and has the source of a probe: also
+// those that came back by the port where they left, and those of other nodes, which are not
+// counted. At the ends what somebody else sends from such an address goes nowhere.
 func (p *plan) probeFlows(list []openflow.FlowMod) []openflow.FlowMod {
-	if p.probes == ([2]flows.MAC{}) {
+	if !p.probed {
 		return list
 	}
 	for e := range 2 {
-		for from, mac := range p.probes {
-			if in := p.inspectors[e]; in != 0 {
-				var actions []openflow.Action
-				if from != e {
-					actions = []openflow.Action{{Kind: openflow.Punt, Receiver: receiver}}
-				}
-				list = append(list, p.flow(probes, openflow.Match{InPort: in, SrcMAC: mac}, actions...))
-			}
-			if in := p.ports[e]; in != 0 {
-				list = append(list, p.flow(probes, openflow.Match{InPort: in, SrcMAC: mac}))
-			}
+		match := openflow.Match{SrcMAC: probeSource, SrcMask: probeMask}
+		if match.InPort = p.inspectors[e]; match.InPort != 0 {
+			list = append(list, p.flow(probes, match, openflow.Action{Kind: openflow.Punt, Receiver: receiver}))
+		}
+		if match.InPort = p.ports[e]; match.InPort != 0 {
+			list = append(list, p.flow(probes, match))
 		}
 	}
 	return list

@@ -19,7 +19,7 @@ func text(m *openflow.FlowMod) string {
 		fmt.Fprintf(&b, " type=%04x", m.Match.EthType)
 	}
 	if !m.Match.SrcMAC.IsZero() {
-		fmt.Fprintf(&b, " from=%v", m.Match.SrcMAC)
+		fmt.Fprintf(&b, " from=%v/%v", m.Match.SrcMAC, m.Match.SrcMask)
 	}
 	b.WriteString(" ->")
 	if len(m.Actions) == 1 {
@@ -43,8 +43,7 @@ func text(m *openflow.FlowMod) string {
 // TestFlows compares what each state does with testdata/flows.txt. Ports are 1 and 2, those of
 // the inspector 3 and 4.
 func TestFlows(t *testing.T) {
-	macs := [2]flows.MAC{{2, 0, 0, 0, 0, 10}, {2, 0, 0, 0, 0, 11}}
-	whole := plan{name: "w0", zones: [2]flows.Zone{100, 200}, ports: [2]uint32{1, 2}, inspectors: [2]uint32{3, 4}, probes: macs}
+	whole := plan{name: "w0", zones: [2]flows.Zone{100, 200}, ports: [2]uint32{1, 2}, inspectors: [2]uint32{3, 4}, probed: true}
 	var b strings.Builder
 	for _, tt := range []struct {
 		what   string
@@ -53,7 +52,7 @@ func TestFlows(t *testing.T) {
 		{"inspected", func(p *plan) { p.state = Inspected }},
 		{"open", func(p *plan) { p.state = Open }},
 		{"closed", func(p *plan) { p.state = Closed }},
-		{"through", func(p *plan) { p.state, p.inspectors, p.probes = Through, [2]uint32{}, [2]flows.MAC{} }},
+		{"through", func(p *plan) { p.state, p.inspectors, p.probed = Through, [2]uint32{}, false }},
 		{"unready without port 2", func(p *plan) { p.ports[1] = 0 }},
 		{"open without inspector port 3", func(p *plan) { p.state, p.inspectors[0] = Open, 0 }},
 	} {
@@ -126,8 +125,13 @@ func TestZones(t *testing.T) {
 		t.Errorf("c: %v", got)
 	}
 	z.keep([]string{"b", "c"})
-	if got := get("e"); got != [2]flows.Zone{65533, 65532} {
+	if got := get("e"); got != [2]flows.Zone{65528, 65527} { // not those of a, which are not empty
 		t.Errorf("e: %v", got)
+	}
+	z.keep([]string{"b", "c"})
+	few := func(zone flows.Zone) bool { return zone < 65532 || zone > 65533 }
+	if pair, ok := z.of("g", few); !ok || pair != [2]flows.Zone{65533, 65532} {
+		t.Errorf("g: %v, where no others are left", pair)
 	}
 	if pair, ok := z.of("f", func(flows.Zone) bool { return true }); ok {
 		t.Errorf("f: %v", pair)

@@ -30,7 +30,7 @@ func (n *notice) Changed(changes []openflow.Change) {
 		switch c := &changes[i]; c.Kind {
 		case openflow.FlowAdded, openflow.FlowDeleted, openflow.FlowModified:
 			// another's flow can have taken the place of one of ours
-			if IsOurs(c.Cookie) || c.Table == table && c.Priority >= Priority && c.Priority <= probes {
+			if IsOurs(c.Cookie) || c.Table == table && c.Priority >= Priority && c.Priority <= tracked {
 				n.now()
 				return
 			}
@@ -45,8 +45,14 @@ func (n *notice) Changed(changes []openflow.Change) {
 func (w *worker) receive(ctx context.Context) {
 	r := openflow.Receiver{Socket: openflow.SocketPath(w.cfg.Rundir, w.bridge), ID: receiver}
 	for ctx.Err() == nil {
-		_ = r.Receive(ctx, func() { w.hears.Store(true) }, w.received)
+		err := r.Receive(ctx, func() {
+			w.deaf.Store(nil)
+			w.hears.Store(true)
+		}, w.received)
 		w.hears.Store(false)
+		if text := err.Error(); ctx.Err() == nil {
+			w.deaf.Store(&text)
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(retryEvery):

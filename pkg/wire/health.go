@@ -15,17 +15,19 @@ type health struct {
 	why      string // it is away
 	linked   bool   // both ports are there and have a link
 	ways     [2]way // by the inspector port where probes leave
+	// next is when the probes of both ways that are on their way are over, and the next leave.
+	next time.Time
+	slow int // rounds in a row at whose end the bridge was slow to answer
 }
 
 // way is one direction through the inspector.
 type way struct {
-	number  uint64    // of the last probe
-	waiting bool      // it is on its way
-	next    time.Time // when it is over, and the next leaves
-	lost    int       // in a row
-	good    int       // likewise
-	sent    uint64    // in all
-	missed  uint64    // of these
+	number  uint64 // of the last probe
+	waiting bool   // it is on its way
+	lost    int    // in a row
+	good    int    // likewise
+	sent    uint64 // in all
+	missed  uint64 // of these
 }
 
 // newHealth returns that of an inspector of which nothing is known but what a keeper before
@@ -41,49 +43,48 @@ func newHealth(interval time.Duration, away bool) *health {
 	return h
 }
 
-// due returns when tick has something to do.
-func (h *health) due() time.Time {
-	if h.ways[1].next.Before(h.ways[0].next) {
-		return h.ways[1].next
-	}
-	return h.ways[0].next
-}
+// upcoming is the number of the next probe.
+func (w *way) upcoming() uint64 { return (w.number + 1) & numberMask }
 
-// tick counts what was lost, and calls send with each probe that shall leave now. One that send
-// does not get out says nothing of the inspector.
-func (h *health) tick(now time.Time, unheard func(way int) string, send func(way int, number uint64) bool) {
+// sent takes it that the upcoming probe of each way has left, as far as it is out, and counts those
+// before it that did not come back. A bridge that took long to send them was busy, and may hold
+// back what has come through: then nothing is counted. One that does not get out says
+// nothing of the inspector.
+func (h *health) sent(now time.Time, took time.Duration, out [2]bool, unheard func(way int) string) {
+	if h.slow++; took <= h.interval/4 {
+		h.slow = 0
+	}
 	for i := range h.ways {
 		w := &h.ways[i]
-		if now.Before(w.next) {
-			continue
-		}
-		if w.waiting {
-			w.waiting, w.good = false, 0
+		if w.waiting && h.slow == 0 {
+			w.good = 0
 			w.lost++
 			w.missed++
 			if w.lost >= patience {
 				h.leave(unheard(i))
 			}
 		}
-		w.number = (w.number + 1) & numberMask
-		w.next = now.Add(h.interval)
-		if w.waiting = send(i, w.number); w.waiting {
+		w.number = w.upcoming()
+		if w.waiting = out[i]; w.waiting {
 			w.sent++
 		}
 	}
+	h.next = now.Add(h.interval)
 }
 
-// heard takes a probe that came through.
-func (h *health) heard(i int, number uint64) {
+// heard takes a probe that came through, and reports whether the inspector is back by that.
+func (h *health) heard(i int, number uint64) (back bool) {
 	w := &h.ways[i]
 	if !w.waiting || w.number != number {
-		return
+		return false
 	}
 	w.waiting, w.lost = false, 0
 	w.good++
 	if h.away && h.linked && h.ways[0].good >= patience && h.ways[1].good >= patience {
 		h.away, h.why = false, ""
+		return true
 	}
+	return false
 }
 
 // link says what is wrong with the ports of the inspector; empty: nothing.

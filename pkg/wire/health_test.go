@@ -14,6 +14,7 @@ type patient struct {
 	on   [2]uint64 // probes that left last
 	sick [2]bool   // nothing comes through
 	mute bool      // no probe gets out
+	took time.Duration
 }
 
 func newPatient(t *testing.T, away bool) *patient {
@@ -29,12 +30,15 @@ func (p *patient) pass(tenths int) {
 			}
 			p.on[i] = 0
 		}
-		p.tick(p.now, func(i int) string { return fmt.Sprint("way ", i) }, func(i int, n uint64) bool {
-			if !p.mute {
-				p.on[i] = n
+		if !p.now.Before(p.next) {
+			for i := range p.on {
+				p.on[i] = p.ways[i].upcoming()
 			}
-			return !p.mute
-		})
+			if p.mute {
+				p.on = [2]uint64{}
+			}
+			p.sent(p.now, p.took, [2]bool{!p.mute, !p.mute}, func(i int) string { return fmt.Sprint("way ", i) })
+		}
 		p.now = p.now.Add(100 * time.Millisecond)
 	}
 }
@@ -109,6 +113,22 @@ func TestUnsent(t *testing.T) {
 	if p.ways[0].sent != 0 {
 		t.Errorf("%+v", p.ways[0])
 	}
+}
+
+// TestSlowBridge: what was on its way while the bridge was busy does not count, and what left
+// after that does.
+func TestSlowBridge(t *testing.T) {
+	p := newPatient(t, false)
+	p.pass(20)
+	p.sick, p.took = [2]bool{true, true}, 300*time.Millisecond
+	p.pass(60)
+	p.want(false, "")
+	if p.slow < patience || p.ways[0].missed != 0 {
+		t.Errorf("%+v", p.health)
+	}
+	p.took = 0
+	p.pass(31)
+	p.want(true, "way 1")
 }
 
 // TestLinks: away at once, and back when probes come through again after the links are.

@@ -14,6 +14,8 @@ type kept struct {
 	why    string
 	status Status
 	turns  uint64
+	// refused says why the bridge does not have the flows of the plan.
+	refused error
 }
 
 func (k *kept) probed() bool { return k.Inspected() && k.owner == "" && k.broken == "" && k.ready }

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/flowshunt/flowshunt/pkg/openflow"
@@ -27,9 +26,11 @@ func (w *worker) look(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if w.looked.IsZero() {
-		for _, m := range marks {
-			w.marks[m.name] = m
+	clear(w.marks)
+	for _, m := range marks {
+		w.marks[m.name] = m
+		if w.looked.IsZero() { // it may not have answered when it was asked first
+			w.zones.learn(m.name, m.zones)
 		}
 	}
 	w.ports, w.have, w.looked, w.away, w.failed = numbersOf(list), have, now, time.Time{}, nil
@@ -42,9 +43,6 @@ func (w *worker) lose(ctx context.Context, err error) {
 		return
 	}
 	w.failed = err
-	if _, refused := errors.AsType[*openflow.BundleError](err); refused {
-		return // and is tried again when it is looked the next time
-	}
 	w.hangUp()
 	if w.away.IsZero() {
 		w.away = time.Now()

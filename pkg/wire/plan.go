@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -24,13 +25,14 @@ func (w *worker) decide() {
 
 func (w *worker) decideOne(k *kept) {
 	pair, ok := w.zones.of(k.Name, w.cfg.Taken)
+	ports := w.ports.without(k.absent)
 	if k.Inspected() {
-		k.health.link(w.ports.unlinked(w.bridge, k.Inspectors))
+		k.health.link(ports.unlinked(w.bridge, k.Inspectors))
 	}
 	if !ok {
 		k.broken = "no conntrack zone is left"
 	}
-	k.plan, k.why = k.task.plan(w.bridge, w.ports, k.health, pair, k.macs)
+	k.plan, k.why = k.task.plan(w.bridge, ports, k.health, pair)
 }
 
 // mend makes the bridge have the flows of the plans.
@@ -47,16 +49,38 @@ func (w *worker) mend(ctx context.Context) error {
 			want = append(want, k.plan.flows()...)
 		}
 	}
+	refused := make(map[uint64]error)
 	for _, bundle := range w.have.mend(want, left) {
 		w.dirty.Store(true)
-		if err := w.client.Bundle(ctx, bundle); err != nil {
+		if err := w.change(ctx, bundle, refused); err != nil {
 			return err
 		}
+	}
+	for _, k := range w.wires {
+		k.refused = refused[cookieOf(k.plan.zones[0])]
 	}
 	if w.dirty.Load() {
 		w.have = standingOf(want) // until it is read
 	}
 	return nil
+}
+
+// change carries out a bundle; where it is refused, what concerns each wire by itself, so that one
+// does not keep others from being mended. What is refused is tried again when it was looked.
+func (w *worker) change(ctx context.Context, mods []openflow.FlowMod, refused map[uint64]error) error {
+	err := w.client.Bundle(ctx, mods)
+	if _, ok := errors.AsType[*openflow.BundleError](err); !ok {
+		return err
+	}
+	some := slices.IndexFunc(mods, func(m openflow.FlowMod) bool { return m.Cookie != mods[0].Cookie })
+	if some < 0 {
+		refused[mods[0].Cookie] = err
+		return nil
+	}
+	if err := w.change(ctx, mods[:some], refused); err != nil {
+		return err
+	}
+	return w.change(ctx, mods[some:], refused)
 }
 
 func standingOf(want []openflow.FlowMod) standing {

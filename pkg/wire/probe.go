@@ -53,13 +53,16 @@ func parseProbe(b []byte) (from flows.MAC, number uint64, ok bool) {
 	return flows.MAC(b[6:12]), binary.BigEndian.Uint64(n[:]), true
 }
 
+// Sources of probes, of all nodes, begin with the same two bytes.
+var probeSource, probeMask = flows.MAC{0x02, 0xf1}, flows.MAC{0xff, 0xff}
+
 // probeMACs returns the addresses that probes of a wire come from, by the inspector port they
 // leave by: locally administered, and of this wire of this node alone, for one inspector can
 // stand between wires of several. Two of them, so that a switch never sees one on both sides.
 func probeMACs(node, wire string) [2]flows.MAC {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(node + "\x00" + wire)) // never fails
-	mac := flows.MAC{0x02, 0xf1}
+	mac := probeSource
 	binary.BigEndian.PutUint32(mac[2:], h.Sum32()&^1)
 	other := mac
 	other[5] |= 1

@@ -16,47 +16,85 @@ type answer struct {
 	number uint64
 }
 
-// hear takes a probe that came out of an inspector: by the port on the other side of the one
-// where it went in.
-func (w *worker) hear(a answer) {
+// hear takes a probe that came out of an inspector, by the port on the other side of the one
+// where it went in, and reports whether an inspector is back by that.
+func (w *worker) hear(a answer) (back bool) {
 	for _, k := range w.wires {
 		for i, mac := range k.macs {
 			if mac == a.from && k.plan.inspectors[1-i] == a.port && k.probed() {
-				k.health.heard(i, a.number)
+				back = k.health.heard(i, a.number) || back
 			}
 		}
 	}
+	return back
 }
 
-// probe sends what is due.
+// waiting returns what came through and was not heard yet.
+func (w *worker) waiting() (list []answer) {
+	for len(w.heard) > 0 {
+		list = append(list, <-w.heard)
+	}
+	return list
+}
+
+// probe sends what is due, of all wires at once: the bridge answers when all of it is out.
 func (w *worker) probe(ctx context.Context) {
-	now := time.Now()
+	var due []*kept
+	var packets []openflow.PacketOut
+	begun := time.Now()
 	for _, k := range w.wires {
-		if !k.probed() {
+		if !k.probed() || begun.Before(k.health.next) {
 			continue
 		}
-		unheard := func(i int) string {
-			return fmt.Sprintf("%d probes in a row from %s did not come out at %s", patience, k.Inspectors[i], k.Inspectors[1-i])
+		due = append(due, k)
+		if w.hears.Load() && k.plan.inspectors[0] != 0 && k.plan.inspectors[1] != 0 { // somebody would hear of it
+			packets = append(packets, k.probes()...)
 		}
-		k.health.tick(now, unheard, func(i int, number uint64) bool { return w.send(ctx, k, i, number) })
 	}
+	errs := make([]error, len(packets))
+	if len(packets) > 0 {
+		if err := w.client.Send(ctx, packets, errs); err != nil {
+			w.lose(ctx, err)
+			return
+		}
+	}
+	w.count(due, packets, errs, time.Since(begun))
 }
 
-// send reports whether a probe is on its way. It is not where nobody would hear of it.
-func (w *worker) send(ctx context.Context, k *kept, i int, number uint64) bool {
-	if w.client == nil || !w.hears.Load() || k.plan.inspectors[0] == 0 || k.plan.inspectors[1] == 0 {
-		return false
+// probes are the next ones of a wire.
+func (k *kept) probes() []openflow.PacketOut {
+	packets := make([]openflow.PacketOut, len(k.macs))
+	for i := range packets {
+		packets[i] = openflow.PacketOut{
+			InPort: openflow.Controller, Frame: appendProbe(nil, k.macs[i], k.macs[1-i], k.health.ways[i].upcoming()),
+			Actions: []openflow.Action{{Kind: openflow.Output, Port: k.plan.inspectors[i]}},
+		}
 	}
-	packet := openflow.PacketOut{
-		InPort: openflow.Controller, Frame: appendProbe(nil, k.macs[i], k.macs[1-i], number),
-		Actions: []openflow.Action{{Kind: openflow.Output, Port: k.plan.inspectors[i]}},
+	return packets
+}
+
+// count counts the last round of some wires, and begins the next. What came through while the
+// next probes were sent belongs to either.
+func (w *worker) count(due []*kept, packets []openflow.PacketOut, errs []error, took time.Duration) {
+	came := w.waiting()
+	for _, a := range came {
+		w.hear(a)
 	}
-	var errs [1]error
-	if err := w.client.Send(ctx, []openflow.PacketOut{packet}, errs[:]); err != nil {
-		w.lose(ctx, err)
-		return false
+	now := time.Now()
+	for _, k := range due {
+		var out [2]bool
+		for i := range packets {
+			for way, mac := range k.macs {
+				out[way] = out[way] || errs[i] == nil && flows.MAC(packets[i].Frame[6:]) == mac
+			}
+		}
+		k.health.sent(now, took, out, func(i int) string {
+			return fmt.Sprintf("%d probes in a row from %s did not come out at %s", patience, k.Inspectors[i], k.Inspectors[1-i])
+		})
 	}
-	return errs[0] == nil
+	for _, a := range came {
+		w.hear(a)
+	}
 }
 
 // Counts are what happened to a wire since its keeper runs.

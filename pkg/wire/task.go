@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/flowshunt/flowshunt/flows"
-	"github.com/flowshunt/flowshunt/pkg/openflow"
 )
 
 // Bridge is what must be known of a bridge, beside what it says itself.
@@ -24,6 +23,8 @@ type task struct {
 	owner  string
 	risk   string // see Status.Problem
 	home   bool   // the state of the wire is told from here
+	// absent are those of its ports that the bridge does not have, and OpenFlow could take for others.
+	absent []string
 }
 
 // assign distributes wires over bridges. Away are those that none can have.
@@ -60,6 +61,11 @@ func assign(specs []Spec, bridges []Bridge) (tasks map[string][]task, away []Sta
 		}
 		for i, b := range on {
 			t := task{Spec: s, owner: b.Owner, home: i == 0, risk: riskOf(&s, b, wired)}
+			for _, port := range s.all() {
+				if len(port) > nameLen && home[port] != b {
+					t.absent = append(t.absent, port)
+				}
+			}
 			if len(on) > 1 {
 				t.broken = "its ports are in several bridges: " + strings.Join(told, ", ")
 			}
@@ -82,59 +88,14 @@ func riskOf(s *Spec, b *Bridge, wired map[string]bool) string {
 	return strings.Join(risks, "; ")
 }
 
-// numbers are the OpenFlow ports of a bridge, by name as far as the bridge tells it.
-type numbers map[string]openflow.Port
-
-// nameLen is how much of a name OpenFlow has room for.
-const nameLen = 15
-
-func numbersOf(list []openflow.Port) numbers {
-	ports := make(numbers, len(list))
-	for _, p := range list {
-		if _, twice := ports[p.Name]; twice {
-			p.Number = 0 // two long names that begin alike: it could be either
-		}
-		ports[p.Name] = p
-	}
-	return ports
-}
-
-func (n numbers) of(name string) openflow.Port { return n[name[:min(len(name), nameLen)]] }
-
-// missing says which of some ports are not there; empty: all are.
-func (n numbers) missing(bridge string, names [2]string) string {
-	for _, name := range names {
-		if n.of(name).Number == 0 {
-			return fmt.Sprintf("%s has no port %s", bridge, name)
-		}
-	}
-	return ""
-}
-
-// unlinked says which of some ports has no link; empty: all have.
-func (n numbers) unlinked(bridge string, names [2]string) string {
-	if text := n.missing(bridge, names); text != "" {
-		return text
-	}
-	for _, name := range names {
-		switch p := n.of(name); {
-		case p.Config&openflow.PortDown != 0:
-			return name + " is down"
-		case p.State&openflow.PortLinkDown != 0:
-			return name + " has no link"
-		}
-	}
-	return ""
-}
-
 // plan returns what a bridge shall do about the task, and why where that is not what a wire is
 // for.
-func (t *task) plan(bridge string, n numbers, h *health, zones [2]flows.Zone, macs [2]flows.MAC) (p plan, detail string) {
-	p = plan{name: t.Name, zones: zones}
+func (t *task) plan(bridge string, n numbers, h *health, zones [2]flows.Zone) (p plan, detail string) {
+	p = plan{name: t.Name, zones: zones, probed: t.Inspected()}
 	for e := range 2 {
 		p.ports[e] = n.of(t.Ports[e]).Number
 		if t.Inspected() {
-			p.inspectors[e], p.probes = n.of(t.Inspectors[e]).Number, macs
+			p.inspectors[e] = n.of(t.Inspectors[e]).Number
 		}
 	}
 	if detail = t.broken; detail == "" {

@@ -3,7 +3,9 @@ package wire
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -56,13 +58,13 @@ func (w *worker) say() {
 // settle works out what is told of a wire. Its flows may not be in force: then it is what it
 // was, unless nothing shall pass any more.
 func (w *worker) settle(k *kept) {
-	next := Status{Spec: k.Spec, State: k.plan.state, Bridge: w.bridge, Zones: k.plan.zones, Detail: k.why, Problem: k.risk}
+	next := Status{Spec: k.Spec, State: k.plan.state, Bridge: w.bridge, Zones: k.plan.zones, Detail: k.why, Problem: w.problem(k)}
 	if next.State == Through {
 		next.Zones[1] = next.Zones[0]
 	}
-	if w.failed != nil {
-		text := "bridge " + w.bridge + ": " + w.failed.Error()
-		patient := k.status.State != Unready && !errors.Is(w.failed, openflow.ErrVersion) &&
+	if failed := cmp.Or(w.failed, k.refused); failed != nil {
+		text := "bridge " + w.bridge + ": " + failed.Error()
+		patient := k.status.State != Unready && !errors.Is(failed, openflow.ErrVersion) &&
 			(w.away.IsZero() || time.Since(w.away) < w.cfg.grace())
 		switch {
 		case k.ready && (next.State == Closed || next.State == Unready && w.away.IsZero()):
@@ -82,4 +84,19 @@ func (w *worker) settle(k *kept) {
 		k.turns++
 	}
 	k.status = next
+}
+
+// problem says what is not as it should be, beside a bridge that cannot be told.
+func (w *worker) problem(k *kept) string {
+	var all []string
+	if k.health.slow >= patience {
+		all = append(all, fmt.Sprintf("ovs-vswitchd takes longer than %v to send probes: none counts", k.health.interval/4))
+	}
+	if deaf := w.deaf.Load(); deaf != nil && k.probed() {
+		all = append(all, "no probe can be sent, for none would be heard: "+*deaf)
+	}
+	if k.risk != "" {
+		all = append(all, k.risk)
+	}
+	return strings.Join(all, "; ")
 }

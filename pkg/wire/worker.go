@@ -23,8 +23,9 @@ type worker struct {
 	report func([]Status)
 	wake   chan struct{}
 	heard  chan answer
-	hears  atomic.Bool // probes that come through would be told
-	dirty  atomic.Bool // something may have changed in the bridge
+	hears  atomic.Bool            // probes that come through would be told
+	deaf   atomic.Pointer[string] // why they would not, if they should
+	dirty  atomic.Bool            // something may have changed in the bridge
 
 	mu     sync.Mutex
 	tasks  []task
@@ -34,9 +35,9 @@ type worker struct {
 	client *openflow.Client
 	ports  numbers
 	have   standing
-	marks  map[string]mark // that flows had when they were read first
+	marks  map[string]mark // that flows had when they were read last
 	looked time.Time
-	failed error     // why the bridge cannot be told, or refuses
+	failed error     // why the bridge cannot be told
 	away   time.Time // since when it does not answer; zero: it does
 }
 
@@ -79,7 +80,9 @@ func (w *worker) run(ctx context.Context) {
 			return
 		case <-w.wake:
 		case a := <-w.heard:
-			w.hear(a)
+			if !w.hear(a) {
+				continue // nothing else is to be done
+			}
 		case <-timer.C:
 		}
 		w.pass(ctx)
@@ -94,8 +97,8 @@ func (w *worker) due() time.Time {
 	}
 	due := w.looked.Add(lookEvery)
 	for _, k := range w.wires {
-		if k.probed() && k.health.due().Before(due) {
-			due = k.health.due()
+		if k.probed() && k.health.next.Before(due) {
+			due = k.health.next
 		}
 	}
 	return due
@@ -106,8 +109,8 @@ func (w *worker) pass(ctx context.Context) {
 	if err := w.look(ctx); err != nil {
 		w.lose(ctx, err)
 	}
-	for len(w.heard) > 0 {
-		w.hear(<-w.heard)
+	for _, a := range w.waiting() {
+		w.hear(a)
 	}
 	w.update()
 	if w.away.IsZero() {

@@ -9,10 +9,12 @@ import (
 
 // zones are the conntrack zones of wires, two for each. They are taken from the highest
 // downwards, because others number from 1 up: OVN its ports, Neutron its networks. A wire
-// keeps its zones for as long as it exists.
+// keeps its zones for as long as it exists. Those that it gives back are not given away again while
+// there are others: connections of that wire are still in them, with all that they have counted.
 type zones struct {
 	mu   sync.Mutex
 	have map[string][2]flows.Zone // by wire
+	old  map[flows.Zone]bool      // given back
 }
 
 // learn notes which zones a wire has, as its flows say, unless another has them.
@@ -39,26 +41,38 @@ func (z *zones) of(wire string, taken func(flows.Zone) bool) (pair [2]flows.Zone
 	if pair, ok := z.have[wire]; ok {
 		return pair, true
 	}
+	if pair, ok = z.free(taken); !ok {
+		z.old = nil // the oldest connections are long gone
+		if pair, ok = z.free(taken); !ok {
+			return pair, false
+		}
+	}
+	z.set(wire, pair)
+	return pair, true
+}
+
+// free returns the two highest zones that are nobody's.
+func (z *zones) free(taken func(flows.Zone) bool) (pair [2]flows.Zone, ok bool) {
 	found := 0
 	for zone := flows.Zone(1<<16 - 1); zone > 0 && found < len(pair); zone-- {
-		if !z.used(zone) && (taken == nil || !taken(zone)) {
+		if !z.used(zone) && !z.old[zone] && (taken == nil || !taken(zone)) {
 			pair[found] = zone
 			found++
 		}
 	}
-	if found < len(pair) {
-		return pair, false
-	}
-	z.set(wire, pair)
-	return pair, true
+	return pair, found == len(pair)
 }
 
 // keep gives back the zones of all wires but these.
 func (z *zones) keep(wires []string) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	for name := range z.have {
+	for name, pair := range z.have {
 		if !slices.Contains(wires, name) {
+			if z.old == nil {
+				z.old = make(map[flows.Zone]bool)
+			}
+			z.old[pair[0]], z.old[pair[1]] = true, true
 			delete(z.have, name)
 		}
 	}
