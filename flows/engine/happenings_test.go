@@ -295,7 +295,7 @@ func (w *world) traffic() {
 		}
 		for d, pps := range c.pps {
 			n := uint64(float64(pps) * turn.Seconds() * (1 + w.rng.Float64()))
-			if c.blockedAt > 0 {
+			if c.blockedAt > 0 && !c.pretended {
 				n = w.repeated()
 			}
 			if n > 0 {

@@ -73,6 +73,7 @@ type conn struct {
 	adjusted  bool          // ... which changes its sequence numbers
 	unproven  bool          // nobody saw its handshake pass that
 	blockedAt flows.Instant // since when that blocks it; 0: it does not
+	pretended bool          // its ends send to both sides what it blocks, as if it let that through
 	shown     [2]int        // by Dir, dumps from which that is to be seen
 	shownAt   [2]uint64     // by Dir, packets that came in at the last one
 	wrongPath bool          // the resolver is wrong about it: rules would see nothing
@@ -273,6 +274,9 @@ func (w *world) resolve(e Resolve, fails bool) PathResolved {
 		return ev
 	case c.inspected && c.unproven:
 		ev.Reason = flows.InspectorUnseen
+		return ev
+	case c.pretended && w.now.Sub(c.blockedAt) > sightedFor:
+		ev.Reason = []flows.Reason{flows.InspectorUnseen, flows.PathAmbiguous}[w.rng.IntN(2)]
 		return ev
 	case c.inspected && c.adjusted:
 		ev.Reason = flows.SeqAdjusted

@@ -19,8 +19,8 @@ type Wire struct {
 	State      wire.State
 }
 
-// inspected reports whether there is an inspector.
-func (w *Wire) inspected() bool { return w.Inspectors != [2]string{} }
+// inspected reports whether there is an inspector, as its Spec does.
+func (w *Wire) inspected() bool { return (&wire.Spec{Inspectors: w.Inspectors}).Inspected() }
 
 // ParseWires reads a comma-separated list of pairs: "p0:p1,p2:p3". A port is at
 // one end of one wire.

@@ -68,7 +68,7 @@ var meanings = map[flows.Reason]string{
 	flows.SGStateless:     "A stateless security group rule permits it: the network service does not follow such connections in conntrack, so nobody could tell when it ends.",
 	flows.PortUnbound:     "The cloud's network service has not bound the port to this host, or its flows are not in yet.",
 	flows.PortMigrating:   "Its instance is being moved to, or from, another host: what is offloaded here would not follow.",
-	flows.InspectorUnseen: "It was not seen to come out of the inspector of its wire as it goes in. Of TCP the handshake must have been seen, so that what is older than the agent, or began while the inspector was away, stays inspected.",
+	flows.InspectorUnseen: "It was not seen to come out of the inspector of its wire as it goes in, in the last two seconds and both ways; one that does not move waits until it does. Of TCP the handshake must have been seen, so that what is older than the agent, or began while the inspector was away, stays inspected; of others, those stay that began earlier on one side of the inspector.",
 	flows.InspectorDown:   "The inspector of its wire is away: of a wire that is fail-closed nothing passes, and of one that is fail-open nothing new is offloaded. What was offloaded is inspected again before it comes back.",
 	flows.PathChanged:     "OVS would send its packets another way now; the way is being found out again.",
 	flows.ZoneUnknown:     "The same tuple stands in several conntrack zones, and no port explains which belong together.",
