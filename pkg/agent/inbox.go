@@ -6,6 +6,7 @@ import (
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
+	"github.com/flowshunt/flowshunt/pkg/policy"
 )
 
 // message is an event on its way to the engine, and what to do once it took it.
@@ -13,6 +14,10 @@ type message struct {
 	at    flows.Instant // when it was posted
 	event engine.Event
 	done  func()
+
+	// Of a change of policies alone:
+	from    *policy.Table  // what was in force before; nil: that is not known
+	settled func(left int) // see settling; what is said of a later one is said of those before
 }
 
 // inbox holds what the engine shall take, in order of arrival; except that what policies,
@@ -77,7 +82,7 @@ func weight(ev engine.Event) int {
 func (b *inbox) take() []message {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	list := b.urgent
+	list := oneChange(b.urgent)
 	b.urgent = nil
 	for sum := 0; b.taken < len(b.others) && sum < portion; b.taken++ {
 		sum += weight(b.others[b.taken].event)

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,23 +19,24 @@ const maxHints = 1 << 16
 
 // loop is the one goroutine that owns the engine.
 type loop struct {
-	clock   clock
-	engine  *engine.Engine
-	inbox   *inbox
-	asks    chan func(*engine.Engine)
-	ended   chan struct{} // closed when nobody answers any more
-	dropped atomic.Bool   // hints were lost since the last step
-	effects func([]engine.Effect)
-	held    []func()                                                           // message.done of what the engine is not finished with
-	busy    func() bool                                                        // it is not: Engine.Unfinished
-	watch   func(now flows.Instant, events []message, effects []engine.Effect) // nil: nobody does
+	clock    clock
+	engine   *engine.Engine
+	inbox    *inbox
+	asks     chan func(*engine.Engine)
+	ended    chan struct{} // closed when nobody answers any more
+	dropped  atomic.Bool   // hints were lost since the last step
+	effects  func([]engine.Effect)
+	held     []func()    // message.done of what the engine is not finished with
+	busy     func() bool // it is not: Engine.Unfinished
+	settling *settling
+	watch    func(now flows.Instant, events []message, effects []engine.Effect) // nil: nobody does
 }
 
 var errEnded = errors.New("the agent is going down")
 
 func newLoop(c clock, e *engine.Engine, effects func([]engine.Effect)) *loop {
 	return &loop{clock: c, engine: e, inbox: newInbox(), asks: make(chan func(*engine.Engine)),
-		ended: make(chan struct{}), effects: effects, busy: e.Unfinished}
+		ended: make(chan struct{}), effects: effects, busy: e.Unfinished, settling: newSettling(e.HasRules)}
 }
 
 // post hands events to the engine.
@@ -104,6 +106,9 @@ func (l *loop) step() {
 		l.watch(now, messages, effects)
 	}
 	l.effects(effects)
+	if slices.ContainsFunc(messages, isChange) {
+		l.release() // the engine does what is left of the change before first
+	}
 	for _, m := range messages {
 		if m.done == nil {
 			continue
@@ -114,10 +119,17 @@ func (l *loop) step() {
 		}
 		l.held = append(l.held, m.done)
 	}
-	if l.busy() {
+	busy := l.busy()
+	l.settling.step(now, messages, effects, busy)
+	if busy {
 		signal(l.inbox.wake)
 		return
 	}
+	l.release()
+}
+
+// release says that the engine is finished with what it has taken.
+func (l *loop) release() {
 	for _, done := range l.held {
 		done()
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -39,9 +40,14 @@ type policies struct {
 	odd   map[string]string // ports whose wish is not understood, as in Node.Problems
 	force *policy.Table     // what the engine was told last; nil: it has none of a database
 
-	problems atomic.Pointer[map[string]string]
-	taken    atomic.Int64 // News.NextCfg of what the engine has
-	changed  chan struct{}
+	changed chan struct{}
+}
+
+// reported is what there is to say of the database that is followed.
+type reported struct {
+	problems atomic.Pointer[map[string]string] // nil: it was not read yet
+	taken    atomic.Int64                      // News.NextCfg of what is in force
+	left     atomic.Int64                      // sessions whose rules did not come out in time for that
 }
 
 // Policies says where the policy database is.
@@ -124,19 +130,20 @@ func (p *policies) begin(ctx context.Context, cfg policydb.Config) (end func()) 
 		p.health.failed(err)
 		return func() {}
 	}
+	about := &reported{}
 	ctx, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	group.Go(func() {
 		err := source.Run(ctx, func(n policydb.News) {
 			if ctx.Err() == nil {
-				p.tell(n)
+				p.tell(n, about)
 			}
 		})
 		if ctx.Err() == nil {
 			p.health.failed(errors.Join(errors.New("it has ended"), err))
 		}
 	})
-	group.Go(func() { p.report(ctx, source) })
+	group.Go(func() { p.report(ctx, source, about) })
 	return func() {
 		cancel()
 		group.Wait()
@@ -154,14 +161,14 @@ func (p *policies) without() {
 }
 
 // tell takes the news of a database. While it is away, what it said last stays in force.
-func (p *policies) tell(n policydb.News) {
+func (p *policies) tell(n policydb.News, about *reported) {
 	if n.Table != nil {
 		problems := policydb.Problems(n.Problems, n.WireProblems)
 		p.setWires(n.Wires)
-		p.problems.Store(&problems)
+		about.problems.Store(&problems)
 		p.mu.Lock()
 		p.table = n.Table
-		p.enforce(func() { p.took(n.NextCfg) })
+		p.enforce(func(left int) { p.took(about, n.NextCfg, left) })
 		p.mu.Unlock()
 	}
 	if n.Err != nil {
@@ -215,28 +222,24 @@ func (p *policies) owned() []policy.Port {
 	return ports
 }
 
-// enforce tells the engine what is in force from now on; done is called when it has that.
+// enforce tells the engine what is in force from now on; settled is called when it is.
 // p.mu is held.
-func (p *policies) enforce(done func()) {
+func (p *policies) enforce(settled func(left int)) {
 	if p.table == nil {
 		return
 	}
 	next := p.table.WithPorts(p.owned())
-	ev := engine.PoliciesChanged{Policies: next}
-	if p.force != nil { // else what was decided by others is decided anew
-		change := policy.Diff(p.force, next)
-		if done == nil && change.IsEmpty() {
-			return
-		}
-		ev.Concerns = change.Concerns
+	if settled == nil && p.force != nil && policy.Diff(p.force, next).IsEmpty() {
+		return
 	}
+	p.loop.inbox.put(message{at: p.loop.clock.now(), event: changeOf(p.force, next), from: p.force, settled: settled})
 	p.force = next
-	p.loop.inbox.put(message{at: p.loop.clock.now(), event: ev, done: done})
 }
 
-// took notes that the engine has all changes up to one.
-func (p *policies) took(nextCfg int) {
-	p.taken.Store(int64(nextCfg))
+// took notes that all changes up to one are in force, but for the rules of some sessions.
+func (p *policies) took(about *reported, nextCfg, left int) {
+	about.taken.Store(int64(nextCfg))
+	about.left.Store(int64(left))
 	signal(p.changed)
 }
 
@@ -244,12 +247,12 @@ func (p *policies) took(nextCfg int) {
 const reportEvery = 5 * time.Second
 
 // report keeps the agent's row in the database.
-func (p *policies) report(ctx context.Context, source *policydb.Source) {
+func (p *policies) report(ctx context.Context, source *policydb.Source, about *reported) {
 	ticker := time.NewTicker(reportEvery)
 	defer ticker.Stop()
 	for {
-		if p.problems.Load() != nil {
-			source.Report(p.self(ctx))
+		if about.problems.Load() != nil {
+			source.Report(p.self(ctx, about))
 		}
 		select {
 		case <-p.changed:
@@ -261,10 +264,13 @@ func (p *policies) report(ctx context.Context, source *policydb.Source) {
 }
 
 // self is the agent's row.
-func (p *policies) self(ctx context.Context) policydb.Node {
+func (p *policies) self(ctx context.Context, about *reported) policydb.Node {
 	n := p.node(ctx)
-	n.CurCfg = int(p.taken.Load())
-	n.Problems, n.Wires = maps.Clone(*p.problems.Load()), p.wires()
+	n.CurCfg = int(about.taken.Load())
+	n.Problems, n.Wires = maps.Clone(*about.problems.Load()), p.wires()
+	if left := about.left.Load(); left > 0 {
+		n.Problems["rules"] = fmt.Sprintf("of %d connections that were to leave the eswitch rules were still there after %v", left, settleTime)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	maps.Copy(n.Problems, p.odd)

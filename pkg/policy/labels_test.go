@@ -24,9 +24,10 @@ func TestNames(t *testing.T) {
 		{"another form of it", "01234567-89AB-cdef-0123-456789abcdef", "i", policy.Names{List: []string{a}, IDs: true}, surely},
 		{"another id", a, "i", policy.Names{List: []string{b}, IDs: true}, never},
 		{"a name, by ids", "web", "i", policy.Names{List: []string{b}, IDs: true}, perhaps},
-		{"a name", "web", "i", policy.Names{List: []string{b, "web"}, IDs: true, Named: true}, surely},
-		{"another name", "web", "i", policy.Names{List: []string{b, "db"}, IDs: true, Named: true}, never},
-		{"names differ in case", "web", "i", policy.Names{List: []string{b, "Web"}, IDs: true, Named: true}, never},
+		{"a name", "web", "i", policy.Names{List: []string{b}, Called: []string{"web"}, IDs: true, Named: true}, surely},
+		{"another name", "web", "i", policy.Names{List: []string{b}, Called: []string{"db"}, IDs: true, Named: true}, never},
+		{"names differ in case", "web", "i", policy.Names{List: []string{b}, Called: []string{"Web"}, IDs: true, Named: true}, never},
+		{"a name that is another's id", a, "i", policy.Names{List: []string{b}, Called: []string{a}, IDs: true, Named: true}, never},
 		{"there are none", "web", "i", policy.Names{IDs: true, Named: true}, never},
 	} {
 		for _, column := range []string{"tenants", "security_groups"} {

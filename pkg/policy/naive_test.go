@@ -232,6 +232,9 @@ func one(values []string, q policy.Port, n policy.Names) three {
 			}
 			best = max(best, truth(same))
 		}
+		for _, name := range n.Called {
+			best = max(best, truth(v == name && !isUUID(v)))
+		}
 		if !n.Named && !(n.IDs && isUUID(v)) {
 			best = max(best, 1)
 		}

@@ -71,7 +71,8 @@ func (w *world) port(id flows.PortID) policy.Port {
 // What is called how: an id, and a name.
 var (
 	tenants = [][2]string{{"0123456789abcdef0123456789abcdef", "red"}, {"fedcba9876543210fedcba9876543210", "blue"}, {"plain", "green"}}
-	groups  = [][2]string{{"c0ffee00-1111-4222-8333-444455556601", "web"}, {"c0ffee00-1111-4222-8333-444455556602", "db"}, {"3", "other"}}
+	groups  = [][2]string{{"c0ffee00-1111-4222-8333-444455556601", "web"}, {"c0ffee00-1111-4222-8333-444455556602", "db"}, {"3", "other"},
+		{"c0ffee00-1111-4222-8333-444455556603", "c0ffee00-1111-4222-8333-444455556601"}} // somebody took another's id for a name
 	// called are ways in which people write these.
 	called = []string{"red", "blue", "0123456789abcdef0123456789abcdef", "FEDCBA98-7654-3210-fedc-ba9876543210", "plain", "web", "db",
 		"c0ffee00-1111-4222-8333-444455556601", "C0FFEE00111142228333444455556602", "3", "nobody", "00000000-0000-4000-8000-000000000000"}
@@ -86,7 +87,7 @@ func (w *world) names(most int, of [][2]string) (n policy.Names) {
 	for range w.IntN(most + 1) {
 		thing := pick(w, of...)
 		if n.List = append(n.List, thing[0]); n.Named {
-			n.List = append(n.List, thing[1])
+			n.Called = append(n.Called, thing[1])
 		}
 	}
 	return n
@@ -111,7 +112,7 @@ func (w *world) learn(p policy.Port) policy.Port {
 				}
 			}
 		}
-		of.List, of.Named = append(slices.Clone(of.List), names...), true
+		of.Called, of.Named = names, true
 	}
 	return p
 }

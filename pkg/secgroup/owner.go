@@ -13,12 +13,13 @@ type Owner struct {
 	Groups Names // the security groups that it is in, whether rules apply or not
 }
 
-// Names are what some things are called: ids, and names that people gave. Two of a list may
-// be the same thing. The zero value is that nothing is known of them.
+// Names are what some things are called: ids, and names that people gave, which may be
+// anything. The zero value is that nothing is known of them. Nobody changes the lists.
 type Names struct {
-	List  []string // shared: nobody changes it
-	IDs   bool     // List has the ids of all that there are
-	Named bool     // List has all names of all that there are, too
+	List   []string // ids
+	Called []string // names
+	IDs    bool     // List has the ids of all that there are
+	Named  bool     // Called has all names of all that there are, too
 }
 
 // Owner returns whose a port is; the zero value: the source does not know the port, or does

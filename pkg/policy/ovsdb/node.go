@@ -22,7 +22,7 @@ type Node struct {
 	Started   time.Time
 	CurCfg    int               // the last News.NextCfg that is in force here
 	Policies  int               // in force
-	Problems  map[string]string // see Problems
+	Problems  map[string]string // see Problems; and others of the agent's
 	Wires     map[string]string // state by name
 	Health    string
 	LastError string

@@ -21,8 +21,12 @@ const (
 )
 
 // owner is that of a port without a project, in groups of these ids and names.
-func owner(names ...string) secgroup.Owner {
-	return secgroup.Owner{Groups: secgroup.Names{List: names, IDs: true, Named: true}}
+func owner(pairs ...string) secgroup.Owner {
+	n := secgroup.Names{IDs: true, Named: true}
+	for pair := range slices.Chunk(pairs, 2) {
+		n.List, n.Called = append(n.List, pair[0]), append(n.Called, pair[1])
+	}
+	return secgroup.Owner{Groups: n}
 }
 
 func TestParseExample(t *testing.T) {
@@ -88,7 +92,7 @@ func TestParseNeutron(t *testing.T) {
 		t.Errorf("the port with binding_failed is %+v", p)
 	}
 	if o := got.Ports["7879bbbd-b170-49ac-955f-cc6f9224ac9e"].Owner; !slices.Equal(o.Tenant.List, []string{"fake_project_id"}) || o.Tenant.Named ||
-		!slices.Equal(o.Groups.List, []string{string(web), "web"}) || !o.Groups.Named {
+		!slices.Equal(o.Groups.List, []string{string(web)}) || !slices.Equal(o.Groups.Called, []string{"web"}) || !o.Groups.Named {
 		t.Errorf("its owner is %+v", o)
 	}
 	if len(got.Rules) != 5 {
@@ -106,7 +110,7 @@ func TestOwner(t *testing.T) {
 	u := mustParse(t, []byte(`{"ports": [{"id": "a", "project_id": null, "tenant_id": "t", "security_groups": ["g", "missing"]}, {"id": "b", "project_id": ""},
 		{"id": "c", "security_groups": ["nameless"]}], "security_groups": [{"id": "g", "name": "web"}, {"id": "nameless"}]}`))
 	for id, want := range map[flows.LogicalPort]secgroup.Owner{
-		"a": {Tenant: secgroup.Names{List: []string{"t"}, IDs: true}, Groups: secgroup.Names{List: []string{"g", "missing", "web"}, IDs: true}},
+		"a": {Tenant: secgroup.Names{List: []string{"t"}, IDs: true}, Groups: secgroup.Names{List: []string{"g", "missing"}, Called: []string{"web"}, IDs: true}},
 		"b": {Tenant: secgroup.Names{IDs: true, Named: true}, Groups: secgroup.Names{IDs: true, Named: true}},
 		"c": {Groups: secgroup.Names{List: []string{"nameless"}, IDs: true}},
 	} {

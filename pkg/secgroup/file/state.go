@@ -76,14 +76,18 @@ func (b *builder) names(ids []string) secgroup.Names {
 	n := secgroup.Names{List: slices.Clone(ids), IDs: true, Named: true}
 	for _, id := range ids {
 		if name := b.body.groups[id].name; name != "" {
-			n.List = append(n.List, name)
+			n.Called = append(n.Called, name)
 		} else {
 			n.Named = false
 		}
 	}
-	slices.Sort(n.List)
-	n.List = slices.Compact(n.List)
+	n.List, n.Called = distinct(n.List), distinct(n.Called)
 	return n
+}
+
+func distinct(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // held says why nothing may be offloaded on a port whatever its groups say.
