@@ -401,7 +401,7 @@ func TestOrderAboutTheUnknown(t *testing.T) {
 	other.Key.Zone = 77
 	step(0, Ordered{Kind: OrderInspect, At: g.now, Entries: []flows.Entry{other}, Keys: []flows.EntryKey{{ID: 1234}}})
 	if st := g.OrderState(OrderInspect, other.Key); st.Outcome != OrderDone || st.Reason != flows.OrderInspect {
-		t.Errorf("%+v", st)
+		t.Errorf("promise 9: %+v", st)
 	}
 	if st := g.OrderState(OrderInspect, flows.EntryKey{ID: 1234}); st.Outcome != OrderRefused || st.Reason != flows.Gone {
 		t.Errorf("%+v", st)
