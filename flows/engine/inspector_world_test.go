@@ -155,14 +155,13 @@ func (l *ledger) orderedInspector(w *world, e Install) {
 	case max(c.shown[0], c.shown[1]) >= shownEnough:
 		l.fail(1, "%v is installed, and the inspector blocks it since %v", e.Tuples[0], w.now.Sub(c.blockedAt))
 	}
-	if s.reason == flows.MarkOffload || l.kinder(w, s) {
+	if l.marked(w, s) || l.kinder(w, s) {
 		return
 	}
 	want := uint64(l.policies.Terms(s.policy).InspectPackets)
 	for _, key := range c.keys {
-		e := w.engine.entries.get(key)
-		for d := range e.packets {
-			if n := e.packets[d] - l.inspectFrom[key][d]; n < want {
+		for d, n := range l.packets[key] {
+			if n -= l.inspectFrom[key][d]; n < want {
 				l.fail(1, "%v is installed after %d packets on one side of the inspector, policy %d wants %d", s.tuple, n, s.policy, want)
 			}
 		}

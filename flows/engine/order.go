@@ -47,7 +47,7 @@ func (Remember) effect() {}
 
 // order is one that stands.
 type order struct {
-	kind         OrderKind
+	kind         OrderKind     // 0: its time is over, and its mark is to be taken off
 	since, until flows.Instant // until 0: the connection ends
 	marked       bool          // Mark.Never was set for it, or is to be taken off
 	tries        uint8         // attempts to write that
@@ -209,12 +209,7 @@ func (g *Engine) orderSays(e *entry, why flows.Reason) flows.Reason {
 	o := g.orders[e]
 	switch {
 	case g.orderOf(e).kind == 0: // its time is over
-		if o.marked {
-			o.tries = 0
-			g.orders[e] = o
-			g.writeNever(e, false)
-		}
-		g.dropOrder(e)
+		g.wipe(e, o)
 	case o.kind != OrderOffload:
 		g.writeNever(e, true)
 	case o.marked && g.cfg.Mark.Never.Matches(e.mark):
@@ -227,6 +222,21 @@ func (g *Engine) orderSays(e *entry, why flows.Reason) flows.Reason {
 		return flows.OrderInspect
 	}
 	return why
+}
+
+// wipe takes the mark of an order off whose time is over, and forgets that order when the mark
+// is off, or does not go.
+func (g *Engine) wipe(e *entry, o order) {
+	if o.kind != 0 { // until now
+		o = order{marked: o.marked, tried: o.tried}
+		g.orders[e] = o
+	}
+	switch set := g.cfg.Mark.Never.Matches(e.mark); {
+	case o.marked && set && o.tries < rememberTries:
+		g.writeNever(e, false)
+	case !o.marked || g.now.Sub(o.tried) >= rememberAfter: // what was written last is seen
+		g.dropOrder(e)
+	}
 }
 
 // writeNever writes Mark.Never into an entry, or takes it off, where that is configured.

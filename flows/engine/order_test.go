@@ -95,12 +95,46 @@ func TestOrderInspectForAWhile(t *testing.T) {
 		t.Errorf("held back by %q", r)
 	}
 	step(2 * time.Second)
-	if r := reasonOf(g, entries[0]); r != flows.Inspecting || entries[0].Mark != 0 || len(g.orders) != 0 {
+	if r := reasonOf(g, entries[0]); r != flows.Inspecting || entries[0].Mark != 0 {
 		t.Errorf("promise 1: after that %q, mark %#x", r, entries[0].Mark)
 	}
 	inspectedAgain(entries)
 	step(time.Second)
 	offloadedAll(t, g, 1)
+	if len(g.orders) != 0 {
+		t.Errorf("%+v is left", g.orders)
+	}
+}
+
+// Its mark is taken off as often as it is put on: until it is seen to be off, and not for ever.
+func TestOrderIsWiped(t *testing.T) {
+	for _, fails := range []int{0, 1, rememberTries - 1, rememberTries} {
+		g, entries, _ := commanded(t, 1, simPolicies{mild(1)}, neverMark)
+		tries := 0
+		step := func(d time.Duration, events ...Event) {
+			now := g.now.Add(d)
+			for _, e := range g.Step(now, append(events, EntriesRead{At: now, Entries: entries})) {
+				e, ok := e.(Remember)
+				switch {
+				case !ok:
+				case e.Never:
+					entries[0].Mark = 8
+				default:
+					if tries++; tries > fails {
+						entries[0].Mark = 0
+					}
+				}
+			}
+		}
+		step(0, Ordered{Kind: OrderInspect, For: time.Minute, Keys: []flows.EntryKey{entries[0].Key}})
+		step(time.Minute)
+		for range 20 {
+			step(500 * time.Millisecond)
+		}
+		if off := entries[0].Mark == 0; off != (fails < rememberTries) || len(g.orders) != 0 || tries != min(fails+1, rememberTries) {
+			t.Errorf("promise 9: if %d attempts fail: mark %#x after %d attempts, %d orders", fails, entries[0].Mark, tries, len(g.orders))
+		}
+	}
 }
 
 // A revocation is final.
@@ -367,7 +401,7 @@ func TestOrderAboutTheUnknown(t *testing.T) {
 	other.Key.Zone = 77
 	step(0, Ordered{Kind: OrderInspect, At: g.now, Entries: []flows.Entry{other}, Keys: []flows.EntryKey{{ID: 1234}}})
 	if st := g.OrderState(OrderInspect, other.Key); st.Outcome != OrderDone || st.Reason != flows.OrderInspect {
-		t.Errorf("%+v", st)
+		t.Errorf("promise 9: %+v", st)
 	}
 	if st := g.OrderState(OrderInspect, flows.EntryKey{ID: 1234}); st.Outcome != OrderRefused || st.Reason != flows.Gone {
 		t.Errorf("%+v", st)

@@ -1,17 +1,26 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	"github.com/flowshunt/flowshunt/flows"
 )
 
-// holding is an order to inspect, as the ledger knows it.
-type holding struct{ since, until flows.Instant }
+// holding is an order to inspect or to revoke, as the ledger knows it.
+type holding struct {
+	since, until flows.Instant
+	revoked      bool
+	unmarked     bool // when it was given nobody had set the mark, nor was about to
+}
 
 func (h holding) stands(now flows.Instant) bool {
 	return h.since > 0 && (h.until == 0 || now < h.until)
 }
+
+// remembering is the longest time from an order, or its end, until the mark tells: some
+// attempts may fail, and what became of one is seen by a dump.
+func (w *world) remembering() time.Duration { return w.reaction() + 4*rememberAfter + 8*time.Second }
 
 // shout lets an operator order something of a connection, of all its entries or of one.
 func (w *world) shout(c *conn) {
@@ -60,47 +69,81 @@ func (w *world) rememberOrders(e Remember) {
 // deliverOrder notes what an operator wants from now on.
 func (l *ledger) deliverOrder(w *world, ev Ordered) {
 	l.told(ev.Entries)
-	keys := ev.Keys
+	var keys []flows.EntryKey
 	for i := range ev.Entries {
 		keys = append(keys, ev.Entries[i].Key)
 	}
+	for _, key := range ev.Keys {
+		l.orders[w.connOf[key]] = true // it may be followed by then
+		if w.engine.entries.get(key) != nil {
+			keys = append(keys, key)
+		}
+	}
 	for _, key := range keys {
-		l.orders[w.connOf[key]] = true
-		if _, known := l.present[key]; !known || w.engine.entries.get(key) == nil {
+		c := w.connOf[key]
+		l.orders[c] = true
+		if ev.Kind == OrderOffload {
+			l.wished[c] = true
+			l.release(c)
 			continue
 		}
-		switch ev.Kind {
-		case OrderRevoke:
-			l.denied[key] = true
-		case OrderInspect:
-			h := holding{since: w.now}
-			if ev.For > 0 {
-				h.until = w.now.Add(ev.For)
-			}
-			l.held[key] = h
-		case OrderOffload:
-			l.release(w, key)
+		for _, key := range l.meant(w, key) {
+			l.hold(w, key, &ev)
 		}
 	}
 }
 
-// release notes that nothing is held back any more, of a connection that an entry is of.
-func (l *ledger) release(w *world, key flows.EntryKey) {
-	delete(l.held, key)
-	if e := w.engine.entries.get(key); e.session != nil {
-		for _, other := range e.session.entries {
-			delete(l.held, other.key)
+// meant returns the entries that an order about one is about: all of its session.
+func (l *ledger) meant(w *world, key flows.EntryKey) []flows.EntryKey {
+	for _, s := range w.engine.sessions {
+		if s.state.hasRules() && s.state != Removing && !s.nominal && slices.Contains(s.keys(), key) {
+			return s.keys()
+		}
+	}
+	return []flows.EntryKey{key}
+}
+
+// hold notes that an entry is to be kept in the slow path.
+func (l *ledger) hold(w *world, key flows.EntryKey, ev *Ordered) {
+	if l.held[key].revoked {
+		return
+	}
+	h := holding{since: w.now, revoked: ev.Kind == OrderRevoke}
+	if ev.For > 0 && !h.revoked {
+		h.until = w.now.Add(ev.For)
+	}
+	never := w.cfg.Mark.Never
+	if k := w.entries[key]; k != nil {
+		h.unmarked = !never.Matches(k.Mark) && !never.Matches(l.marks[key].Mark)
+	}
+	l.held[key] = h
+	l.denied[key] = l.denied[key] || h.revoked
+}
+
+// release notes that a connection is not held back any more, unless it was revoked.
+func (l *ledger) release(c *conn) {
+	for _, key := range c.keys {
+		if !l.held[key].revoked {
+			delete(l.held, key)
 		}
 	}
 }
 
 // orderedOrders checks an installation.
 func (l *ledger) orderedOrders(w *world, s *session) {
-	for _, e := range s.entries {
-		if l.held[e.key].stands(w.now) {
-			l.fail(9, "%v is installed, and an operator wants it inspected", e.key)
+	for _, key := range w.keysOf(s) {
+		if l.held[key].stands(w.now) {
+			l.fail(9, "%v is installed, and an operator wants it inspected", key)
 		}
 	}
+}
+
+// keysOf returns all entries of the connection that a session is of.
+func (w *world) keysOf(s *session) []flows.EntryKey {
+	if c := w.connOf[s.primary().key]; c != nil {
+		return c.keys
+	}
+	return s.keys()
 }
 
 // orderedRemember checks that only connections are marked about which there was an order.
@@ -138,12 +181,26 @@ func (l *ledger) checkOrders(w *world) {
 		}
 	}
 	for key, held := range l.held {
-		k := w.entries[key]
-		if k != nil && held.stands(w.now) && w.now.Sub(max(held.since, k.markedAt)) > w.reaction() && k.markedAt < held.since && !w.cfg.Mark.Never.Matches(k.Mark) {
-			l.fail(9, "an operator wants %v inspected since %v, and its mark does not tell", key, w.now.Sub(held.since))
-		}
+		l.checkMark(w, key, held)
 	}
 	if n := len(w.engine.orders); n > w.engine.entries.size {
 		l.fail(9, "%d orders about %d entries", n, w.engine.entries.size)
+	}
+}
+
+// checkMark checks that the mark of an entry tells of an order, and of none that is over.
+func (l *ledger) checkMark(w *world, key flows.EntryKey, held holding) {
+	k := w.entries[key]
+	if k == nil || k.markedAt >= held.since || l.closed[key] || k.TCP.State.Closing() || w.engine.entries.get(key) == nil {
+		return // somebody else has written it, or nobody does any more
+	}
+	set := w.cfg.Mark.Never.Matches(k.Mark)
+	switch {
+	case held.stands(w.now):
+		if age := w.now.Sub(held.since); age > w.remembering() && !set {
+			l.fail(9, "an operator wants %v inspected since %v, and its mark does not tell", key, age)
+		}
+	case held.unmarked && set && w.now.Sub(held.until) > w.remembering():
+		l.fail(9, "an operator wanted %v inspected until %v ago, and its mark still says so", key, w.now.Sub(held.until))
 	}
 }

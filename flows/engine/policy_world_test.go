@@ -176,7 +176,7 @@ func (l *ledger) deliverPolicies(w *world, ev PoliciesChanged) {
 	l.policies = ev.Policies.(simPolicies)
 	l.toSift, l.sifting = len(w.engine.list), 0
 	for _, s := range w.engine.sessions {
-		subject := s.subject()
+		subject := l.subjects[s.id]
 		if !s.state.hasRules() || s.state == Removing || l.left[s.id] {
 			continue
 		}
@@ -214,9 +214,9 @@ func (l *ledger) checkPolicies(w *world) {
 		if w.engine.unsifted(s) {
 			continue
 		}
-		subject := s.subject()
+		subject := l.subjects[s.id]
 		d := l.policies.Decide(&subject)
-		asked := s.asked() && d.Policy == 0
+		asked := l.asked(w, s) && d.Policy == 0
 		if d.Doubt != 0 || d.Verdict != flows.Offload && !asked {
 			l.fail(1, "session %v is %s, and policies say %+v", s.id, s.state, d)
 		}
@@ -233,17 +233,21 @@ func (l *ledger) orderedPolicies(w *world, e Install) {
 		return
 	}
 	s := w.engine.sessions[e.Session]
-	subject := s.subject()
+	subject := subjectOf(e.Tuples, e.Paths, l.subjects[e.Session].DSCP)
 	d := l.policies.Decide(&subject)
-	if d.Doubt != 0 || d.Verdict != flows.Offload && !(s.asked() && d.Policy == 0) {
+	if d.Doubt != 0 || d.Verdict != flows.Offload && !(l.asked(w, s) && d.Policy == 0) {
 		l.fail(1, "%v is installed, and policies say %+v", e.Tuples[0], d)
 	}
-	if s.reason == flows.MarkOffload {
+	if l.marked(w, s) || l.kinder(w, s) {
 		return
 	}
+	want := uint64(inspectByDefault)
+	if d.Policy != 0 {
+		want = uint64(l.policies.Terms(d.Policy).InspectPackets)
+	}
 	for _, n := range l.inspected(w, s) {
-		if n < uint64(l.policies.Terms(d.Policy).InspectPackets) && !l.kinder(w, s) {
-			l.fail(1, "%v is installed after %d packets, policy %d wants %d", e.Tuples[0], n, d.Policy, l.policies.Terms(d.Policy).InspectPackets)
+		if n < want {
+			l.fail(1, "%v is installed after %d packets, policy %d wants %d", e.Tuples[0], n, d.Policy, want)
 		}
 	}
 }
@@ -252,21 +256,57 @@ func (l *ledger) orderedPolicies(w *world, e Install) {
 func (l *ledger) kinder(w *world, s *session) bool { return w.now.Sub(l.policiesAt) < 20*slowest }
 
 // inspected returns how many packets of each direction the slow path has seen since the
-// session before was taken out to be inspected.
+// session before was taken out to be inspected, as far as the engine was told.
 func (l *ledger) inspected(_ *world, s *session) [2]uint64 {
-	e := s.primary()
-	from := l.inspectFrom[e.key]
-	return [2]uint64{e.packets[0] - from[0], e.packets[1] - from[1]}
+	key := s.primary().key
+	n, from := l.packets[key], l.inspectFrom[key]
+	return [2]uint64{n[0] - from[0], n[1] - from[1]}
 }
 
 // removingForInspection remembers what had been inspected when a session was to be again. It
 // counts from when its rules are gone; until then the slow path sees little.
 func (l *ledger) removingForInspection(w *world, e Remove) {
 	s := w.engine.sessions[e.Session]
-	if e.Cause != flows.Reinspect && e.Cause != flows.InspectorDown || s.nominal {
+	if s.nominal || s.installedAt == 0 {
 		return
 	}
-	for _, entry := range s.entries {
-		l.inspectFrom[entry.key] = entry.packets
+	switch e.Cause {
+	case flows.Reinspect, flows.InspectorDown, flows.OrderInspect, flows.PolicyInspect, flows.PolicyNone, flows.PolicyUnknown:
+		for _, key := range s.keys() {
+			l.inspectFrom[key] = l.packets[key]
+		}
 	}
+}
+
+// subjectOf returns what policies look at of rules.
+func subjectOf(tuples [2]flows.Tuple, paths flows.Paths, d flows.DSCP) flows.Subject {
+	p := &paths[flows.Orig]
+	return flows.Subject{Tuple: tuples[flows.Orig], Far: tuples[flows.Reply].Reverse(), In: p.In, Out: p.Out, Placed: true, DSCP: d}
+}
+
+// deliverPath notes by which path a session is to be judged.
+func (l *ledger) deliverPath(w *world, ev PathResolved) {
+	if ev.Reason == "" && w.engine.awaited(ev.Session, ev.Op, Resolving) != nil {
+		l.subjects[ev.Session] = subjectOf(ev.Tuples, ev.Paths, ev.DSCP)
+	}
+}
+
+func (l *ledger) deliverFound(ev RulesFound) {
+	for i := range ev.Sessions {
+		f := &ev.Sessions[i]
+		l.subjects[f.ID] = subjectOf(f.Tuples, f.Paths, 0)
+	}
+}
+
+// marked reports whether the mark of a connection asks for offload, as far as was told.
+func (l *ledger) marked(w *world, s *session) bool {
+	return slices.ContainsFunc(w.keysOf(s), func(key flows.EntryKey) bool { return w.cfg.Mark.Offload.Matches(l.marks[key].Mark) })
+}
+
+// asked reports whether anybody has asked for a connection by name.
+func (l *ledger) asked(w *world, s *session) bool {
+	if s.nominal { // which one it is of is not known yet
+		return s.asked()
+	}
+	return l.marked(w, s) || l.wished[w.connOf[s.primary().key]]
 }

@@ -32,6 +32,9 @@ type ledger struct {
 	left        map[flows.SessionID]bool   // in this step, before what follows
 	held        map[flows.EntryKey]holding // by an operator
 	orders      map[*conn]bool             // there was one about it
+	wished      map[*conn]bool             // ... one to offload
+	subjects    map[flows.SessionID]flows.Subject
+	packets     map[flows.EntryKey][2]uint64 // as last told
 	broken      []string
 }
 
@@ -42,6 +45,7 @@ func newLedger() *ledger {
 		picked: make(map[flows.EntryKey]bool),
 		buried: make(map[flows.Tuple]bool), present: make(map[flows.EntryKey]flows.Stand), liberal: make(map[flows.SessionID]bool),
 		held: make(map[flows.EntryKey]holding), orders: make(map[*conn]bool),
+		wished: make(map[*conn]bool), subjects: make(map[flows.SessionID]flows.Subject), packets: make(map[flows.EntryKey][2]uint64),
 		marks:  make(map[flows.EntryKey]flows.ZoneState),
 		sentTo: make(map[flows.EswitchID]bool), reset: make(map[flows.EswitchID]bool),
 	}
@@ -64,6 +68,10 @@ func (l *ledger) deliver(w *world, events []Event) {
 			l.deliverPolicies(w, ev)
 		case Ordered:
 			l.deliverOrder(w, ev)
+		case PathResolved:
+			l.deliverPath(w, ev)
+		case RulesFound:
+			l.deliverFound(ev)
 		case Removed:
 			l.left[ev.Session] = ev.Err == nil
 		case MACAgeing:
@@ -86,11 +94,15 @@ func (l *ledger) deliver(w *world, events []Event) {
 func (l *ledger) told(entries []flows.Entry) {
 	for i := range entries {
 		e := &entries[i]
+		_, before := l.marks[e.Key]
 		at := flows.ZoneState{Zone: e.Key.Zone, Tuple: e.Key.Tuple, Reply: e.Reply, Mark: e.Mark, Labels: e.Labels}
 		l.marks[e.Key], l.present[e.Key] = at, at.Stand()
 		l.closed[e.Key] = l.closed[e.Key] || e.TCP.State.Closing()
 		l.denied[e.Key] = l.denied[e.Key] || e.Mark&1 != 0
-		l.picked[e.Key] = l.picked[e.Key] || e.TCP.Flags[0] == 0x2a && e.TCP.Flags[1] == 0x2a
+		l.packets[e.Key] = [2]uint64{e.Count[0].Packets, e.Count[1].Packets}
+		if !before { // later that may be the flag of a relaxed window
+			l.picked[e.Key] = e.TCP.Flags[0] == 0x2a && e.TCP.Flags[1] == 0x2a
+		}
 	}
 }
 
@@ -114,6 +126,7 @@ func (l *ledger) order(w *world, effects []Effect) {
 			l.liberal[e.Session] = l.liberal[e.Session] || e.Step == SetLiberal
 		case Install:
 			l.ordered(w, e)
+			l.subjects[e.Session] = subjectOf(e.Tuples, e.Paths, l.subjects[e.Session].DSCP)
 		case KeepAlive:
 			l.kept(w, e)
 		case Deny:

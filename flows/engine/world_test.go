@@ -255,7 +255,9 @@ func (w *world) run(j *job) {
 	case Deny:
 		w.denyEntries(e)
 	case Remember:
-		w.rememberOrders(e)
+		if !fails {
+			w.rememberOrders(e)
+		}
 	case KeepAlive:
 		w.events = append(w.events, w.read(e.Session, e.Op, e.Entries, e.Timeout))
 	}
@@ -339,6 +341,11 @@ func (w *world) read(id flows.SessionID, op uint64, keys []flows.EntryKey, timeo
 
 func (k *kernelEntry) report(now flows.Instant) flows.Entry {
 	rec := k.Entry
+	if k.liberal && k.Key.Tuple.Proto == flows.TCP {
+		for d := range rec.TCP.Flags {
+			rec.TCP.Flags[d] |= flows.TCPFlagBeLiberal
+		}
+	}
 	rec.Timeout = uint32(max(0, k.expires.Sub(now)/time.Second))
 	return rec
 }
