@@ -81,7 +81,7 @@ func (w *world) block() {
 		return
 	}
 	c := list[w.rng.IntN(len(list))]
-	if c.blockedAt = w.now; w.chance(0.4) {
+	if c.blockedAt = w.now; w.chance(0.2) {
 		c.pretended, c.pps = true, [2]int{400, 400}
 	}
 	if w.chance(0.5) {
