@@ -33,7 +33,9 @@ func (c *Conn) Dump(ctx context.Context, filter Filter, f func(e *flows.Entry) e
 	each := walk.message // bound once, not for every datagram
 	err = c.wire.send(c.req.b)
 	for done := false; err == nil && !done; {
-		done, err = c.receive(each)
+		if err = ctx.Err(); err == nil { // a reader that is always busy never waits for it
+			done, err = c.receive(each)
+		}
 	}
 	if err != nil && !walk.done {
 		// The kernel has not finished, and would answer into the next request.
