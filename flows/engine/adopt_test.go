@@ -137,6 +137,25 @@ func TestNotAdopted(t *testing.T) {
 	}
 }
 
+// What comes back at once, since its eswitch was reset, waits for policies if none were told.
+func TestBackBeforePolicies(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Enforce, cfg.AwaitPolicies, cfg.InsertRate = true, true, 1e9
+	g, now := newEngineWithPorts(cfg), flows.Instant(time.Second)
+	e := inZoneOf(1, 10)
+	g.Step(now, []Event{EntriesRead{At: now, Entries: []flows.Entry{e}}, DumpDone{Began: now, Complete: true}})
+	effects := g.Step(now, []Event{RulesFound{[]FoundSession{found(7, 1, 2)}}})
+	v := effects[0].(Validate)
+	effects = g.Step(now, []Event{Validated{Session: v.Session, Op: v.Op, Stands: standsIn(10), Plain: true}})
+	drive(g, now, effects, func(flows.EntryKey) flows.Entry { return e }, benchPaths)
+	offloadedAll(t, g, 1)
+	drive(g, now, g.Step(now, []Event{EswitchReset{}}), func(flows.EntryKey) flows.Entry { return e }, benchPaths)
+	g.Step(now.Add(time.Second), nil)
+	if r := reasonOf(g, e); r != flows.PolicyUnknown || len(g.list) > 0 {
+		t.Errorf("promise 1: %q, %v", r, g.Used())
+	}
+}
+
 // Entries that may belong to rules that are being adopted get no session of their own;
 // when the rules are gone, they may.
 func TestClaims(t *testing.T) {
@@ -191,6 +210,19 @@ func (w *world) hangsOnDSCP(s *session) bool {
 	return w.engine.policies.Decide(&subject).Doubt != 0
 }
 
+// looksPickedUp reports whether who has not seen the handshake takes a connection for one of
+// mid-stream: its windows are relaxed, and it has no window scaling.
+func (h *hardware) looksPickedUp(w *world) bool {
+	return slices.ContainsFunc(h.keys, func(key flows.EntryKey) bool {
+		k := w.entries[key]
+		if k == nil {
+			return false
+		}
+		rec := k.report(w.now)
+		return isMidstream(nil, &rec)
+	})
+}
+
 // A restart of a quiet world leaves every rule where it is.
 func TestQuietRestart(t *testing.T) {
 	total, adopted := 0, 0
@@ -207,7 +239,7 @@ func TestQuietRestart(t *testing.T) {
 		w.startAt = w.now
 		before := make(map[flows.SessionID]flows.Instant)
 		for id, h := range w.rules {
-			if s := w.engine.sessions[id]; s.state == Offloaded && s.doubt.first.since == 0 && !h.stillBad(w) && !w.hasTwin(h) && !s.asked() && !w.hangsOnDSCP(s) { // of a twin that was reopened a successor knows less, and which of the entries was marked
+			if s := w.engine.sessions[id]; s.state == Offloaded && s.doubt.first.since == 0 && !h.stillBad(w) && !w.hasTwin(h) && !s.asked() && !w.hangsOnDSCP(s) && !h.looksPickedUp(w) { // of a twin that was reopened a successor knows less, and which of the entries was marked
 				before[id] = h.since
 			}
 		}

@@ -99,10 +99,10 @@ func (g *Engine) Step(now flows.Instant, events []Event) []Effect {
 	g.scouts.refill(g.now)
 	g.reads.refill(g.now)
 	g.effects = nil
-	g.sift(g.sieve.portion)
 	for _, ev := range events {
 		g.handle(ev)
 	}
+	g.sift()
 	g.checkGrace()
 	g.checkPolicies()
 	g.validate()

@@ -117,6 +117,10 @@ func (g *Engine) want(e *entry, asked bool) {
 		g.refuse(e, flows.OrderInspect, "")
 		return
 	}
+	if g.policies == nil { // who returns at once was not judged by any
+		g.refuse(e, flows.PolicyUnknown, "")
+		return
+	}
 	e.verdict, e.asked = flows.Offload, asked
 	if g.stopping {
 		g.setReason(e, flows.Stopping, "")

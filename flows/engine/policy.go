@@ -257,14 +257,14 @@ func (g *Engine) termsOf(s *session) flows.Terms {
 // policiesChanged decides anew about the sessions that a change can concern. All others are
 // decided about when their entries are read again.
 func (g *Engine) policiesChanged(ev *PoliciesChanged) {
-	g.siftAll()
-	g.sieve.concerns, g.sieve.left = ev.Concerns, len(g.list)
+	concerns := ev.Concerns
 	if g.policies == nil {
-		g.sieve.concerns = nil
+		concerns = nil
 	}
+	g.sieve.next.add(concerns)
+	g.sieve.told++
 	g.policies = ev.Policies
 	g.version++
-	g.sift(g.sieve.portion)
 }
 
 // decideAnew ends a session that policies do not want offloaded any more, and denies one that

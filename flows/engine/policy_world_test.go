@@ -174,16 +174,14 @@ func (c *conn) sees(w *world) flows.DSCP {
 // deliverPolicies notes what the engine is about to be told, and what that denies for ever.
 func (l *ledger) deliverPolicies(w *world, ev PoliciesChanged) {
 	l.policies = ev.Policies.(simPolicies)
-	l.toSift, l.sifting = len(w.engine.list), 0
+	l.toSift, l.sifting, l.dropped = len(w.engine.list), 0, nil
 	for _, s := range w.engine.sessions {
 		subject := l.subjects[s.id]
 		if !s.state.hasRules() || s.state == Removing || l.left[s.id] {
 			continue
 		}
 		if d := l.policies.Decide(&subject); d.Doubt == 0 && d.Verdict == flows.Drop {
-			for _, key := range w.engine.keysOf(s) {
-				l.denied[key] = true
-			}
+			l.dropped = append(l.dropped, w.engine.keysOf(s)...)
 		}
 	}
 }
@@ -198,7 +196,13 @@ func (w *world) slowSieve() {
 // checkPolicies is the part of promise 1 that is about policies: it holds at once, but for
 // those sessions that the steps which it takes have not come to.
 func (l *ledger) checkPolicies(w *world) {
-	if l.sifting++; w.engine.Unfinished() && l.sifting > l.toSift/w.engine.sieve.portion {
+	if !w.engine.Unfinished() { // else it may be taken back before it comes to that
+		for _, key := range l.dropped {
+			l.denied[key] = true
+		}
+		l.dropped = nil
+	}
+	if l.sifting++; w.engine.Unfinished() && l.sifting > 2*(l.toSift/w.engine.sieve.portion+1) {
 		l.fail(3, "%d sessions are to be looked at %d steps after policies changed, at %d a step", w.engine.sieve.left, l.sifting, w.engine.sieve.portion)
 	}
 	for _, s := range w.engine.sessions {

@@ -33,16 +33,81 @@ func TestSieve(t *testing.T) {
 	}
 }
 
-// A change that comes while the one before is looked at does not pass over anything.
+// A change that comes while the one before is looked at passes over nothing, and makes no
+// step longer.
 func TestSieveOfTwoChanges(t *testing.T) {
 	before := simPolicies{mild(1)}
-	g, _, now := policed(t, 5, before)
+	for _, tt := range []struct {
+		name   string
+		then   simPolicies
+		leave  flows.Reason // by the second change
+		n      int
+		within int // steps
+	}{
+		{"another", inspects, flows.PolicyInspect, 4, 10},
+		{"taken back", before, "", 0, 10},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g, _, now := policed(t, 5, before)
+			offloadedAll(t, g, 5)
+			g.sieve.portion = 1
+			effects := g.Step(now, []Event{PoliciesChanged{Policies: drops, Concerns: before.concerns(drops)}})
+			if n := removals(effects, flows.PolicyDrop); n != 1 {
+				t.Errorf("promise 3: %d were dropped by the first step, want 1", n)
+			}
+			effects = g.Step(now, []Event{PoliciesChanged{Policies: tt.then, Concerns: drops.concerns(tt.then)}})
+			steps := 1
+			for ; g.Unfinished(); steps++ {
+				more := g.Step(now, nil)
+				if len(more) > 1 {
+					t.Errorf("a step of one session removes %d", len(more))
+				}
+				effects = append(effects, more...)
+			}
+			if n := len(effects); n != tt.n || n > 0 && removals(effects, tt.leave) != n || steps > tt.within {
+				t.Errorf("promise 1: after %d steps %v, want %d to leave", steps, effects, tt.n)
+			}
+		})
+	}
+}
+
+// However many changes come, and however fast, each pass ends, and what is held of them is
+// bounded.
+func TestSieveOfManyChanges(t *testing.T) {
+	list := simPolicies{mild(1)}
+	g, _, now := policed(t, 5, list)
 	offloadedAll(t, g, 5)
 	g.sieve.portion = 1
-	g.Step(now, []Event{PoliciesChanged{Policies: drops, Concerns: before.concerns(drops)}})
-	effects := g.Step(now, []Event{PoliciesChanged{Policies: before, Concerns: drops.concerns(before)}})
-	if n := removals(effects, flows.PolicyDrop); n != 4 {
-		t.Errorf("promise 3: %d were dropped by the second step, want 4", n)
+	asked := 0
+	for i := range 100 {
+		next := simPolicies{{ref: flows.PolicyRef(2 + i), share: shares - 1, verdict: flows.Drop}, mild(1)}
+		if i == 90 {
+			next = inspects
+		}
+		concerns := list.concerns(next)
+		effects := g.Step(now, []Event{PoliciesChanged{Policies: next, Concerns: func(p flows.PolicyRef, s *flows.Subject) bool {
+			asked++
+			return concerns(p, s)
+		}}})
+		if n := len(g.sieve.next.list) + len(g.sieve.pass.list); n > 2*maxChanges || len(effects) > 1 {
+			t.Fatalf("%d changes are held, %d effects", n, len(effects))
+		}
+		if told, done := g.PoliciesTold(); told != uint64(i+2) || told-done > 10 || done == told {
+			t.Errorf("of %d changes, %d are done", told, done)
+		}
+		list = next
+		if i == 90 {
+			break
+		}
+	}
+	for range 10 {
+		g.Step(now, nil)
+	}
+	if told, done := g.PoliciesTold(); told != done {
+		t.Errorf("of %d changes, %d are done", told, done)
+	}
+	if g.Unfinished() || g.Used()[Removing] != 5 || g.sieve.pass.any || asked == 0 {
+		t.Errorf("promise 1: %v, %+v, asked %d times", g.Used(), g.sieve, asked)
 	}
 }
 

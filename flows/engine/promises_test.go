@@ -24,10 +24,11 @@ type ledger struct {
 	reset       map[flows.EswitchID]bool // the engine was told so in this step
 	displaced   []flows.Instant
 	groups      []toldGroups
-	policies    simPolicies   // nil: none were told
-	policiesAt  flows.Instant // when they last were
-	toSift      int           // sessions there were then
-	sifting     int           // steps since then
+	policies    simPolicies      // nil: none were told
+	policiesAt  flows.Instant    // when they last were
+	toSift      int              // sessions there were then
+	sifting     int              // steps since then
+	dropped     []flows.EntryKey // by them, as soon as they were held against all sessions
 	inspectFrom map[flows.EntryKey][2]uint64
 	left        map[flows.SessionID]bool   // in this step, before what follows
 	held        map[flows.EntryKey]holding // by an operator
