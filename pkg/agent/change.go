@@ -22,8 +22,8 @@ func isChange(m message) bool {
 	return ok
 }
 
-// oneChange makes one of all changes of policies in a list: the engine looks at every session
-// before it takes the next one.
+// oneChange makes one of all changes of policies in a list: each makes the engine look at every
+// session.
 func oneChange(list []message) []message {
 	first := slices.IndexFunc(list, isChange)
 	if first < 0 {

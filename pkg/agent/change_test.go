@@ -51,16 +51,3 @@ func TestOneChange(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 }
-
-// What the engine is finished with does not wait for the changes after it.
-func TestHeldUntilTheNextChange(t *testing.T) {
-	l := testLoop()
-	l.busy = func() bool { return true }
-	done := 0
-	for i := range 5 {
-		l.inbox.put(message{event: engine.DumpDone{}, done: func() { done++ }}, message{event: engine.PoliciesChanged{Policies: engine.Elephants(engine.DefaultConfig().Elephant)}})
-		if l.step(); done != i || len(l.held) != 1 {
-			t.Errorf("step %d: %d done, %d held", i, done, len(l.held))
-		}
-	}
-}

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -26,8 +25,6 @@ type loop struct {
 	ended    chan struct{} // closed when nobody answers any more
 	dropped  atomic.Bool   // hints were lost since the last step
 	effects  func([]engine.Effect)
-	held     []func()    // message.done of what the engine is not finished with
-	busy     func() bool // it is not: Engine.Unfinished
 	settling *settling
 	watch    func(now flows.Instant, events []message, effects []engine.Effect) // nil: nobody does
 }
@@ -36,7 +33,7 @@ var errEnded = errors.New("the agent is going down")
 
 func newLoop(c clock, e *engine.Engine, effects func([]engine.Effect)) *loop {
 	return &loop{clock: c, engine: e, inbox: newInbox(), asks: make(chan func(*engine.Engine)),
-		ended: make(chan struct{}), effects: effects, busy: e.Unfinished, settling: newSettling(e.HasRules)}
+		ended: make(chan struct{}), effects: effects, settling: newSettling(e.HasRules)}
 }
 
 // post hands events to the engine.
@@ -106,32 +103,14 @@ func (l *loop) step() {
 		l.watch(now, messages, effects)
 	}
 	l.effects(effects)
-	if slices.ContainsFunc(messages, isChange) {
-		l.release() // the engine does what is left of the change before first
-	}
 	for _, m := range messages {
-		if m.done == nil {
-			continue
-		}
-		if _, ok := m.event.(engine.Ordered); ok { // was carried out whatever else is left to do
+		if m.done != nil {
 			m.done()
-			continue
 		}
-		l.held = append(l.held, m.done)
 	}
-	busy := l.busy()
-	l.settling.step(now, messages, effects, busy)
-	if busy {
+	told, done := l.engine.PoliciesTold()
+	l.settling.step(now, messages, effects, told, done)
+	if l.engine.Unfinished() {
 		signal(l.inbox.wake)
-		return
 	}
-	l.release()
-}
-
-// release says that the engine is finished with what it has taken.
-func (l *loop) release() {
-	for _, done := range l.held {
-		done()
-	}
-	l.held = nil
 }

@@ -57,16 +57,3 @@ func TestWatchOrderAfterTheEnd(t *testing.T) {
 		t.Errorf("%v, %+v", err, targets)
 	}
 }
-
-// An order is carried out in the step that takes it: who gave it does not wait for what
-// policies leave to do.
-func TestOrderIsNotHeld(t *testing.T) {
-	l := testLoop()
-	l.busy = func() bool { return true }
-	var done []string
-	l.inbox.put(message{event: engine.Ordered{Kind: engine.OrderRevoke}, done: func() { done = append(done, "order") }},
-		message{event: engine.DumpDone{}, done: func() { done = append(done, "other") }})
-	if l.step(); len(done) != 1 || done[0] != "order" {
-		t.Errorf("done: %v", done)
-	}
-}

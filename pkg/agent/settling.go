@@ -14,7 +14,7 @@ const settleTime = 10 * time.Second
 
 // settling knows when a change of policies is in force: the engine has looked at all sessions,
 // and the rules of those that were leaving by then are out of the eswitch, or settleTime is
-// over. At most two changes wait, so that those who come after are told with the later one.
+// over. Those with which the engine is finished meanwhile are told with the last of them.
 // Sessions that leave for other reasons are waited for as well: a policy may want them out too.
 type settling struct {
 	hasRules func(flows.SessionID) bool
@@ -22,38 +22,40 @@ type settling struct {
 	leaving map[flows.SessionID]struct{} // are to be removed; some may be gone already
 	kept    int                          // were not, when that was looked at last
 
-	// message.settled of changes. nil: there is none.
-	sifting  func(left int) // the engine is not finished with it
-	sifted   func(left int) // the engine is
+	sifting []change // the engine is not finished with them
+	// message.settled of changes; nil: there is none.
+	sifted   func(left int) // the engine is finished with it
 	clearing func(left int) // waits for the rules of rest
 	rest     []flows.SessionID
 	until    flows.Instant
+}
+
+// change is one that is waited for.
+type change struct {
+	number  uint64 // of Engine.PoliciesTold
+	settled func(left int)
 }
 
 func newSettling(hasRules func(flows.SessionID) bool) *settling {
 	return &settling{hasRules: hasRules, leaving: map[flows.SessionID]struct{}{}}
 }
 
-// step takes note of a step of the engine; busy: that is not finished with the last change.
-func (s *settling) step(now flows.Instant, messages []message, effects []engine.Effect, busy bool) {
+// step takes note of a step of the engine, which was told so many changes and is finished with
+// so many (Engine.PoliciesTold). Of several changes in one step the last one counts.
+func (s *settling) step(now flows.Instant, messages []message, effects []engine.Effect, told, done uint64) {
 	s.follow(effects)
 	for _, m := range messages {
-		if isChange(m) { // the engine does what is left of the one before first
-			s.sifted, s.sifting = latter(s.sifted, s.sifting), m.settled
+		if m.settled != nil {
+			s.sifting = append(s.sifting, change{told, m.settled})
 		}
 	}
-	if !busy {
-		s.sifted, s.sifting = latter(s.sifted, s.sifting), nil
+	n := 0
+	for ; n < len(s.sifting) && s.sifting[n].number <= done; n++ {
+		s.sifted = s.sifting[n].settled
 	}
+	s.sifting = slices.Delete(s.sifting, 0, n)
 	for s.clear(now) {
 	}
-}
-
-func latter(a, b func(int)) func(int) {
-	if b == nil {
-		return a
-	}
-	return b
 }
 
 // follow notes who leaves, and forgets who has left as often as they become twice as many.

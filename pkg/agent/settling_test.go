@@ -43,51 +43,53 @@ func (s *settled) want(t *testing.T, what string, want ...[2]int) {
 
 func TestSettling(t *testing.T) {
 	s := newSettled()
-	s.step(1, nil, s.leave(1), false)
-	s.step(2, []message{s.change(1)}, s.leave(2), true)
-	s.step(3, nil, s.leave(3), true)
+	s.step(1, nil, s.leave(1), 0, 0)
+	s.step(2, []message{s.change(1)}, s.leave(2), 1, 0)
+	s.step(3, nil, s.leave(3), 1, 0)
 	s.rules = map[flows.SessionID]bool{}
-	s.step(4, nil, nil, true)
+	s.step(4, nil, nil, 1, 0)
 	s.want(t, "the engine is not finished")
-	s.step(5, nil, s.leave(4), false)
-	s.step(6, nil, s.leave(5), false) // for something else
+	s.step(5, nil, s.leave(4), 1, 1)
+	s.step(6, nil, s.leave(5), 1, 1) // for something else
 	s.want(t, "rules are in")
 	delete(s.rules, 4)
-	s.step(7, nil, nil, false)
+	s.step(7, nil, nil, 1, 1)
 	s.want(t, "all are out", [2]int{1, 0})
 }
 
-// A change after which the next ones come at once is told of as well, and with the last one
-// of those that came while it was waited for.
+// Changes are told of while the next ones come all the time, and with the last one of those
+// that the engine was finished with while one was waited for.
 func TestSettlingWithoutEnd(t *testing.T) {
 	s := newSettled()
-	for i := range 5 {
-		s.step(flows.Instant(i), []message{s.change(i)}, s.leave(flows.SessionID(i)), true)
+	for i := range 5 { // the engine is one behind
+		s.step(flows.Instant(i), []message{s.change(i)}, s.leave(flows.SessionID(i)), uint64(i+1), uint64(i))
 	}
 	s.want(t, "none is out")
 	delete(s.rules, 0)
 	delete(s.rules, 1)
-	s.step(6, nil, nil, true)
+	s.step(6, nil, nil, 5, 4)
 	s.want(t, "the first is out", [2]int{0, 0})
 	s.rules = map[flows.SessionID]bool{}
-	s.step(7, nil, nil, true)
-	s.want(t, "all that was sifted is out", [2]int{0, 0}, [2]int{3, 0})
-	s.step(8, []message{{event: engine.PoliciesChanged{}}}, nil, true) // of which nobody wants to know
+	s.step(7, nil, nil, 5, 4)
+	s.want(t, "all that the engine is finished with is out", [2]int{0, 0}, [2]int{3, 0})
+	s.step(8, []message{{event: engine.PoliciesChanged{}}}, nil, 6, 4) // of which nobody wants to know
+	s.want(t, "the engine is not finished with the last one", [2]int{0, 0}, [2]int{3, 0})
+	s.step(9, nil, nil, 6, 6)
 	s.want(t, "and so is the last one", [2]int{0, 0}, [2]int{3, 0}, [2]int{4, 0})
 }
 
 // Rules that do not come out hold nothing up for ever, and are counted once.
 func TestSettlingInTime(t *testing.T) {
 	s := newSettled()
-	s.step(1, []message{s.change(1)}, s.leave(1, 2, 3, 2), false)
+	s.step(1, []message{s.change(1)}, s.leave(1, 2, 3, 2), 1, 1)
 	delete(s.rules, 3)
 	end := flows.Instant(1).Add(settleTime)
-	s.step(end-1, nil, s.leave(2), false)
+	s.step(end-1, nil, s.leave(2), 1, 1)
 	s.want(t, "it is not over")
-	s.step(end, nil, nil, false)
+	s.step(end, nil, nil, 1, 1)
 	s.want(t, "it is over", [2]int{1, 2})
 	for i := range flows.SessionID(10_000) {
-		s.step(end, nil, s.leave(10+i), false)
+		s.step(end, nil, s.leave(10+i), 1, 1)
 		delete(s.rules, 10+i)
 	}
 	if n := len(s.leaving); n > 2000 {
