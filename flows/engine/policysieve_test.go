@@ -33,6 +33,20 @@ func TestSieve(t *testing.T) {
 	}
 }
 
+// Who leaves for another reason before it was looked at is denied nevertheless if policies drop
+// it: else it could come back when that reason is gone.
+func TestSieveHasTheLastWord(t *testing.T) {
+	before := simPolicies{mild(1)}
+	g, _, now := policed(t, 3, before)
+	offloadedAll(t, g, 3)
+	g.sieve.portion = 1
+	effects := g.Step(now, []Event{PoliciesChanged{Policies: drops, Concerns: before.concerns(drops)}})
+	effects = append(effects, g.Step(now, []Event{ModeChanged{Reason: flows.ModeSwitched}})...)
+	if n := removals(effects, flows.PolicyDrop); n != 3 {
+		t.Errorf("promise 3: %d are denied, want 3: %v", n, effects)
+	}
+}
+
 // A change that comes while the one before is looked at passes over nothing, and makes no
 // step longer.
 func TestSieveOfTwoChanges(t *testing.T) {
