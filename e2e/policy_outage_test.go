@@ -183,7 +183,7 @@ func (p *policed) restartedAgent(gone func() (back func())) {
 	p.agent = startAgent(p.World, p.flags...)
 	fresh := p.elephant()
 	becomes(p.World, patience, fresh.tuple, "following", "policy-unknown")
-	if now := becomes(p.World, 0, old.tuple, "offloaded", "elephant"); now.ID != before.ID {
+	if now := becomes(p.World, patience, old.tuple, "offloaded", "elephant"); now.ID != before.ID { // adopted without a word of wires
 		p.T.Errorf("was %+v, is %+v", before, now)
 	}
 	if n := len(ourRules(p.World)); n != rules {

@@ -54,6 +54,7 @@ type entry struct {
 	labelled    bool       // Engine.labels has its labels
 	ordered     bool       // Engine.orders has an operator's order about it
 	missed      bool       // the last whole dump did not show it
+	unacked     [2]bool    // by Dir, the other end had not acknowledged all data when it was last read
 }
 
 // zeroed is what was counted before somebody set the counters of an entry to zero, as
@@ -125,6 +126,7 @@ func (e *entry) measure(at flows.Instant, rec *flows.Entry) {
 	}
 	e.bytes = max(e.bytes, before.bytes+rec.Bytes())
 	for d := range e.packets {
+		e.unacked[d] = rec.TCP.Flags[d]&flows.TCPFlagUnacked != 0
 		packets := before.packets[d] + rec.Count[d].Packets
 		if packets > e.packets[d] {
 			e.grew[d].note(at)

@@ -116,9 +116,36 @@ func (g *Engine) outstanding(e *entry) (flows.Reason, string) {
 	return "", ""
 }
 
+// passing says what has not shown yet that an inspector lets an entry's connection through as it
+// does now: both sides have to have counted packets of each direction that came after they were
+// first read, and the data that one of them waits to see acknowledged the other has seen, too.
+// Without that a connection would do that was blocked before it was read twice.
+func (g *Engine) passing(e *entry) (flows.Reason, string) {
+	o := g.otherSide(e)
+	if o == nil {
+		return "", ""
+	}
+	silent := g.silent(e)
+	for d := range e.grew {
+		if e.unacked[d] != o.unacked[d] || !silent[d] && (e.grew[d].before == 0 || o.grew[d].before == 0) {
+			return flows.Inspecting, inZone(o.key.Zone)
+		}
+	}
+	return g.outstanding(e)
+}
+
 // kept says whether an inspector blocks an entry's connection, or has not shown yet that it
 // does not.
 func (g *Engine) kept(e *entry) (flows.Reason, string) {
+	if reason, detail := g.held(e); reason != "" {
+		return reason, detail
+	}
+	return g.passing(e)
+}
+
+// heldSince says the same of what was counted since the installation was ordered; what is on its
+// way to be acknowledged is so past the inspector by now.
+func (g *Engine) heldSince(e *entry) (flows.Reason, string) {
 	if reason, detail := g.held(e); reason != "" {
 		return reason, detail
 	}

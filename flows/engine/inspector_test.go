@@ -115,6 +115,7 @@ func TestInspectPacketsOnBothSides(t *testing.T) {
 		w.look()
 		w.want(flows.Inspecting)
 		w.pass(d, 1, 1)
+		w.pass(d.Opposite(), 1, 1)
 		w.look()
 		if !w.offloaded() {
 			t.Errorf("%s: %v", d, w.reasons())
@@ -263,7 +264,9 @@ func TestOutstandingAsked(t *testing.T) {
 // back, and need no new connection for that.
 func TestWireCloses(t *testing.T) {
 	w := newWired(t, flows.Terms{InspectPackets: 10})
-	w.both(10)
+	w.both(9)
+	w.look()
+	w.both(1)
 	w.look()
 	if !w.offloaded() {
 		t.Fatal(w.reasons())
@@ -346,8 +349,10 @@ func TestHeldIsNoCandidate(t *testing.T) {
 
 // What the inspector blocks while the rules are prepared does not get any.
 func TestHeldMeanwhile(t *testing.T) {
-	w := newWired(t, flows.Terms{InspectPackets: 10})
-	w.both(100)
+	w := newWired(t, flows.Terms{InspectPackets: 100})
+	w.both(99)
+	w.look()
+	w.both(1)
 	w.now = w.now.Add(time.Second)
 	effects := w.g.Step(w.now, []Event{EntriesRead{At: w.now, Entries: w.entries[:]}})
 	resolve, ok := effects[0].(Resolve)
@@ -372,11 +377,43 @@ func TestHeldMeanwhile(t *testing.T) {
 	w.want(flows.InspectorHolds)
 }
 
+// What the inspector blocked before it was read is not taken for what it lets through, whoever
+// asks for offload: nothing has come out since, or not what waits to be acknowledged.
+func TestBlockedBeforeItWasRead(t *testing.T) {
+	for _, unacked := range []bool{false, true} {
+		w := newWired(t, flows.Terms{InspectPackets: 10})
+		for i := range w.entries {
+			w.entries[i].Mark = 4
+		}
+		w.both(20)
+		w.pass(flows.Orig, 1, 0)
+		if unacked { // what came last, and is read with what passed before it
+			w.look()
+			w.both(20)
+			w.pass(flows.Orig, 1, 0)
+			w.entries[0].TCP.Flags[flows.Orig] |= flows.TCPFlagUnacked
+		}
+		w.look()
+		w.want(flows.Inspecting)
+		w.look()
+		w.want(flows.Inspecting)
+		w.entries[1].TCP.Flags[flows.Orig] = w.entries[0].TCP.Flags[flows.Orig]
+		w.both(20)
+		w.look()
+		w.look()
+		if !w.offloaded() {
+			t.Errorf("unacknowledged %t: %v", unacked, w.reasons())
+		}
+	}
+}
+
 // What is found to be held only when both sides are read, after the installation, leaves.
 func TestHeldSinceRead(t *testing.T) {
-	w := newWired(t, flows.Terms{InspectPackets: 10})
-	w.both(9)
-	w.look()
+	w := newWired(t, flows.Terms{InspectPackets: 100})
+	for range 2 {
+		w.both(9)
+		w.look()
+	}
 	w.pass(flows.Orig, 1, 0)
 	w.pass(flows.Reply, 1, 1)
 	for i := range w.entries {

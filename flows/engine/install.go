@@ -232,7 +232,7 @@ func (g *Engine) verified(s *session) {
 	if !g.stands(s) {
 		return
 	}
-	if reason, detail := g.kept(s.primary()); reason != "" { // both sides were read at once: it shows now
+	if reason, detail := g.heldSince(s.primary()); reason != "" { // both sides were read at once: it shows now
 		s.primary().detail = detail
 		g.remove(s, flows.InspectorHolds)
 		return

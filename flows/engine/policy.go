@@ -146,7 +146,7 @@ const inspectByDefault = 10
 // offload need not meet any, one that an operator wants offloaded has to be inspected first.
 // Whoever asks, what went into an inspector last has to have come out.
 func (g *Engine) unmet(e *entry, policy flows.PolicyRef, asked flows.Reason) (flows.Reason, string) {
-	if reason, detail := g.outstanding(e); reason != "" {
+	if reason, detail := g.passing(e); reason != "" {
 		return reason, detail
 	}
 	if policy == 0 && asked == "" || asked == flows.MarkOffload {

@@ -17,6 +17,10 @@ import (
 // connections and wires are not known yet.
 const adoptWait = 10 * time.Second
 
+// wiresWait is the same of wires alone: where the policy database is away nobody tells of any,
+// and what is revoked must not wait for it.
+const wiresWait = 4 * time.Second
+
 // takeOver makes what an earlier agent left in the eswitch ours, for the engine to
 // judge. In mode observe nothing may be there.
 func (a *Agent) takeOver(ctx context.Context) error {
@@ -59,7 +63,8 @@ func (a *Agent) takeRules(ctx context.Context) error {
 // by which it is judged, and the wires that it is on. It installs nothing before.
 func (a *Agent) adopt(ctx context.Context) error {
 	began := time.Now()
-	for asked := false; !a.ports.told.Load() || !a.dumper.whole.Load() || !a.wires.known(); pause(ctx, tick) {
+	wired := func() bool { return a.wires.known() || time.Since(began) > wiresWait }
+	for asked := false; !a.ports.told.Load() || !a.dumper.whole.Load() || !wired(); pause(ctx, tick) {
 		if !asked && a.ports.told.Load() { // a dump from before is not whole
 			a.dumper.soon()
 			asked = true
