@@ -82,6 +82,7 @@ func TestPolicyOutage(t *testing.T) {
 }
 
 func TestPolicyOutageEswsim(t *testing.T) {
+	slowly(t)
 	harness.OnEswsim(t)
 	policyOutage(t)
 }

@@ -130,6 +130,7 @@ func statsOf(w *harness.World) map[string]uint64 {
 // emulated machine finds more sessions than it takes; how quickly the agent answers
 // meanwhile is measured where nothing is emulated, by TestSlowDriver of pkg/agent.
 func TestBudgetEswsim(t *testing.T) {
+	slowly(t)
 	const (
 		flows     = 600
 		insertion = 20 * time.Millisecond // 50 rules a second, 44 at the slack of the model's timer
@@ -155,6 +156,7 @@ func TestBudgetEswsim(t *testing.T) {
 // With --hardware=both, the default, a NIC without room is no reason to let the kernel
 // execute rules: who does not fit waits. What the NIC cannot do, the kernel does.
 func TestBothEswsim(t *testing.T) {
+	slowly(t)
 	harness.OnEswsim(t)
 	w := harness.SwitchedPair(t)
 	w.NIC.Set(t, "capacity", 4)
