@@ -117,7 +117,7 @@ func (w *world) resemble(c *conn) {
 }
 
 func (w *world) connect(tuple, far flows.Tuple) {
-	if tuple == far && w.chance(0.2) {
+	if tuple == far && w.chance(0.35) {
 		w.connectWire(tuple)
 		return
 	}

@@ -75,6 +75,7 @@ func (l *ledger) deliverOrder(w *world, ev Ordered) {
 	}
 	for _, key := range ev.Keys {
 		l.orders[w.connOf[key]] = true // it may be followed by then
+		l.wished[w.connOf[key]] = l.wished[w.connOf[key]] || ev.Kind == OrderOffload
 		if w.engine.entries.get(key) != nil {
 			keys = append(keys, key)
 		}

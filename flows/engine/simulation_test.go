@@ -89,7 +89,7 @@ func eventful(t *testing.T, worlds []*world) {
 	all := calm
 	all.join(restless)
 	n := uint64(*steps)
-	if all.installs < n/500 || all.translated < all.installs/10 || all.inspected < n/5000 || all.validated < n/250 || calm.keepAlives < n/5000 || restless.refuted+restless.adopted < n/1000 {
+	if all.installs < n/500 || all.translated < all.installs/10 || all.inspected < n/10000 || all.validated < n/250 || calm.keepAlives < n/5000 || restless.refuted+restless.adopted < n/1000 {
 		t.Errorf("the worlds were too quiet to show anything: calm %+v, restless %+v", calm, restless)
 	}
 }
