@@ -236,8 +236,10 @@ func TestOutstandingAsked(t *testing.T) {
 			if none {
 				w.g.Step(w.now, []Event{PoliciesChanged{Policies: simPolicies{}}})
 			}
-			w.both(9)
-			w.look()
+			for _, n := range []uint64{4, 5} {
+				w.both(n)
+				w.look()
+			}
 			w.pass(flows.Reply, 1, 1)
 			w.pass(flows.Orig, 1, 0)
 			if order {
@@ -294,10 +296,11 @@ func TestWireCloses(t *testing.T) {
 // What is known of an inspector is asked again, since it may have been taken away.
 func TestInspectorTakenAway(t *testing.T) {
 	w := newWired(t, flows.Terms{InspectPackets: 10})
-	w.pass(flows.Orig, 20, 5)
-	w.pass(flows.Reply, 20, 20)
-	w.look()
-	w.look()
+	for range 2 {
+		w.pass(flows.Orig, 10, 2)
+		w.pass(flows.Reply, 10, 10)
+		w.look()
+	}
 	w.want(flows.Inspecting)
 	asked := 0
 	for range 70 {

@@ -202,6 +202,9 @@ func (l *ledger) checkPolicies(w *world) {
 		}
 		l.dropped = nil
 	}
+	if l.sifting == 0 { // more may have come in the step that was told
+		l.toSift = max(l.toSift, len(w.engine.list))
+	}
 	if l.sifting++; w.engine.Unfinished() && l.sifting > 2*(l.toSift/w.engine.sieve.portion+1) {
 		l.fail(3, "%d sessions are to be looked at %d steps after policies changed, at %d a step", w.engine.sieve.left, l.sifting, w.engine.sieve.portion)
 	}
