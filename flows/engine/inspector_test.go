@@ -301,6 +301,7 @@ func TestInspectorTakenAway(t *testing.T) {
 		w.pass(flows.Reply, 10, 10)
 		w.look()
 	}
+	w.look()
 	w.want(flows.Inspecting)
 	asked := 0
 	for range 70 {
