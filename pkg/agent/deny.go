@@ -10,8 +10,7 @@ import (
 	"github.com/flowshunt/flowshunt/pkg/conntrack"
 )
 
-// deny sets the network service's bit for denied connections. What became of it is told as
-// any read of the entries is; one that is gone needs no bit.
+// deny sets the network service's bit for denied connections.
 func (x *entries) deny(ctx context.Context, todo []engine.Effect) {
 	var updates []conntrack.Update
 	for _, e := range todo {
@@ -23,6 +22,12 @@ func (x *entries) deny(ctx context.Context, todo []engine.Effect) {
 			updates = append(updates, x.denial(d))
 		}
 	}
+	x.update(ctx, updates, "the network service's bit for denied connections could not be set")
+}
+
+// update writes marks and labels. What became of it is told as any read of the entries is; one
+// that is gone needs none. Failed says what was wanted.
+func (x *entries) update(ctx context.Context, updates []conntrack.Update, failed string) {
 	if len(updates) == 0 {
 		return
 	}
@@ -32,7 +37,7 @@ func (x *entries) deny(ctx context.Context, todo []engine.Effect) {
 		case err == nil && e != nil:
 			ev.Entries = append(ev.Entries, *e)
 		case err != nil && !errors.Is(err, conntrack.ErrNotFound) && !errors.Is(err, conntrack.ErrReplaced):
-			x.health.note(fmt.Errorf("the network service's bit for denied connections could not be set: %w", err))
+			x.health.note(fmt.Errorf("%s: %w", failed, err))
 		}
 	})
 	x.health.outcome(err)

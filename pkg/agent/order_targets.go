@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/flowshunt/flowshunt/flows"
@@ -61,12 +60,6 @@ func anyHas(found []flows.Entry, t flows.Tuple) bool {
 	return false
 }
 
-// hasTuple reports whether an entry has a tuple in either direction.
-func hasTuple(e *flows.Entry, t flows.Tuple) bool {
-	back := t.Reverse()
-	return e.Key.Tuple == t || e.Key.Tuple == back || e.Reply == t || e.Reply == back
-}
-
 // findTuples reads the entries of the tuples from conntrack; where the zone is not known,
 // with one dump for all.
 func (b *backend) findTuples(ctx context.Context, o *control.Order) (found []flows.Entry, err error) {
@@ -85,34 +78,7 @@ func (b *backend) findTuples(ctx context.Context, o *control.Order) (found []flo
 		wanted[t], wanted[t.Reverse()] = true, true
 		families[familyOf(t)] = true
 	}
-	return b.read(ctx, families, func(e *flows.Entry) bool { return wanted[e.Key.Tuple] || wanted[e.Reply] })
-}
-
-func familyOf(t flows.Tuple) conntrack.Family {
-	if t.IsIPv6() {
-		return conntrack.IPv6
-	}
-	return conntrack.IPv4
-}
-
-// read dumps conntrack and returns what is meant.
-func (b *backend) read(ctx context.Context, families map[conntrack.Family]bool, meant func(*flows.Entry) bool) (found []flows.Entry, err error) {
-	take := func(e *flows.Entry) error {
-		if meant(e) && len(found) <= maxOrders {
-			found = append(found, *e)
-		}
-		return nil
-	}
-	for family := range families {
-		err := b.conns.ask.Dump(ctx, conntrack.Filter{Family: family}, take)
-		if err != nil && !errors.Is(err, conntrack.ErrDumpInterrupted) {
-			return nil, err
-		}
-	}
-	if len(families) == 0 {
-		return nil, nil
-	}
-	return found, b.user.find(ctx, nil, take)
+	return b.read(ctx, families, maxOrders+1, func(e *flows.Entry) bool { return wanted[e.Key.Tuple] || wanted[e.Reply] })
 }
 
 // matching returns the followed entries that pass a filter.

@@ -53,7 +53,7 @@ func (b *backend) foresee(ctx context.Context, o *control.Order, targets []targe
 			families[familyOf(targets[i].key.Tuple)] = true
 		}
 	}
-	found, err := b.read(ctx, families, func(e *flows.Entry) bool { _, ok := unread[e.Key]; return ok })
+	found, err := b.read(ctx, families, maxOrders+1, func(e *flows.Entry) bool { _, ok := unread[e.Key]; return ok })
 	if err != nil {
 		return err
 	}

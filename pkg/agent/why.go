@@ -8,7 +8,6 @@ import (
 
 	"github.com/flowshunt/flowshunt/flows"
 	"github.com/flowshunt/flowshunt/flows/engine"
-	"github.com/flowshunt/flowshunt/pkg/conntrack"
 	"github.com/flowshunt/flowshunt/pkg/control"
 	"github.com/flowshunt/flowshunt/pkg/path"
 )
@@ -38,40 +37,6 @@ func (b *backend) Why(ctx context.Context, q control.Question) (control.Explanat
 		x.Entries = append(x.Entries, b.entry(ctx, &explained[i], q.Tuple))
 	}
 	return x, err
-}
-
-// find reads the entries that have a tuple in either direction, of the kernel and of the
-// userspace datapath.
-func (b *backend) find(ctx context.Context, q control.Question) (found []flows.Entry, err error) {
-	take := func(e *flows.Entry) error {
-		if hasTuple(e, q.Tuple) && len(found) < maxExplained {
-			found = append(found, *e)
-		}
-		return nil
-	}
-	if err := b.findInKernel(ctx, q, take); err != nil {
-		return nil, err
-	}
-	return found, b.user.find(ctx, q.Zone, take)
-}
-
-func (b *backend) findInKernel(ctx context.Context, q control.Question, take func(*flows.Entry) error) error {
-	if q.Zone != nil {
-		e, err := b.conns.ask.Find(ctx, *q.Zone, q.Tuple)
-		if errors.Is(err, conntrack.ErrNotFound) {
-			return nil
-		}
-		return cmp.Or(err, take(&e))
-	}
-	filter := conntrack.Filter{Family: conntrack.IPv4}
-	if q.Tuple.IsIPv6() {
-		filter.Family = conntrack.IPv6
-	}
-	err := b.conns.ask.Dump(ctx, filter, take)
-	if errors.Is(err, conntrack.ErrDumpInterrupted) {
-		err = nil
-	}
-	return err
 }
 
 // agentChecks say what holds for every connection.
