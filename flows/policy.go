@@ -62,5 +62,9 @@ type Terms struct {
 	Reinspect      time.Duration // in the eswitch, then its packets are to be inspected again; 0: never
 }
 
+// DefaultInspectPackets is how many packets of each direction the slow path sees before a
+// verdict applies where nobody says how many.
+const DefaultInspectPackets = 10
+
 // Elephants reports whether the terms ask for a size, a rate or an age.
 func (t *Terms) Elephants() bool { return t.Bytes > 0 || t.Rate > 0 || t.Age > 0 }

@@ -137,11 +137,6 @@ func (g *Engine) against(d *flows.Decision, asked bool) (flows.Reason, string) {
 	return flows.PolicyInspect, g.policies.Describe(d.Policy)
 }
 
-// inspectByDefault are the packets of each direction that an operator who wants a connection
-// offloaded has inspected first where no policy says how many: as many as a policy that does
-// not say (policy.DefaultInspectPackets).
-const inspectByDefault = 10
-
 // unmet says which terms of a policy an entry does not meet, or "": one whose mark asks for
 // offload need not meet any, one that an operator wants offloaded has to be inspected first.
 // Whoever asks, what went into an inspector last has to have come out.
@@ -152,7 +147,7 @@ func (g *Engine) unmet(e *entry, policy flows.PolicyRef, asked flows.Reason) (fl
 	if policy == 0 && asked == "" || asked == flows.MarkOffload {
 		return "", ""
 	}
-	t := flows.Terms{InspectPackets: inspectByDefault}
+	t := flows.Terms{InspectPackets: flows.DefaultInspectPackets}
 	if policy != 0 {
 		t = g.policies.Terms(policy)
 	}

@@ -248,7 +248,7 @@ func (l *ledger) orderedPolicies(w *world, e Install) {
 	if l.marked(w, s) || l.kinder(w, s) {
 		return
 	}
-	want := uint64(inspectByDefault)
+	want := uint64(flows.DefaultInspectPackets)
 	if d.Policy != 0 {
 		want = uint64(l.policies.Terms(d.Policy).InspectPackets)
 	}

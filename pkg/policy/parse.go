@@ -104,7 +104,7 @@ const (
 )
 
 func (p *parsed) terms(s *Spec) {
-	packets := DefaultInspectPackets
+	packets := flows.DefaultInspectPackets
 	if s.InspectPackets != nil {
 		packets = *s.InspectPackets
 	}

@@ -31,7 +31,7 @@ func TestParse(t *testing.T) {
 	if want := (flows.Terms{Age: 3 * time.Second, MaxLifetime: time.Minute, Reinspect: 10 * time.Minute}); got.Terms != want {
 		t.Errorf("%+v", got.Terms)
 	}
-	if p, err := policy.Parse(policy.Spec{Name: "b"}); err != nil || p.Verdict != flows.Inspect || p.Terms.InspectPackets != policy.DefaultInspectPackets {
+	if p, err := policy.Parse(policy.Spec{Name: "b"}); err != nil || p.Verdict != flows.Inspect || p.Terms.InspectPackets != flows.DefaultInspectPackets {
 		t.Errorf("%+v, %v", p, err)
 	}
 }

@@ -25,7 +25,7 @@ type Spec struct {
 	ElephantBytes     int
 	ElephantRate      int  // bytes per second
 	ElephantAge       int  // seconds
-	InspectPackets    *int // nil: DefaultInspectPackets
+	InspectPackets    *int // nil: flows.DefaultInspectPackets
 	MaxLifetime       int  // seconds; 0: as the agent is configured
 	ReinspectInterval int  // seconds; 0: never
 }
@@ -39,10 +39,6 @@ type ProfileSpec struct {
 	DstPorts    []string
 	ServerNames []string
 }
-
-// DefaultInspectPackets is how many packets of each direction the slow path sees before a
-// policy that says nothing else about it applies.
-const DefaultInspectPackets = 10
 
 // Bounds of what is compiled. What is over them is a Problem.
 const (

@@ -19,7 +19,6 @@ import (
 	"github.com/flowshunt/flowshunt/ovsdb/client"
 	"github.com/flowshunt/flowshunt/ovsdb/flowshunt"
 	"github.com/flowshunt/flowshunt/ovsdb/ovsdbtest"
-	"github.com/flowshunt/flowshunt/pkg/policy"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -150,7 +149,7 @@ func TestFollowsPolicies(t *testing.T) {
 	tuple, _ := flows.ParseTuple("tcp,10.0.0.1:40000,10.0.0.2:443")
 	subject := flows.Subject{Tuple: tuple, Far: tuple}
 	d := n.Table.Decide(&subject)
-	if n.Table.Describe(d.Policy) != "a" || d.Verdict != flows.Offload || n.Table.Terms(d.Policy).InspectPackets != policy.DefaultInspectPackets {
+	if n.Table.Describe(d.Policy) != "a" || d.Verdict != flows.Offload || n.Table.Terms(d.Policy).InspectPackets != flows.DefaultInspectPackets {
 		t.Errorf("%+v", d)
 	}
 	c.Transact(update("Offload_Policy", "a", map[string]any{"verdict": "drop"}),
