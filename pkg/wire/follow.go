@@ -17,7 +17,7 @@ type notice worker
 
 func (n *notice) now() {
 	n.dirty.Store(true)
-	(*worker)(n).nudge()
+	nudge(n.wake)
 }
 
 func (n *notice) Watching(openflow.Version) { n.now() }

@@ -80,12 +80,13 @@ func (k *Keeper) Set(specs []Spec, bridges []Bridge) {
 	k.mu.Lock()
 	k.news, k.specs, k.bridges = true, specs, bridges
 	k.mu.Unlock()
-	k.nudge()
+	nudge(k.wake)
 }
 
-func (k *Keeper) nudge() {
+// nudge puts a value where somebody waits for one, unless there is one.
+func nudge(wake chan struct{}) {
 	select {
-	case k.wake <- struct{}{}:
+	case wake <- struct{}{}:
 	default:
 	}
 }

@@ -39,17 +39,18 @@ func (w *worker) waiting() (list []answer) {
 
 // probe sends what is due, of all wires at once: the bridge answers when all of it is out.
 func (w *worker) probe(ctx context.Context) {
-	var due []*kept
+	var due []round
 	var packets []openflow.PacketOut
 	begun := time.Now()
 	for _, k := range w.wires {
 		if !k.probed() || begun.Before(k.health.next) {
 			continue
 		}
-		due = append(due, k)
+		r := round{kept: k, first: len(packets)}
 		if w.hears.Load() && k.plan.inspectors[0] != 0 && k.plan.inspectors[1] != 0 { // somebody would hear of it
-			packets = append(packets, k.probes()...)
+			packets, r.left = append(packets, k.probes()...), true
 		}
+		due = append(due, r)
 	}
 	errs := make([]error, len(packets))
 	if len(packets) > 0 {
@@ -58,10 +59,17 @@ func (w *worker) probe(ctx context.Context) {
 			return
 		}
 	}
-	w.count(due, packets, errs, time.Since(begun))
+	w.count(due, errs, time.Since(begun))
 }
 
-// probes are the next ones of a wire.
+// round is a wire whose probes are due.
+type round struct {
+	*kept
+	left  bool // they were sent
+	first int  // among all that were
+}
+
+// probes are the next ones of a wire, by the inspector port where they leave.
 func (k *kept) probes() []openflow.PacketOut {
 	packets := make([]openflow.PacketOut, len(k.macs))
 	for i := range packets {
@@ -75,7 +83,7 @@ func (k *kept) probes() []openflow.PacketOut {
 
 // count counts the last round of some wires, and begins the next. What came through while the
 // next probes were sent belongs to either.
-func (w *worker) count(due []*kept, packets []openflow.PacketOut, errs []error, took time.Duration) {
+func (w *worker) count(due []round, errs []error, took time.Duration) {
 	came := w.waiting()
 	for _, a := range came {
 		w.hear(a)
@@ -83,10 +91,8 @@ func (w *worker) count(due []*kept, packets []openflow.PacketOut, errs []error, 
 	now := time.Now()
 	for _, k := range due {
 		var out [2]bool
-		for i := range packets {
-			for way, mac := range k.macs {
-				out[way] = out[way] || errs[i] == nil && flows.MAC(packets[i].Frame[6:]) == mac
-			}
+		for way := range out {
+			out[way] = k.left && errs[k.first+way] == nil
 		}
 		k.health.sent(now, took, out, func(i int) string {
 			return fmt.Sprintf("%d probes in a row from %s did not come out at %s", patience, k.Inspectors[i], k.Inspectors[1-i])

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/flowshunt/flowshunt/pkg/openflow"
@@ -56,7 +57,7 @@ func (s standing) mend(want []openflow.FlowMod, left map[uint64]bool) (bundles [
 		}
 	}
 	var now []openflow.FlowMod
-	for _, cookie := range sortedKeys(wrong) {
+	for _, cookie := range slices.Sorted(maps.Keys(wrong)) {
 		mods := []openflow.FlowMod{{Command: openflow.DeleteFlow, Table: table, Cookie: cookie, CookieMask: wholeCookie}}
 		for i := range want {
 			if want[i].Cookie == cookie {
@@ -76,13 +77,4 @@ func (s standing) mend(want []openflow.FlowMod, left map[uint64]bool) (bundles [
 
 func same(a, b *openflow.FlowMod) bool {
 	return a.Cookie == b.Cookie && a.Idle == b.Idle && a.Hard == b.Hard && slices.EqualFunc(a.Actions, b.Actions, openflow.Action.Equal)
-}
-
-func sortedKeys(m map[uint64]bool) []uint64 {
-	keys := make([]uint64, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -55,14 +55,7 @@ func (w *worker) set(tasks []task) {
 	w.mu.Lock()
 	w.tasks = tasks
 	w.mu.Unlock()
-	w.nudge()
-}
-
-func (w *worker) nudge() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
+	nudge(w.wake)
 }
 
 // run keeps the wires until ctx ends, and leaves their flows where they are.
