@@ -38,8 +38,8 @@ func newConn(sock net.Conn, config Config, q *queue) *conn {
 	return &conn{sock: sock, config: config, queue: q, reader: bufio.NewReaderSize(sock, maxMessage+1)}
 }
 
-// run reads until the connection ends, and returns why.
-func (c *conn) run() error {
+// run hands each message to take until the connection ends, and returns why.
+func (c *conn) run(take func(message) error) error {
 	if err := c.send(appendHello(nil, xidHello, c.config.offer)); err != nil {
 		return err
 	}
@@ -51,11 +51,11 @@ func (c *conn) run() error {
 		if err != nil {
 			return err
 		}
-		if err := c.handle(m); err != nil {
+		if err := take(m); err != nil {
 			return err
 		}
 		if _, err := c.reader.Discard(size); err != nil {
-			return err
+			return endError(err)
 		}
 	}
 }

@@ -69,7 +69,7 @@ const fuzzPending = 16
 func said(v Version, b []byte) (*queue, error) {
 	q := newQueue(fuzzPending)
 	c := newConn(replay{Reader: bytes.NewReader(append(greeting(v), b...))}, Config{Timeout: time.Second, offer: known}, q)
-	return q, c.run()
+	return q, c.run(c.handle)
 }
 
 func FuzzMessages(f *testing.F) {
@@ -99,7 +99,7 @@ func FuzzHello(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		q := newQueue(fuzzPending)
 		c := newConn(replay{Reader: bytes.NewReader(b)}, Config{Timeout: time.Second, offer: known}, q)
-		if err := c.run(); err == nil {
+		if err := c.run(c.handle); err == nil {
 			t.Error("no end")
 		}
 		if c.version != 0 && known&(1<<c.version) == 0 {

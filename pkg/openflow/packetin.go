@@ -1,7 +1,6 @@
 package openflow
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"encoding/binary"
@@ -48,11 +47,11 @@ func (r Receiver) Receive(ctx context.Context, ready func(), told func(PacketIn)
 	stop := context.AfterFunc(ctx, func() { sock.Close() })
 	defer stop()
 	c := &receiving{
-		conn:  conn{sock: sock, config: Config{Timeout: r.Timeout, Idle: r.Idle}, reader: bufio.NewReaderSize(sock, maxMessage+1)},
+		conn:  newConn(sock, Config{Timeout: r.Timeout, Idle: r.Idle, offer: 1 << writing}, nil),
 		id:    r.ID,
 		begun: ready, told: told,
 	}
-	err = c.run()
+	err = c.run(c.take)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -61,31 +60,10 @@ func (r Receiver) Receive(ctx context.Context, ready func(), told func(PacketIn)
 
 // receiving is a connection that packets come by.
 type receiving struct {
-	conn
+	*conn
 	id    uint16
 	begun func()
 	told  func(PacketIn)
-}
-
-func (c *receiving) run() error {
-	if err := c.send(appendHello(nil, xidHello, 1<<writing)); err != nil {
-		return err
-	}
-	if err := c.wait(c.config.Timeout); err != nil {
-		return err
-	}
-	for {
-		m, size, err := c.next()
-		if err != nil {
-			return err
-		}
-		if err := c.take(m); err != nil {
-			return err
-		}
-		if _, err := c.reader.Discard(size); err != nil {
-			return endError(err)
-		}
-	}
 }
 
 // take acts on one message.

@@ -66,7 +66,7 @@ func Watch(ctx context.Context, config Config, h Handler) error {
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		q.close(c.run())
+		q.close(c.run(c.handle))
 	}()
 	defer func() {
 		sock.Close()
