@@ -140,8 +140,8 @@ type databaseUpdates struct {
 }
 
 type databaseRow struct {
-	Name, Model       string
-	Connected, Leader bool
+	serverRow
+	Leader bool
 }
 
 // of returns what is said of one database; nil: nothing is.
@@ -150,13 +150,6 @@ func (u databaseUpdates) of(name string) *databaseRow {
 		if d.New != nil && d.New.Name == name {
 			return d.New
 		}
-	}
-	return nil
-}
-
-func (r *databaseRow) check() error {
-	if !r.Connected {
-		return fmt.Errorf("%w (its model is %.32q)", ErrDetached, r.Model)
 	}
 	return nil
 }

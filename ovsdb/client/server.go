@@ -13,6 +13,14 @@ type serverRow struct {
 	Connected bool   `ovsdb:"connected"` // always, where it is standalone
 }
 
+// check returns an error for a server that is cut off from its cluster.
+func (r *serverRow) check() error {
+	if !r.Connected {
+		return fmt.Errorf("%w (its model is %.32q)", ErrDetached, r.Model)
+	}
+	return nil
+}
+
 func serverTables(database string) []Table {
 	return []Table{{Name: "Database", Row: (*serverRow)(nil), Where: []Condition{{"name", "==", database}},
 		NeededColumns: []string{"name", "connected"}}}
@@ -30,11 +38,9 @@ func (s *session) serverRow() *serverRow {
 
 // checkServer returns why the server is to be left, if it is.
 func (s *session) checkServer() error {
-	switch row := s.serverRow(); {
-	case row == nil:
+	row := s.serverRow()
+	if row == nil {
 		return fmt.Errorf("%w %s", ErrNoDatabase, s.client.cfg.Database)
-	case !row.Connected:
-		return fmt.Errorf("%w (its model is %.32q)", ErrDetached, row.Model)
 	}
-	return nil
+	return row.check()
 }
