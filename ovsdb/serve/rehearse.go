@@ -8,14 +8,20 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/flowshunt/flowshunt/ovsdb/dbctl"
 )
 
 // rehearse converts a copy of the database in a file, and returns an error if rows would be lost: where
 // they break an index of the new schema, ovsdb-tool (of Open vSwitch 3.1) leaves an empty database and
 // reports no error.
 func rehearse(ctx context.Context, path, schema string) error {
-	name, tables, err := rootTables(schema)
+	text, err := os.ReadFile(schema)
 	if err != nil {
+		return err
+	}
+	var next dbctl.Schema
+	if err := json.Unmarshal(text, &next); err != nil {
 		return err
 	}
 	data, err := os.ReadFile(path)
@@ -35,12 +41,15 @@ func rehearse(ctx context.Context, path, schema string) error {
 	if _, err := tool(ctx, "ovsdb-tool", "convert", converted, schema); err != nil {
 		return err
 	}
-	for _, table := range tables {
-		before, err := count(ctx, path, name, table)
+	for _, table := range slices.Sorted(maps.Keys(next.Tables)) {
+		if !next.Tables[table].Root { // else its rows come and go with references to them
+			continue
+		}
+		before, err := count(ctx, path, next.Name, table)
 		if err != nil {
 			return err
 		}
-		after, err := count(ctx, converted, name, table)
+		after, err := count(ctx, converted, next.Name, table)
 		if err != nil {
 			return err
 		}
@@ -50,28 +59,6 @@ func rehearse(ctx context.Context, path, schema string) error {
 		}
 	}
 	return nil
-}
-
-// rootTables returns the name of the database that a schema is for, and its tables whose rows stay without
-// references to them.
-func rootTables(path string) (name string, tables []string, err error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return "", nil, err
-	}
-	var schema struct {
-		Name   string
-		Tables map[string]struct{ IsRoot bool }
-	}
-	if err := json.Unmarshal(data, &schema); err != nil {
-		return "", nil, err
-	}
-	for _, table := range slices.Sorted(maps.Keys(schema.Tables)) {
-		if schema.Tables[table].IsRoot {
-			tables = append(tables, table)
-		}
-	}
-	return schema.Name, tables, nil
 }
 
 // count returns how many rows a table has in a file; none if there is no such table.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -77,47 +78,36 @@ func (p *proposer) propose(what, table string) (list []string) {
 	if err != nil {
 		return nil
 	}
-	var schema struct {
-		Tables map[string]struct {
-			Columns map[string]json.RawMessage `json:"columns"`
-		} `json:"tables"`
-	}
+	var schema dbctl.Schema
 	if json.Unmarshal(raw, &schema) != nil {
 		return nil
 	}
 	if what == aTable {
-		for name := range schema.Tables {
-			list = append(list, name)
-		}
-		return list
+		return slices.Collect(maps.Keys(schema.Tables))
 	}
-	for name, t := range schema.Tables {
-		if !strings.EqualFold(strings.ReplaceAll(name, "-", "_"), strings.ReplaceAll(table, "-", "_")) {
-			continue
-		}
-		if what == aRecord {
-			return p.records(name, func(column string) bool { return t.Columns[column] != nil })
-		}
-		for column := range t.Columns {
-			list = append(list, column)
-		}
+	t, err := schema.Table(table)
+	if err != nil {
+		return nil
 	}
-	return list
+	if what == aRecord {
+		return p.records(t)
+	}
+	return slices.Collect(maps.Keys(t.Columns))
 }
 
 // records returns the names of the rows of a table that has some.
-func (p *proposer) records(table string, has func(column string) bool) (list []string) {
+func (p *proposer) records(t *dbctl.Table) (list []string) {
 	column := "name"
-	for _, n := range dbctl.NamesOf(p.database)[table] {
-		if n.Table == "" && has(n.Column) {
+	for _, n := range dbctl.NamesOf(p.database)[t.Name] {
+		if n.Table == "" && t.Columns[n.Column] != nil {
 			column = n.Column
 			break
 		}
 	}
-	if !has(column) {
+	if t.Columns[column] == nil {
 		return nil
 	}
-	answers, err := p.db.Transact(p.ctx, map[string]any{"op": "select", "table": table, "where": []any{}, "columns": []string{column}})
+	answers, err := p.db.Transact(p.ctx, map[string]any{"op": "select", "table": t.Name, "where": []any{}, "columns": []string{column}})
 	if err != nil || len(answers) != 1 {
 		return nil
 	}
