@@ -39,13 +39,17 @@ func (a *app) sessionsCmd() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error { return a.sessions(ctx, &f) }),
 	}
-	flags := cmd.Flags()
-	flags.BoolVar(&f.all, "all", false, "include connections that are only followed")
-	f.addFilter(cmd)
-	flags.StringVar(&f.sort, "sort", "rate", "largest first: `order` rate, bytes or age")
-	flags.Uint64Var(&f.limit, "limit", 1000, "print at most so many; 0: all")
+	f.addView(cmd)
+	cmd.Flags().Uint64Var(&f.limit, "limit", 1000, "print at most so many; 0: all")
 	f.add(cmd)
 	return cmd
+}
+
+// addView adds the flags that say which connections are shown, and in which order.
+func (f *sessionFlags) addView(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.all, "all", false, "include connections that are only followed")
+	f.addFilter(cmd)
+	cmd.Flags().StringVar(&f.sort, "sort", "rate", "largest first: `order` rate, bytes or age")
 }
 
 // addFilter adds the flags by which connections are named.

@@ -43,9 +43,7 @@ func (a *app) topCmd() *cobra.Command {
 	flags := cmd.Flags()
 	flags.DurationVar(&f.interval, "interval", 2*time.Second, "`time` between two looks")
 	flags.UintVar(&f.count, "count", 0, "end after so many looks; 0: never")
-	flags.BoolVar(&f.all, "all", false, "include connections that are only followed")
-	f.addFilter(cmd)
-	flags.StringVar(&f.sort, "sort", "rate", "largest first: `order` rate, bytes or age")
+	f.addView(cmd)
 	flags.Uint64Var(&f.limit, "limit", 0, "show at most so many; 0: as many as fit, and 20 where there is no terminal")
 	f.add(cmd)
 	return cmd
