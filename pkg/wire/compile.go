@@ -54,7 +54,7 @@ type compiler struct {
 // order puts what is in force first.
 func (c *compiler) order(a, b Row) int {
 	rank := func(r *Row) int {
-		s, err := r.spec()
+		s, err := r.Spec()
 		switch {
 		case err == nil && c.last[r.Name] == s:
 			return 0
@@ -68,7 +68,7 @@ func (c *compiler) order(a, b Row) int {
 
 // take takes a row over, or says why not.
 func (c *compiler) take(r *Row) {
-	s, err := r.spec()
+	s, err := r.Spec()
 	here := false
 	if err == nil {
 		here, err = c.conflict(r, &s)

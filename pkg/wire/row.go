@@ -25,8 +25,8 @@ const (
 	maxInterval = 60000 // ms
 )
 
-// spec returns what a row says, or what is wrong with it: its texts depend on it alone.
-func (r *Row) spec() (Spec, error) {
+// Spec returns what a row says, or what is wrong with it: the texts depend on the row alone, and name the column.
+func (r *Row) Spec() (Spec, error) {
 	s := Spec{
 		Name: r.Name, Ports: r.Ports, Inspectors: r.Inspectors, FailOpen: r.FailMode == "open",
 		ProbeInterval: time.Duration(r.ProbeInterval) * time.Millisecond, Anywhere: r.Node == "",

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/flowshunt/flowshunt/ovsdb/dbctl"
+	"github.com/flowshunt/flowshunt/pkg/wire"
 )
 
 // wireCommands are those about virtual wires.
@@ -40,75 +41,71 @@ func addWire(t *dbctl.Txn, c *dbctl.Call) error {
 		return err
 	}
 	return wires.add(t, c, func(table *dbctl.Table, row *dbctl.Row) error {
-		for name, value := range w.columns() {
+		for name, value := range wireColumns(w) {
 			column := table.Columns[name]
 			if column == nil {
 				return fmt.Errorf("table %s has no column %s: see flowshuntctl init --help", table.Name, name)
 			}
 			t.Set(row, column, dbctl.SetOf(value))
 		}
-		return w.apart(t, table)
+		return apart(w, t, table)
 	})
 }
 
-// wire is one as the command line has it.
-type wire struct {
-	name, node string // node "" = any
-	ports      []string
-	inspector  []string
-	failMode   string
-}
-
-func wireOf(c *dbctl.Call) (wire, error) {
-	w := wire{name: c.Args[0], node: c.Options["node"], ports: c.Args[1:3], failMode: "closed"}
+// wireOf returns the row that the command line asks for, as an agent will read it.
+func wireOf(c *dbctl.Call) (*wire.Row, error) {
+	w := &wire.Row{Name: c.Args[0], Node: c.Options["node"], Ports: [2]string(c.Args[1:3]), FailMode: "closed"}
 	switch {
 	case c.Has("fail-open") && c.Has("fail-closed"):
-		return w, errors.New("add-wire: --fail-open and --fail-closed do not go together")
+		return nil, errors.New("add-wire: --fail-open and --fail-closed do not go together")
 	case c.Has("fail-open"):
-		w.failMode = "open"
+		w.FailMode = "open"
 	}
+	names := slices.Clone(c.Args) // of the wire, and of its ports
 	if text, given := c.Options["inspector"]; given {
-		if w.inspector = strings.Split(text, ","); len(w.inspector) != 2 {
-			return w, fmt.Errorf("--inspector=%.200s: want two ports, FW0,FW1", text)
+		ports := strings.Split(text, ",")
+		if len(ports) != 2 {
+			return nil, fmt.Errorf("--inspector=%.200s: want two ports, FW0,FW1", text)
 		}
+		w.Inspectors = [2]string(ports)
+		names = append(names, ports...)
 	}
-	if c.Has("node") && w.node == "" {
-		return w, errors.New("--node=: want the system-id of a node")
+	if c.Has("node") && w.Node == "" {
+		return nil, errors.New("--node=: want the system-id of a node")
 	}
-	all := append([]string{w.name}, w.all()...)
-	for i, port := range all {
+	for i, name := range names {
 		switch {
-		case port == "" || len(port) > 255:
-			return w, fmt.Errorf("%.64q is no name: want 1 to 255 bytes", port)
-		case i > 0 && slices.Contains(all[1:i], port):
-			return w, fmt.Errorf("port %.64q is there twice", port)
+		case name == "" || len(name) > 255:
+			return nil, fmt.Errorf("%.64q is no name: want 1 to 255 bytes", name)
+		case i > 0 && slices.Contains(names[1:i], name):
+			return nil, fmt.Errorf("port %.64q is there twice", name)
 		}
 	}
-	return w, nil
+	_, err := w.Spec() // what else an agent would not understand
+	return w, err
 }
 
-func (w wire) all() []string { return slices.Concat(w.ports, w.inspector) }
-
-func (w wire) columns() map[string]string {
-	m := map[string]string{"port0": w.ports[0], "port1": w.ports[1], "fail_mode": w.failMode}
-	if w.inspector != nil {
-		m["inspector0"], m["inspector1"] = w.inspector[0], w.inspector[1]
+func wireColumns(w *wire.Row) map[string]string {
+	m := map[string]string{"port0": w.Ports[0], "port1": w.Ports[1], "fail_mode": w.FailMode}
+	if w.Inspectors[0] != "" {
+		m["inspector0"], m["inspector1"] = w.Inspectors[0], w.Inspectors[1]
 	}
-	if w.node != "" {
-		m["system_id"] = w.node
+	if w.Node != "" {
+		m["system_id"] = w.Node
 	}
 	return m
 }
 
 // apart returns an error if a port is one of another wire's that may be on the same node.
-func (w wire) apart(t *dbctl.Txn, table *dbctl.Table) error {
+func apart(w *wire.Row, t *dbctl.Txn, table *dbctl.Table) error {
+	own := slices.Concat(w.Ports[:], w.Inspectors[:])
 	for _, row := range t.Rows(table) {
 		node := text(row, table, "system_id")
-		if text(row, table, "name") == w.name || w.node != "" && node != "" && w.node != node {
+		if text(row, table, "name") == w.Name || w.Node != "" && node != "" && w.Node != node {
 			continue
 		}
 		for _, column := range []string{"port0", "port1", "inspector0", "inspector1"} {
-			if port := text(row, table, column); slices.Contains(w.all(), port) {
+			if port := text(row, table, column); port != "" && slices.Contains(own, port) {
 				return fmt.Errorf("port %.64q belongs to wire %.64q already", port, text(row, table, "name"))
 			}
 		}
